@@ -1,0 +1,35 @@
+# make scan    set up, then scan a tray of the twin lab
+# make test    set up, then the tests
+PYTHON ?= python3
+RUN = OMP_WAIT_POLICY=PASSIVE .venv/bin/
+
+.PHONY: scan test test-all bench check setup clean
+
+scan: setup
+	$(RUN)rig scan --tray 3
+
+test: setup
+	$(RUN)pytest --numprocesses auto
+
+# Everything, the slow tests included (about half an hour on 2 cores).
+test-all: setup
+	$(RUN)pytest --numprocesses auto -m "not bench"
+
+bench: setup
+	$(RUN)pytest -m bench -s tests/bench
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --disable-pip-version-check --quiet --editable '.[identify,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,159 @@
+"""A calibration bundle: all it takes to make a calibrated frame of a raw one, dated, with an id of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from calibration.errors import CalibrationError
+from calibration.flat import Flat
+from calibration.lens import Lens
+
+_DESCRIPTION = "bundle.yaml"
+_FLATS = "flats.npz"
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A camera's calibration on one rig.
+
+    Attributes
+    ----------
+    camera
+        Who the camera says it is.
+    lens
+        Camera matrix, distortion and the size of its pictures.
+    mm_per_pixel
+        Scale of calibrated frames in the plate's plane, at tilt 0.
+    flats
+        Light name -> flat field.
+    created_at
+        When it was made (UTC, whole seconds).
+    """
+
+    camera: str
+    lens: Lens
+    mm_per_pixel: float
+    flats: Mapping[str, Flat]
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    @cached_property
+    def id(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of everything above."""
+        digest = hashlib.sha256(json.dumps(_facts(self), sort_keys=True).encode())
+        for light in sorted(self.flats):
+            digest.update(light.encode() + np.ascontiguousarray(self.flats[light]).tobytes())
+        return digest.hexdigest()[:12]
+
+
+def save(bundle: Bundle, directory: Path) -> Path:
+    """Write a bundle to `directory/<UTC time>_<id>/`, whole or not at all, and return that folder.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be written.
+    """
+    folder = directory / f"{bundle.created_at.strftime(_STAMP)}_{bundle.id}"
+    if folder.exists():
+        return folder
+    unfinished = directory / f".unfinished_{bundle.id}_{os.getpid()}"
+    try:
+        unfinished.mkdir(parents=True)
+        with (unfinished / _FLATS).open("wb") as file:
+            np.savez_compressed(file, **dict(bundle.flats))  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        with (unfinished / _DESCRIPTION).open("w", encoding="utf-8") as file:
+            yaml.safe_dump({"id": bundle.id, **_facts(bundle)}, file, sort_keys=False)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(folder)
+        _settle(directory)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise CalibrationError(
+            f"The calibration cannot be written to {folder}: {error.strerror}. Check the disk's space and permissions."
+        ) from error
+    return folder
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle back.
+
+    Raises
+    ------
+    CalibrationError
+        If the folder holds none, or it is not what was saved.
+    """
+    try:
+        facts = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        with np.load(folder / _FLATS, allow_pickle=False) as stored:
+            flats = {light: stored[light] for light in stored.files}
+        width_px, height_px = facts["size_px"]
+        lens = Lens(
+            np.array(facts["matrix"], np.float64),
+            np.array(facts["distortion"], np.float64),
+            float(facts["rms_px"]),
+            int(width_px),
+            int(height_px),
+        )
+        created_at = datetime.fromisoformat(facts["created_at"])
+        bundle = Bundle(str(facts["camera"]), lens, float(facts["mm_per_pixel"]), flats, created_at)
+        same = facts["id"] == bundle.id
+    except (OSError, KeyError, TypeError, ValueError, EOFError, yaml.YAMLError, zipfile.BadZipFile) as error:
+        raise CalibrationError(
+            f"{folder} holds no readable calibration ({error}). Run `rig calibrate` again."
+        ) from error
+    if not same:
+        raise CalibrationError(
+            f"{folder} was changed after it was made: its content no longer gives the id {facts['id']}. "
+            "Bring it back from a backup, or run `rig calibrate` again."
+        )
+    return bundle
+
+
+def latest(directory: Path) -> Bundle | None:
+    """The newest bundle in a folder of them, or None if there is none yet.
+
+    Raises
+    ------
+    CalibrationError
+        If the newest one cannot be read.
+    """
+    folders = sorted(path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
+    return load(folders[-1]) if folders else None
+
+
+def _facts(bundle: Bundle) -> dict[str, object]:
+    return {
+        "created_at": bundle.created_at.isoformat(),
+        "camera": bundle.camera,
+        "size_px": [bundle.lens.width_px, bundle.lens.height_px],
+        "matrix": [[float(value) for value in row] for row in bundle.lens.matrix],
+        "distortion": [float(value) for value in bundle.lens.distortion],
+        "rms_px": bundle.lens.rms_px,
+        "mm_per_pixel": bundle.mm_per_pixel,
+        "lights": sorted(bundle.flats),
+    }
+
+
+def _settle(directory: Path) -> None:
+    """Make a rename last through a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,232 @@
+"""The plate's true angle, from a ring of ArUco markers printed on it.
+
+A stepper that jams goes on reporting where it should be. The ring says where the plate is: one frame tells its angle,
+whatever lies in the middle and whichever lamp is lit. The ring is black on the plate's own dark grey, so that a coin's
+outline is found as if it were not there; it needs to be seen only in part.
+
+S. Garrido-Jurado et al., "Automatic generation and detection of highly reliable fiducial markers under occlusion",
+Pattern Recognition 47 (2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from calibration.image import Image
+from calibration.lens import Lens
+
+Points = npt.NDArray[np.float64]
+
+WORKING_WIDTH_PX = 640
+MIN_MARKERS = 4
+MAX_MISS_CELLS = 0.35  # a corner further from where the others put it belongs to no marker of the ring
+PLATE_GREY = 140.0  # what the plate is brought to before markers are looked for
+PRINT_GREY = 96  # of the ring's ground in print; the ink is black
+
+
+class RingSpec(BaseModel):
+    """A printed ring of markers. Measure the print: printers scale.
+
+    Attributes
+    ----------
+    markers
+        How many, evenly spaced.
+    radius_mm
+        Radius of the circle that their centres lie on; a coin and its shadow have to fit inside.
+    marker_mm
+        Side of a marker's black square.
+    dictionary
+        OpenCV's name of the marker dictionary.
+    first_id
+        The marker at 0 degrees; the others follow counter-clockwise. None of them is on the ChArUco board.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    markers: int = Field(default=24, ge=MIN_MARKERS)
+    radius_mm: float = Field(default=19.4, gt=0)
+    marker_mm: float = Field(default=3.4, gt=0)
+    dictionary: str = "DICT_4X4_100"
+    first_id: int = Field(default=50, ge=0)
+
+    @model_validator(mode="after")
+    def _markers_fit(self) -> RingSpec:
+        if not self.dictionary.startswith("DICT_") or not hasattr(cv2.aruco, self.dictionary):
+            raise ValueError(f"{self.dictionary} is no ArUco dictionary of OpenCV; give one such as DICT_4X4_100")
+        has = len(self.opencv_dictionary.bytesList)
+        if self.first_id + self.markers > has:
+            raise ValueError(f"first_id and markers ask for more than the {has} markers of {self.dictionary}")
+        pitch_mm = 2 * np.pi * (self.radius_mm - self.marker_mm / 2) / self.markers
+        if pitch_mm < 1.2 * self.marker_mm:
+            raise ValueError(f"{self.markers} markers of {self.marker_mm:g} mm leave no space between them")
+        return self
+
+    @cached_property
+    def opencv_dictionary(self) -> cv2.aruco.Dictionary:
+        """The dictionary as OpenCV's detector wants it."""
+        return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
+
+    @cached_property
+    def corners_mm(self) -> Points:
+        """(markers, 4, 2): corners of each marker in OpenCV's order, on the plate at 0 degrees, y to the top."""
+        turns = 2 * np.pi * np.arange(self.markers) / self.markers
+        out = np.stack([np.cos(turns), np.sin(turns)], axis=1)[:, None, :]
+        right = np.stack([np.sin(turns), -np.cos(turns)], axis=1)[:, None, :]  # of a marker whose top points outwards
+        half = self.marker_mm / 2
+        sideways = np.array([-half, half, half, -half])[None, :, None]
+        upwards = np.array([half, half, -half, -half])[None, :, None]
+        return np.asarray(out * (self.radius_mm + upwards) + right * sideways)
+
+
+@dataclass(frozen=True)
+class PlateAngle:
+    """How a plate stands.
+
+    Attributes
+    ----------
+    angle_deg
+        Counter-clockwise in the picture, 0 to 360; 0 where marker `first_id` lies to the right of the ring's middle.
+    markers
+        How many markers it rests on.
+    error_deg
+        Standard error, from how well the markers' corners agree.
+    centre_px
+        Where the axis meets the plate in the picture (x, y); distortion taken out if a lens was given.
+    """
+
+    angle_deg: float
+    markers: int
+    error_deg: float
+    centre_px: tuple[float, float]
+
+
+def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | None = None) -> PlateAngle | None:
+    """Read the plate's angle off its ring.
+
+    A camera that is tilted foreshortens the ring; the angle is the turn that remains when the foreshortening is taken
+    away (left polar decomposition), as long as the camera is tilted about an axis of the picture.
+
+    Parameters
+    ----------
+    image
+        RGB, (H, W, 3) uint8, raw, or calibrated with `lens` None.
+    lens
+        Takes distortion out, which near the edges is worth a few hundredths of a degree.
+    ring
+        What is printed; the default when None.
+
+    Returns
+    -------
+    PlateAngle or None
+        None where fewer than `MIN_MARKERS` markers that agree with each other are seen: a dark frame, a coin that
+        covers the ring, a plate without one.
+    """
+    ring = ring or RingSpec()
+    seen_px, on_plate_mm = _corners(image, ring)
+    if len(seen_px) < MIN_MARKERS:
+        return None
+    if lens is not None:
+        flat = cv2.undistortPoints(seen_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
+        seen_px = np.asarray(flat, np.float64).reshape(-1, 4, 2)
+    return _fit(seen_px, on_plate_mm, ring)
+
+
+def ring_picture(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
+    """The ring to print, true to scale at `px_per_mm`: black on dark grey, with a cross at the axis.
+
+    Choose matt black paper or foil and a printer's black that is darker still, or adjust the grey until the ring is
+    hardly brighter than the plate.
+    """
+    reach_mm = ring.radius_mm + ring.marker_mm
+    side = 2 * round(reach_mm * px_per_mm) + 1
+    picture = np.full((side, side), PRINT_GREY, np.uint8)
+    middle = np.array([(side - 1) / 2, (side - 1) / 2])
+    size = 60
+    tile = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5]], np.float32)
+    for number, corners_mm in enumerate(ring.corners_mm):
+        marker = cv2.aruco.generateImageMarker(ring.opencv_dictionary, ring.first_id + number, size)
+        corners = (middle + corners_mm * (px_per_mm, -px_per_mm)).astype(np.float32)
+        to_print = cv2.getAffineTransform(tile, corners[:3])
+        ink = cv2.warpAffine(255 - marker, to_print, (side, side), flags=cv2.INTER_NEAREST)
+        picture[ink > 127] = 0
+    cross = round(px_per_mm)
+    cv2.drawMarker(picture, (side // 2, side // 2), 0, cv2.MARKER_CROSS, 2 * cross, max(1, cross // 8))
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _detector(ring: RingSpec) -> cv2.aruco.ArucoDetector:
+    parameters = cv2.aruco.DetectorParameters()
+    parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = 41
+    parameters.adaptiveThreshConstant = 9
+    parameters.minMarkerPerimeterRate = 0.06
+    parameters.maxMarkerPerimeterRate = 0.6
+    parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+    parameters.cornerRefinementWinSize = 3
+    return cv2.aruco.ArucoDetector(ring.opencv_dictionary, parameters)
+
+
+def _corners(image: Image, ring: RingSpec) -> tuple[Points, Points]:
+    """Corners of the ring's markers in the picture and on the plate, (N, 4, 2) each."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, WORKING_WIDTH_PX / grey.shape[1])
+    size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    corners, ids, _ = _detector(ring).detectMarkers(_evenly_lit(np.asarray(small, np.uint8)))
+    if ids is None:
+        return np.empty((0, 4, 2)), np.empty((0, 4, 2))
+    numbers = np.asarray(ids, int).ravel() - ring.first_id
+    _, which, times = np.unique(numbers, return_inverse=True, return_counts=True)
+    known = (numbers >= 0) & (numbers < ring.markers) & (times[which.ravel()] == 1)
+    found = np.asarray(corners, np.float64).reshape(-1, 4, 2)[known]
+    per_pixel = np.array(grey.shape[::-1]) / size
+    return (found + 0.5) * per_pixel - 0.5, ring.corners_mm[numbers[known]]
+
+
+def _evenly_lit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bring the plate to one grey, however far it is from the lamp; what shines saturates."""
+    capped = np.minimum(grey, np.uint8(min(255.0, 2 * float(np.percentile(grey[::4, ::4], 60)) + 4)))
+    around = np.maximum(cv2.blur(capped, (61, 61)), np.uint8(4))
+    return np.asarray(cv2.divide(grey, around, scale=PLATE_GREY), np.uint8)
+
+
+def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | None:
+    """The plane's image from all corners that agree, and its turn at the ring's middle."""
+    plate, seen = on_plate_mm.reshape(-1, 2), seen_px.reshape(-1, 2)
+    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
+    cell_px = side_px / (ring.opencv_dictionary.markerSize + 2)
+    homography, agree = cv2.findHomography(plate, seen, cv2.RANSAC, max(1.0, MAX_MISS_CELLS * cell_px))
+    if homography is None:
+        return None
+    whole = np.asarray(agree, bool).reshape(-1, 4).all(axis=1)
+    if whole.sum() < MIN_MARKERS:
+        return None
+    plate, seen = on_plate_mm[whole].reshape(-1, 2), seen_px[whole].reshape(-1, 2)
+    homography, _ = cv2.findHomography(plate, seen, 0)
+    if homography is None:
+        return None
+    projected = cv2.perspectiveTransform(plate.reshape(-1, 1, 2), homography).reshape(-1, 2)
+    u, v, w = homography @ (0.0, 0.0, 1.0)
+    centre = np.array([u, v]) / w
+    turn = (homography[:2, :2] - np.outer(centre, homography[2, :2])) / w
+    turn[1] *= -1  # rows count downwards
+    left, stretch, right = np.linalg.svd(turn)
+    if np.linalg.det(turn) <= 0 or stretch[0] > 3 * stretch[1]:
+        return None  # a mirror image, or no plate
+    rotation = left @ right
+    # The corners of one marker share its flaws: markers count, not corners.
+    miss_px = float(np.sqrt(np.mean(np.sum((projected - seen) ** 2, axis=1)) / 2))
+    arm_px = float(np.sqrt(np.mean(np.sum((seen - seen.mean(axis=0)) ** 2, axis=1))))
+    error_deg = float(np.degrees(miss_px / arm_px) / np.sqrt(whole.sum()))
+    return PlateAngle(
+        float(np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0])) % 360.0),
+        int(whole.sum()),
+        error_deg,
+        (float(centre[0]), float(centre[1])),
+    )

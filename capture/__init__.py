@@ -1,0 +1,1 @@
+"""Plan, take, check and keep frames."""

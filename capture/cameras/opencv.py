@@ -1,0 +1,267 @@
+"""Cameras that OpenCV can open: USB (UVC) cameras through V4L2, or a video file.
+
+Their habits are answered here. ``isOpened`` stays true for a camera that was unplugged, and for one that never
+delivers: only frames count, and a camera that stops delivering is opened anew once, under the name that stays the same
+(``/dev/v4l/by-id``), since it may come back under another number. Frames wait in a queue, so that the next one is from
+before the light changed. Exposure is in the driver's units (UVC's are 100 us), and is read back, for a camera may have
+its own idea of it. What it was asked for and does not do is an error: a calibration holds for one size and one setting.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.image import Image
+from capture.cameras.camera import Picture
+from capture.cameras.watchdog import in_time
+from capture.records import now
+from rig.devices import Identity
+from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
+from rig.twin.clock import Clock
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TRIES = 3
+BY_ID = Path("/dev/v4l/by-id")
+MANUAL_EXPOSURE = 1  # V4L2_EXPOSURE_MANUAL
+MAX_SETTING_ERROR = 0.2  # share by which exposure and gain may miss what was asked for
+
+
+class OpenCvConfig(BaseModel):
+    """A camera opened through OpenCV.
+
+    ``device`` is a number, or a path that stays the same when cables are moved: ``/dev/v4l/by-id/...``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["opencv"] = "opencv"
+    device: int | str = 0
+    width_px: int | None = Field(default=None, gt=0, description="asked of the camera; its own choice when left out")
+    height_px: int | None = Field(default=None, gt=0)
+    fourcc: str | None = Field(
+        default=None, min_length=4, max_length=4, description="pixel format such as YUYV; MJPG is quicker and lossy"
+    )
+    exposure_unit_us: float = Field(default=100.0, gt=0, description="what the driver counts exposure in")
+    gain_unit: float = Field(default=1.0, gt=0, description="the driver's value for a gain of 1")
+    queue_frames: int = Field(default=4, ge=0, le=32, description="frames the driver may hold back")
+    answer_s: float = Field(
+        default=5.0, gt=0, description="longest wait for a frame, exposure not counted (wall-clock)"
+    )
+
+
+class OpenCvCamera:
+    """See `capture.cameras.camera.Camera`."""
+
+    def __init__(self, config: OpenCvConfig, clock: Clock) -> None:
+        self._config = config
+        self._name = f"camera on {config.device}"
+        self._capture: cv2.VideoCapture | None = None
+        self._is_device = isinstance(config.device, int) or config.device.startswith("/dev/")
+        self._settings: tuple[int, float] | None = None
+        self._exposure_us = 0
+        self._gain = 1.0
+        self._period_s = 0.0
+        self._sequence = 0
+        self._identity = Identity(kind="opencv", port=str(config.device), firmware="not connected")
+
+    @property
+    def identity(self) -> Identity:
+        """Who it said it is when it was connected."""
+        return self._identity
+
+    def connect(self) -> Identity:
+        """Open the camera and read a first frame.
+
+        Raises
+        ------
+        NotConnectedError
+            If there is no such camera, or it opens but delivers nothing.
+        EnvelopeError
+            If it has not the size or the pixel format asked for.
+        """
+        self._settings, self._exposure_us, self._gain = None, 0, 1.0
+        self._sequence = 0
+        self._open()
+        return self._identity
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            try:
+                in_time(capture.release, self._config.answer_s)
+            except TimeoutError:
+                log.warning("%s: it does not let itself be closed; it is left alone.", self._name)
+
+    def configure(self, exposure_us: int, gain: float) -> None:
+        """Set manual exposure and gain, and read them back; white balance and focus stay as they are, not automatic.
+
+        Raises
+        ------
+        EnvelopeError
+            If the camera does not take them.
+        """
+        capture = self._opened()
+        self._settings = (exposure_us, gain)
+        self._exposure_us, self._gain = exposure_us, gain
+        if not self._is_device:
+            return  # a film is as it is
+        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, MANUAL_EXPOSURE)
+        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
+        capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
+        unit_us, gain_unit = self._config.exposure_unit_us, self._config.gain_unit
+        self._exposure_us = round(
+            unit_us * self._set(capture, cv2.CAP_PROP_EXPOSURE, "exposure", round(exposure_us / unit_us))
+        )
+        self._gain = self._set(capture, cv2.CAP_PROP_GAIN, "gain", gain * gain_unit) / gain_unit
+
+    def grab(self) -> Picture:
+        """Throw away what waited in the queue, then read one frame.
+
+        Raises
+        ------
+        NoAnswerError
+            If no frame comes, not even after the camera was opened anew.
+        NotConnectedError
+            If the camera is gone.
+        """
+        frame = self._fresh_frame(self._opened())
+        if frame is None and self._is_device:
+            log.warning("%s: no picture came; it is opened anew.", self._name)
+            self._open()
+            if self._settings is not None:
+                self.configure(*self._settings)
+            frame = self._fresh_frame(self._opened())
+        if frame is None:
+            raise NoAnswerError(
+                self._name,
+                f"{TRIES} pictures were asked for and none came{self._is_device * ', nor after it was opened anew'}.",
+                "Plug the camera in again, into a port of the computer itself; then give the same command again."
+                if self._is_device
+                else "The film is at its end. Choose a longer one.",
+            )
+        self._sequence += 1
+        return Picture(frame, self._exposure_us, self._gain, now(), self._sequence)
+
+    # Opening
+
+    def _open(self) -> None:
+        self.close()
+        config = self._config
+        if isinstance(config.device, str) and config.device.startswith("/") and "%" not in config.device:
+            self._check_path(Path(config.device))
+        # Given a path, OpenCV would try its film readers first, and they wait long.
+        backend = cv2.CAP_V4L2 if self._is_device else cv2.CAP_ANY
+        capture = self._wait(lambda: cv2.VideoCapture(config.device, backend))
+        if capture is None:
+            raise NotConnectedError(self._name, "opening it does not end.", "Plug the camera in again.")
+        self._capture = capture
+        for prop, value in (
+            (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*config.fourcc) if config.fourcc else None),
+            (cv2.CAP_PROP_FRAME_WIDTH, config.width_px),
+            (cv2.CAP_PROP_FRAME_HEIGHT, config.height_px),
+            (cv2.CAP_PROP_BUFFERSIZE, 1),
+        ):
+            if value is not None:
+                capture.set(prop, value)
+        if not capture.isOpened() or not self._wait(lambda: any(capture.grab() for _ in range(TRIES))):
+            self.close()
+            raise NotConnectedError(
+                self._name,
+                "the camera does not open, or opens and delivers no picture.",
+                "Close other programs that use it, plug it in again, and try a shorter cable.",
+            )
+        self._identity = self._identify(capture)
+        frames_per_s = capture.get(cv2.CAP_PROP_FPS)
+        self._period_s = 1 / frames_per_s if 0.1 < frames_per_s < 1000 else 0.0
+
+    def _check_path(self, path: Path) -> None:
+        if path.exists():
+            return
+        there = ", ".join(sorted(entry.name for entry in BY_ID.glob("*"))) or "none"
+        raise NotConnectedError(
+            self._name, "there is no such device.", f"Plug the camera in. Cameras in {BY_ID} at present: {there}."
+        )
+
+    def _identify(self, capture: cv2.VideoCapture) -> Identity:
+        """Who it is, once it is sure that it does what it was asked for."""
+        config = self._config
+        size = [int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        code = int(capture.get(cv2.CAP_PROP_FOURCC))
+        fourcc = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)) if code > 0 else "?"
+        wanted = [config.width_px or size[0], config.height_px or size[1]]
+        if size != wanted or (config.fourcc is not None and fourcc != config.fourcc):
+            self.close()
+            raise EnvelopeError(
+                self._name,
+                f"it was asked for {wanted[0]}x{wanted[1]} {config.fourcc or ''} and delivers "
+                f"{size[0]}x{size[1]} {fourcc}.",
+                "`v4l2-ctl --list-formats-ext` prints what it can do. Correct `camera:` in rig.yaml.",
+            )
+        backend = capture.getBackendName()
+        return Identity(kind="opencv", port=str(config.device), firmware=f"{backend} {size[0]}x{size[1]} {fourcc}")
+
+    # Frames
+
+    def _fresh_frame(self, capture: cv2.VideoCapture) -> Image | None:
+        """A frame that was exposed after this call; None if the camera delivers none."""
+
+        def read() -> Image | None:
+            # Frames that waited come at once; the first that has to be waited for was exposed, in part, before this
+            # call. Where the camera does not say how fast it is, as many are thrown away as may have waited.
+            patience_s = max(self._period_s, self._exposure_us / 1e6) / 2 if self._period_s else float("inf")
+            for _ in range(self._config.queue_frames):
+                started = time.monotonic()
+                if not capture.grab() or time.monotonic() - started > patience_s:
+                    break
+            capture.grab()  # and the next one may have begun while that one was read out
+            for _ in range(TRIES):
+                ok, frame = capture.read()
+                if ok and frame is not None and frame.size:
+                    if frame.ndim == 2:
+                        frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+                    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+            return None
+
+        return self._wait(read)
+
+    def _wait(self, action: Callable[[], T]) -> T | None:
+        """Do something that may block; None if it does not end, or OpenCV fails in it."""
+        frames = self._config.queue_frames + 2 + TRIES
+        try:
+            return in_time(action, self._config.answer_s + frames * max(self._period_s, self._exposure_us / 1e6))
+        except TimeoutError:
+            self._capture = None  # whatever blocks in it goes on: nobody may touch it any more
+            return None
+        except cv2.error as error:
+            log.warning("%s: %s", self._name, error)
+            return None
+
+    def _set(self, capture: cv2.VideoCapture, prop: int, name: str, value: float) -> float:
+        """Set a property in the driver's units, and return what it is then."""
+        taken = capture.set(prop, value)
+        is_now = float(capture.get(prop))
+        if not taken or abs(is_now - value) > MAX_SETTING_ERROR * abs(value):
+            raise EnvelopeError(
+                self._name,
+                f"its {name} was set to {value:g} and is {is_now:g}, in the driver's units.",
+                "`v4l2-ctl --list-ctrls` prints its range. Correct the plan, or `exposure_unit_us` and `gain_unit` in "
+                "rig.yaml.",
+            )
+        return is_now
+
+    def _opened(self) -> cv2.VideoCapture:
+        if self._capture is None:
+            raise NotConnectedError(self._name, "it is not connected.", "Connect it first.")
+        return self._capture

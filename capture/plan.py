@@ -1,0 +1,213 @@
+"""What is to be photographed: a tray of coins and a plan, expanded to an ordered list of shots.
+
+Everything here is frozen plain data that knows no hardware. A shot's id is a hash of its content, so that a scan is
+resumed by set difference on ids, whatever happened to order, files or clocks in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Side = Literal["obverse", "reverse"]
+
+SIDES: tuple[Side, Side] = ("obverse", "reverse")
+DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
+MAX_TILT_DEG = 60.0
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tray(_Frozen):
+    """Which coin lies in which slot.
+
+    Parameters
+    ----------
+    id
+        Name of the tray, as in ``rig scan --tray 3``.
+    slots
+        Slot number (from 1) to accession number; None for an empty slot.
+    """
+
+    id: str = Field(min_length=1)
+    slots: dict[Annotated[int, Field(ge=1)], str | None]
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _accession_numbers_are_text(cls, slots: Any) -> Any:
+        # YAML reads 2024.10 as the number 2024.1, which is another coin
+        if isinstance(slots, dict):
+            for slot, coin in slots.items():
+                if coin is not None and not isinstance(coin, str):
+                    raise ValueError(
+                        f'slot {slot} holds {coin!r}, which YAML reads as a number: put it in quotes, "{coin}".'
+                    )
+                if isinstance(coin, str) and (not coin or coin != coin.strip()):
+                    raise ValueError(f"slot {slot} holds {coin!r}: give an accession number, or leave it empty (null).")
+        return slots
+
+    @field_validator("slots")
+    @classmethod
+    def _a_coin_lies_in_one_slot(cls, slots: dict[int, str | None]) -> dict[int, str | None]:
+        seen: dict[str, int] = {}
+        for slot, coin in sorted(slots.items()):
+            if coin is None:
+                continue
+            if coin in seen:
+                raise ValueError(f"coin {coin} is in slot {seen[coin]} and in slot {slot}: correct one of them.")
+            seen[coin] = slot
+        return dict(sorted(slots.items()))
+
+    @property
+    def coins(self) -> dict[int, str]:
+        """The occupied slots, in order: slot number to accession number."""
+        return {slot: coin for slot, coin in self.slots.items() if coin is not None}
+
+
+class Shot(_Frozen):
+    """One planned exposure. Two shots with the same content are the same shot.
+
+    ``turntable_deg`` and ``tilt_deg`` are degrees, ``exposure_us`` microseconds, ``gain`` a factor (1 is none).
+    """
+
+    coin: str
+    side: Side
+    turntable_deg: float
+    tilt_deg: float
+    light: str
+    exposure_us: int
+    gain: float
+
+    @property
+    def id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the content as canonical JSON."""
+        content = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+class Plan(_Frozen):
+    """How every coin of a tray is photographed.
+
+    Parameters
+    ----------
+    name
+        What the plan is called; its file is ``plans/<name>.yaml``.
+    sides
+        Which sides; the arm turns the coin over when there are two.
+    lights
+        Names of lights that ``rig.yaml`` defines.
+    turntable_deg
+        Angles of the turntable, 0 up to but not 360. A whole number *n* means *n* angles evenly spaced from 0.
+    tilt_deg
+        Camera tilts from the vertical, 0 to 60.
+    exposure_us, gain
+        Exposure time in microseconds and camera gain as a factor.
+    retakes
+        How often a frame that fails the quality check is taken again before it is quarantined.
+    """
+
+    name: str = Field(default="default", min_length=1)
+    sides: tuple[Side, ...] = Field(default=SIDES, min_length=1)
+    lights: tuple[str, ...] = Field(default=DEFAULT_LIGHTS, min_length=1)
+    turntable_deg: tuple[float, ...] = Field(default=(0.0, 90.0, 180.0, 270.0), min_length=1)
+    tilt_deg: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    exposure_us: int = Field(default=20_000, ge=10, le=10_000_000)
+    gain: float = Field(default=1.0, ge=1.0, le=64.0)
+    retakes: int = Field(default=2, ge=0, le=10)
+
+    # Of two such validators the later one is asked first: a count has to be a list by then.
+    @field_validator("turntable_deg", "tilt_deg", mode="before")
+    @classmethod
+    def _angles_are_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ValueError(f"{value!r} is not a list of angles: give plain degrees in brackets, such as [0, 90].")
+        return value
+
+    @field_validator("turntable_deg", mode="before")
+    @classmethod
+    def _count_to_angles(cls, value: Any) -> Any:
+        count = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if isinstance(count, int) and not isinstance(count, bool):
+            if not 1 <= count <= 360:
+                raise ValueError(f"{count} angles: give a count from 1 to 360, or a list of angles.")
+            return tuple(number * 360.0 / count for number in range(count))
+        return value
+
+    @field_validator("turntable_deg")
+    @classmethod
+    def _turntable_in_one_turn(cls, angles: tuple[float, ...]) -> tuple[float, ...]:
+        for angle in angles:
+            if not 0 <= angle < 360:
+                raise ValueError(f"angle {angle:g} is out of range: give 0 up to but not including 360 degrees.")
+        return _distinct(_rounded(angles), "angle")
+
+    @field_validator("tilt_deg")
+    @classmethod
+    def _tilt_in_range(cls, angles: tuple[float, ...]) -> tuple[float, ...]:
+        for angle in angles:
+            if not 0 <= angle <= MAX_TILT_DEG:
+                raise ValueError(f"tilt {angle:g} is out of range: give 0 (looking straight down) to {MAX_TILT_DEG:g}.")
+        return _distinct(_rounded(angles), "tilt")
+
+    @field_validator("sides", "lights")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _distinct(names, "name")
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed, validated again."""
+        return type(self).model_validate({**self.model_dump(), **changes})
+
+    def shots(self, tray: Tray) -> list[Shot]:
+        """Expand to shots in the order that moves least.
+
+        Lights change innermost, then the turntable, then the tilt, then the coin is turned over, then the next coin
+        comes. Turntable and tilt run back and forth, so that no change of what lies outside them costs a move.
+        """
+        turntable = _BackAndForth(self.turntable_deg)
+        tilt = _BackAndForth(self.tilt_deg)
+        return [
+            Shot(
+                coin=coin,
+                side=side,
+                turntable_deg=turntable_deg,
+                tilt_deg=tilt_deg,
+                light=light,
+                exposure_us=self.exposure_us,
+                gain=self.gain,
+            )
+            for coin in tray.coins.values()
+            for side in self.sides
+            for tilt_deg in tilt
+            for turntable_deg in turntable
+            for light in self.lights
+        ]
+
+
+class _BackAndForth:
+    """Iterates upwards the first time, downwards the next, and so on."""
+
+    def __init__(self, positions: Sequence[float]) -> None:
+        self._positions = sorted(positions, reverse=True)
+
+    def __iter__(self) -> Iterator[float]:
+        self._positions.reverse()
+        return iter(tuple(self._positions))
+
+
+def _rounded(angles: tuple[float, ...]) -> tuple[float, ...]:
+    # a microdegree is below any axis' resolution; adding 0.0 turns -0.0, which would hash differently, into 0.0
+    return tuple(round(angle, 6) + 0.0 for angle in angles)
+
+
+def _distinct(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ValueError(f"{what} {value} is given twice: remove one.")
+    return values

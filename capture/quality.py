@@ -1,0 +1,241 @@
+"""Whether a frame is worth keeping.
+
+Sharpness is told from the coin itself, so that it holds under any lamp and at any brightness: how much fine detail
+there is for each part of coarse detail, times how steep the coin's edge stands against the plate. Either alone mistakes
+a worn coin for a blurred one. Detail is measured at one size of the coin, whatever the camera's pixels.
+
+Where turntable and lightbox say they stand is not believed: the ring on the plate, and the way the light falls off
+across it, tell whether the frame shows the pose and the light it was taken for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.flat import Flat
+from calibration.image import Image
+from calibration.lamps import likely_light, lit_from
+from calibration.outline import Outline, find_coins
+from calibration.plate import plate_angle_deg
+
+Reason = Literal["dark", "stale", "wrong angle", "no coin", "two coins", "cut off", "wrong light", "clipping", "blur"]
+
+DISC_RADIUS_PX = 200
+
+
+class Limits(BaseModel):
+    """What is still good enough.
+
+    The default sharpness lies below that of every coin in focus (0.10 and more on the twin, 0.07 for coins that are
+    themselves blurred photographs) and above that of frames 10 mm out of focus (0.03 to 0.05).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_sharpness: float = Field(default=0.05, ge=0)
+    max_clipped_fraction: float = Field(default=0.15, ge=0, le=1)
+    min_mean: float = Field(default=20.0, ge=0, le=255, description="mean grey level on the coin")
+    min_bright: float = Field(default=12.0, ge=0, le=255, description="grey level that the brightest 1 % reaches")
+    max_angle_error_deg: float = Field(
+        default=1.0, gt=0, description="turntable, read back and as the ring shows it, against commanded"
+    )
+    ring_zero_deg: float = Field(default=0.0, description="what the ring shows when the turntable stands at 0")
+    max_light_slope: float = Field(default=0.06, gt=0, description="fall-off that the light's flat field leaves")
+    verify_every: int = Field(
+        default=1, ge=0, description="every n-th frame's pose and light are looked at; 0 for none"
+    )
+    second_coin: float = Field(default=0.35, gt=0, le=1, description="radius and brightness, over the first's")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a frame was taken to show.
+
+    Attributes
+    ----------
+    turntable_deg
+        The angle the turntable was told to go to.
+    light
+        Name of the light that was told to be lit.
+    flats
+        Flat fields of all lights, from the calibration bundle; light is not looked at where its own is missing.
+    """
+
+    turntable_deg: float
+    light: str
+    flats: Mapping[str, Flat] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the check found.
+
+    Attributes
+    ----------
+    reasons
+        Why the frame is not good, most telling first; empty when it is.
+    metrics
+        ``bright`` and ``mean`` (grey levels), ``clipped_fraction``, ``sharpness``, ``difference`` to the frame before
+        (mean grey levels), ``coins``, ``radius_px``, ``centre_px``, ``plate_deg`` and ``plate_markers`` (what the ring
+        shows, and how much of it is seen), ``light_slope`` (what the light leaves unexplained), ``likely_light`` where
+        it is another; only what could be measured.
+    outline
+        Where the coin is; None if there is none.
+    """
+
+    reasons: tuple[Reason, ...]
+    metrics: dict[str, Any]
+    outline: Outline | None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is nothing against the frame."""
+        return not self.reasons
+
+
+def check(
+    image: Image,
+    previous: Image | None = None,
+    angle_error_deg: float = 0.0,
+    limits: Limits | None = None,
+    expected: Expected | None = None,
+) -> Quality:
+    """Check a raw frame of one coin.
+
+    Parameters
+    ----------
+    image
+        RGB, (H, W, 3) uint8, as it came from the camera: calibration hides clipping.
+    previous
+        The frame before it from the same camera; two exposures never agree to the last bit, so equal ones are one.
+    angle_error_deg
+        How far the turntable stands from where it was told to go, as it says itself.
+    limits
+        What is still good; the defaults when None.
+    expected
+        What pose and light to look for; neither is looked for when None. A ring that cannot be seen is not held against
+        a frame: ``plate_markers`` is then 0.
+    """
+    limits = limits or Limits()
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    metrics: dict[str, Any] = {"bright": round(float(np.percentile(grey[::4, ::4], 99)), 2)}
+    reasons: list[Reason] = []
+    if metrics["bright"] < limits.min_bright:
+        return Quality(("dark",), metrics, None)
+    if previous is not None and previous.shape == image.shape:
+        metrics["difference"] = round(float(cv2.norm(image, previous, cv2.NORM_L1)) / image.size, 4)
+        if metrics["difference"] == 0:
+            reasons.append("stale")
+    if expected is not None:
+        seen_error_deg = _seen_angle_error(image, expected, limits, metrics)
+        angle_error_deg = max(angle_error_deg, seen_error_deg, key=abs)
+    if abs(angle_error_deg) > limits.max_angle_error_deg:
+        reasons.append("wrong angle")
+    outlines = find_coins(image)
+    if not outlines:
+        metrics["coins"] = 0
+        return Quality((*reasons, "no coin"), metrics, None)
+    outline = outlines[0]
+    means = [float(cv2.mean(grey, each.mask.view(np.uint8))[0]) for each in outlines]
+    # a patch of brightly lit plate is large, but dull
+    coins = sum(
+        each.radius_px >= limits.second_coin * outline.radius_px and mean >= limits.second_coin * means[0]
+        for each, mean in zip(outlines, means, strict=True)
+    )
+    if coins > 1:
+        reasons.append("two coins")
+    if _touches_edge(outline):
+        reasons.append("cut off")
+    metrics |= {
+        "coins": coins,
+        "radius_px": round(outline.radius_px, 2),
+        "centre_px": [round(value, 2) for value in outline.centre_px],
+        "mean": round(means[0], 2),
+        "clipped_fraction": round(float(np.mean(image[outline.mask].max(axis=1) >= 254)), 4),
+        "sharpness": round(_fine_detail(grey, outline) * _edge_steepness(grey, outline), 4),
+    }
+    if expected is not None and not _light_is_right(image, outline, expected, limits, metrics):
+        reasons.append("wrong light")
+    if metrics["mean"] < limits.min_mean:
+        reasons.append("dark")
+    if metrics["clipped_fraction"] > limits.max_clipped_fraction:
+        reasons.append("clipping")
+    if metrics["sharpness"] < limits.min_sharpness:
+        reasons.append("blur")
+    return Quality(tuple(reasons), metrics, outline)
+
+
+def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> float:
+    """How far the plate stands from where it should, as the ring shows (deg); 0 where it cannot be seen."""
+    plate = plate_angle_deg(image)
+    metrics["plate_markers"] = plate.markers if plate else 0
+    if plate is None:
+        return 0.0
+    angle_deg = (plate.angle_deg - limits.ring_zero_deg) % 360.0
+    metrics["plate_deg"] = round(angle_deg, 3)
+    return (angle_deg - expected.turntable_deg + 180.0) % 360.0 - 180.0
+
+
+def _light_is_right(
+    image: Image, outline: Outline, expected: Expected, limits: Limits, metrics: dict[str, Any]
+) -> bool:
+    if expected.light not in expected.flats:
+        return True
+    slope = lit_from(image, outline, expected.flats[expected.light])
+    if slope is None:
+        return True
+    metrics["light_slope"] = round(slope.strength, 4)
+    if slope.strength <= limits.max_light_slope:
+        return True
+    likely = likely_light(image, outline, expected.flats)
+    if likely is not None and likely[0] != expected.light:
+        metrics["likely_light"] = likely[0]
+    return False
+
+
+def _touches_edge(outline: Outline) -> bool:
+    mask = outline.mask
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+def _fine_detail(grey: npt.NDArray[Any], outline: Outline) -> float:
+    """Contrast at 1-2 px over contrast at 4-8 px, on the coin brought to a radius of `DISC_RADIUS_PX`."""
+    size, scale = 2 * DISC_RADIUS_PX, DISC_RADIUS_PX / outline.radius_px
+    x, y = outline.centre_px
+    to_disc = np.array([[scale, 0, DISC_RADIUS_PX - scale * x], [0, scale, DISC_RADIUS_PX - scale * y]])
+    smooth = cv2.GaussianBlur(grey, (0, 0), 0.45 / scale) if scale < 0.6 else grey  # the warp alone would alias
+    disc = cv2.warpAffine(smooth, to_disc, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32)
+    inside = np.zeros((size, size), np.uint8)
+    cv2.circle(inside, (DISC_RADIUS_PX, DISC_RADIUS_PX), round(0.85 * DISC_RADIUS_PX), 255, cv2.FILLED)
+    blurred = {sigma: cv2.GaussianBlur(disc, (0, 0), sigma) for sigma in (1, 2, 4, 8)}
+    fine = cv2.norm(blurred[1], blurred[2], cv2.NORM_L2, inside)
+    coarse = cv2.norm(blurred[4], blurred[8], cv2.NORM_L2, inside)
+    return float(fine / max(coarse, 1e-6))
+
+
+def _edge_steepness(grey: npt.NDArray[Any], outline: Outline) -> float:
+    """Steepest step across the coin's edge as a share of the whole step, where that is high; median over angles."""
+    scale = DISC_RADIUS_PX / outline.radius_px
+    sigma = max(0.8, 0.45 / scale)
+    reach = round(1.25 * DISC_RADIUS_PX)
+    polar = cv2.warpPolar(
+        cv2.GaussianBlur(grey, (0, 0), sigma),
+        (reach, 360),
+        outline.centre_px,
+        1.25 * outline.radius_px,
+        cv2.WARP_POLAR_LINEAR,
+    ).astype(np.float32)
+    rim = polar[:, round(0.88 * DISC_RADIUS_PX) : round(1.12 * DISC_RADIUS_PX)]
+    steps = rim.max(axis=1) - rim.min(axis=1)
+    clear = steps > np.percentile(steps, 60)
+    if not clear.any():
+        return 0.0
+    slopes = np.abs(np.diff(rim[clear], axis=1)).max(axis=1) / steps[clear]
+    return float(np.median(slopes))

@@ -1,0 +1,234 @@
+"""What the store gives back: one frozen dataclass for each kind of row, and their form on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from calibration.image import Image
+from capture.files import canonical_json
+from capture.plan import Plan, Shot, Side, Tray
+
+JSON_COLUMNS = frozenset(
+    {"tray", "plan", "devices", "camera", "quality", "box", "content", "detail", "evidence", "card"}
+)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 with microseconds: the form of every time in the store."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class _Row:
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Make one of a row of its table."""
+        values = {}
+        for each in fields(cls):
+            value = row[each.name]
+            values[each.name] = json.loads(value) if each.name in JSON_COLUMNS and value is not None else value
+        return cls(**values)
+
+    def columns(self) -> dict[str, Any]:
+        """The values as the table holds them."""
+        return {
+            each.name: canonical_json(value) if each.name in JSON_COLUMNS and value is not None else value
+            for each in fields(self)
+            for value in [getattr(self, each.name)]
+        }
+
+
+@dataclass(frozen=True)
+class Session(_Row):
+    """One run of a plan over a tray, or one import of photographs.
+
+    Attributes
+    ----------
+    kind
+        ``"scan"`` or ``"import"``.
+    name
+        The tray, or the imported folder.
+    tray, plan
+        As they were when the session began, as JSON; None when imported.
+    devices
+        What each device said of itself.
+    finished_at
+        None while there is something left to do.
+    """
+
+    id: str
+    kind: Literal["scan", "import"]
+    name: str
+    tray: dict[str, Any] | None
+    plan: dict[str, Any] | None
+    calibration_id: str | None
+    devices: list[dict[str, Any]]
+    software: str
+    started_at: str
+    finished_at: str | None = None
+
+    def frozen_plan(self) -> Plan:
+        """The plan as it was when the session began."""
+        return Plan.model_validate(self.plan)
+
+    def frozen_tray(self) -> Tray:
+        """The tray as it was when the session began."""
+        return Tray.model_validate(self.tray)
+
+
+@dataclass(frozen=True)
+class Frame(_Row):
+    """The stored picture of a shot, or an imported photograph.
+
+    Attributes
+    ----------
+    shot_id
+        None when imported.
+    attempt
+        1, and one more for each retake.
+    placement
+        Names one laying-down of the coin: frames of one coin, side and placement differ by known angles only.
+    sha256, calibrated_sha256
+        Raw and calibrated picture; `Store.image` reads either. No calibrated one when there was no calibration, or when
+        the frame is quarantined.
+    turntable_deg, turntable_read_deg
+        Commanded, and read back.
+    quality
+        What the quality check measured.
+    quarantine_reason
+        None when the frame is good.
+    source
+        File name an imported photograph had.
+    """
+
+    id: str
+    session_id: str
+    shot_id: str | None
+    attempt: int
+    placement: str
+    coin_id: str
+    side: Side | None
+    sha256: str
+    calibrated_sha256: str | None
+    calibration_id: str | None
+    camera: dict[str, Any] | None
+    turntable_deg: float | None
+    turntable_read_deg: float | None
+    tilt_deg: float | None
+    light: str | None
+    exposure_us: int | None
+    gain: float | None
+    mm_per_pixel: float | None
+    quality: dict[str, Any]
+    quarantine_reason: str | None
+    source: str | None
+    taken_at: str
+
+
+@dataclass(frozen=True)
+class Entry(_Row):
+    """One coin side in one lot or record of a catalogue.
+
+    ``box`` is (left, top, right, bottom) in px where the side is one part of a picture, as in obverse beside reverse.
+    """
+
+    id: str
+    coin_id: str
+    side: Side | None
+    catalogue: str
+    sha256: str
+    source: str
+    box: list[int] | None
+    added_at: str
+    removed_at: str | None = None
+
+    def cut(self, picture: Image) -> Image:
+        """Cut this side out of its picture."""
+        if self.box is None:
+            return picture
+        left, top, right, bottom = self.box
+        return np.ascontiguousarray(picture[top:bottom, left:right])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible match of a coin, as it is stored."""
+
+    coin: str
+    entry_id: str
+    score: float
+    probability: float
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The matches of one coin of a session, best first, and what they come to."""
+
+    session_id: str
+    coin: str
+    model_id: str
+    verdict: str
+    candidates: tuple[Candidate, ...]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Event(_Row):
+    """A line of the journal."""
+
+    id: int
+    session_id: str | None
+    at: str
+    kind: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph to be imported: its bytes as they are, and what is known of it.
+
+    ``source`` names it within its session (a file name); giving the same one again changes nothing. ``placement`` tells
+    occasions apart on which the coin was laid down (see `Frame`); ``type`` is the coin's.
+    """
+
+    coin: str
+    data: bytes
+    source: str
+    side: Side | None = None
+    placement: str = "1"
+    type: str | None = None
+    quality: dict[str, Any] = field(default_factory=dict)
+    quarantine_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """A picture to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue."""
+
+    coin: str
+    data: bytes
+    source: str
+    catalogue: str
+    side: Side | None = None
+    box: tuple[int, int, int, int] | None = None
+    type: str | None = None
+
+
+def session_record(session: Session, shots: list[Shot]) -> dict[str, Any]:
+    """A session and its shots, for ``records/session``."""
+    return {"row": _readable(session), "shots": [shot.model_dump() for shot in shots]}
+
+
+def row_record(row: Frame | Entry, type_: str | None = None) -> dict[str, Any]:
+    """A frame or entry with its coin's type, for ``records/frame`` and ``records/entry``."""
+    return {"row": _readable(row), "type": type_}
+
+
+def _readable(row: _Row) -> dict[str, Any]:
+    return {each.name: getattr(row, each.name) for each in fields(row)}

@@ -1,0 +1,1 @@
+"""Telling one coin from another: embedding, matching, training and evaluation."""

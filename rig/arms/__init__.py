@@ -1,0 +1,1 @@
+"""Arm drivers, one per file, each with its emulator beside it."""

@@ -1,0 +1,397 @@
+"""Dobot Magician with its suction cup, as the arm that handles coins.
+
+Written to the Dobot Magician Communication Protocol (V1.1.5, Shenzhen Yuejiang, 2019), to the vendor's DobotLink and
+the virtual controller in it (github.com/Dobot-Arm/DobotLink: Protocol2/DMagicianProtocol.cpp, magicianlite_virtual):
+
+- A message is ``AA AA``, length, id, control (1 write, 2 queued), parameters, checksum; numbers are little-endian. Each
+  is answered with the same id; one with a wrong checksum is dropped without a word.
+- A queued command is answered at once, with its index. It is done when ``GetQueuedCmdCurrentIndex`` has come to that
+  index; even so the pose is looked at before the arm counts as arrived.
+- In alarm the controller executes nothing more of its queue. After power-up it is in alarm 0 ("reset"), so that alarm
+  in the midst of work is a supply that dipped.
+- Position is counted from where ``HOMECmd`` left it. The controller does not notice a blow or a blocked arm.
+- The pump has no sensor: the controller tells only whether it runs. With a vacuum switch wired to one of its inputs
+  (`vacuum_input`) a grip is verified; without one, `holds` is what was commanded, and only the camera sees the truth.
+- The pump goes on when the port closes or the program dies: an arm whose program was killed goes on holding its coin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import struct
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rig.devices import Identity
+from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
+from rig.link import SerialLink
+from rig.twin.clock import Clock
+
+HEADER = b"\xaa\xaa"
+VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31
+SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, INPUT = 62, 81, 83, 84, 133
+START, FORCE_STOP, CLEAR, CURRENT_INDEX = 240, 242, 245, 246
+NAMES = {
+    VERSION: "GetDeviceVersion",
+    POSE: "GetPose",
+    ALARMS: "AlarmsState",
+    HOME_PARAMS: "SetHOMEParams",
+    HOME: "SetHOMECmd",
+    SUCTION_CUP: "EndEffectorSuctionCup",
+    PTP_COORDINATE: "SetPTPCoordinateParams",
+    PTP_COMMON: "SetPTPCommonParams",
+    PTP: "SetPTPCmd",
+    INPUT: "GetIODI",
+    START: "SetQueuedCmdStartExec",
+    CLEAR: "SetQueuedCmdClear",
+    CURRENT_INDEX: "GetQueuedCmdCurrentIndex",
+}
+WRITE, QUEUED = 1, 2
+STRAIGHT = 2  # PTP mode MOVL_XYZ
+RESET_ALARM = 0
+# What an alarm's group means: the tens of its number, hexadecimal.
+ALARM_GROUPS = {
+    0x0: "the controller itself",
+    0x1: "the target cannot be planned: out of its reach?",
+    0x2: "the way leads out of its reach",
+    0x3: "a joint is too fast",
+    0x4: "a joint is at its limit",
+    0x5: "a joint lost steps: something is in its way?",
+    0x6: "a motor driver",
+    0x7: "a motor",
+}
+TRIES = 3
+POLL_S = 0.05
+
+
+class DobotConfig(BaseModel):
+    """`arm:` of rig.yaml for a Dobot Magician."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["dobot"] = "dobot"
+    port: str = "twin://arm"
+    baud: int = Field(default=115200, gt=0)
+    speed_mm_s: float = Field(default=100.0, gt=0, le=500)
+    acceleration_mm_s2: float = Field(default=400.0, gt=0)
+    home_mm: tuple[float, float, float] = (200.0, 0.0, 120.0)
+    reach_mm: tuple[float, float] = Field(default=(140.0, 330.0), description="nearest and farthest from its axis")
+    height_mm: tuple[float, float] = Field(default=(-125.0, 165.0), description="lowest and highest")
+    vacuum_input: int | None = Field(default=None, ge=1, le=20, description="EIO of a vacuum switch, if one is wired")
+    tolerance_mm: float = Field(default=1.0, gt=0)
+    suction_s: float = Field(default=0.5, gt=0, description="until the cup has taken hold, or let go")
+    answer_s: float = Field(default=1.0, gt=0, description="longest wait for an answer (wall-clock)")
+    move_s: float = Field(default=20.0, gt=0, description="longest wait for a move (wall-clock)")
+    homing_s: float = Field(default=60.0, gt=0, description="longest wait for homing (wall-clock)")
+    boot_s: float = Field(default=10.0, gt=0, description="longest wait for the controller to start (wall-clock)")
+
+
+class DobotArm:
+    """The arm."""
+
+    def __init__(self, config: DobotConfig, clock: Clock, link: SerialLink | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.link = link or SerialLink(config.port, config.baud, "arm", hold_dtr=True)
+        self._homed = False
+
+    def connect(self) -> Identity:
+        """Open the port, wait for the controller to start and ask who it is.
+
+        Raises
+        ------
+        NotConnectedError, NoAnswerError
+            If there is nothing, or no Dobot, at the port.
+        """
+        with self.link.lock:
+            self._homed = False
+            self.link.open()
+            deadline = time.monotonic() + self.config.boot_s
+            while True:
+                try:
+                    version = self._exchange(VERSION, 0, b"", 3, min(0.5, self.config.answer_s))
+                    break
+                except NoAnswerError:
+                    if time.monotonic() >= deadline:
+                        raise
+            return Identity("dobot", self.config.port, "Magician " + ".".join(str(part) for part in version[:3]))
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self._homed = False
+        self.link.close()
+
+    def stop(self) -> None:
+        """Stop at once, from any thread. The pump keeps running: what hangs on the cup stays there."""
+        self._homed = False
+        self.link.halt(STOP)
+
+    def home(self) -> None:
+        """Clear alarms, go straight up where the arm knows its height, then find the reference position.
+
+        Raises
+        ------
+        AlarmError
+            If an alarm stays or comes up.
+        DeviceError
+            If it does not get there.
+        """
+        with self.link.lock:
+            self._homed = False
+            self.link.clear_halt()
+            self.link.drain()
+            self._write(CLEAR)
+            was_reset = RESET_ALARM in self._alarms()
+            self._write(ALARMS)
+            alarms = self._alarms()
+            if alarms:
+                raise self._alarmed(alarms)
+            speed, acceleration = self.config.speed_mm_s, self.config.acceleration_mm_s2
+            self._write(PTP_COORDINATE, struct.pack("<4f", speed, speed, acceleration, acceleration))
+            self._write(PTP_COMMON, struct.pack("<2f", 100.0, 100.0))
+            self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
+            self._write(START)
+            x_mm, y_mm, z_mm = self.position_mm()
+            if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
+                self._move((x_mm, y_mm, self.config.home_mm[2]))
+            self._wait_for(self._queue(HOME, bytes(4)), self.config.homing_s, "SetHOMECmd")
+            self._arrive(self.config.home_mm)
+            self._homed = True
+
+    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
+        """Move the cup in a straight line, and return when it is there.
+
+        Raises
+        ------
+        EnvelopeError
+            If the point is out of its reach; nothing is sent.
+        AlarmError
+            If it is not homed, alarms or restarts on the way.
+        DeviceError
+            If it does not get there.
+        """
+        with self.link.lock:
+            if not self._homed:
+                raise AlarmError(self.link.device, "it is not homed.", "Run `rig home`.")
+            near_mm, far_mm = self.config.reach_mm
+            low_mm, high_mm = self.config.height_mm
+            if not (near_mm <= math.hypot(x_mm, y_mm) <= far_mm and low_mm <= z_mm <= high_mm):
+                raise EnvelopeError(
+                    self.link.device,
+                    f"({x_mm:g}, {y_mm:g}, {z_mm:g}) mm is out of its reach, {near_mm:g} to {far_mm:g} mm from its "
+                    f"axis at heights of {low_mm:g} to {high_mm:g} mm; nothing was sent.",
+                    "Correct the bench positions, or `reach_mm` and `height_mm` of the arm, in rig.yaml.",
+                )
+            try:
+                self._move((x_mm, y_mm, z_mm))
+            except DeviceError:
+                self._homed = False
+                with contextlib.suppress(DeviceError):  # it may be gone, or have been stopped
+                    self.link.send(STOP)
+                raise
+
+    def grip(self) -> None:
+        """Start the pump; with a vacuum switch wait until something is held, and stop it again if nothing is.
+
+        Raises
+        ------
+        GripError
+            If the switch tells that nothing is held. Without one nobody can tell: the camera has to look.
+        """
+        with self.link.lock:
+            self._pump(True)
+            if self.config.vacuum_input is None:
+                self.clock.sleep(self.config.suction_s)
+                return
+            until_s = self.clock.now() + self.config.suction_s
+            while not self._vacuum():
+                if self.clock.now() >= until_s:
+                    self._pump(False)
+                    raise GripError(
+                        self.link.device,
+                        "the cup took hold of nothing.",
+                        "Look whether a coin lies there, and at the cup.",
+                    )
+                self.clock.sleep(POLL_S)
+
+    def release(self) -> None:
+        """Stop the pump and wait until the cup has let go."""
+        with self.link.lock:
+            self._pump(False)
+            self.clock.sleep(self.config.suction_s)
+
+    def holds(self) -> bool:
+        """Whether the vacuum switch feels something; without one, whether the pump runs."""
+        with self.link.lock:
+            return self._pumps() if self.config.vacuum_input is None else self._pumps() and self._vacuum()
+
+    def position_mm(self) -> tuple[float, float, float]:
+        """Position the controller counts (mm)."""
+        with self.link.lock:
+            for _ in range(TRIES):
+                x_mm, y_mm, z_mm = struct.unpack("<3f", self._ask(POSE, 12)[:12])
+                if math.isfinite(x_mm + y_mm + z_mm):
+                    return (x_mm, y_mm, z_mm)
+            raise NoAnswerError(self.link.device, "its answer to 'GetPose' is no position.", "Switch it off and on.")
+
+    def estimate_s(self, distance_mm: float) -> float:
+        """Time a straight move takes (s)."""
+        if not distance_mm:
+            return 0.0
+        return distance_mm / self.config.speed_mm_s + self.config.speed_mm_s / self.config.acceleration_mm_s2 + 0.1
+
+    # Moves
+
+    def _move(self, target: tuple[float, float, float]) -> None:
+        # Absolute: one whose answer was lost may be queued a second time without harm.
+        index = self._queue(PTP, struct.pack("<B4f", STRAIGHT, *target, 0.0))
+        self._wait_for(index, self.config.move_s, f"SetPTPCmd {target}")
+        self._arrive(target)
+
+    def _wait_for(self, index: int, timeout_s: float, command: str) -> None:
+        """Wait until the queue has come to an index, unless an alarm comes first."""
+        deadline = time.monotonic() + timeout_s
+        seen = 0
+        while True:
+            done = struct.unpack("<Q", self._ask(CURRENT_INDEX, 8)[:8])[0]
+            alarms = self._alarms()
+            if alarms:
+                raise self._alarmed(alarms)
+            if done == index or index < done < 2**63:  # it tells -1 while nothing was done yet
+                return
+            if done < seen < 2**63:
+                raise self._restarted()
+            seen = done
+            if time.monotonic() >= deadline:
+                self.link.send(STOP)
+                raise NoAnswerError(
+                    self.link.device,
+                    f"{command} was not done within {timeout_s:g} s; it was stopped.",
+                    "Look what is in its way, then `rig home`.",
+                )
+            self.clock.sleep(POLL_S)
+
+    def _arrive(self, target: tuple[float, float, float]) -> None:
+        """Make sure that it is where it was sent to, once it rests."""
+        here = self.position_mm()
+        while math.dist(here, target) > self.config.tolerance_mm:
+            self.clock.sleep(POLL_S)
+            before, here = here, self.position_mm()
+            if math.dist(before, here) < 0.01:
+                x_mm, y_mm, z_mm = target
+                raise DeviceError(
+                    self.link.device,
+                    f"it stopped {math.dist(here, target):.0f} mm before ({x_mm:g}, {y_mm:g}, {z_mm:g}).",
+                    "Look what is in its way, then `rig home`.",
+                )
+
+    # The pump
+
+    def _pump(self, on: bool) -> None:
+        """Switch the pump, verified by reading the switch back."""
+        for _ in range(TRIES):
+            self._write(SUCTION_CUP, bytes((1, on)))
+            if self._pumps() == on:
+                return
+        raise GripError(
+            self.link.device,
+            f"the pump does not go {'on' if on else 'off'}.",
+            "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",
+        )
+
+    def _pumps(self) -> bool:
+        enabled, sucks = self._ask(SUCTION_CUP, 2)[:2]
+        return bool(enabled and sucks)
+
+    def _vacuum(self) -> bool:
+        return self._ask(INPUT, 2, bytes((self.config.vacuum_input or 0, 0)))[1] == 1
+
+    # Alarms
+
+    def _alarms(self) -> list[int]:
+        """Numbers of the alarms that are up: one bit each."""
+        state = self._ask(ALARMS, 1)
+        return [8 * place + bit for place, byte in enumerate(state) for bit in range(8) if byte >> bit & 1]
+
+    def _alarmed(self, alarms: Iterable[int]) -> AlarmError:
+        self._homed = False
+        if RESET_ALARM in alarms:
+            return self._restarted()
+        what = ", ".join(f"{alarm:#04x} ({ALARM_GROUPS.get(alarm >> 4, 'see its manual')})" for alarm in alarms)
+        return AlarmError(self.link.device, f"alarm {what}.", "Look what is in its way, then `rig home`.")
+
+    def _restarted(self) -> AlarmError:
+        self._homed = False
+        return AlarmError(
+            self.link.device,
+            "the controller started anew (its supply dipped?); what the cup held has fallen.",
+            "Look where the coin is, put it back into its slot, then `rig home`.",
+        )
+
+    # The protocol
+
+    def _write(self, number: int, parameters: bytes = b"") -> None:
+        self._retried(number, WRITE, parameters, 0)
+
+    def _ask(self, number: int, at_least: int, parameters: bytes = b"") -> bytes:
+        return self._retried(number, 0, parameters, at_least)
+
+    def _queue(self, number: int, parameters: bytes) -> int:
+        """Queue a command and return its index."""
+        return int(struct.unpack("<Q", self._retried(number, WRITE | QUEUED, parameters, 8)[:8])[0])
+
+    def _retried(self, number: int, control: int, parameters: bytes, at_least: int) -> bytes:
+        """What is sent here may be sent again: a lost byte or answer does no harm."""
+        problem: NoAnswerError | None = None
+        for _ in range(TRIES):
+            if problem is not None:
+                self.link.drain()
+            try:
+                return self._exchange(number, control, parameters, at_least, self.config.answer_s)
+            except NoAnswerError as error:
+                problem = error
+        assert problem is not None
+        raise problem
+
+    def _exchange(self, number: int, control: int, parameters: bytes, at_least: int, timeout_s: float) -> bytes:
+        """Send a message and return the parameters of its answer, `at_least` so many bytes."""
+        while self.link.frame(cut_message, 0.0) is not None:
+            pass  # late answers, and those that came twice
+        self.link.send(message(number, control, parameters))
+        answer = self.link.wait_for_frame(
+            cut_message,
+            lambda frame: frame[3] == number and len(frame) - 6 >= at_least,
+            timeout_s,
+            NAMES.get(number, str(number)),
+        )
+        return answer[5:-1]
+
+
+def message(number: int, control: int = 0, parameters: bytes = b"") -> bytes:
+    """A message as it goes over the wire."""
+    payload = bytes((number, control)) + parameters
+    return HEADER + bytes((len(payload),)) + payload + bytes((-sum(payload) & 255,))
+
+
+STOP = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
+
+
+def cut_message(received: bytearray) -> bytes | None:
+    """Take the first whole message with a right checksum, and the noise before it, out of what was received."""
+    start, unfinished = 0, False
+    while (start := received.find(HEADER, start)) >= 0:
+        length = received[start + 2] if len(received) > start + 2 else None
+        if length is None or len(received) < start + 4 + length:
+            unfinished = True  # or noise that looks like a header: what is whole behind it counts
+        elif length >= 2 and sum(received[start + 3 : start + 4 + length]) & 255 == 0:
+            frame = bytes(received[start : start + 4 + length])
+            del received[: start + 4 + length]
+            return frame
+        start += 1
+    if not unfinished:
+        del received[:-1]  # the last byte may be the first of a header
+    return None

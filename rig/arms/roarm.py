@@ -1,0 +1,336 @@
+"""Waveshare RoArm-M2-S with a vacuum pump on its 12 V switch, as the arm that handles coins.
+
+Written to the firmware's source and the vendor's wiki (github.com/waveshareteam/roarm_m2: json_cmd.h, uart_ctrl.h,
+RoArm-M2_module.h, switch_module.h; www.waveshare.com/wiki/RoArm-M2-S):
+
+- A command is a line of JSON with its number ``T``. None is acknowledged; with its default setting the firmware repeats
+  each line before it obeys. ``{"T":105}`` is answered with ``{"T":1051,...}``, the position by the servos' own sensors.
+- ``T:104`` drives a straight line but is deaf until it is there: no stop. So the line is drawn here, in small steps of
+  ``T:1041``, which goes to a point at once, and ends when no more are sent.
+- ``T:0``, and any JSON whose ``T`` was lost, is an emergency stop that lets go of all joints for 10 s: the arm falls.
+  It is not used. Nor is a point out of its reach ever sent: the firmware would compute its joints from NaN.
+- There is no checksum: a lost digit is another number. What arrives is read back, what does not is sent again.
+- The sensors know the position from power-up; there is no homing switch. Whenever the controller starts, the arm swings
+  to its initial position by itself.
+- The published protocol knows no suction cup, only a gripper; the 12 V switch (``T:113``) drives a pump. Neither it nor
+  any sensor can be read: `holds` is what was commanded, the camera has to look, and after a program was killed nobody
+  can tell.
+- Its makers promise about 4 mm; the slots of the tray must forgive that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rig.devices import Identity
+from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
+from rig.link import SerialLink
+from rig.twin.clock import Clock
+
+log = logging.getLogger(__name__)
+
+# Lengths of its links (mm), RoArm-M2_config.h.
+UPPER_MM = math.hypot(236.82, 30.0)
+FORE_MM = math.hypot(280.15, 1.73)
+UPPER_RAD = math.atan2(30.0, 236.82)
+FORE_RAD = math.atan2(1.73, 280.15)
+SHOULDER_RAD = (-math.pi / 2, math.pi / 2)
+ELBOW_RAD = (-math.pi / 4, 3.14)  # what its servo is limited to, in steps 512 to 3071
+# What it says while it starts.
+BOOTED = ("rst:0x", "Initialize LittleFS", "Power up the servos", "Bus servos status check", "RoArm-M2 started")
+STEP_S = 0.04
+STUCK_S = 1.0
+REST_S = 20.0
+REST_MM = 0.5
+TRIES = 3
+
+PointMm = tuple[float, float, float]
+
+
+class RoarmConfig(BaseModel):
+    """`arm:` of rig.yaml for a RoArm-M2-S. Height 0 is that of its shoulder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["roarm"] = "roarm"
+    port: str = "twin://arm"
+    baud: int = Field(default=115200, gt=0)
+    speed_mm_s: float = Field(default=100.0, gt=0, le=250)
+    home_mm: PointMm = (200.0, 0.0, 150.0)
+    hand_rad: float = Field(default=3.14, ge=1.08, le=5.2, description="angle of the hand servo, which holds the cup")
+    pump_switch: Literal["a", "b"] = Field(default="a", description="the 12 V output the pump is wired to")
+    tolerance_mm: float = Field(default=5.0, gt=0)
+    suction_s: float = Field(default=0.5, gt=0, description="until the cup has taken hold, or let go")
+    answer_s: float = Field(default=1.0, gt=0, description="longest wait for an answer (wall-clock)")
+    boot_s: float = Field(default=30.0, gt=0, description="longest wait for the controller to start (wall-clock)")
+
+
+class RoarmArm:
+    """The arm."""
+
+    def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.link = link or SerialLink(config.port, config.baud, "arm", hold_dtr=True)
+        self._homed = False
+        self._works = False  # from `home` on a start of the controller is bad news
+        self._pumps = False
+
+    def connect(self) -> Identity:
+        """Open the port and wait until the arm answers.
+
+        Raises
+        ------
+        NotConnectedError, NoAnswerError
+            If there is nothing, or no RoArm, at the port.
+        """
+        with self.link.lock:
+            self._homed = self._works = self._pumps = False
+            self.link.open()
+            deadline = time.monotonic() + self.config.boot_s
+            started = False
+            while (position := self._feedback(min(0.5, self.config.answer_s))) is None:
+                started = started or any(self._has_booted(line) for line in self.link.drain())
+                if time.monotonic() >= deadline:
+                    raise NoAnswerError(
+                        self.link.device,
+                        f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
+                        "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
+                    )
+            if not started:
+                log.info("%s: was running; whether its pump runs cannot be asked.", self.link.device)
+            log.debug("%s stands at %s", self.link.device, position)
+            return Identity("roarm", self.config.port, "RoArm-M2")
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self._homed = False
+        self.link.close()
+
+    def stop(self) -> None:
+        """Stop at once, from any thread: no further step is sent. The pump keeps running."""
+        self._homed = False
+        self.link.halt(b"\n")
+
+    def home(self) -> None:
+        """Lock the joints, go straight up, then to the home position.
+
+        Raises
+        ------
+        DeviceError
+            If it does not get there.
+        """
+        with self.link.lock:
+            self._homed = False
+            self.link.clear_halt()
+            self.link.drain()
+            self._works = True
+            self._send(T=210, cmd=1)
+            x_mm, y_mm, z_mm = self._at_rest()
+            home_z_mm = self.config.home_mm[2]
+            if z_mm < home_z_mm - self.config.tolerance_mm:
+                self._move((x_mm, y_mm, home_z_mm))
+            self._move(self.config.home_mm)
+            self._homed = True
+
+    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
+        """Move the cup in a straight line, and return when it is there.
+
+        Raises
+        ------
+        EnvelopeError
+            If the point, or the way to it, is out of its reach; nothing is sent.
+        AlarmError
+            If it is not homed, or restarts on the way.
+        DeviceError
+            If it does not get there.
+        """
+        with self.link.lock:
+            if not self._homed:
+                raise AlarmError(self.link.device, "it is not homed.", "Run `rig home`.")
+            self._check_reach((x_mm, y_mm, z_mm))
+            try:
+                self._move((x_mm, y_mm, z_mm))
+            except EnvelopeError:
+                raise
+            except DeviceError:
+                self._homed = False
+                raise
+
+    def grip(self) -> None:
+        """Start the pump, and give it time. Whether something is held nobody can tell: the camera has to look."""
+        with self.link.lock:
+            self._pump(True)
+
+    def release(self) -> None:
+        """Stop the pump, and give it time."""
+        with self.link.lock:
+            self._pump(False)
+
+    def holds(self) -> bool:
+        """Whether the pump was started, which is all that can be known."""
+        return self._pumps
+
+    def position_mm(self) -> PointMm:
+        """Position by the servos' sensors (mm)."""
+        with self.link.lock:
+            for _ in range(TRIES):
+                position = self._feedback(self.config.answer_s)
+                if position is not None:
+                    return position
+            raise NoAnswerError(
+                self.link.device,
+                f"no answer to '{{\"T\":105}}' within {self.config.answer_s:g} s, {TRIES} times.",
+                "Check its power and cable, then `rig home`.",
+            )
+
+    def estimate_s(self, distance_mm: float) -> float:
+        """Time a straight move takes (s)."""
+        return math.pi / 2 * distance_mm / self.config.speed_mm_s + 0.1 if distance_mm else 0.0
+
+    def _move(self, target: PointMm) -> None:
+        """Draw the line in small steps, then wait until the sensors tell that it is there."""
+        start = self.position_mm()
+        way = list(self._way(start, target))
+        for point in way:
+            self._check_reach(point)
+        for point in way:
+            self._step(point)
+            self.clock.sleep(STEP_S)
+        here, best_mm, since_s = self.position_mm(), math.inf, self.clock.now()
+        while True:
+            self.clock.sleep(STEP_S)
+            before, here = here, self.position_mm()
+            left_mm = math.dist(here, target)
+            if left_mm <= self.config.tolerance_mm and math.dist(before, here) < REST_MM:
+                return
+            if left_mm < best_mm - 1.0:
+                best_mm, since_s = left_mm, self.clock.now()
+            elif self.clock.now() - since_s > STUCK_S:
+                raise DeviceError(
+                    self.link.device,
+                    f"it stopped {left_mm:.0f} mm before ({target[0]:g}, {target[1]:g}, {target[2]:g}).",
+                    "Look what is in its way, then `rig home`.",
+                )
+            self._step(target)  # the last step may have been lost
+
+    def _way(self, start: PointMm, target: PointMm) -> Iterator[PointMm]:
+        """Points on the line, a step apart, gently begun and ended."""
+        steps = max(1, math.ceil(self.estimate_s(math.dist(start, target)) / STEP_S))
+        for number in range(1, steps + 1):
+            done = (1 - math.cos(math.pi * number / steps)) / 2
+            x_mm, y_mm, z_mm = (here + (there - here) * done for here, there in zip(start, target, strict=True))
+            yield (x_mm, y_mm, z_mm)
+
+    def _step(self, point: PointMm) -> None:
+        for line in self._waiting():
+            self._watch(line)
+        x_mm, y_mm, z_mm = (round(value, 2) for value in point)
+        # Without `spd` a line whose T lost its last digit, 104, would never end; T:1041 itself has no use for it.
+        self._send(T=1041, x=x_mm, y=y_mm, z=z_mm, t=self.config.hand_rad, spd=0.25)
+
+    def _check_reach(self, point: PointMm) -> None:
+        if not in_reach(point):
+            x_mm, y_mm, z_mm = point
+            raise EnvelopeError(
+                self.link.device,
+                f"({x_mm:.0f}, {y_mm:.0f}, {z_mm:.0f}) mm is out of its reach; nothing was sent.",
+                "Correct the bench positions in rig.yaml: heights count from its shoulder.",
+            )
+
+    def _at_rest(self) -> PointMm:
+        """Where it comes to rest: it may be on its way still."""
+        here = self.position_mm()
+        until_s = self.clock.now() + REST_S
+        while self.clock.now() < until_s:
+            self.clock.sleep(0.1)
+            before, here = here, self.position_mm()
+            if math.dist(before, here) < REST_MM:
+                return here
+        raise DeviceError(self.link.device, f"it does not come to rest in {REST_S:g} s.", "Switch it off and look.")
+
+    def _pump(self, on: bool) -> None:
+        level = 255 if on else 0
+        switches = {"pwm_a": level, "pwm_b": 0} if self.config.pump_switch == "a" else {"pwm_a": 0, "pwm_b": level}
+        for _ in range(2):  # nothing tells whether it was heard
+            self._send(T=113, **switches)
+            self.position_mm()  # still there, and not started anew
+        self._pumps = on
+        self.clock.sleep(self.config.suction_s)
+
+    # The protocol
+
+    def _send(self, **command: float) -> None:
+        self.link.send(json.dumps(command, separators=(",", ":")).encode() + b"\n")
+
+    def _feedback(self, timeout_s: float) -> PointMm | None:
+        """Ask where it is; None when no sound answer comes."""
+        for line in self._waiting():
+            self._watch(line)
+        self.link.send(b'\n{"T":105}\n')  # ends the half line a lost byte may have left
+        found: list[PointMm] = []
+
+        def is_answer(line: str) -> bool:
+            self._watch(line)
+            position = _position(line)
+            if position is not None:
+                found.append(position)
+            return bool(found)
+
+        try:
+            self.link.wait_for(is_answer, timeout_s, '{"T":105}')
+        except NoAnswerError:
+            return None
+        return found[0]
+
+    def _waiting(self) -> Iterator[str]:
+        """What was said unasked: repeated commands, and what it says when it starts."""
+        while (line := self.link.line(0.0)) is not None:
+            yield line
+
+    def _watch(self, line: str) -> None:
+        """Break off when the controller starts anew, in the midst of work."""
+        if self._works and self._has_booted(line):
+            self._homed = self._works = self._pumps = False
+            raise AlarmError(
+                self.link.device,
+                "the controller started anew (its supply dipped?); what the cup held has fallen.",
+                "Look where the coin is, put it back into its slot, then `rig home`.",
+            )
+
+    @staticmethod
+    def _has_booted(line: str) -> bool:
+        return any(word in line for word in BOOTED)
+
+
+def in_reach(point_mm: PointMm) -> bool:
+    """Whether the firmware finds joint angles for a point: its own inverse kinematics, simpleLinkageIkRad()."""
+    x_mm, y_mm, z_mm = point_mm
+    reach_mm = math.hypot(x_mm, y_mm, z_mm)
+    if not abs(UPPER_MM - FORE_MM) < reach_mm < UPPER_MM + FORE_MM:
+        return False
+    at_shoulder = math.acos((UPPER_MM**2 + reach_mm**2 - FORE_MM**2) / (2 * UPPER_MM * reach_mm)) + UPPER_RAD
+    at_hand = math.acos((FORE_MM**2 + reach_mm**2 - UPPER_MM**2) / (2 * FORE_MM * reach_mm))
+    shoulder_rad = math.pi / 2 - math.atan2(z_mm, math.hypot(x_mm, y_mm)) - at_shoulder
+    elbow_rad = at_shoulder + at_hand - FORE_RAD
+    return SHOULDER_RAD[0] <= shoulder_rad <= SHOULDER_RAD[1] and ELBOW_RAD[0] <= elbow_rad <= ELBOW_RAD[1]
+
+
+def _position(line: str) -> PointMm | None:
+    """The position in an answer to T:105; None if it is something else."""
+    try:
+        answer: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(answer, dict) or answer.get("T") != 1051:
+        return None
+    values = [answer.get(axis) for axis in "xyz"]
+    found = [float(value) for value in values if isinstance(value, int | float) and abs(value) < 1000]
+    return (found[0], found[1], found[2]) if len(found) == 3 else None

@@ -1,0 +1,126 @@
+"""The capabilities a rig is made of, one small protocol each.
+
+Every command returns when the thing has *happened* (arrived, settled, lit), never when it was merely accepted,
+and raises a `rig.errors.DeviceError` otherwise. Angles are degrees, counter-clockwise seen from above; positions
+are mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a device says of itself: stored with every session."""
+
+    kind: str
+    port: str
+    firmware: str
+
+
+class Device(Protocol):
+    """What every device can do."""
+
+    def connect(self) -> Identity:
+        """Open the port, wake the device and ask who it is."""
+
+    def close(self) -> None:
+        """Let go of the port. Safe to call twice, and after a failure."""
+
+    def stop(self) -> None:
+        """Stop at once, from any thread, while anything else is going on. Position is not to be believed after."""
+
+
+class Turntable(Device, Protocol):
+    """A plate that turns about the optical axis."""
+
+    def home(self) -> None:
+        """Find the reference position."""
+
+    def rotate_to(self, angle_deg: float) -> float:
+        """Turn to an absolute angle, settle, and return the angle read back (deg)."""
+
+    def angle_deg(self) -> float:
+        """Angle the controller reports (deg)."""
+
+
+class Arm(Device, Protocol):
+    """An arm with a suction cup. Coordinates are the arm's own (mm)."""
+
+    def home(self) -> None:
+        """Find the reference position."""
+
+    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
+        """Move the cup in a straight line."""
+
+    def grip(self) -> None:
+        """Start suction and verify that something is held; raises `rig.errors.GripError`."""
+
+    def release(self) -> None:
+        """Let go."""
+
+    def holds(self) -> bool:
+        """Whether the cup holds something, as the arm senses it."""
+
+    def position_mm(self) -> tuple[float, float, float]:
+        """Position the controller reports (mm)."""
+
+
+@runtime_checkable
+class Handler(Device, Protocol):
+    """Whoever brings coins from their slots to the plate and back: an arm, or a technician."""
+
+    def home(self) -> None:
+        """Make sure that the plate is free to turn, and find the reference position if there is one."""
+
+    def park(self) -> None:
+        """Out of the way."""
+
+    def holds_coin(self) -> bool:
+        """Whether a coin hangs on it."""
+
+    def load(self, slot: int) -> None:
+        """Bring the coin of a slot onto the plate; raises `rig.errors.GripError`."""
+
+    def unload(self, slot: int) -> None:
+        """Bring the coin on the plate, or the one that it holds, into a slot; raises `rig.errors.GripError`."""
+
+    def flip(self) -> None:
+        """Turn the coin on the plate over; raises `rig.errors.GripError`."""
+
+    def fetch_from_flip_station(self) -> None:
+        """Go on where a `flip` was cut short; raises `rig.errors.GripError`."""
+
+    def make_safe(self) -> None:
+        """On the way out: a coin that it holds back where it came from, then out of the way."""
+
+    def load_s(self) -> float:
+        """Time to bring a coin one way (s)."""
+
+    def flip_s(self) -> float:
+        """Time to turn a coin over (s)."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """A named lighting state of the lightbox.
+
+    ``sectors`` are ranges of azimuth (deg, counter-clockwise, where the light comes *from*); ``intensity`` is 0 to 1.
+    """
+
+    name: str
+    sectors: tuple[tuple[float, float], ...]
+    intensity: float = 1.0
+    colour_temperature_k: int = 5000
+
+
+class Lightbox(Device, Protocol):
+    """Lamps around the plate."""
+
+    def show(self, light: Light) -> None:
+        """Light exactly this, verified by reading back."""
+
+    def dark(self) -> None:
+        """All lamps off, verified by reading back."""

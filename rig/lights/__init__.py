@@ -1,0 +1,1 @@
+"""Lightbox drivers, one per file, each with its emulator beside it."""

@@ -1,0 +1,280 @@
+"""The station: turntable, arm and lightbox as one thing that loads, turns, lights and flips coins.
+
+It is told slots, angles and names of lights, and no hardware names; every command returns when the thing has
+happened. Use it as a context manager: however it is left (done, error, Ctrl-C) the arm parks, the lights go off and
+the ports close.
+
+    slot --load--> plate --flip--> plate, other side up --unload--> slot
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rig.bench import Bench
+from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
+from rig.errors import DeviceError, EnvelopeError
+from rig.handler import ArmHandler
+from rig.registry import ARMS, LIGHTBOXES, TURNTABLES, any_config
+from rig.safety import Envelope, Interlock
+from rig.technician import Ask, Asks, at_keyboard
+from rig.twin.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class StationConfig(BaseModel):
+    """`station:` of rig.yaml. The defaults are a twin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turntable: any_config(TURNTABLES) = Field(default_factory=TURNTABLES["grbl"][0])  # type: ignore[valid-type]
+    arm: any_config(ARMS) = Field(default_factory=ARMS["uarm"][0])  # type: ignore[valid-type]
+    lightbox: any_config(LIGHTBOXES) = Field(default_factory=LIGHTBOXES["wled"][0])  # type: ignore[valid-type]
+    bench: Bench = Bench()
+    envelope: Envelope = Envelope()
+
+    @model_validator(mode="after")
+    def _is_in_reach(self) -> StationConfig:
+        bench, high_z_mm = self.bench, self.bench.safe_z_mm
+        tray = {f"slot {slot}": bench.tray.position_mm(slot) for slot in range(1, bench.tray.count + 1)}
+        fixed = {"plate_mm": bench.plate_mm, "flip.drop_mm": bench.flip.drop_mm, "flip.pick_mm": bench.flip.pick_mm}
+        for name, (x_mm, y_mm, z_mm) in (tray | fixed | {"rest_mm": bench.rest_mm}).items():
+            for point in ((x_mm, y_mm, z_mm), (x_mm, y_mm, high_z_mm)):
+                if not self.envelope.contains(point):
+                    raise ValueError(f"bench: {name} at {point} mm is outside the envelope; correct one of them")
+        if bench.rest_mm[2] < high_z_mm:
+            raise ValueError(f"bench: rest_mm must be at or above safe_z_mm ({high_z_mm:g} mm)")
+        return self
+
+
+class Station:
+    """The assembled rig.
+
+    Parameters
+    ----------
+    config
+        Devices and bench.
+    clock
+        What settling and motion wait on; the twin's, or true time.
+    ask
+        How the technician is asked to do what no device does.
+    """
+
+    def __init__(self, config: StationConfig, clock: Clock, ask: Ask = at_keyboard) -> None:
+        self.config = config
+        self.bench = config.bench
+        self.clock = clock
+        self._turntable = _driver(TURNTABLES, config.turntable, clock)
+        self._lightbox = _driver(LIGHTBOXES, config.lightbox, clock)
+        arm = _driver(ARMS, config.arm, clock)
+        self._interlock = Interlock(config.bench, config.envelope)
+        self.turntable: Turntable = self._turntable
+        self.lightbox: Lightbox = self._lightbox
+        # An arm is led by coordinates; who does whole errands, such as a technician, needs none.
+        self.handler: Handler = (
+            arm if isinstance(arm, Handler) else ArmHandler(arm, config.bench, self._interlock, clock)
+        )
+        self.arm: Arm | Handler = arm
+        for device in (arm, self._lightbox):
+            if isinstance(device, Asks):
+                device.ask = ask
+        self._lights = {
+            name: Light(name, light.sectors_deg, light.intensity, light.colour_temperature_k)
+            for name, light in config.lightbox.lights.items()
+        }
+        self.identities: list[Identity] = []
+        self._connected = False
+
+    # What there is
+
+    @property
+    def light_names(self) -> list[str]:
+        """Names that `show` takes."""
+        return list(self._lights)
+
+    @property
+    def slots(self) -> int:
+        """How many slots the tray has; they are numbered from 1."""
+        return self.bench.tray.count
+
+    # Coming and going
+
+    def __enter__(self) -> Station:
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.make_safe()
+        finally:
+            self.close()
+
+    def connect(self) -> list[Identity]:
+        """Connect every device and return who they are. Nothing moves; home before moving.
+
+        Raises
+        ------
+        DeviceError
+            If a device is missing or is another one.
+        """
+        self._interlock.doubt()
+        self.identities = [device.connect() for device in (self.lightbox, self.turntable, self.handler)]
+        self._connected = True
+        return self.identities
+
+    def close(self) -> None:
+        """Let go of all ports."""
+        self._connected = False
+        self._interlock.doubt()
+        for device in (self.turntable, self.handler, self.lightbox):
+            device.close()
+
+    def home(self) -> None:
+        """Find every reference position: the arm first, upwards, out of the plate's way.
+
+        A coin may still hang on the arm, when the program was killed while the arm carried it: it stays there,
+        `holds_coin` tells, and `unload` brings it into its slot.
+        """
+        self._interlock.doubt()
+        self.handler.home()
+        if self._interlock.cup_mm is None:
+            self._interlock.cup_mm = self.bench.rest_mm  # no arm is in the way, and hands were asked away
+        self.turntable.home()
+        self._interlock.turntable_homed = True
+        self._interlock.plate_rests = True
+
+    def stop(self) -> None:
+        """Stop everything at once, from any thread, and go dark. What the cup holds stays there; home before moving."""
+        self._interlock.doubt()
+        self._interlock.hands_off = True
+        for device in (self.handler, self.turntable, self.lightbox):
+            _attempt(device.stop)
+
+    def park(self) -> None:
+        """Bring the arm to rest beside the plate."""
+        self.handler.park()
+
+    def make_safe(self) -> None:
+        """Arm up and to rest, a coin it holds back where it came from, lights off; logs what could not be done."""
+        if self._connected:
+            _attempt(self.handler.make_safe)
+        _attempt(self.dark)
+
+    # What it does
+
+    def rotate_to(self, angle_deg: float) -> float:
+        """Turn the plate, and return the angle read back (deg, 0 to 360), settled."""
+        try:
+            with self._interlock.turning():
+                return self.turntable.rotate_to(angle_deg)
+        except BaseException:
+            if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not go on turning
+                self._interlock.plate_rests = _attempt(self.turntable.stop)
+            raise
+
+    def show(self, light_name: str) -> None:
+        """Light one of the named lights, verified.
+
+        Raises
+        ------
+        EnvelopeError
+            If there is no such light.
+        """
+        if light_name not in self._lights:
+            raise EnvelopeError(
+                "lightbox", f"there is no light {light_name!r}.", f"Lights in rig.yaml: {', '.join(self._lights)}."
+            )
+        self.lightbox.show(self._lights[light_name])
+
+    def dark(self) -> None:
+        """All lights off, verified."""
+        self.lightbox.dark()
+
+    def holds_coin(self) -> bool:
+        """Whether something hangs on the arm: after a killed run only the arm's own sense can tell."""
+        return self.handler.holds_coin()
+
+    def load(self, slot: int) -> None:
+        """Bring the coin of a slot onto the plate.
+
+        Raises
+        ------
+        GripError
+            If there is no coin in the slot, or it was lost on the way.
+        """
+        self._check_slot(slot)
+        self.handler.load(slot)
+
+    def unload(self, slot: int) -> None:
+        """Bring the coin from the plate, or the one that hangs on the arm, into a slot.
+
+        Raises
+        ------
+        GripError
+            If there is no coin on the plate, or it was lost on the way.
+        """
+        self._check_slot(slot)
+        self.handler.unload(slot)
+
+    def flip(self) -> None:
+        """Turn the coin on the plate over.
+
+        Raises
+        ------
+        GripError
+            If there is no coin on the plate, or it was lost on the way.
+        """
+        self.handler.flip()
+
+    def fetch_from_flip_station(self) -> None:
+        """Bring the coin that lies turned over in the flip station onto the plate; also where a killed `flip` goes on.
+
+        Raises
+        ------
+        GripError
+            If there is no coin in the flip station, or it was lost on the way.
+        """
+        self.handler.fetch_from_flip_station()
+
+    # How long it takes
+
+    def estimate_s(self, *, loads: int = 0, flips: int = 0, turns_deg: Sequence[float] = (), lights: int = 0) -> float:
+        """Time for so many coins (there and back), flips, turns and changes of light (s), exposures not included.
+
+        Needs no connection: `rig scan --dry-run` and the time left ask this.
+        """
+        turns_s = sum(self._turntable.estimate_s(by_deg) for by_deg in turns_deg)
+        handling_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
+        return handling_s + turns_s + lights * float(self._lightbox.estimate_s())
+
+    def _check_slot(self, slot: int) -> None:
+        try:
+            self.bench.tray.position_mm(slot)
+        except ValueError as error:
+            raise EnvelopeError("tray", str(error), "Correct the tray file, or `bench: tray:` in rig.yaml.") from error
+
+
+def _driver(registry: dict[str, Any], config: Any, clock: Clock) -> Any:
+    return registry[config.kind][1](config, clock)
+
+
+def _attempt(action: Callable[[], object]) -> bool:
+    """Do it if it can be done, and say whether it was: on the way out every device gets its chance."""
+    try:
+        action()
+    except DeviceError as error:
+        log.warning("%s", error)
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""The technician as a device: asked to do something, and asked whether it is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from rig.errors import NoAnswerError
+
+Ask = Callable[[str], bool]
+"""Shows a request, waits, and returns whether it was done; False says that it cannot be done."""
+
+NO = ("n", "no")
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A device that the technician works by hand."""
+
+    ask: Ask
+
+
+def at_keyboard(request: str) -> bool:
+    """Ask on the terminal: Enter says that it is done, n that it cannot be done.
+
+    Raises
+    ------
+    NoAnswerError
+        If nobody can answer: the program has no terminal, as in an overnight batch.
+    """
+    if not sys.stdin.isatty():
+        raise NoAnswerError(
+            "technician",
+            f"there is no terminal to ask: {request}",
+            "Start the command in a terminal, or set up an arm and a lightbox in rig.yaml.",
+        )
+    try:
+        answer = input(f"{request} [Enter when done, n if it cannot be done] ")
+    except EOFError as error:
+        raise NoAnswerError("technician", f"the terminal was closed: {request}", "Start the command again.") from error
+    return answer.strip().lower() not in NO

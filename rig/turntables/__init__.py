@@ -1,0 +1,1 @@
+"""Turntable drivers, one per file, each with its emulator beside it."""

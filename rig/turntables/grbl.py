@@ -1,0 +1,325 @@
+"""Turntable on a GRBL 1.1 controller: a rotary axis whose "millimetres" are degrees.
+
+Written to GRBL's interface documentation and source (github.com/gnea/grbl: doc/markdown/interface.md, commands.md,
+protocol.c):
+
+- ``ok`` means planned. It has arrived once ``G4 P0`` is acknowledged (the planner has run empty) and the status is
+  ``Idle``.
+- ``?`` is not answered while homing, nor in the locked state after a hard or soft limit.
+- After such an alarm a reset sent before ``[MSG:Reset to continue]`` is swallowed: send, look for the banner, send
+  again.
+- ``Pn:``, ``Ov:`` and ``WCO:`` come and go in status reports.
+- Commands are shorter than the 128-byte receive buffer and each waits for its answer, so the buffer cannot overflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rig.devices import Identity
+from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
+from rig.link import SerialLink
+from rig.twin.clock import Clock
+
+SOFT_RESET = b"\x18"
+BANNER = re.compile(r"Grbl (\d+\.\d+\w*)")
+STATUS = re.compile(
+    r"<(?P<state>[A-Z][a-z]+)(?::\d+)?\|(?P<kind>[MW])Pos:(?P<position>-?[\d.]+(?:,-?[\d.]+)*)(?P<rest>[^>]*)>"
+)
+OFFSET = re.compile(r"\|WCO:(-?[\d.]+(?:,-?[\d.]+)*)")
+AXES = "XYZABC"
+
+ALARMS = {
+    1: "hard limit: a limit switch was hit, position lost",
+    2: "soft limit: the target is beyond the machine's travel",
+    3: "reset in motion, position lost",
+    6: "homing was interrupted by a reset",
+    7: "homing was interrupted by the safety door",
+    8: "homing could not clear the switch by pulling off",
+    9: "homing did not find the switch",
+    10: "homing did not find the second switch",
+}
+HOMING_DISABLED = 5
+ERRORS = {
+    HOMING_DISABLED: "homing is not enabled",
+    8: "only possible when idle",
+    9: "locked until homed",
+    15: "beyond the machine's travel",
+    20: "unsupported command",
+    33: "invalid target",
+}
+TRIES = 3
+
+
+class GrblConfig(BaseModel):
+    """`turntable:` of rig.yaml for GRBL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["grbl"] = "grbl"
+    port: str = "twin://turntable"
+    baud: int = Field(default=115200, gt=0)
+    axis: Literal["X", "Y", "Z", "A", "B", "C"] = "X"
+    endless: bool = Field(default=True, description="no cable winds up: the shorter way round is always allowed")
+    range_deg: tuple[float, float] = Field(default=(0.0, 360.0), description="allowed angles, if not endless")
+    speed_deg_s: float = Field(default=45.0, gt=0)
+    backlash_deg: float = Field(default=0.5, ge=0, description="every angle is approached upwards from this far below")
+    settle_s: float = Field(default=0.15, ge=0, description="until the coin has stopped trembling")
+    tolerance_deg: float = Field(default=0.1, gt=0)
+    answer_s: float = Field(default=2.0, gt=0, description="longest wait for an answer (wall-clock)")
+    boot_s: float = Field(default=6.0, gt=0, description="longest wait for the controller to start (wall-clock)")
+    homing_s: float = Field(default=90.0, gt=0, description="longest wait for homing (wall-clock)")
+
+
+class GrblTurntable:
+    """The turntable. Angles are kept in 0 to 360; the controller's own count goes on over many turns."""
+
+    def __init__(self, config: GrblConfig, clock: Clock, link: SerialLink | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.link = link or SerialLink(config.port, config.baud, "turntable")
+        self._homed = False
+        self._commanded: float | None = None
+        self._offset: list[float] | None = None
+
+    def connect(self) -> Identity:
+        """Open the port and wait for the banner.
+
+        Raises
+        ------
+        NotConnectedError, NoAnswerError
+            If there is nothing, or no GRBL 1.1, at the port.
+        """
+        with self.link.lock:
+            self._homed = False
+            self.link.open()
+            try:
+                banner = self.link.wait_for(lambda line: BANNER.search(line) is not None, self.config.boot_s, "connect")
+            except NoAnswerError:
+                banner = self._reset()  # a board that does not reset when its port opens
+            version = BANNER.search(banner)
+            if version is None or not version[1].startswith("1.1"):
+                raise DeviceError(self.link.device, f"it says {banner!r}, not Grbl 1.1.", "Flash GRBL 1.1 or newer.")
+            self.link.drain()
+            return Identity("grbl", self.config.port, f"Grbl {version[1]}")
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self._homed = False
+        self.link.close()
+
+    def stop(self) -> None:
+        """Reset the controller at once, from any thread; it has to be homed again after."""
+        self._homed = False
+        self.link.halt(SOFT_RESET)
+
+    def home(self) -> None:
+        """Find the switch, after clearing whatever alarm there is.
+
+        Raises
+        ------
+        AlarmError
+            If the switch is not found.
+        """
+        with self.link.lock:
+            self._homed = False
+            self.link.clear_halt()
+            self._reset()
+            state = "not homed"
+            for _ in range(TRIES):
+                try:
+                    self._command("$H", self.config.homing_s)
+                except _RefusedError as error:
+                    if error.number == HOMING_DISABLED:
+                        raise
+                    self._resynchronise()  # a byte was lost: it understood something else
+                    continue
+                # A lone "$" is answered with ok as well: only the state tells that it was homing.
+                state, self._commanded = self._status()
+                if state == "Idle":
+                    self._homed = True
+                    return
+            raise AlarmError(self.link.device, f"it did not home (state {state}).", "Check the homing switch.")
+
+    def rotate_to(self, angle_deg: float) -> float:
+        """Turn to an angle, settle, and return the angle read back (deg, 0 to 360).
+
+        Raises
+        ------
+        EnvelopeError
+            If the turntable is not endless and the angle is out of its range; nothing is sent.
+        AlarmError
+            If it is not homed, or alarms on the way.
+        NoAnswerError
+            If it does not arrive, after several tries.
+        """
+        with self.link.lock:
+            target = self._target(angle_deg)
+            problem: DeviceError | None = None
+            for _ in range(TRIES):
+                try:
+                    position = self._go(target)
+                except (AlarmError, EnvelopeError):
+                    self._homed = False
+                    raise
+                except (NoAnswerError, _RefusedError) as error:
+                    # Absolute targets may be sent again: a lost byte or answer does no harm.
+                    problem = error
+                    self._resynchronise()
+                    continue
+                if abs(position - target) <= self.config.tolerance_deg:
+                    self._commanded = target
+                    self.clock.sleep(self.config.settle_s)
+                    return position % 360.0
+                problem = NoAnswerError(
+                    self.link.device,
+                    f"it stands at {position % 360:.2f} deg after being sent to {angle_deg:g} deg.",
+                    "Check that nothing blocks the plate, then run the command again.",
+                )
+            assert problem is not None
+            self._homed = False
+            with contextlib.suppress(DeviceError):  # it may be gone; else it must not go on turning
+                self.link.send(SOFT_RESET)
+            raise problem
+
+    def angle_deg(self) -> float:
+        """Angle the controller reports (deg, 0 to 360)."""
+        with self.link.lock:
+            return self._status()[1] % 360.0
+
+    def estimate_s(self, by_deg: float) -> float:
+        """Time a turn takes, settling included (s)."""
+        short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
+        return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
+
+    def _target(self, angle_deg: float) -> float:
+        """Where the controller's count has to go: the shorter way if endless."""
+        if not self._homed or self._commanded is None:
+            raise AlarmError(self.link.device, "it is not homed, so its angle is not known.", "Run `rig home`.")
+        if self.config.endless:
+            return self._commanded + 180.0 - (180.0 - angle_deg + self._commanded) % 360.0  # half-way round: upwards
+        low, high = self.config.range_deg
+        if not low <= angle_deg <= high:
+            raise EnvelopeError(
+                self.link.device,
+                f"{angle_deg:g} deg is outside its range of {low:g} to {high:g} deg; nothing was sent.",
+                "Choose an angle inside, or set `endless: true` in rig.yaml if no cable can wind up.",
+            )
+        return angle_deg
+
+    def _go(self, target: float) -> float:
+        """Drive there, upwards at the end, wait until it has arrived, and return the count read back."""
+        feed = f"F{self.config.speed_deg_s * 60:.0f}"
+        start = self._commanded if self._commanded is not None else target
+        if target < start and self.config.backlash_deg > 0:
+            self._command(f"G53 G1 {self.config.axis}{target - self.config.backlash_deg:.3f} {feed}")
+        self._command(f"G53 G1 {self.config.axis}{target:.3f} {feed}")
+        travel_s = (abs(target - start) + 2 * self.config.backlash_deg) / self.config.speed_deg_s
+        self._command("G4 P0", self.config.answer_s + 3 * travel_s)
+        for _ in range(20):
+            state, position = self._status()
+            if state == "Idle":
+                return position
+            self.clock.sleep(0.05)
+        raise NoAnswerError(self.link.device, f"it stays in state {state!r}.", "Reset the controller, then `rig home`.")
+
+    def _command(self, command: str, timeout_s: float | None = None) -> None:
+        """Send a line and wait for its ``ok``."""
+        self.link.send(command.encode() + b"\n")
+        answer = self.link.wait_for(
+            lambda line: self._watch(line) or line == "ok" or line.startswith("error:"),
+            timeout_s or self.config.answer_s,
+            command,
+        )
+        if answer != "ok":
+            raise _RefusedError(self.link.device, command, answer)
+
+    def _status(self) -> tuple[str, float]:
+        """Ask for state and position of the axis (machine coordinates)."""
+        for last in (False, False, True):
+            self.link.send(b"?")
+            try:
+                line = self.link.wait_for(
+                    lambda line: self._watch(line) or STATUS.search(line) is not None, self.config.answer_s, "?"
+                )
+            except NoAnswerError:
+                if last:
+                    raise
+                continue
+            report = STATUS.search(line)
+            assert report is not None
+            offset = OFFSET.search(report["rest"])
+            if offset is not None:
+                self._offset = [float(value) for value in offset[1].split(",")]
+            number = AXES.index(self.config.axis)
+            try:
+                position = float(report["position"].split(",")[number])
+                if report["kind"] == "W":  # $10 asks for work coordinates: machine position = work position + offset
+                    if self._offset is None:
+                        continue  # the offset comes with one of the next reports
+                    position += self._offset[number]
+            except (IndexError, ValueError):
+                continue
+            return report["state"], position
+        raise NoAnswerError(
+            self.link.device,
+            f"no position of axis {self.config.axis} in its status reports (the last: {line!r}).",
+            "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
+        )
+
+    def _watch(self, line: str) -> bool:
+        """Break off when the controller alarms or starts anew; never matches."""
+        alarm = re.match(r"ALARM:(\d+)", line)
+        if alarm is not None:
+            self._homed = False
+            problem = ALARMS.get(int(alarm[1]), "see the GRBL documentation")
+            raise AlarmError(self.link.device, f"alarm {alarm[1]} ({problem}).", "Clear the plate, then `rig home`.")
+        if BANNER.search(line) is not None:
+            self._homed = False
+            raise AlarmError(
+                self.link.device,
+                "the controller started anew (stopped, or its supply dipped); its position is lost.",
+                "Check the power supply, then `rig home`.",
+            )
+        return False
+
+    def _reset(self) -> str:
+        """Soft reset until the banner comes: one sent too early after an alarm is swallowed."""
+        for last in (False, False, False, True):
+            self.link.send(SOFT_RESET)
+            try:
+                banner = self.link.wait_for(
+                    lambda line: BANNER.search(line) is not None, min(1.5, self.config.answer_s), "reset"
+                )
+            except NoAnswerError:
+                if last:
+                    raise
+                continue
+            self.link.drain()
+            return banner
+        raise AssertionError("unreachable")
+
+    def _resynchronise(self) -> None:
+        """End whatever half line the controller may have, and read away what it says to it."""
+        self.link.send(b"\n")
+        for line in self.link.drain(0.2):
+            self._watch(line)
+
+
+class _RefusedError(DeviceError):
+    """The controller answered ``error:n``: nothing moved."""
+
+    def __init__(self, device: str, command: str, answer: str) -> None:
+        text = answer.removeprefix("error:")
+        self.number = int(text) if text.isdecimal() else 0
+        super().__init__(
+            device,
+            f"{command!r} was refused: {answer} ({ERRORS.get(self.number, 'see the GRBL documentation')}).",
+            "Set $22=1 and wire a homing switch."
+            if self.number == HOMING_DISABLED
+            else "Run `rig home`, then the command again.",
+        )

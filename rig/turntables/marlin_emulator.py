@@ -1,0 +1,288 @@
+"""Marlin 2.1 on an Arduino Mega, byte for byte, with a turntable on one of its axes.
+
+Written after the firmware's own source (github.com/MarlinFirmware/Marlin: gcode/queue.cpp, MarlinCore.cpp,
+module/motion.cpp, gcode/calibrate/G28.cpp): line numbers and checksums, what blocks, what is heeded out of turn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from rig.twin.emulator import Emulator, Firmware
+from rig.twin.faults import Alarm, Brownout
+from rig.twin.motion import Move, at_rest
+from rig.twin.world import World
+
+BOOT_S = 2.0  # the boot loader, then setup()
+BUSY_S = 2.0  # HOST_KEEPALIVE's interval
+QUEUE = 4  # BUFSIZE
+RX_BYTES = 128
+LINE_CHARACTERS = 96  # MAX_CMD_SIZE
+PLANNER_BLOCKS = 16
+VERSION = "2.1.2.4"
+
+# Its configuration.h: deg/min, deg/s², deg, steps/deg.
+MAX_FEED = 6000.0
+ACCELERATION = 150.0
+HOMING_FEED = 3000.0
+BUMP_DEG = 5.0
+BUMP_DIVISOR = 4
+RANGE = (0.0, 360.0)
+STEPS = 80
+
+WORD = re.compile(r"([A-Z])\s*(-?\d*\.?\d*)")
+
+
+class MarlinEmulator(Emulator):
+    """The controller. `axis` is the letter of the axis that turns the plate.
+
+    `ok_after_resend` makes it say ``ok`` after ``Resend:``, as Marlin 1 and 2.0 do.
+    """
+
+    def __init__(self, world: World, axis: str = "X", *, ok_after_resend: bool = False) -> None:
+        super().__init__(world.clock)
+        self.world = world
+        self.axis = axis
+        self.ok_after_resend = ok_after_resend
+        self._power_up()
+
+    def _power_up(self) -> None:
+        self._rx: deque[int] = deque()
+        self._line = bytearray()
+        self._queue: deque[str] = deque()
+        self._last_number = 0
+        self._blocks: list[Move] = [at_rest((0.0,))]
+        self._feed = 1500.0
+        self._absolute, self._endstops, self._homed = True, True, False
+        self._up, self._killed, self._quick_stop = False, False, False
+        self._doom: tuple[float, Alarm | Brownout] | None = None
+
+    def reset(self) -> None:
+        """DTR: power-up. The motor stops where it is and the position is forgotten."""
+        self.world.stop_plate()
+        self._power_up()
+        super().reset()
+
+    # The serial port; idle() reads it also while a command keeps the main loop busy
+
+    def received(self, data: bytes) -> None:
+        """Buffer, and take lines as long as the queue has room."""
+        if not self._up:
+            return  # the boot loader has no use for them
+        self._rx.extend(data[: max(0, RX_BYTES - len(self._rx))])
+        self._get_serial_commands()
+
+    def _get_serial_commands(self) -> None:
+        while self._rx and len(self._queue) < QUEUE and not self._killed:
+            byte = self._rx.popleft()
+            if byte in b"\r\n":
+                text = self._line.decode("latin-1").lstrip(" ")
+                self._line.clear()
+                if text:
+                    self._take(text)
+            elif len(self._line) < LINE_CHARACTERS - 1:
+                self._line.append(byte)
+
+    def _take(self, text: str) -> None:
+        """Check number and checksum, heed what is urgent, queue."""
+        text = text.partition(";")[0]
+        if text.startswith("N"):
+            is_m110 = "M110" in text
+            place = text.find("N", 4) if is_m110 and text.find("N", 4) > 0 else 0
+            number = _leading_int(text[place + 1 :])
+            if number != self._last_number + 1 and not is_m110:
+                return self._line_error("Line Number is not Last Line Number+1")
+            body, star, checksum = text.rpartition("*")
+            if not star:
+                return self._line_error("No Checksum with line number")
+            if _leading_int(checksum) != _checksum(body):
+                return self._line_error("checksum mismatch")
+            self._last_number = number
+        if text.startswith("M112"):
+            self._kill("echo:M112 Shutdown\n")
+        elif text.startswith("M410"):
+            self._stop_stepper()
+        self._queue.append(text)
+        return None
+
+    def _line_error(self, problem: str) -> None:
+        self.say(f"Error:{problem}, Last Line: {self._last_number}\n")
+        self._rx.clear()
+        self._line.clear()
+        self.say(f"Resend: {self._last_number + 1}\n" + ("ok\n" if self.ok_after_resend else ""))
+
+    def _kill(self, why: str = "") -> None:
+        self._killed = True
+        self._freeze()
+        self.say(why + "Error:Printer halted. kill() called!\n")
+
+    def _freeze(self) -> None:
+        self.world.stop_plate()
+        self._blocks = [at_rest((self._count(),))]
+
+    def _stop_stepper(self) -> None:
+        """quickstop_stepper()."""
+        self._freeze()
+        self._quick_stop = True
+
+    # The main program
+
+    def main(self) -> Firmware:
+        """Boot, then carry out what is queued until the controller is killed."""
+        yield from self.wait(BOOT_S)
+        self._up = True
+        self.say(
+            f"start\nPowerUp\necho:Marlin {VERSION}\necho: Last Updated: 2023-12-25 | Author: (none)\n"
+            "echo: Free Memory: 5217  PlannerBufferBytes: 1472\necho:Hardcoded Default Settings Loaded\n"
+        )
+        while not self._killed:
+            yield from self._idle()
+            self._get_serial_commands()
+            if self._queue and not self._killed:
+                command = self._queue[0]
+                yield from self._execute(re.sub(r"^N\d+\s*|\*.*$", "", command).strip())
+                if not self._killed:
+                    self.say("ok\n")
+                    self._queue.popleft()
+            else:
+                yield self._doom[0] if self._doom else None
+        while True:  # minkill(): until the reset button
+            yield None
+
+    def _idle(self) -> Firmware:
+        """What may happen at any time."""
+        if self._doom and self.clock.now() >= self._doom[0]:
+            fault = self._doom[1]
+            self._doom = None
+            if isinstance(fault, Brownout):
+                self.reset()
+                yield None  # this main program is over
+            else:
+                self._kill()
+
+    def _until(self, end_s: float) -> Firmware:
+        """Wait for motion to end, with signs of life for the host."""
+        busy_s = self.clock.now() + BUSY_S
+        self._quick_stop = False
+        while self.clock.now() < end_s and not self._killed and not self._quick_stop:
+            yield from self._idle()
+            if self._killed:
+                return
+            if self.clock.now() >= busy_s:
+                self.say("echo:busy: processing\n")
+                busy_s = self.clock.now() + BUSY_S
+            yield min(end_s, busy_s, self._doom[0] if self._doom else end_s)
+        yield from self._idle()
+
+    # Commands
+
+    def _execute(self, command: str) -> Firmware:
+        words = {letter: _number(value) for letter, value in WORD.findall(command[1:].upper())}
+        code = re.match(r"[GMT]\s*\d+", command, re.IGNORECASE)
+        match re.sub(r"\s", "", code[0]).upper() if code else "":
+            case "G0" | "G1":
+                yield from self._move(words)
+            case "G4":
+                yield from self._until(self._blocks[-1].end_s)
+                yield from self.wait((words.get("P") or 0.0) / 1000 + (words.get("S") or 0.0))
+            case "G28":
+                yield from self._home()
+            case "G90" | "G91" as mode:
+                self._absolute = mode == "G90"
+            case "M400":
+                yield from self._until(self._blocks[-1].end_s)
+            case "M114":
+                self._report()
+            case "M115":
+                self.say(
+                    f"FIRMWARE_NAME:Marlin {VERSION} (Dec 25 2023 10:41:04) SOURCE_CODE_URL:github.com/MarlinFirmware/"
+                    "Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:Turntable EXTRUDER_COUNT:1 AXIS_COUNT:3\n"
+                    "Cap:SERIAL_XON_XOFF:0\nCap:EEPROM:0\nCap:EMERGENCY_PARSER:0\nCap:HOST_ACTION_COMMANDS:0\n"
+                )
+            case "M211":
+                self._endstops = bool(words.get("S", float(self._endstops)))
+                self.say(f"echo:Soft endstops: {'On' if self._endstops else 'Off'}  Min:  X0.00  Max:  X360.00\n")
+            case "G21" | "M17" | "M18" | "M84" | "M82" | "M110" | "M410":
+                pass
+            case _:
+                self._output += f'echo:Unknown command: "{command}"\n'.encode("latin-1")
+
+    def _move(self, words: dict[str, float | None]) -> Firmware:
+        self._feed = words.get("F") or self._feed
+        wanted = words.get(self.axis)
+        if wanted is None:
+            return
+        while sum(move.end_s > self.clock.now() for move in self._blocks) >= PLANNER_BLOCKS:
+            yield from self._until(min(move.end_s for move in self._blocks if move.end_s > self.clock.now()))
+        last = self._blocks[-1]
+        target = wanted if self._absolute else last.target[0] + wanted
+        if self._endstops and self._homed:  # clipped without a word
+            target = min(max(target, RANGE[0]), RANGE[1])
+        start_s = max(self.clock.now(), last.end_s)
+        move = Move(start_s, last.target, (target,), min(self._feed, MAX_FEED) / 60, ACCELERATION)
+        self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
+        self.world.turn(target - last.target[0], move.speed, ACCELERATION, start_s)
+        fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
+        if fault is not None:
+            self._doom = ((move.start_s + move.end_s) / 2, fault)
+
+    def _home(self) -> Firmware:
+        """homeaxis(): seek the switch downwards, back off, find it slowly."""
+        yield from self._until(self._blocks[-1].end_s)
+        to_switch = -(self.world.plate_deg() % 360.0)
+        for by_deg, feed in (
+            (to_switch, HOMING_FEED),
+            (BUMP_DEG, HOMING_FEED),
+            (-BUMP_DEG, HOMING_FEED / BUMP_DIVISOR),
+        ):
+            now_s = self.clock.now()
+            move = Move(now_s, (0.0,), (by_deg,), feed / 60, ACCELERATION)
+            self.world.turn(by_deg, move.speed, ACCELERATION, now_s)
+            yield from self._until(move.end_s)
+            if self._killed:
+                return
+        if abs((self.world.plate_deg() + 180.0) % 360.0 - 180.0) > 0.5:  # validate_homing_move()
+            return self._kill("echo:Homing Failed\n")
+        self._homed = True
+        self._blocks = [at_rest((0.0,))]
+        self._report()
+
+    def _count(self) -> float:
+        now_s = self.clock.now()
+        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)[0]
+
+    def _report(self) -> None:
+        """report_current_position_projected(): where the planner ends; then where the motor is, in steps."""
+        planned = dict.fromkeys("XYZ", 0.0) | {self.axis: self._blocks[-1].target[0]}
+        steps = dict.fromkeys("XYZ", 0) | {self.axis: round(self._count() * STEPS)}
+        self.say(
+            " ".join(
+                f"{letter}:{planned[letter]:.2f}"
+                for letter in ("XYZ" if self.axis in "XYZ" else "XYZABC")
+                if letter in planned
+            )
+            + " E:0.00 Count "
+            + " ".join(f"{letter}:{count}" for letter, count in steps.items())
+            + "\n"
+        )
+
+
+def _checksum(text: str) -> int:
+    checksum = 0
+    for byte in text.encode("latin-1"):
+        checksum ^= byte
+    return checksum
+
+
+def _leading_int(text: str) -> int:
+    """strtol()."""
+    found = re.match(r"\s*(-?\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""What may go wrong in the twin, as `twin: faults:` of rig.yaml and tests ask for it.
+
+Each fault strikes once, after so many of the device's own events, except noise on the line, which is a rate.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DeviceName = Literal["turntable", "arm", "lightbox"]
+
+
+class _Fault(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Jam(_Fault):
+    """An axis sticks half-way in a move while its controller counts on, as with a stepper; until `World.repair`."""
+
+    kind: Literal["jam"] = "jam"
+    device: Literal["turntable", "arm"] = "turntable"
+    after_moves: int = Field(default=0, ge=0)
+
+
+class LostBytes(_Fault):
+    """Each byte on the line, either way, is lost with this probability."""
+
+    kind: Literal["lost bytes"] = "lost bytes"
+    device: DeviceName
+    rate: float = Field(gt=0, le=1)
+
+
+class Glitch(_Fault):
+    """Something happens to one message on the line, or to a few in a row; `way` is ``"sent"`` for those to the device.
+
+    A byte of it is lost (the one `at`), it comes twice, with garbage (`data`) before it, as something else (`data`),
+    cut in two with a pause of `seconds` (wall-clock), late by as much, or not at all.
+    """
+
+    kind: Literal["glitch"] = "glitch"
+    device: DeviceName
+    what: Literal["lost byte", "duplicated", "garbage", "replaced", "split", "slow", "silent"]
+    way: Literal["sent", "answered"] = "answered"
+    after_messages: int = Field(default=0, ge=0)
+    messages: int = Field(default=1, ge=1)
+    at: int = 0
+    data: str = "\x00\xff\xaa\x7e{"
+    seconds: float = Field(default=0.1, gt=0)
+
+
+class Alarm(_Fault):
+    """A controller goes into alarm in mid-move.
+
+    The code is the controller's own: GRBL's alarm 1 is a hard limit (position lost), Dobot's 66 a limit of joint 2;
+    Marlin has no codes, only its kill state.
+    """
+
+    kind: Literal["alarm"] = "alarm"
+    device: Literal["turntable", "arm"] = "turntable"
+    after_moves: int = Field(default=0, ge=0)
+    code: int = Field(default=1, ge=0, le=127)
+
+
+class Brownout(_Fault):
+    """The supply dips in mid-move: the controller starts anew, position and suction are lost."""
+
+    kind: Literal["brownout"] = "brownout"
+    device: Literal["turntable", "arm"] = "turntable"
+    after_moves: int = Field(default=0, ge=0)
+
+
+class Unplugged(_Fault):
+    """The cable is pulled after so many messages to the device. It stays out until `World.repair`."""
+
+    kind: Literal["unplugged"] = "unplugged"
+    device: DeviceName
+    after_messages: int = Field(default=0, ge=0)
+
+
+class DeadLamp(_Fault):
+    """LEDs `first` to `last` stay dark, whatever the controller reports."""
+
+    kind: Literal["dead lamp"] = "dead lamp"
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+
+
+class FrozenFrame(_Fault):
+    """The camera hands out the same frame again, `frames` times."""
+
+    kind: Literal["frozen frame"] = "frozen frame"
+    after_frames: int = Field(default=0, ge=0)
+    frames: int = Field(default=1, ge=1)
+
+
+Fault = Annotated[
+    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadLamp | FrozenFrame,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,72 @@
+"""A world for a station: its bench, and an emulated controller for each of its devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rig.arms.dobot_emulator import DobotEmulator
+from rig.arms.roarm_emulator import RoarmEmulator
+from rig.arms.uarm_emulator import UarmEmulator
+from rig.lights.dmx_emulator import DmxEmulator
+from rig.lights.wled_emulator import WledEmulator
+from rig.station import StationConfig
+from rig.turntables.grbl_emulator import GrblEmulator
+from rig.turntables.marlin_emulator import MarlinEmulator
+from rig.twin import world
+from rig.twin.clock import Clock
+from rig.twin.emulator import Emulator
+from rig.twin.faults import Fault
+from rig.twin.world import World
+
+# The controller on the far end of each driver's wire; made with the driver's own config.
+EMULATORS: dict[str, Callable[[World, Any], Emulator]] = {
+    "grbl": lambda world, config: GrblEmulator(world, config.axis),
+    "marlin": lambda world, config: MarlinEmulator(world, config.axis),
+    "dobot": lambda world, config: DobotEmulator(world, config.vacuum_input),
+    "roarm": lambda world, config: RoarmEmulator(world),
+    "uarm": lambda world, config: UarmEmulator(world),
+    "dmx": lambda world, config: DmxEmulator(world, config),
+    "wled": lambda world, config: WledEmulator(world, config.leds),
+}
+
+
+def make_world(
+    config: StationConfig,
+    clock: Clock,
+    *,
+    seed: int = 0,
+    state_path: Path | None = None,
+    faults: Sequence[Fault] = (),
+) -> World:
+    """Build the world of a twin station and put it to use: ``twin://`` ports of this process now lead to it.
+
+    Parameters
+    ----------
+    config
+        The station, as the drivers get it.
+    clock
+        The hardware's time; give the station the same one.
+    seed
+        Of everything random.
+    state_path
+        File that keeps where the coins lie between runs; in memory only when None.
+    faults
+        What shall go wrong.
+    """
+    made = World(
+        config.bench,
+        clock,
+        seed=seed,
+        state_path=state_path,
+        faults=faults,
+        lamp_elevation_deg=config.lightbox.elevation_deg,
+        led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none
+    )
+    for name in ("turntable", "arm", "lightbox"):
+        device = getattr(config, name)
+        if device.kind in EMULATORS:
+            made.emulators[name] = EMULATORS[device.kind](made, device)
+    world.use(made)
+    return made

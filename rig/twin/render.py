@@ -1,0 +1,254 @@
+"""What the camera sees of a scene: geometry, light on relief, the lens's blur and the sensor's noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rig.twin.drawer import Drawer
+from rig.twin.lamps import AMBIENT, LAMP_DISTANCE_MM, irradiance, lamp_position, merged, power_of
+from rig.twin.optics import CameraModel, Sensor, blurred, on_plane, on_tilted_plane, to_pixel
+from rig.twin.scene import Lamp, PlacedCoin, Scene
+from rig.twin.surface import Array, Beam, Surface, as_array, shade
+from rig.twin.targets import (
+    BOARD_PX_PER_MM,
+    BORDER_MM,
+    PAPER,
+    PLATE_RADIUS_MM,
+    PrintedBoard,
+    board_reflectance,
+    plate_reflectance,
+)
+
+__all__ = ["CameraModel", "Renderer"]  # the camera is defined beside the optics, and comes with its renderer
+
+_COARSE = 16  # light falls off so smoothly that it is worked out on every 16th pixel
+
+SHADOW_DEPTH = 0.88  # share of a lamp's light that a coin's shadow takes; walls and plate send some back
+
+Window = tuple[slice, slice]
+EVERYWHERE: Window = (slice(None), slice(None))
+
+
+class Renderer:
+    """Renders scenes with one camera. Frames differ by their noise; the same seed gives the same sequence of frames.
+
+    Parameters
+    ----------
+    camera
+        Lens and sensor.
+    drawer
+        Where the surfaces of the scene's coins come from.
+    seed
+        Of the sensor's noise.
+    board
+        The ChArUco board shown when the scene's target is ``"charuco"``.
+    """
+
+    def __init__(self, camera: CameraModel, drawer: Drawer, seed: int = 0, board: PrintedBoard | None = None) -> None:
+        self.camera = camera
+        self.drawer = drawer
+        self.board = board if board is not None else PrintedBoard()
+        self._shape = (camera.height_px, camera.width_px)
+        self._sensor = Sensor(camera, seed)
+        self._plate_picture = lru_cache(maxsize=4)(self._make_plate_picture)
+
+    def render(self, scene: Scene, exposure_us: float, gain: float = 1.0) -> npt.NDArray[np.uint8]:
+        """One frame, (height_px, width_px, 3) RGB uint8. A plate that turns during the exposure smears."""
+        sweep_deg = scene.plate_speed_deg_s * exposure_us / 1e6
+        reach_px = np.hypot(self.camera.width_px, self.camera.height_px) / 2
+        smear_px = abs(np.radians(sweep_deg)) * reach_px
+        moments = int(np.clip(np.ceil(smear_px / 3), 1, 9))
+        light = self._light(scene, scene.plate_angle_deg)
+        for moment in range(1, moments):
+            light += self._light(scene, scene.plate_angle_deg + sweep_deg * moment / (moments - 1))
+        if moments > 1:
+            light *= np.float32(1 / moments)
+        return self._sensor.expose(light, exposure_us, gain)
+
+    def _light(self, scene: Scene, plate_angle_deg: float) -> Array:
+        """Light leaving the scene towards each pixel, (H, W, 3)."""
+        camera = self.camera
+        if not scene.lamps:
+            return np.zeros((camera.height_px, camera.width_px, 3), np.float32)
+        if scene.target == "white card":
+            return self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
+        if scene.target == "charuco":
+            return self._board_light(scene, plate_angle_deg)
+        light = self._flood(scene.lamps, scene.tilt_deg)
+        cv2.multiply(light, self._plate_picture(round(scene.tilt_deg, 4), round(plate_angle_deg, 3)), dst=light)
+        for coin in scene.coins:
+            self._put_coin(light, scene, coin, plate_angle_deg)
+        return light
+
+    def _flood(
+        self,
+        lamps: Sequence[Lamp],
+        tilt_deg: float,
+        window: Window = EVERYWHERE,
+        normal: Sequence[float] = (0, 0, 1),
+    ) -> Array:
+        """Irradiance on a plane through the plate's centre, in a window of pixels, (h, w, 3)."""
+        rows, columns = (range(*part.indices(size)) for part, size in zip(window, self._shape, strict=True))
+        coarse = slice(rows.start, rows.stop, _COARSE), slice(columns.start, columns.stop, _COARSE)
+        x, y = on_plane(self.camera, tilt_deg, 0.0, coarse)
+        total = sum((irradiance(lamp, x, y, normal) for lamp in lamps), np.zeros((*x.shape, 3), np.float32))
+        # Sample k lies on pixel 16 k of the window, which is not where cv2.resize would take it to lie.
+        grow = np.array([[_COARSE, 0, 0], [0, _COARSE, 0]], np.float32)
+        size = (len(columns), len(rows))
+        return as_array(cv2.warpAffine(total, grow, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+    def _make_plate_picture(self, tilt_deg: float, plate_angle_deg: float) -> Array:
+        """Reflectance of the plate as this camera sees it at one angle, (H, W, 3)."""
+        x, y = on_plane(self.camera, tilt_deg, 0.0)
+        angle = np.radians(plate_angle_deg)
+        cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        texture = plate_reflectance()
+        scale = np.float32(texture.shape[0] / (2 * PLATE_RADIUS_MM))
+        columns = (x * cos + y * sin + np.float32(PLATE_RADIUS_MM)) * scale
+        rows = (np.float32(PLATE_RADIUS_MM) + x * sin - y * cos) * scale
+        seen = cv2.remap(texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.01)
+        return as_array(cv2.merge([blurred(seen, self.camera.blur_px(0.0))] * 3))
+
+    def _put_coin(self, light: Array, scene: Scene, placed: PlacedCoin, plate_angle_deg: float) -> None:
+        surface = self.drawer.side_texture(placed.coin, placed.side)
+        angle = np.radians(plate_angle_deg)
+        x = placed.x_mm * np.cos(angle) - placed.y_mm * np.sin(angle)
+        y = placed.x_mm * np.sin(angle) + placed.y_mm * np.cos(angle)
+        turned_deg = plate_angle_deg + placed.rotation_deg
+        window = self._window_of(scene.tilt_deg, x, y, surface)
+        if window is None:
+            return
+        total, shadowed = self._shadowed_floods(scene, surface, x, y, turned_deg, window)
+        seen = light[window]
+        cv2.multiply(seen, shadowed, dst=seen)
+
+        lit = self._shaded(scene, surface, x, y, turned_deg)
+        columns, rows = self._texture_coordinates(
+            scene.tilt_deg, surface, x, y, turned_deg, surface.thickness_mm, window
+        )
+        leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        leaving = blurred(leaving, self.camera.blur_px(surface.thickness_mm))
+        red, green, blue, coverage = cv2.split(leaving)
+        cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
+        cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
+
+    def _window_of(self, tilt_deg: float, x: float, y: float, surface: Surface) -> Window | None:
+        """The pixels that a coin and its shadow can reach."""
+        reach = surface.side_mm / 2 + 2.5 * surface.thickness_mm
+        corners = [
+            (x + u, y + v, z) for u in (-reach, reach) for v in (-reach, reach) for z in (0, surface.thickness_mm)
+        ]
+        pixels = to_pixel(self.camera, tilt_deg, np.array(corners))
+        low, high = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int)
+        left, right = np.clip([low[0], high[0]], 0, self.camera.width_px)
+        top, bottom = np.clip([low[1], high[1]], 0, self.camera.height_px)
+        if right - left < 2 or bottom - top < 2:
+            return None
+        return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+    def _texture_coordinates(
+        self, tilt_deg: float, surface: Surface, x: float, y: float, turned_deg: float, height_mm: float, window: Window
+    ) -> tuple[Array, Array]:
+        """Where on the coin's texture each pixel of the window looks, at a height above the plate."""
+        bench_x, bench_y = on_plane(self.camera, tilt_deg, height_mm, window)
+        bench_x -= np.float32(x)
+        bench_y -= np.float32(y)
+        turn = np.radians(turned_deg)
+        scale = surface.height_mm.shape[0] / surface.side_mm
+        cos, sin = np.float32(np.cos(turn) * scale), np.float32(np.sin(turn) * scale)
+        middle = np.float32(surface.height_mm.shape[0] / 2 - 0.5)
+        return bench_x * cos + bench_y * sin + middle, bench_x * sin - bench_y * cos + middle
+
+    def _shaded(self, scene: Scene, surface: Surface, x: float, y: float, turned_deg: float) -> Array:
+        """The coin's texture under the scene's lamps, (n, n, 4): light leaving it per light on the plate, coverage.
+
+        The colours are premultiplied with the coverage.
+        """
+        beams, ambient = [], np.zeros(3)
+        for lamp in merged(scene.lamps):
+            towards = lamp_position(lamp) - (x, y, surface.thickness_mm)
+            distance = float(np.linalg.norm(towards))
+            power = power_of(lamp) * (LAMP_DISTANCE_MM / distance) ** 2
+            beams.append(Beam(_turned(towards / distance, -turned_deg), _three(power)))
+            ambient += AMBIENT * power
+        tilt = np.radians(scene.tilt_deg)
+        view = _turned(np.array([0.0, -np.sin(tilt), np.cos(tilt)]), -turned_deg)
+        channels = cv2.split(shade(surface, beams, _three(ambient), view))
+        at_centre = sum(
+            (irradiance(lamp, np.float32(x), np.float32(y)) for lamp in scene.lamps), np.zeros(3, np.float32)
+        )
+        lit = [
+            channel * surface.coverage / max(level, 1e-6) for channel, level in zip(channels, at_centre, strict=True)
+        ]
+        return as_array(cv2.merge([*lit, surface.coverage]))
+
+    def _shadowed_floods(
+        self, scene: Scene, surface: Surface, x: float, y: float, turned_deg: float, window: Window
+    ) -> tuple[Array, Array]:
+        """Irradiance on the plate in the window, and the share of it that the coin's shadow leaves: (h, w, 3) each."""
+        columns, rows = self._texture_coordinates(scene.tilt_deg, surface, x, y, turned_deg, 0.0, window)
+        scale = surface.height_mm.shape[0] / surface.side_mm
+        box = 2 * round(0.4 * surface.thickness_mm * scale) + 1  # a sector 60 degrees wide throws no sharp shadow
+        soft = cv2.blur(cv2.blur(surface.coverage, (box, box)), (box, box))
+        total, lost = np.zeros((*columns.shape, 3), np.float32), np.zeros((*columns.shape, 3), np.float32)
+        for lamp in merged(scene.lamps):
+            towards = lamp_position(lamp) - (x, y, 0.0)
+            # A point is shaded if the ray to the lamp passes through the coin at some 0.6 of its thickness.
+            step = np.asarray(_turned(towards / towards[2] * surface.thickness_mm * 0.6, -turned_deg)) * scale
+            shadow = cv2.remap(soft, columns + np.float32(step[0]), rows - np.float32(step[1]), cv2.INTER_LINEAR)
+            flood = self._flood((lamp,), scene.tilt_deg, window)
+            total += flood
+            cv2.accumulateProduct(flood, cv2.merge([shadow] * 3), lost)
+        left = cv2.divide(lost, cv2.max(total, np.full_like(total, 1e-6)), scale=-SHADOW_DEPTH)
+        left += 1
+        return total, as_array(left)
+
+    def _board_light(self, scene: Scene, plate_angle_deg: float) -> Array:
+        """Light leaving the ChArUco board, which lies on the plate and turns with it, and the plate around it."""
+        pose, camera = scene.board, self.camera
+        turn, tilt, around = (
+            np.radians(v)
+            for v in (pose.rotation_deg + plate_angle_deg, pose.tilt_deg, pose.tilt_azimuth_deg + plate_angle_deg)
+        )
+        hinge = np.array([np.cos(around), np.sin(around), 0.0])
+        axis_u, axis_v = (
+            _rotated(np.array(axis), hinge, tilt)
+            for axis in ((np.cos(turn), np.sin(turn), 0.0), (-np.sin(turn), np.cos(turn), 0.0))
+        )
+        plate = np.radians(plate_angle_deg)
+        middle = np.array(
+            [
+                pose.x_mm * np.cos(plate) - pose.y_mm * np.sin(plate),
+                pose.x_mm * np.sin(plate) + pose.y_mm * np.cos(plate),
+                0.0,
+            ]
+        )
+        u, v = on_tilted_plane(camera, scene.tilt_deg, middle, axis_u, axis_v)
+        width_mm, height_mm = self.board.size_mm
+        columns = (u + np.float32(width_mm / 2 + BORDER_MM)) * np.float32(BOARD_PX_PER_MM) - np.float32(0.5)
+        rows = (np.float32(height_mm / 2 + BORDER_MM) - v) * np.float32(BOARD_PX_PER_MM) - np.float32(0.5)
+        printed = board_reflectance(self.board)
+        seen = cv2.remap(printed, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.03)
+        seen = blurred(seen, camera.blur_px(0.0))
+        flood = self._flood(scene.lamps, scene.tilt_deg, normal=np.cross(axis_u, axis_v).tolist())
+        return as_array(cv2.multiply(flood, cv2.merge([seen] * 3), dst=flood))
+
+
+def _turned(vector: npt.NDArray[np.float64], degrees: float) -> tuple[float, float, float]:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return float(vector[0] * cos - vector[1] * sin), float(vector[0] * sin + vector[1] * cos), float(vector[2])
+
+
+def _rotated(vector: npt.NDArray[np.float64], axis: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
+    """Rodrigues' rotation about a unit axis."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.asarray(vector * cos + np.cross(axis, vector) * sin + axis * (axis @ vector) * (1 - cos))
+
+
+def _three(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])

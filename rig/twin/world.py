@@ -1,0 +1,329 @@
+"""The twin's world: what is truly so, whatever controllers believe.
+
+It knows the plate's angle, where the cup is, which LEDs burn and where every coin lies, and keeps the coins in a file
+at every handling, so that they lie where they physically would after the program was killed. Controllers act on it,
+the camera looks at it through `scene`, and faults strike in it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rig.bench import Bench, PointMm
+from rig.twin.clock import Clock
+from rig.twin.coins import Coin, in_slot, let_go, take, touched
+from rig.twin.emulator import Emulator
+from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Unplugged
+from rig.twin.motion import Move, Point, at_rest
+from rig.twin.ring import Led, lamps
+from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
+from rig.twin.wire import Way, Wire
+
+F = TypeVar("F", Alarm, Brownout)
+
+
+class _State(BaseModel):
+    """What outlives the program. Motors finish their moves without it: plate and cup are where they were sent."""
+
+    coins: list[Coin] = []
+    plate_deg: float = 0.0
+    cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
+    suction: bool = False
+    dtr_held: list[str] = []
+    events: int = 0
+
+
+class World:
+    """The truth about one bench.
+
+    Parameters
+    ----------
+    bench
+        Where things stand; the same that the station is told.
+    clock
+        The hardware's time.
+    seed
+        Of everything random: how coins lie, how they fall.
+    state_path
+        File that keeps where the coins are; in memory only when None.
+    faults
+        What goes wrong.
+    lamp_elevation_deg, led0_azimuth_deg
+        How the ring of LEDs is mounted.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        clock: Clock,
+        *,
+        seed: int = 0,
+        state_path: Path | None = None,
+        faults: Sequence[Fault] = (),
+        lamp_elevation_deg: float = 35.0,
+        led0_azimuth_deg: float = 3.0,
+    ) -> None:
+        self.bench = bench
+        self.clock = clock
+        self.seed = seed
+        self.lamp_elevation_deg = lamp_elevation_deg
+        self.led0_azimuth_deg = led0_azimuth_deg
+        self.lock = threading.RLock()
+        self.emulators: dict[str, Emulator] = {}
+        self.faults = list(faults)
+        self.leds: list[Led] = []
+        self.target: Target = "coins"
+        self.board = BoardPose()
+        self.tilt_deg = 0.0
+        self.moves = {"turntable": 0, "arm": 0}
+        noise = random.Random(f"{seed} noise")
+        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox")}
+        self._frames = 0
+        self._path = state_path
+        # Nobody knows how a plate stands before it was homed.
+        self._state = _read(state_path) or _State(plate_deg=random.Random(f"{seed} plate").uniform(0, 360))
+        self._plate = [at_rest((self._state.plate_deg,))]
+        self._cup = [at_rest(self._state.cup_mm)]
+
+    # What the camera sees
+
+    def scene(self) -> Scene:
+        """A still of this moment, for the renderer."""
+        with self.lock:
+            return Scene(
+                plate_angle_deg=self.plate_deg() % 360.0,
+                plate_speed_deg_s=self._current(self._plate).speed_at(self.clock.now()),
+                coins=tuple(
+                    PlacedCoin(coin.coin, coin.side, coin.x_mm, coin.y_mm, coin.rotation_deg)
+                    for coin in self._state.coins
+                    if coin.place == "plate"
+                ),
+                lamps=self._lamps(),
+                target=self.target,
+                board=self.board,
+                tilt_deg=self.tilt_deg,
+            )
+
+    def frame_is_frozen(self) -> bool:
+        """Count a frame, and say whether the camera's fault makes it a repetition."""
+        self._frames += 1
+        return any(
+            isinstance(fault, FrozenFrame) and fault.after_frames < self._frames <= fault.after_frames + fault.frames
+            for fault in self.faults
+        )
+
+    def show_target(self, target: Target, board: BoardPose | None = None) -> None:
+        """Lay a calibration target over the plate, or take it away again (``"coins"``)."""
+        with self.lock:
+            self.target = target
+            self.board = board or BoardPose()
+
+    # Where the coins are
+
+    @property
+    def coins(self) -> tuple[Coin, ...]:
+        """Every coin, wherever it lies."""
+        with self.lock:
+            return tuple(coin.model_copy() for coin in self._state.coins)
+
+    def fill(self, tray: Mapping[int, str]) -> None:
+        """Mount a tray: slot to coin, obverse up, at any rotation, off centre.
+
+        A tray that is already there is left as it lies; only coins that fell on the table are put back by whoever
+        mounts it.
+        """
+        with self.lock:
+            if {coin.coin for coin in self._state.coins} == set(tray.values()):
+                for coin in self._state.coins:
+                    if coin.place == "table":
+                        coin.place, coin.side, coin.x_mm, coin.y_mm = "slot", "obverse", 0.0, 0.0
+                        coin.slot = next(slot for slot, name in tray.items() if name == coin.coin)
+                self._save()
+                return
+            self._state.coins = []
+            for slot, name in sorted(tray.items()):
+                self.bench.tray.position_mm(slot)  # refuses a slot that does not exist
+                self._state.coins.append(in_slot(name, slot, random.Random(f"{self.seed} {slot} {name}")))
+            self._save()
+
+    # What the turntable's motor does
+
+    def plate_deg(self) -> float:
+        """True angle of the plate (deg, not wrapped)."""
+        return self._current(self._plate).at(self.clock.now())[0]
+
+    def turn(self, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
+        """Turn the plate from where it will then be (deg, deg/s, deg/s²)."""
+        with self.lock:
+            self._append(self._plate, "turntable", (self._plate[-1].target[0] + by_deg,), speed, acceleration, start_s)
+
+    def stop_plate(self) -> None:
+        """Stop dead, wherever it is."""
+        with self.lock:
+            self._plate = [self._current(self._plate).stopped_at(self.clock.now())]
+            self._save()
+
+    # What the arm does
+
+    def cup_mm(self) -> PointMm:
+        """True position of the cup (arm coordinates)."""
+        x_mm, y_mm, z_mm = self._current(self._cup).at(self.clock.now())
+        return (x_mm, y_mm, z_mm)
+
+    def carry(self, target_mm: Point, speed: float, acceleration: float, start_s: float) -> None:
+        """Move the cup in a straight line (mm, mm/s, mm/s²)."""
+        with self.lock:
+            self._append(self._cup, "arm", target_mm, speed, acceleration, start_s)
+
+    def stop_cup(self) -> None:
+        """Stop dead, wherever it is."""
+        with self.lock:
+            self._cup = [self._current(self._cup).stopped_at(self.clock.now())]
+            self._save()
+
+    @property
+    def suction(self) -> bool:
+        """Whether the pump runs."""
+        return self._state.suction
+
+    def suck(self, on: bool) -> None:
+        """Switch the pump. What hangs on the cup falls when it goes off."""
+        with self.lock:
+            self._state.suction = on
+            coin = self._held()
+            if coin is not None and not on:
+                chance = random.Random(f"{self.seed} {self._state.events}")
+                let_go(coin, self._state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
+            self._save()
+
+    def cup_holds(self) -> bool:
+        """Whether a coin hangs on the cup; the cup takes hold of what it touches while the pump runs."""
+        with self.lock:
+            if self.suction and self._held() is None:
+                coin = touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg())
+                if coin is not None:
+                    take(coin, self.bench, self.cup_mm(), self.plate_deg())
+                    self._save()
+            return self._held() is not None
+
+    # What is between computer and controllers
+
+    def dtr_is_held(self, device: str) -> bool:
+        """Whether DTR has been up since the port was last open."""
+        return device in self._state.dtr_held
+
+    def hold_dtr(self, device: str) -> None:
+        """Keep DTR up when the port closes."""
+        with self.lock:
+            if device not in self._state.dtr_held:
+                self._state.dtr_held.append(device)
+                self._save()
+
+    # What goes wrong
+
+    def strikes(self, kind: type[F], device: str) -> F | None:
+        """The fault of this kind that strikes in this device's latest move, if any."""
+        for fault in self.faults:
+            if isinstance(fault, kind) and fault.device == device and fault.after_moves + 1 == self.moves[device]:
+                return fault
+        return None
+
+    def on_the_wire(self, device: str, data: bytes, way: Way) -> bytes:
+        """What arrives of some bytes sent, and of those still under way."""
+        return self.wires[device].carry(data, way)
+
+    def is_unplugged(self, device: str) -> bool:
+        """Whether the cable is out."""
+        return any(
+            isinstance(fault, Unplugged)
+            and fault.device == device
+            and self.wires[device].messages >= fault.after_messages
+            for fault in self.faults
+        )
+
+    def repair(self) -> None:
+        """Somebody came and put everything right again."""
+        with self.lock:
+            self.faults.clear()
+
+    def _append(
+        self, moves: list[Move], device: str, target: Point, speed: float, acceleration: float, start_s: float
+    ) -> None:
+        del moves[: moves.index(self._current(moves))]
+        self.moves[device] += 1
+        move = Move(start_s, moves[-1].target, target, speed, acceleration)
+        count = self.moves[device]
+        jams = [fault for fault in self.faults if isinstance(fault, Jam) and fault.device == device]
+        if any(count > fault.after_moves for fault in jams):
+            # Half-way in the move it strikes in, and not at all in those that follow.
+            fresh = any(count == fault.after_moves + 1 for fault in jams)
+            stuck = move.at((move.start_s + move.end_s) / 2) if fresh else move.origin
+            move = Move(start_s, move.origin, stuck, speed, acceleration)
+        moves.append(move)
+        self._save()
+
+    def _current(self, moves: list[Move]) -> Move:
+        now_s = self.clock.now()
+        return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
+
+    def _held(self) -> Coin | None:
+        return next((coin for coin in self._state.coins if coin.place == "cup"), None)
+
+    def _lamps(self) -> tuple[Lamp, ...]:
+        leds = list(self.leds)
+        for fault in self.faults:
+            if isinstance(fault, DeadLamp):
+                for led in range(fault.first, min(fault.last + 1, len(leds))):
+                    leds[led] = (0.0, 0)
+        return lamps(leds, self.led0_azimuth_deg, self.lamp_elevation_deg)
+
+    def _save(self) -> None:
+        self._state.events += 1
+        self._state.plate_deg = self._plate[-1].target[0]
+        x_mm, y_mm, z_mm = self._cup[-1].target
+        self._state.cup_mm = (x_mm, y_mm, z_mm)
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        draft.write_text(self._state.model_dump_json(indent=1))
+        draft.replace(self._path)
+
+
+def _read(path: Path | None) -> _State | None:
+    """What was kept, if anything."""
+    if path is None or not path.exists():
+        return None
+    try:
+        return _State.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged. Delete it: the twin then starts with a full tray. ({error})") from error
+
+
+_world: World | None = None
+
+
+def use(world: World | None) -> None:
+    """Make this the world that ``twin://`` ports of this process lead to."""
+    global _world
+    _world = world
+
+
+def current() -> World:
+    """The world of this process.
+
+    Raises
+    ------
+    LookupError
+        If there is none: a ``twin://`` port is of no use without its world.
+    """
+    if _world is None:
+        raise LookupError("no twin world is in use: ports twin://... work only where a twin lab is open")
+    return _world

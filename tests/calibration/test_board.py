@@ -1,0 +1,81 @@
+"""Finding the board, and saying why it is not found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.board import BoardSpec, BoardView, find_board
+from calibration.errors import CalibrationError
+from calibration.image import read_image
+from rig.twin.optics import to_pixel
+from rig.twin.render import CameraModel, Renderer
+from rig.twin.scene import BoardPose, Lamp, Scene
+from rig.twin.targets import PrintedBoard
+
+SHARED = os.environ.get("RIG_SHARED")
+LAMPS = (Lamp(90, 35, 0.4), Lamp(270, 35, 0.4))
+
+
+def test_the_twins_board_is_the_one_calibration_expects() -> None:
+    assert PrintedBoard().model_dump() == BoardSpec().model_dump()
+
+
+def test_corners_are_found_where_the_camera_truly_sees_them(views: list[BoardView], camera: CameraModel) -> None:
+    flat, spec = views[0], BoardSpec()
+    assert len(flat.corners_px) == (spec.squares_x - 1) * (spec.squares_y - 1)
+    middle = np.array([spec.squares_x, spec.squares_y]) * spec.square_mm / 2
+    bench = (flat.corners_mm[:, :2] - middle) * (1, -1)  # the board's own y runs down, the bench's up
+    truth = to_pixel(camera, 0.0, np.column_stack([bench, np.zeros(len(bench))]))
+    error = np.linalg.norm(flat.corners_px - truth, axis=1)
+    assert error.max() < 0.25
+    assert np.sqrt((error**2).mean()) < 0.1
+
+
+def test_board_partly_out_of_the_picture_still_counts(renderer: Renderer) -> None:
+    scene = Scene(target="charuco", lamps=LAMPS, board=BoardPose(x_mm=22, rotation_deg=30))
+    view = find_board(renderer.render(scene, 20_000), BoardSpec())
+    assert 12 <= len(view.corners_px) < 70
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda image: (image * 0.02).astype(np.uint8), "it is dark"),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 25), "blurred"),
+        (lambda image: np.where(np.arange(1280)[None, :, None] < 1060, np.uint8(128), image), "at least 12 are needed"),
+    ],
+)
+def test_useless_picture_says_why(renderer: Renderer, spoil: object, message: str) -> None:
+    picture = renderer.render(Scene(target="charuco", lamps=LAMPS), 20_000)
+    with pytest.raises(CalibrationError, match=message):
+        find_board(spoil(picture), BoardSpec(), "view 3")  # type: ignore[operator]
+
+
+def test_another_board_is_named_as_such(camera: CameraModel) -> None:
+    from rig.twin.drawer import ProceduralDrawer
+
+    other = PrintedBoard(squares_x=6, squares_y=5, square_mm=8, marker_mm=5)
+    picture = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)
+    with pytest.raises(CalibrationError, match="another board"):
+        find_board(picture, BoardSpec(squares_x=9, squares_y=13))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"squares_x": 2}, {"marker_mm": 6.0}, {"dictionary": "DICT_9X9"}, {"square_cm": 0.5}]
+)
+def test_impossible_boards_are_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changed)) if "square_cm" in changed else "."):
+        BoardSpec.model_validate(changed)
+
+
+@pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")
+def test_real_photographs_of_a_board() -> None:
+    folder = Path(str(SHARED)) / "data" / "calibration" / "charuco"
+    spec = BoardSpec(squares_x=5, squares_y=7, square_mm=40, marker_mm=20, dictionary="DICT_6X6_250")
+    view = find_board(read_image(folder / "choriginal.jpg"), spec)
+    assert len(view.corners_px) == 24

@@ -1,0 +1,98 @@
+"""The lens that calibration finds against the one the twin has, and against OpenCV's real chessboard photographs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.board import BoardSpec, BoardView, find_board
+from calibration.errors import CalibrationError
+from calibration.image import read_image
+from calibration.lens import Lens, calibrate_lens, mm_per_pixel
+from rig.twin.render import CameraModel, Renderer
+from rig.twin.scene import BoardPose, Lamp, Scene
+
+SHARED = os.environ.get("RIG_SHARED")
+
+
+def test_true_lens_is_recovered(lens: Lens, camera: CameraModel) -> None:
+    assert lens.rms_px < 0.15
+    assert lens.matrix[0, 0] == pytest.approx(camera.focal_px, rel=0.005)
+    assert lens.matrix[1, 1] == pytest.approx(camera.focal_px, rel=0.005)
+    assert lens.matrix[:2, 2] == pytest.approx(np.array(camera.centre_px), abs=8)
+    assert lens.distortion[0] == pytest.approx(camera.k1, rel=0.05)
+
+
+def test_straight_lines_come_out_straight(lens: Lens, camera: CameraModel) -> None:
+    # Where the found lens puts each pixel against where the true one does, up to the pose that no picture can tell.
+    columns, rows = np.meshgrid(np.arange(0.0, 1280, 64), np.arange(0.0, 960, 64))
+    pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
+    truth = cv2.undistortPoints(pixels, camera.matrix, camera.distortion)
+    found = cv2.undistortPoints(pixels, lens.matrix, lens.distortion)
+    homography, _ = cv2.findHomography(found, truth)
+    error_px = np.linalg.norm(cv2.perspectiveTransform(found, homography) - truth, axis=2) * camera.focal_px
+    assert error_px.max() < 0.2
+
+
+def test_scale_is_true_within_half_a_percent(lens: Lens, views: list[BoardView], camera: CameraModel) -> None:
+    assert mm_per_pixel(lens, views[0]) == pytest.approx(camera.mm_per_pixel, rel=0.005)
+
+
+def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Renderer, camera: CameraModel) -> None:
+    pose = BoardPose(x_mm=7, y_mm=-5, rotation_deg=33)
+    picture = renderer.render(Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose), 20_000)
+    assert mm_per_pixel(lens, find_board(picture, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
+
+
+def test_too_few_views(views: list[BoardView]) -> None:
+    with pytest.raises(CalibrationError, match="at least 6"):
+        calibrate_lens(views[:4])
+
+
+def test_views_of_different_sizes(views: list[BoardView]) -> None:
+    with pytest.raises(CalibrationError, match="different sizes"):
+        calibrate_lens([*views[1:], replace(views[0], width_px=640)])
+
+
+def test_flat_views_alone_cannot_tell_the_focal_length(renderer: Renderer) -> None:
+    poses = [BoardPose(x_mm=x, rotation_deg=12 * x) for x in range(-3, 4)]
+    scenes = [Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose) for pose in poses]
+    with pytest.raises(CalibrationError, match="edge of the board raised"):
+        calibrate_lens([find_board(renderer.render(scene, 20_000), BoardSpec()) for scene in scenes])
+
+
+def test_wrong_corners_do_not_pass(views: list[BoardView]) -> None:
+    rng = np.random.default_rng(2)
+    shaken = [replace(v, corners_px=v.corners_px + rng.normal(0, 3, v.corners_px.shape).astype("f4")) for v in views]
+    with pytest.raises(CalibrationError, match="pixels"):
+        calibrate_lens(shaken)
+
+
+def test_tilted_board_gives_no_scale(lens: Lens, views: list[BoardView]) -> None:
+    with pytest.raises(CalibrationError, match="tilted"):
+        mm_per_pixel(lens, views[2])
+    with pytest.raises(CalibrationError, match="another size"):
+        mm_per_pixel(lens, replace(views[0], width_px=640))
+
+
+@pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")
+def test_real_chessboard_photographs() -> None:
+    # OpenCV's own tutorial on these thirteen pictures arrives at a focal length of about 535 pixels.
+    grid = np.zeros((54, 3), np.float32)
+    grid[:, :2] = np.mgrid[0:9, 0:6].T.reshape(-1, 2) * 25.0
+    views = []
+    for path in sorted((Path(str(SHARED)) / "data" / "calibration" / "chessboard").glob("*.jpg")):
+        grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+        found, corners = cv2.findChessboardCornersSB(grey, (9, 6))
+        if found:
+            views.append(BoardView(corners.reshape(-1, 2).astype(np.float32), grid, grey.shape[1], grey.shape[0]))
+    assert len(views) >= 11
+    real = calibrate_lens(views)
+    assert real.rms_px < 0.5
+    assert real.matrix[0, 0] == pytest.approx(535, rel=0.02)
+    assert real.distortion[0] == pytest.approx(-0.28, abs=0.05)

@@ -1,0 +1,48 @@
+"""A twin world at full speed, and the station in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from wires import CONFIG
+
+from rig.station import Station
+from rig.twin import world as twin_world
+from rig.twin.clock import ScaledClock
+from rig.twin.lab import make_world
+from rig.twin.world import World
+
+
+@pytest.fixture
+def clock() -> ScaledClock:
+    return ScaledClock(math.inf)
+
+
+@pytest.fixture
+def world_with(clock: ScaledClock) -> Iterator[Callable[..., World]]:
+    """Makes the world of a test: ``world_with(Jam(), seed=3)``."""
+
+    def build(*faults: Any, **options: Any) -> World:
+        return make_world(CONFIG, clock, faults=faults, **options)
+
+    yield build
+    twin_world.use(None)
+
+
+@pytest.fixture
+def world(world_with: Callable[..., World]) -> World:
+    """A world where all goes well, with three coins in the tray."""
+    made = world_with(seed=1)
+    made.fill({1: "first", 2: "second", 20: "last"})
+    return made
+
+
+@pytest.fixture
+def station(world: World, clock: ScaledClock) -> Iterator[Station]:
+    """A station, connected and homed."""
+    with Station(CONFIG, clock) as ready:
+        ready.home()
+        yield ready

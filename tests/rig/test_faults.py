@@ -1,0 +1,301 @@
+"""What goes wrong on the wire and beyond it, for every driver: retried to success, or stopped safe with a message that
+names device, port, command and remedy. Never a wrong position believed, never a hang.
+
+What the protocols themselves rule out: a turntable, and the Dobot, count steps and cannot know a jam (the camera finds
+it); RoArm, Dobot and DMX know no error codes; lightboxes do not move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benches import PATIENCE, ROLE, Bench
+from test_conformance import KINDS, MOVING, use
+
+from rig.errors import AlarmError, DeviceError, NoAnswerError, NotConnectedError
+from rig.twin import world as twin_world
+from rig.twin.faults import Alarm, Brownout, Glitch, Jam, Unplugged
+
+# A wait ends soon, as nothing in the twin takes time: an axis that is said to be fast is not waited for long.
+HASTE: dict[str, dict[str, Any]] = {
+    "grbl": {"answer_s": 0.1, "speed_deg_s": 2000.0},
+    "marlin": {"answer_s": 0.1, "speed_deg_s": 2000.0},
+    "uarm": {"answer_s": 0.1, "move_s": 0.2},
+    "dobot": {"answer_s": 0.1, "move_s": 1.0},
+    "roarm": {"answer_s": 0.1},
+    "wled": {"answer_s": 0.1},
+    "dmx": {"answer_s": 0.1},
+}
+FOREVER = 10**6
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Bench]]:
+    """Makes a bench whose device is connected and homed."""
+    made: list[Bench] = []
+
+    def build(kind: str, *faults: Any, home: bool = True, **options: Any) -> Bench:
+        bench = Bench(kind, *faults, **(PATIENCE[kind] | HASTE[kind] | options))
+        made.append(bench)
+        bench.device.connect()
+        if home and bench.role != "lightbox":
+            bench.device.home()
+        return bench
+
+    yield build
+    for bench in made:
+        bench.close()
+    twin_world.use(None)
+
+
+def upset(bench: Bench, what: str, way: str = "answered", *, after: int = 0, **details: Any) -> None:
+    """Let something happen to the message after so many from now."""
+    count = bench.world.wires[bench.role].count(way)  # type: ignore[arg-type]
+    details = {"seconds": 0.03, **details}
+    bench.world.faults.append(
+        Glitch.model_validate(
+            {"device": bench.role, "what": what, "way": way, "after_messages": count + after, **details}
+        )
+    )
+
+
+def check_truth(bench: Bench, there: bool) -> None:
+    """What the driver says has happened has happened."""
+    world = bench.world
+    match bench.role:
+        case "turntable":
+            wanted = 170.0 if there else 0.0
+            assert (world.plate_deg() - wanted + 180) % 360 - 180 == pytest.approx(0, abs=0.1)
+            assert world.scene().plate_speed_deg_s == 0
+        case "arm":
+            point = (240.0, 120.0, 100.0) if there else (200.0, -120.0, 100.0)
+            assert math.dist(world.cup_mm(), point) <= bench.device.config.tolerance_mm
+        case "lightbox":
+            (lamp,) = world.scene().lamps
+            assert (lamp.azimuth_deg + 180) % 360 - 180 == pytest.approx(0)
+
+
+def check_message(bench: Bench, error: DeviceError) -> None:
+    """A technician knows which device failed and what to do."""
+    assert error.device == f"{bench.role} on {bench.link.port}"
+    assert error.problem.endswith(".")
+    assert error.remedy.endswith(".") and len(error.remedy) > 15
+    assert str(error).startswith(error.device)
+
+
+def check_stopped(bench: Bench) -> None:
+    """It moves no more, believes nothing, and works again once it was homed."""
+    bench.clock.sleep(1.0)
+    before = (bench.world.plate_deg(), bench.world.cup_mm())
+    bench.clock.sleep(60.0)
+    assert (bench.world.plate_deg(), bench.world.cup_mm()) == before
+    if bench.role != "lightbox":
+        with pytest.raises(AlarmError, match="not homed"):
+            use(bench, there=True)
+        bench.device.home()
+    use(bench, there=True)
+    check_truth(bench, there=True)
+
+
+# On the wire: made good
+
+
+@pytest.mark.parametrize("what", ["lost byte", "duplicated", "garbage", "split", "slow", "silent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_happens_to_one_message_is_made_good(make: Callable[..., Bench], kind: str, what: str) -> None:
+    bench = make(kind)
+    there = False
+    for way in ("sent", "answered"):
+        for after, at in ((0, 4), (1, -1)):
+            there = not there
+            upset(bench, what, way, after=after, at=at)
+            use(bench, there)
+            check_truth(bench, there)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    upset(bench, "slow", seconds=0.15)
+    for there in (True, False, True):
+        use(bench, there)
+        check_truth(bench, there)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answer_at_all_is_told(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    upset(bench, "silent", "answered", messages=FOREVER)
+    with pytest.raises(NoAnswerError) as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    assert "answer" in caught.value.problem
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_of_noise_alone_is_told(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    upset(bench, "replaced", "answered", messages=FOREVER, data="\x00\xff~{$1 \xaa\xaa\x02\n")
+    with pytest.raises(DeviceError) as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_device_that_is_silent_from_the_start_is_told(make: Callable[..., Bench], kind: str) -> None:
+    boot = {} if kind == "dmx" else {"boot_s": 0.4}
+    bench = Bench(kind, **(PATIENCE[kind] | HASTE[kind] | boot))
+    upset(bench, "silent", "answered", messages=FOREVER)
+    with pytest.raises(NoAnswerError) as caught:
+        bench.device.connect()
+    check_message(bench, caught.value)
+
+
+# Beyond the wire: stopped safe
+
+
+ALARMS = {"grbl": (1, "alarm 1"), "marlin": (1, "halted"), "dobot": (0x42, "0x42")}
+
+
+@pytest.mark.parametrize("kind", ALARMS)
+def test_an_alarm_stops_it(make: Callable[..., Bench], kind: str) -> None:
+    code, words = ALARMS[kind]
+    bench = make(kind)
+    bench.world.faults.append(Alarm(device=bench.role, after_moves=bench.world.moves[bench.role], code=code))
+    with pytest.raises(AlarmError, match=words) as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    after = bench.world.moves[bench.role] + (5 if kind == "roarm" else 0)
+    bench.world.faults.append(Brownout(device=bench.role, after_moves=after))
+    with pytest.raises(AlarmError, match="started anew") as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "lightbox"])
+def test_a_brownout_of_a_lightbox_ends_with_the_next_light(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    use(bench, there=True)
+    bench.world.emulators["lightbox"].__init__(bench.world, *lamps(bench))  # type: ignore[misc]
+    bench.world.emulators["lightbox"].reset()
+    bench.clock.sleep(5.0)
+    use(bench, there=True)
+    check_truth(bench, there=True)
+
+
+def lamps(bench: Bench) -> tuple[Any, ...]:
+    return (bench.config.lightbox.leds,) if bench.kind == "wled" else (bench.config.lightbox,)
+
+
+@pytest.mark.parametrize("kind", ["uarm", "roarm"])
+def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., Bench], kind: str) -> None:
+    bench = make(kind)
+    bench.world.faults.append(Jam(device="arm", after_moves=bench.world.moves["arm"] + (5 if kind == "roarm" else 0)))
+    with pytest.raises(DeviceError, match=r"it stopped .* mm before") as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("kind", ["grbl", "marlin", "dobot"])
+def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., Bench], kind: str) -> None:
+    """Why the angle is verified by the camera as well."""
+    bench = make(kind)
+    bench.world.faults.append(Jam(device=bench.role, after_moves=bench.world.moves[bench.role]))
+    use(bench, there=True)
+    with pytest.raises(AssertionError):
+        check_truth(bench, there=True)
+
+
+def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., Bench]) -> None:
+    bench = make("grbl")
+    upset(bench, "replaced", data="error:33\r\n")
+    use(bench, there=True)
+    check_truth(bench, there=True)
+    upset(bench, "replaced", data="error:33\r\n", messages=FOREVER)
+    with pytest.raises(DeviceError, match=r"'G53 G1 X.*' was refused: error:33 \(invalid target\)") as caught:
+        use(bench, there=False)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+@pytest.mark.parametrize("answer", ['echo:Unknown command: "G1"\nok\n', "Error:Stopped by a switch\nok\n"])
+def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., Bench], answer: str) -> None:
+    bench = make("marlin")
+    upset(bench, "replaced", data='echo:Unknown command: "G1"\nok\n')
+    use(bench, there=True)
+    check_truth(bench, there=True)
+    upset(bench, "replaced", data=answer, messages=FOREVER)
+    with pytest.raises(DeviceError) as caught:
+        use(bench, there=False)
+    check_message(bench, caught.value)
+    bench.world.repair()
+    check_stopped(bench)
+
+
+def test_an_error_code_of_the_uarm_is_told(make: Callable[..., Bench]) -> None:
+    bench = make("uarm")
+    with pytest.raises(
+        DeviceError, match=r"'G1 X120.00 Y0.00 Z-500.00 .*' was refused: E22 \(out of its reach\)"
+    ) as caught:
+        bench.device.move_to(120.0, 0.0, -500.0)
+    check_message(bench, caught.value)
+
+
+def test_an_error_of_wled_is_asked_again(make: Callable[..., Bench]) -> None:
+    bench = make("wled")
+    upset(bench, "replaced", data='{"error":3}\r\n')
+    use(bench, there=True)
+    check_truth(bench, there=True)
+
+
+# The cable
+
+
+@pytest.mark.parametrize("over", ["twin", "pty"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_unplugged_it_is_told_and_plugged_in_again_it_works(kind: str, over: str, tmp_path: Path) -> None:
+    bench = Bench(kind, cable_in=tmp_path if over == "pty" else None)
+    bench.device.connect()
+    if bench.role != "lightbox":
+        bench.device.home()
+    if bench.cable:
+        bench.cable.pull_out()
+    else:
+        bench.world.faults.append(Unplugged(device=bench.role))
+    with pytest.raises(NotConnectedError, match=r"connection was lost .* Plug the cable in") as caught:
+        use(bench, there=True)
+    check_message(bench, caught.value)
+    with pytest.raises(NotConnectedError, match="could not be opened"):
+        bench.device.connect()
+    if bench.cable:
+        bench.cable.plug_in()
+    bench.world.repair()
+    bench.device.connect()
+    if bench.role != "lightbox":
+        with pytest.raises(AlarmError, match="not homed"):
+            use(bench, there=True)
+        bench.device.home()
+    use(bench, there=True)
+    check_truth(bench, there=True)
+    bench.close()
+    twin_world.use(None)
