@@ -1,0 +1,121 @@
+"""What may change between two pictures of one coin without its being another: place in the crop, light, print.
+
+Everything works on normalised grey crops, (size, size) float32 of 0 to 255, and ends in the same neutral brightness.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.image import Image
+from calibration.outline import CROP_MARGIN, GREY_MEAN, GREY_STD
+
+Grey = npt.NDArray[np.float32]
+
+
+class Augmentation(BaseModel):
+    """How far things may change; every draw is uniform, each effect's probability is its own.
+
+    ``turn_deg``, ``shift`` and ``scale`` are what the outline may be wrong by and the rotation search may leave over
+    (shift and scale as shares of the crop).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    turn_deg: float = Field(default=6.0, ge=0.0, le=180.0)
+    shift: float = Field(default=0.025, ge=0.0, le=0.2)
+    scale: float = Field(default=0.04, ge=0.0, le=0.3)
+    gradient: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="contrast lost across the coin, as under one-sided light"
+    )
+    gamma: float = Field(default=0.35, ge=0.0, le=1.0, description="log of the largest change of the tone curve")
+    blur_px: float = Field(default=1.6, ge=0.0, le=8.0)
+    noise: float = Field(default=9.0, ge=0.0, le=60.0, description="grey levels")
+    flatten: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="probability of losing the highlights, as a cast does"
+    )
+    halftone: float = Field(default=0.2, ge=0.0, le=1.0, description="probability of a printer's screen")
+    coarse: float = Field(default=0.3, ge=0.0, le=1.0, description="probability of low resolution and JPEG")
+    hide: float = Field(default=0.3, ge=0.0, le=1.0, description="probability of a hidden spot: dirt, glare")
+
+    def apply(self, crop: Image, turn_deg: float, rng: np.random.Generator) -> Image:
+        """A changed crop, turned by ``turn_deg`` (counter-clockwise) and the little more that is drawn."""
+        grey = self._placed(crop[:, :, 0].astype(np.float32), turn_deg, rng)
+        grey = self._lit(grey, rng)
+        grey = self._printed(grey, rng)
+        return _neutral(grey)
+
+    def _placed(self, grey: Grey, turn_deg: float, rng: np.random.Generator) -> Grey:
+        size = grey.shape[0]
+        turn = turn_deg + rng.uniform(-self.turn_deg, self.turn_deg)
+        scale = 1.0 + rng.uniform(-self.scale, self.scale)
+        matrix = cv2.getRotationMatrix2D(((size - 1) / 2.0, (size - 1) / 2.0), turn, scale)
+        matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * size
+        placed = cv2.warpAffine(grey, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY_MEAN)
+        return np.asarray(placed, np.float32)
+
+    def _lit(self, grey: Grey, rng: np.random.Generator) -> Grey:
+        size = grey.shape[0]
+        azimuth = rng.uniform(0.0, 2.0 * np.pi)
+        axis = np.linspace(-1.0, 1.0, size, dtype=np.float32)
+        along = np.float32(np.cos(azimuth)) * axis[None, :] + np.float32(np.sin(azimuth)) * axis[:, None]
+        contrast = 1.0 + np.float32(rng.uniform(0.0, self.gradient)) * along
+        relative = np.clip((grey - GREY_MEAN) * contrast / 255.0 + 0.5, 0.0, 1.0)
+        relative = relative ** np.float32(np.exp(rng.uniform(-self.gamma, self.gamma)))
+        if rng.random() < self.flatten:
+            top = np.float32(rng.uniform(0.5, 0.8))
+            relative = np.minimum(relative, top + 0.2 * (relative - top))
+        grey = np.asarray(relative * 255.0, np.float32)
+        if rng.random() < self.hide:
+            spot = np.zeros_like(grey)
+            centre = tuple(int(v) for v in rng.integers(size // 6, size - size // 6, 2))
+            cv2.circle(spot, centre, int(rng.uniform(0.04, 0.14) * size), 1.0, cv2.FILLED)
+            spot = np.asarray(cv2.GaussianBlur(spot, (0, 0), 3.0), np.float32)
+            grey = grey * (1.0 - spot) + spot * np.float32(rng.uniform(40.0, 215.0))
+        return np.asarray(grey, np.float32)
+
+    def _printed(self, grey: Grey, rng: np.random.Generator) -> Grey:
+        size = grey.shape[0]
+        sigma = float(rng.uniform(0.0, self.blur_px))
+        if sigma > 0.2:
+            grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
+        if rng.random() < self.halftone:
+            grey = _screened(grey, float(rng.uniform(2.2, 4.0)), float(rng.uniform(30.0, 60.0)))
+        grey = grey + rng.normal(0.0, rng.uniform(0.0, self.noise), grey.shape).astype(np.float32)
+        if rng.random() < self.coarse:
+            small_px = int(rng.integers(size // 2, size))
+            small = cv2.resize(
+                np.clip(grey, 0, 255).astype(np.uint8), (small_px, small_px), interpolation=cv2.INTER_AREA
+            )
+            _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+            decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+            assert decoded is not None
+            grey = cv2.resize(decoded, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        return np.asarray(grey, np.float32)
+
+
+def _screened(grey: Grey, pitch_px: float, angle_deg: float) -> Grey:
+    """A halftone screen: dots that grow with darkness, then the softness of paper and scanner."""
+    size = grey.shape[0]
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    angle = np.radians(angle_deg)
+    u = (x * np.cos(angle) + y * np.sin(angle)) * (2.0 * np.pi / pitch_px)
+    v = (y * np.cos(angle) - x * np.sin(angle)) * (2.0 * np.pi / pitch_px)
+    screen = (np.cos(u) * np.cos(v)).astype(np.float32)
+    ink = np.clip((grey - 128.0) / 60.0 + screen, -0.5, 0.5) + 0.5
+    return np.asarray(cv2.GaussianBlur(ink * 255.0, (0, 0), 0.9), np.float32)
+
+
+def _neutral(grey: Grey) -> Image:
+    """Mean and spread inside the coin's disc as `calibration.outline.normalise` leaves them, neutral outside."""
+    size = grey.shape[0]
+    axis = np.arange(size, dtype=np.float32) - (size - 1) / 2.0
+    inside = np.hypot(axis[None, :], axis[:, None]) <= CROP_MARGIN * size / 2.0
+    values = grey[inside]
+    even = (grey - values.mean()) / (values.std() + 1.0) * GREY_STD + GREY_MEAN
+    even[~inside] = GREY_MEAN
+    out = np.clip(np.rint(even), 0, 255).astype(np.uint8)
+    return np.repeat(out[:, :, None], 3, axis=2)

@@ -1,0 +1,203 @@
+"""Crops in, features out: what a coin looks like, as numbers that can be compared.
+
+An embedder is a truncated backbone and, if it was trained, a projection of its grid to fewer channels. The one shipped
+with the project is called ``starter``; ``resnet50`` and the other names of `models.backbones.BACKBONES` are ImageNet
+networks as they are. Anything else is a folder with ``embedder.safetensors`` and ``card.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from calibration.image import Image
+from models.backbones import BACKBONES, CROP_PX, WeightsError, build, pretrained
+
+STARTER_DIR = Path(__file__).parent / "starter"
+WEIGHTS_FILE = "embedder.safetensors"
+CARD_FILE = "card.json"
+DISC_FRACTION = 0.95  # cells whose centre lies further out than this share of the half width see mostly background
+REGIONS = 4  # regions of the crop, across and down, in the pooled features
+_BATCH = 36
+_MEAN = (123.675, 116.28, 103.53)
+_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of N crops.
+
+    Attributes
+    ----------
+    pooled
+        (N, C * `REGIONS`²) float32, unit length: the mean cell of each region of the crop, for a first rough look.
+        Over the whole disc at once, a mean forgets what lies where, and finds coins of one type no better than chance.
+    grid
+        (N, C, h, w) float16, every cell of unit length.
+    """
+
+    pooled: npt.NDArray[np.float32]
+    grid: npt.NDArray[np.float16]
+
+
+class Embedder:
+    """A network that embeds normalised crops (`calibration.outline.normalise`).
+
+    Attributes
+    ----------
+    id
+        Hash of weights and architecture: features of different ids must never be compared.
+    card
+        The model card: where the weights come from, what they were measured to do, the fitted probability.
+    """
+
+    def __init__(self, network: nn.Module, card: Mapping[str, Any]) -> None:
+        self.card = dict(card)
+        self.network = network.eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.id = _identity(network, str(self.card["backbone"]))
+        self._half = bf16_pays()
+        _limit_threads()
+
+    @property
+    def name(self) -> str:
+        """The name on the card."""
+        return str(self.card["name"])
+
+    @classmethod
+    def load(cls, name_or_path: str | Path = "starter") -> Embedder:
+        """Load the starter, an ImageNet backbone by name, or an embedder's folder.
+
+        Raises
+        ------
+        WeightsError
+            If there is no such embedder, or its weights do not fit its card.
+        """
+        name = str(name_or_path)
+        if name in BACKBONES:
+            channels = BACKBONES[name].channels
+            card = {"name": name, "backbone": name, "channels": channels, "training": "ImageNet, not tuned"}
+            return cls(EmbedderNetwork(name, pretrained(name)), {**card, **_shipped_fit(name)})
+        folder = STARTER_DIR if name == "starter" else Path(name)
+        card_path, weights_path = folder / CARD_FILE, folder / WEIGHTS_FILE
+        if not card_path.is_file() or not weights_path.is_file():
+            raise WeightsError(
+                f"there is no embedder {name!r}: {folder} does not hold {CARD_FILE} and {WEIGHTS_FILE}. "
+                f"Use `starter`, one of {', '.join(sorted(BACKBONES))}, or a trained embedder's folder."
+            )
+        try:
+            card = json.loads(card_path.read_text())
+            network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
+            network.load_state_dict({key: value.float() for key, value in load_file(weights_path).items()})
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+            raise WeightsError(f"the embedder in {folder} is damaged: {error}. Copy or train it again.") from error
+        return cls(network, card)
+
+    def save(self, folder: Path) -> None:
+        """Write weights (fp16) and card into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            key: value.half().contiguous() if value.is_floating_point() else value
+            for key, value in self.network.state_dict().items()
+            if not key.endswith("num_batches_tracked")
+        }
+        save_file(state, folder / WEIGHTS_FILE)
+        (folder / CARD_FILE).write_text(json.dumps(self.card, indent=2) + "\n")
+
+    def embed(self, crops: Sequence[Image]) -> Features:
+        """Embed normalised crops.
+
+        Parameters
+        ----------
+        crops
+            RGB, (224, 224, 3) uint8 each.
+        """
+        if not crops:
+            channels = int(self.card["channels"])
+            cells = BACKBONES[str(self.card["backbone"])].cells
+            nothing = np.zeros((0, channels * REGIONS**2), np.float32)
+            return Features(nothing, np.zeros((0, channels, cells, cells), np.float16))
+        grids = torch.cat(list(self._grids(crops)))
+        inside = torch.from_numpy(disc(grids.shape[-1])).to(grids.dtype)
+        cells_unit = nn.functional.normalize(grids, dim=1)
+        regions = nn.functional.adaptive_avg_pool2d(cells_unit * inside, REGIONS)
+        pooled = nn.functional.normalize(regions.flatten(1), dim=1)
+        return Features(pooled.numpy().astype(np.float32), cells_unit.numpy().astype(np.float16))
+
+    def _grids(self, crops: Sequence[Image]) -> Iterator[torch.Tensor]:
+        for start in range(0, len(crops), _BATCH):
+            batch = to_tensor(crops[start : start + _BATCH])
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+                yield self.network(batch).float()
+
+
+class EmbedderNetwork(nn.Module):
+    """A truncated backbone, then a projection of every cell to ``channels`` (none where the backbone has as many)."""
+
+    def __init__(self, name: str, backbone: nn.Module, channels: int | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        has = BACKBONES[name].channels
+        self.projection: nn.Module = nn.Identity() if channels in (None, has) else nn.Conv2d(has, channels or has, 1)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, 224, 224) normalised by `to_tensor` -> (N, C, h, w), cells not of unit length."""
+        out: torch.Tensor = self.projection(self.backbone(batch))
+        return out
+
+
+def to_tensor(crops: Sequence[Image]) -> torch.Tensor:
+    """Stack crops to a (N, 3, H, W) float32 tensor with ImageNet's mean and spread, channels last."""
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+    mean = torch.tensor(_MEAN).view(1, 3, 1, 1)
+    std = torch.tensor(_STD).view(1, 3, 1, 1)
+    return ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def disc(cells: int) -> npt.NDArray[np.bool_]:
+    """Which cells of a (cells, cells) grid lie on the coin."""
+    y, x = np.mgrid[:cells, :cells]
+    centre = (cells - 1) / 2.0
+    return np.asarray(np.hypot(x - centre, y - centre) <= DISC_FRACTION * cells / 2.0)
+
+
+def _identity(network: nn.Module, backbone: str) -> str:
+    """Hash architecture, crop size and weights (as fp16, so that saving and loading keeps the id)."""
+    digest = hashlib.sha256(f"{backbone} {CROP_PX} {REGIONS} {DISC_FRACTION}".encode())
+    for key, value in sorted(network.state_dict().items()):
+        if value.is_floating_point():
+            digest.update(key.encode())
+            digest.update(value.detach().half().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _shipped_fit(name: str) -> dict[str, Any]:
+    """The probability fitted for an ImageNet backbone, kept beside the starter; empty if there is none."""
+    path = STARTER_DIR / "fits.json"
+    fits: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return {"probability": fits[name]} if name in fits else {}
+
+
+def bf16_pays() -> bool:
+    """Whether this processor computes in bfloat16 itself; emulated, it is slower than float32."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    flags = Path("/proc/cpuinfo")
+    return bool(supported and supported()) and flags.is_file() and "avx512_bf16" in flags.read_text()
+
+
+def _limit_threads() -> None:
+    """At most two threads unless told otherwise: the rig's own work goes on beside this."""
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > 2:
+        torch.set_num_threads(2)

@@ -1,0 +1,57 @@
+"""Embedders for the tests of the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from model_coins import crop_of
+from safetensors.torch import save_file
+
+from models.backbones import build
+from models.embedder import Embedder, EmbedderNetwork, to_tensor
+from models.vision import torchvision_models
+
+
+def settled(network: torch.nn.Module) -> None:
+    """Let batch normalisation see some coins, without which numbers drawn at random die out layer by layer."""
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    network.train()
+    with torch.no_grad():
+        network(to_tensor([crop_of(n) for n in range(8)]))
+    network.eval()
+
+
+@pytest.fixture(scope="session")
+def plain() -> Embedder:
+    """A small network that was never trained: enough to tell these coins apart."""
+    torch.manual_seed(0)
+    card = {"name": "plain", "backbone": "mobilenet_v3_small", "channels": 48}
+    network = build("mobilenet_v3_small")
+    settled(network)
+    return Embedder(EmbedderNetwork("mobilenet_v3_small", network), card)
+
+
+@pytest.fixture(scope="session")
+def starter() -> Embedder:
+    """The embedder shipped with the project."""
+    return Embedder.load("starter")
+
+
+@pytest.fixture
+def random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of weights as `$RIG_WEIGHTS` names one, with numbers drawn at random."""
+    torch.manual_seed(1)
+    network = torchvision_models().mobilenet_v3_small(weights=None)
+    settled(network)
+    state = {key: value.half() for key, value in network.state_dict().items() if not key.startswith("classifier.")}
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_file(
+        {key: value.contiguous() for key, value in state.items()}, folder / "mobilenet_v3_small_imagenet.safetensors"
+    )
+    monkeypatch.setenv("RIG_WEIGHTS", str(folder))
+    return folder
