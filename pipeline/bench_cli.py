@@ -1,0 +1,107 @@
+"""Commands for a technician at the bench, one thing at a time; see `pipeline.cli`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import answers
+from pipeline.lab import lab_folder, open_lab
+from pipeline.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, RealtimeOption
+
+app = typer.Typer()
+
+BENCH = "At the bench"
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig doctor`")
+def doctor(
+    realtime: RealtimeOption = False, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+) -> int:
+    """Check everything that can be checked without a coin, and say what to do about what is not right."""
+    from pipeline.doctor import diagnose
+
+    checks = diagnose(open_lab(lab_folder(lab)), realtime=realtime, tell=answers.nothing if json else answers.checked)
+    answers.diagnosed(checks, json)
+    return FAILED if any(check.status == "fail" for check in checks) else DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig devices`")
+def devices(
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Only list: asking restarts many controllers.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List what is plugged in, ask at every port who is there, and suggest lines for rig.yaml. Nothing moves."""
+    from pipeline.devices import find_devices, suggestion
+
+    folder = lab_folder(lab)
+    opened = open_lab(folder) if lab is not None or (folder / "rig.yaml").is_file() else None
+    found = find_devices(opened, probe=not no_probe, tell=answers.told)
+    answers.devices(found, suggestion(found), json)
+    return DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig home`")
+def home(realtime: RealtimeOption = False, lab: LabOption = None, debug: DebugOption = False) -> int:
+    """Find the reference positions of arm and turntable. Needed after an alarm, a reset or a push."""
+    from pipeline.handwork import home as home_rig
+
+    for line in home_rig(open_lab(lab_folder(lab)), realtime=realtime):
+        answers.told(line)
+    answers.told("Homed.")
+    return DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig park`")
+def park(realtime: RealtimeOption = False, lab: LabOption = None, debug: DebugOption = False) -> int:
+    """Bring the arm to rest beside the plate and switch all lights off."""
+    from pipeline.handwork import park as park_rig
+
+    park_rig(open_lab(lab_folder(lab)), realtime=realtime)
+    answers.told("Parked; lights off.")
+    return DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig light az060`")
+def light(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A light of rig.yaml.")],
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long; without it, until Enter is pressed.")] = None,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Show one light, to look at it or to focus."""
+    import time
+
+    from pipeline.handwork import light as show_light
+
+    def hold() -> None:
+        answers.ask(f"{name} is lit.") if seconds is None else time.sleep(seconds)
+
+    show_light(open_lab(lab_folder(lab)), name, hold, realtime=realtime)
+    return DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig snap look.jpg --light az060`")
+def snap(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .jpg, or .jxl without loss.")],
+    light_name: Annotated[str, typer.Option("--light", help="A light of rig.yaml.")] = "az000",
+    exposure_us: Annotated[int, typer.Option(min=10, help="Exposure time in microseconds.")] = 20_000,
+    gain: Annotated[float, typer.Option(min=1.0, help="Camera gain as a factor.")] = 1.0,
+    turntable_deg: Annotated[float | None, typer.Option(min=0, max=360, help="Home, and turn the plate there.")] = None,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take one picture of what lies on the plate and measure it. The store is left alone."""
+    from pipeline.handwork import snap as take
+
+    opened = open_lab(lab_folder(lab))
+    snapped = take(opened, file, light_name, exposure_us, gain, turntable_deg, realtime=realtime)
+    answers.snapped(snapped, json)
+    return DONE if snapped.quality.is_good else LEFT_OVER

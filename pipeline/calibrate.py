@@ -1,0 +1,108 @@
+"""`rig calibrate`: board and white card in front of the camera, and a dated bundle out of what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from calibration.board import BoardSpec, BoardView, find_board
+from calibration.bundle import Bundle, save
+from calibration.errors import CalibrationError
+from calibration.flat import flat_field
+from calibration.image import Image
+from calibration.lens import calibrate_lens, mm_per_pixel
+from pipeline.assembly import Rig, connected
+from pipeline.lab import Lab
+from rig.twin.scene import BoardPose, Target
+
+# Lying flat first, for the scale; then shifted and tilted towards all sides, for the lens.
+BOARD_POSES = (
+    BoardPose(),
+    *(
+        BoardPose(x_mm=x_mm, y_mm=y_mm, rotation_deg=11.0 * number, tilt_deg=18.0, tilt_azimuth_deg=52.0 * number)
+        for number, (x_mm, y_mm) in enumerate(((0, 0), (5, 3), (-5, 3), (5, -3), (-5, -3), (0, 4), (4, 0)))
+    ),
+)
+BOARD_LIGHT = "all"
+CARDS = 3  # pictures of the white card per light: their noise averages out
+EXPOSURE_US = 20_000
+BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
+
+Tell = Callable[[str], None]
+Ask = Callable[[str], None]
+
+
+def calibrate_lab(lab: Lab, *, realtime: bool, tell: Tell, ask: Ask) -> Bundle:
+    """Calibrate the lab's camera and lights.
+
+    Parameters
+    ----------
+    tell, ask
+        Say something to the technician; ask for something to be done, and return when it is.
+
+    Raises
+    ------
+    CalibrationError
+        If what the camera saw is not good enough; nothing is kept then.
+    DeviceError
+        If a device fails.
+    """
+    with connected(lab, realtime=realtime) as rig:
+        rig.station.home()
+        return calibrate_rig(lab, rig, tell=tell, ask=ask)
+
+
+def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
+    """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
+    spec = lab.rig.board
+    light = BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
+    rig.station.rotate_to(0.0)
+    views = []
+    for number, pose in enumerate(BOARD_POSES, 1):
+        lie = (
+            "flat in the middle" if pose.tilt_deg == 0 else "shifted and turned a little, one edge raised by about 2 cm"
+        )
+        _put(rig, ask, f"Board, {number} of {len(BOARD_POSES)}: lay it {lie}.", "charuco", pose)
+        rig.station.show(light)
+        views.append(_see_board(rig, spec, number))
+        tell(f"Board {number} of {len(BOARD_POSES)}: {len(views[-1].corners_px)} corners.")
+    lens = calibrate_lens(views)
+    _put(rig, ask, "Cover the plate with the white card.", "white card", None)
+    flats = {}
+    for name in rig.station.light_names:
+        rig.station.show(name)
+        flats[name] = flat_field(_expose(rig, CARDS), name)
+        tell(f"Flat field of {name}.")
+    rig.station.dark()
+    _put(rig, ask, "Take the white card away.", "coins", None)
+    camera = rig.station.identities[-1]
+    bundle = Bundle(f"{camera.kind} {camera.port} {camera.firmware}", lens, mm_per_pixel(lens, views[0]), flats)
+    save(bundle, lab.calibrations)
+    return bundle
+
+
+def _put(rig: Rig, ask: Ask, request: str, target: Target, pose: BoardPose | None) -> None:
+    if rig.world is not None:
+        rig.world.show_target(target, pose)
+    else:
+        ask(request)
+
+
+def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
+    return find_board(_expose(rig, 1)[0], spec, f"view {number}")
+
+
+def _expose(rig: Rig, count: int) -> list[Image]:
+    """Pictures that are not over-exposed, whatever lies there."""
+    exposure_us = EXPOSURE_US
+    while True:
+        rig.camera.configure(exposure_us, 1.0)
+        image = rig.camera.grab().image
+        if np.percentile(image, 99) < BRIGHTEST:
+            return [image, *(rig.camera.grab().image for _ in range(count - 1))]
+        exposure_us //= 2
+        if exposure_us < 50:
+            raise CalibrationError(
+                "The camera is over-exposed at any exposure time. Close the lens's aperture or dim the lights."
+            )

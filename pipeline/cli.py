@@ -1,0 +1,344 @@
+"""The command `rig`: arguments in, one job called, its answer printed. Each job stands in a module of its own.
+
+Jobs are imported when their command runs: `rig --help` answers at once, and a Raspberry Pi without torch can scan.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from pipeline import answers, bench_cli
+from pipeline.errors import UsageError, explain
+from pipeline.lab import Lab, lab_folder, open_lab
+from pipeline.options import (
+    DONE,
+    FAILED,
+    LEFT_OVER,
+    USAGE,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    ModelOption,
+    RealtimeOption,
+)
+
+
+def _exit(code: int, **_: object) -> None:
+    raise typer.Exit(code)
+
+
+app = typer.Typer(
+    name="rig",
+    result_callback=_exit,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Scan trays of coins under many poses and lights, and find the same physical coin in catalogues.\n\n"
+    "Start with `rig scan --tray 3`: with no lab at all it makes a twin lab in ./lab and scans that.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with something left over.",
+)
+catalogue_app = typer.Typer(no_args_is_help=True, help="The reference pictures that coins are held against.")
+store_app = typer.Typer(no_args_is_help=True, help="The frames kept for good.")
+app.add_typer(bench_cli.app)
+app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(store_app, name="store")
+
+
+@app.command(
+    epilog="Example: `rig init --lab mylab --coins photos/` makes a twin lab of the coins photographed in photos/."
+)
+def init(
+    lab: LabOption = None,
+    coins: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Photographs to make the twin's coins of: obverse and reverse side by side in one picture, or "
+            "<coin>_obv and <coin>_rev. Without it the coins are procedural.",
+        ),
+    ] = None,
+    tray_size: Annotated[int, typer.Option(min=1, max=20, help="Coins to a tray, with --coins.")] = 20,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Make a lab folder with a digital twin: rig.yaml, trays, a plan and a catalogue. Never overwrites one."""
+    from pipeline.init import make_lab
+
+    folder = lab_folder(lab)
+    answers.lab_made(make_lab(folder, coins, tray_size, answers.progress("Making the lab")), json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig scan --tray 3`. Interrupted with Ctrl-C or a power cut, the same command goes on.")
+def scan(
+    tray: Annotated[str, typer.Option(help="Which tray: the name of a file in trays/.")],
+    plan: Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")] = "default",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print shots, motion and time; move nothing.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin anew instead of going on with an interrupted scan; its frames are kept."),
+    ] = False,
+    no_identify: Annotated[
+        bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")
+    ] = False,
+    model: ModelOption = "starter",
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
+    from pipeline.scan import outline_scan, scan_tray
+
+    opened = _lab_for_newcomers(lab)
+    if dry_run:
+        answers.dry_run(outline_scan(opened, tray, plan), json)
+        return DONE
+    opened.tray(tray), opened.plan(plan)  # a slip in these is told before the catalogue is embedded
+    identifier = None
+    if not no_identify:
+        from pipeline.identify import Identifier
+
+        identifier = Identifier.open(opened, model, answers.progress("Embedding the catalogue"))
+    result = scan_tray(
+        opened,
+        tray,
+        plan,
+        fresh=fresh,
+        realtime=realtime,
+        identifier=identifier,
+        console=answers.errors,
+        tell=answers.told,
+        ask=answers.ask,
+    )
+    answers.scan(result, json)
+    return LEFT_OVER if result.left_over else DONE
+
+
+@app.command(epilog="Example: `rig calibrate`")
+def calibrate(
+    realtime: RealtimeOption = False, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+) -> int:
+    """Measure lens, illumination and scale, and keep them as a dated bundle that every later frame names."""
+    from pipeline.calibrate import calibrate_lab
+
+    opened = open_lab(lab_folder(lab))
+    answers.calibration(calibrate_lab(opened, realtime=realtime, tell=answers.told, ask=answers.ask), json)
+    return DONE
+
+
+@catalogue_app.command("add", epilog="Example: `rig catalogue add plates/1936/`")
+def catalogue_add(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures: obverse|reverse in one, or <coin>_obv, <coin>_rev.")
+    ],
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Add reference pictures. Those that are there already are left alone."""
+    from pipeline.catalogue import add_directory
+
+    added = add_directory(open_lab(lab_folder(lab)), directory, answers.progress("Adding pictures"))
+    answers.catalogue_added(added, json)
+    return LEFT_OVER if added.refused else DONE
+
+
+@catalogue_app.command("build", epilog="Example: `rig catalogue build`")
+def catalogue_build(
+    model: ModelOption = "starter", lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+) -> int:
+    """Embed every new picture, and make the search index. `scan` and `identify` do this by themselves."""
+    from pipeline.identify import Identifier
+
+    identifier = Identifier.open(open_lab(lab_folder(lab)), model, answers.progress("Embedding the catalogue"))
+    answers.catalogue_built(identifier, json)
+    return LEFT_OVER if identifier.unusable else DONE
+
+
+@catalogue_app.command("remove", epilog="Example: `rig catalogue remove 2024.3.6 --dry-run`")
+def catalogue_remove(
+    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins whose pictures leave the catalogue.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take coins out of the catalogue. Their pictures stay in the store; `catalogue restore` brings them back."""
+    from pipeline.catalogue import remove_coins
+
+    counts = remove_coins(open_lab(lab_folder(lab)), coins, dry_run=dry_run)
+    answers.catalogue_changed(counts, "Would remove" if dry_run else "Removed", json)
+    return DONE
+
+
+@catalogue_app.command("restore", epilog="Example: `rig catalogue restore 2024.3.6`")
+def catalogue_restore(
+    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins taken out before.")],
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring back coins that `catalogue remove` took out."""
+    from pipeline.catalogue import restore_coins
+
+    answers.catalogue_changed(restore_coins(open_lab(lab_folder(lab)), coins), "Restored", json)
+    return DONE
+
+
+@app.command(
+    epilog="Example: `rig identify photo.jpg`. Both sides of one coin: `rig identify obv.jpg rev.jpg --same-coin`"
+)
+def identify(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs of one coin side each.")],
+    top: Annotated[int, typer.Option(min=1, max=100, help="How many candidates to show.")] = 5,
+    same_coin: Annotated[bool, typer.Option("--same-coin", help="All pictures show one coin: answer once.")] = False,
+    model: ModelOption = "starter",
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Which catalogue entry shows the same physical coin as these photographs?"""
+    from pipeline.identify import Identifier, identify_images
+
+    identifier = Identifier.open(open_lab(lab_folder(lab)), model, answers.progress("Embedding the catalogue"))
+    identified = identify_images(identifier, images, same_coin=same_coin)
+    answers.identified(identified, top, json)
+    failed = [answer for answer in identified if answer.error]
+    return DONE if not failed else FAILED if len(failed) == len(identified) else LEFT_OVER
+
+
+@app.command("import", epilog="Example: `rig import photos/ --labels labels.csv`")
+def import_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of photographs, one coin side each.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Columns `file` (relative to the CSV) and `coin`, and where known `side`, `type` and `session`. "
+            "Without it a photograph's folder, or the name before its last _, is its coin.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported; change nothing.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring hand-held photographs into the store, with their labels."""
+    from pipeline.imports import import_directory
+
+    imported = import_directory(open_lab(lab_folder(lab)), directory, labels, dry_run, answers.progress("Importing"))
+    answers.imported(imported, dry_run, json)
+    return LEFT_OVER if imported.refused else DONE
+
+
+@app.command(epilog="Example: `rig evaluate --json`")
+def evaluate(
+    model: ModelOption = "starter",
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """How often is the right coin found, over the labelled photographs of the store, across sessions?"""
+    from pipeline.evaluate import evaluate_store
+
+    answers.evaluation(evaluate_store(open_lab(lab_folder(lab)), model, answers.progress("Evaluating")), json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig report --tray 3`")
+def report(
+    session: Annotated[
+        str | None, typer.Argument(metavar="[SESSION]", help="A session's id; without it, the newest scan.")
+    ] = None,
+    tray: Annotated[str | None, typer.Option(help="The newest scan of this tray.")] = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Write the HTML report of a scan again: one file with its pictures, that opens offline."""
+    from pipeline.report import write_report_of
+
+    answers.reported(write_report_of(open_lab(lab_folder(lab)), session, tray), json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig train` makes the starter anew in models/starter of the lab, in about half an hour.")
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML file; without it, the recipe of the starter.")
+    ] = None,
+    coins: Annotated[int, typer.Option(min=4, help="How many procedural coins to train on.")] = 240,
+    fitting_coins: Annotated[int, typer.Option(min=4, help="How many others to fit the probability on.")] = 70,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Train an embedder on procedural coins of the twin, and fit how sure it may be."""
+    from pipeline.train import train_embedder
+
+    folder = train_embedder(
+        open_lab(lab_folder(lab)),
+        config,
+        coins,
+        fitting_coins,
+        drawing=answers.progress("Drawing coins"),
+        training=answers.training(),
+        fitting=answers.progress("Fitting the probability"),
+    )
+    answers.trained(folder, json)
+    return DONE
+
+
+@store_app.command("verify", epilog="Example: `rig store verify`")
+def store_verify(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
+    """Re-hash and decode every file, and hold files and index against each other. Changes nothing."""
+    from pipeline.verify import verify_store
+
+    verified = verify_store(open_lab(lab_folder(lab)))
+    answers.verified(verified, json)
+    return FAILED if verified.problems else DONE
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM outside a scan, which sees to its rig itself."""
+
+
+def main() -> None:
+    """Run `rig` and exit with its code; a failure is told in a paragraph, with a traceback only on ``--debug``."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except Interrupted:
+        answers.failed("interrupted. Nothing is lost: the same command goes on.")
+        sys.exit(LEFT_OVER)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        answers.failed(explain(error))
+        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+
+
+def _lab_for_newcomers(option: Path | None) -> Lab:
+    """The lab that is meant. Only where none is named and ./lab is not there, a twin lab is made in it first."""
+    folder = lab_folder(option)
+    if option is None and "RIG_LAB" not in os.environ and not folder.exists():
+        from pipeline.init import make_lab
+
+        answers.told(f"There is no lab yet: making a twin lab in ./{folder} (`rig init --help` tells of others).")
+        make_lab(folder, None, 20, answers.progress("Making the lab"))
+    return open_lab(folder)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted

@@ -1,0 +1,98 @@
+"""`rig devices`: what is plugged in, what answers, and what to write into rig.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from serial.tools import list_ports
+
+from pipeline.assembly import assemble, sole_driver
+from pipeline.lab import Lab
+from rig.devices import Identity
+from rig.errors import DeviceError
+from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.twin.clock import Clock, SystemClock
+
+PATIENCE_S = 1.5  # how long one port is asked in one language
+BY_ID = Path("/dev/serial/by-id")
+CAMERAS_BY_ID = Path("/dev/v4l/by-id")
+ROLES = (("turntable", TURNTABLES), ("arm", ARMS), ("lightbox", LIGHTBOXES))
+TWIN_PORTS = ("twin://turntable", "twin://arm", "twin://lightbox")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A port, what the system calls it, and who answers there: role and identity are None when nobody does."""
+
+    port: str
+    description: str
+    role: str | None = None
+    identity: Identity | None = None
+
+
+def find_devices(lab: Lab | None, *, probe: bool, tell: Callable[[str], None]) -> list[Found]:
+    """List ports and cameras, and ask at each port who is there.
+
+    Asking opens the port, which restarts many controllers; nothing moves.
+
+    Parameters
+    ----------
+    lab
+        Its twin's ports are listed too; None to list this computer's alone.
+    """
+    if lab is None:
+        return list(_all_ports((), SystemClock(), probe, tell))
+    with sole_driver(lab):
+        rig = assemble(lab, realtime=False)
+        return list(_all_ports(TWIN_PORTS if rig.world else (), rig.clock, probe, tell))
+
+
+def suggestion(found: list[Found]) -> str:
+    """The part of rig.yaml that says what was found."""
+    station = {
+        each.role: {"kind": each.identity.kind, "port": each.port} for each in found if each.role and each.identity
+    }
+    cameras = [each.port for each in found if each.port.startswith(str(CAMERAS_BY_ID))]
+    document: dict[str, Any] = {"station": station} if station else {}
+    if cameras:
+        document["camera"] = {"kind": "opencv", "device": cameras[0]}
+    return yaml.safe_dump(document, sort_keys=False) if document else ""
+
+
+def _all_ports(twins: tuple[str, ...], clock: Clock, probe: bool, tell: Callable[[str], None]) -> Iterator[Found]:
+    by_device = {path.resolve(): path for path in BY_ID.glob("*")} if BY_ID.is_dir() else {}
+    ports = [(port, "digital twin") for port in twins]
+    for each in list_ports.comports():
+        if each.hwid == "n/a":
+            continue  # a socket on the board that nothing was ever plugged into
+        # The name by id stays when cables are moved.
+        ports.append((str(by_device.get(Path(each.device).resolve(), each.device)), each.description or "serial port"))
+    for port, description in ports:
+        if probe:
+            tell(f"Asking at {port} ...")
+        role, identity = _who(port, clock) if probe else (None, None)
+        yield Found(port, description, role, identity)
+    if CAMERAS_BY_ID.is_dir():
+        for path in sorted(CAMERAS_BY_ID.glob("*-index0")):
+            yield Found(str(path), "camera")
+
+
+def _who(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
+    """Try every language the drivers speak until one is answered."""
+    for role, registry in ROLES:
+        for config, driver in registry.values():
+            if "port" not in config.model_fields:
+                continue
+            patience = {name: PATIENCE_S for name in ("answer_s", "boot_s") if name in config.model_fields}
+            device = driver(config(port=port, **patience), clock)
+            try:
+                return role, device.connect()
+            except DeviceError:
+                continue
+            finally:
+                device.close()
+    return None, None

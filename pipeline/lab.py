@@ -1,0 +1,118 @@
+"""The lab folder: its devices, trays, plans, calibrations, store and catalogue, found, read and validated."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calibration.board import BoardSpec
+from capture.cameras import CameraConfig
+from capture.plan import Plan, Tray
+from pipeline.documents import read_document
+from pipeline.errors import LabError
+from rig.station import StationConfig
+from rig.twin.faults import Fault
+
+
+class TwinConfig(BaseModel):
+    """The digital twin that stands in for the devices with ``twin://`` ports."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    coins: str = Field("procedural", description="`procedural`, or a folder of photographs of coins")
+    speed: Annotated[float, Field(gt=0, le=1000)] = Field(25.0, description="how many times faster than life")
+    seed: int = 3
+    faults: tuple[Fault, ...] = ()
+
+
+class RigConfig(BaseModel):
+    """``rig.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    twin: TwinConfig | None = None
+    station: StationConfig = StationConfig()
+    camera: CameraConfig
+    board: BoardSpec = BoardSpec()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab folder that exists, its ``rig.yaml`` read."""
+
+    folder: Path
+    rig: RigConfig
+
+    def tray(self, name: str) -> Tray:
+        """Read ``trays/<name>.yaml``."""
+        return read_document(self._named("trays", name, "tray"), Tray, id=name)
+
+    def plan(self, name: str) -> Plan:
+        """Read ``plans/<name>.yaml``."""
+        return read_document(self._named("plans", name, "plan"), Plan, name=name)
+
+    @property
+    def calibrations(self) -> Path:
+        """Where calibration bundles lie, one dated folder each."""
+        return self.folder / "calibrations"
+
+    @property
+    def store(self) -> Path:
+        """Where frames and their index lie."""
+        return self.folder / "store"
+
+    @property
+    def catalogue(self) -> Path:
+        """Where the catalogue's search index lies; its pictures are in the store."""
+        return self.folder / "catalogue"
+
+    @property
+    def reports(self) -> Path:
+        """Where reports are written."""
+        return self.folder / "reports"
+
+    @property
+    def world(self) -> Path:
+        """The twin's state of the world: what would be the bench itself in a real lab."""
+        return self.folder / "twin" / "world.json"
+
+    def _named(self, kind: str, name: str, word: str) -> Path:
+        path = self.folder / kind / f"{name}.yaml"
+        if not path.is_file():
+            known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
+            shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
+            raise LabError(
+                f"{word} {name} does not exist in {self.folder} ({kind}: {shown}). Name one of these, or write {path}."
+            )
+        return path
+
+
+def lab_folder(option: Path | None) -> Path:
+    """Which lab is meant: ``--lab``, else ``$RIG_LAB``, else ``./lab``."""
+    return option or Path(os.environ.get("RIG_LAB") or "lab")
+
+
+def open_lab(folder: Path) -> Lab:
+    """Open an existing lab.
+
+    Raises
+    ------
+    LabError
+        If there is no lab in `folder` or its ``rig.yaml`` is wrong.
+    """
+    if not (folder / "rig.yaml").is_file():
+        raise LabError(
+            f"there is no lab in {folder} (no rig.yaml). "
+            f"Make one with `rig init --lab {folder}`, or name another with --lab or $RIG_LAB."
+        )
+    return Lab(folder, read_document(folder / "rig.yaml", RigConfig))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts ``coin 2`` before ``coin 10``."""
+    return [(int(part), "") if part.isdigit() else (1 << 60, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,0 +1,24 @@
+"""`rig store verify`: does the store still hold what was put into it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture.store import Store
+from capture.verify import Problem
+from pipeline.lab import Lab
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How many frames and catalogue entries were checked, and what is wrong with them."""
+
+    frames: int
+    entries: int
+    problems: tuple[Problem, ...]
+
+
+def verify_store(lab: Lab) -> Verified:
+    """Re-hash and decode everything; changes nothing."""
+    with Store.open(lab.store, writing=False) as store:
+        return Verified(len(store.frames(good=None)), len(store.catalogue.entries()), tuple(store.verify()))

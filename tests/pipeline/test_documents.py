@@ -1,0 +1,76 @@
+"""The lab's YAML files: every slip is told with file, line and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from capture.plan import Plan, Tray
+from pipeline.documents import read_document
+from pipeline.errors import LabError
+from pipeline.lab import RigConfig
+from tests.pipeline.conftest import Rig
+
+SLIPS = {
+    "unknown key": ("plans/default.yaml", "exposure_ms: 20\n", "line 1", "exposure_us"),
+    "unit in a number": ("plans/default.yaml", "gain: 1\nexposure_us: 20ms\n", "line 2", "without a unit"),
+    "angle out of range": ("plans/default.yaml", "turntable_deg: [0, 400]\n", "line 1", "360"),
+    "light that is not there": ("plans/default.yaml", "lights: [az000, az045]\n", "az045", "az060"),
+    "side that is not there": ("plans/default.yaml", "sides: [front]\n", "line 1", "obverse"),
+    "not YAML": ("plans/default.yaml", "gain: 1\nsides: [obverse\n", "line 3", "not valid YAML"),
+    "a list instead of keys": ("plans/default.yaml", "- 1\n", "line 1", "key: value"),
+    "coin in two slots": ("trays/1.yaml", "slots:\n  1: 1994.1\n  2: 1994.1\n", "line 1", "slot 1 and in slot 2"),
+    "slot given twice": ("trays/1.yaml", "slots:\n  1: 1994.1\n  1: 1994.2\n", "line 3", "line 2"),
+    "slot beyond the tray": ("trays/1.yaml", "slots:\n  21: 1994.1\n", "slot 21", "1 to 20"),
+    "empty tray": ("trays/1.yaml", "slots:\n  1:\n", "every slot is empty", "accession"),
+    "empty file": ("trays/1.yaml", "", "line 1", "slots"),
+    "unknown kind of device": ("rig.yaml", "camera: {kind: polaroid}\n", "line 1", "opencv"),
+    "unknown key of a device": (
+        "rig.yaml",
+        "camera: {kind: twin}\nstation:\n  turntable:\n    kind: grbl\n    boud: 9600\n",
+        "line 5",
+        "baud",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "where", "remedy"), SLIPS.values(), ids=SLIPS)
+def test_a_slip_in_a_file_is_told_with_place_and_remedy(
+    rig: Rig, lab: Path, file: str, text: str, where: str, remedy: str
+) -> None:
+    (lab / file).write_text(text)
+    ran = rig("scan", "--tray", 1, "--dry-run", "--lab", lab)
+    assert ran.code == 1
+    assert file in ran.err and where in ran.err and remedy in ran.err
+    assert "Traceback" not in ran.err
+    assert len(ran.err.strip().splitlines()) == 1, "one paragraph"
+
+
+def test_a_tray_that_does_not_exist_names_those_that_do(rig: Rig, lab: Path) -> None:
+    ran = rig("scan", "--tray", 9, "--lab", lab)
+    assert ran.code == 1
+    assert "tray 9 does not exist" in ran.err and "1, 2" in ran.err
+
+
+def test_accession_numbers_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "1.yaml"
+    path.write_text("slots:\n  1: 2024.10\n  2: 007\n  3:\n  4: ~\n  5: 1e3\n")
+    assert read_document(path, Tray, id="1").slots == {1: "2024.10", 2: "007", 3: None, 4: None, 5: "1e3"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    text=st.text(max_size=60)
+    | st.from_regex(r"(slots|sides|camera|gain):( *[\[\{\-~&\*!|>'\"a-z0-9:]*\n)+", fullmatch=True)
+)
+def test_no_text_brings_forth_anything_but_a_complaint(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(text, "utf-8")
+    for model, extra in ((Tray, {"id": "1"}), (Plan, {"name": "p"}), (RigConfig, {})):
+        try:
+            read_document(path, model, **extra)
+        except LabError as error:
+            assert "file.yaml" in str(error)

@@ -1,0 +1,94 @@
+"""`rig identify`, and the catalogue it asks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+
+from calibration.image import encode_jpeg, read_image
+from tests.pipeline.conftest import COINS, Rig
+
+
+@pytest.fixture
+def photo(photographs: Path, tmp_path: Path) -> Path:
+    """The obverse of the second coin, turned, smaller, darker."""
+    image = read_image(photographs / f"{COINS[1]}.jpg")
+    side = image[:, : image.shape[1] // 2]
+    small = cv2.resize(side, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    centre = (small.shape[1] / 2, small.shape[0] / 2)
+    turned = cv2.warpAffine(
+        small, cv2.getRotationMatrix2D(centre, 70, 1), small.shape[1::-1], borderValue=(250, 250, 250)
+    )
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encode_jpeg((turned * 0.8).astype("uint8")))
+    return path
+
+
+def test_a_photograph_finds_its_coin_at_any_turn(rig: Rig, lab: Path, photo: Path) -> None:
+    ran = rig("identify", photo, "--lab", lab, "--json")
+    assert ran.code == 0, ran.err
+    (answer,) = ran.json
+    assert set(answer) == {"image", "verdict", "candidates"}
+    assert answer["image"] == str(photo)
+    assert answer["candidates"][0]["coin"] == COINS[1]
+    assert COINS[1] in answer["candidates"][0]["entry"] and "obverse" in answer["candidates"][0]["entry"]
+    probabilities = [each["probability"] for each in answer["candidates"]]
+    assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) <= 1.001
+
+
+def test_a_file_that_is_no_picture_is_told_and_the_others_are_answered(rig: Rig, lab: Path, photo: Path) -> None:
+    text, blank = photo.with_name("notes.txt"), photo.with_name("blank.png")
+    text.write_text("no picture")
+    cv2.imwrite(str(blank), 255 * (read_image(photo) > -1).astype("uint8"))
+    mixed = rig("identify", text, photo, blank, "missing.jpg", "--lab", lab, "--json")
+    assert mixed.code == 3
+    assert [bool(each.get("error")) for each in mixed.json] == [True, False, True, True]
+    alone = rig("identify", text, "--lab", lab)
+    assert alone.code == 1
+    assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
+
+
+def test_an_empty_catalogue_is_told(rig: Rig, lab: Path, photo: Path) -> None:
+    assert rig("catalogue", "remove", *COINS, "--lab", lab).code == 0
+    for args in (("identify", photo), ("scan", "--tray", 1)):
+        ran = rig(*args, "--lab", lab)
+        assert ran.code == 1
+        assert "is empty" in ran.err and "rig catalogue add" in ran.err
+        assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_a_coin_taken_out_of_the_catalogue_is_not_found_until_it_is_restored(rig: Rig, lab: Path, photo: Path) -> None:
+    def first() -> str:
+        return str(rig("identify", photo, "--lab", lab, "--json").json[0]["candidates"][0]["coin"])
+
+    assert rig("catalogue", "remove", COINS[1], "--dry-run", "--lab", lab).code == 0
+    assert first() == COINS[1]
+    assert rig("catalogue", "remove", COINS[1], "--lab", lab, "--json").json == {"coins": {COINS[1]: 2}}
+    assert first() != COINS[1]
+    again = rig("catalogue", "remove", COINS[1], "--lab", lab)
+    assert again.code == 1 and COINS[1] in again.err
+    assert rig("catalogue", "restore", COINS[1], "--lab", lab).code == 0
+    assert first() == COINS[1]
+
+
+def test_adding_twice_changes_nothing_and_a_bad_picture_is_refused(
+    rig: Rig, lab: Path, photographs: Path, tmp_path: Path
+) -> None:
+    again = rig("catalogue", "add", photographs, "--lab", lab, "--json")
+    assert again.code == 0 and again.json["entries"] == 0 and again.json["known"] == 2 * len(COINS)
+    more = Path(shutil.copytree(photographs, tmp_path / "more"))
+    (more / "broken_obv.jpg").write_bytes(b"not a picture")
+    mixed = rig("catalogue", "add", more, "--lab", lab, "--json")
+    assert mixed.code == 3
+    assert mixed.json["entries"] == 2 * len(COINS) and len(mixed.json["refused"]) == 1
+    assert "broken_obv.jpg" in mixed.json["refused"][0]
+    nothing = rig("catalogue", "add", tmp_path / "nowhere", "--lab", lab)
+    assert nothing.code == 2 and "is not a folder" in nothing.err
+
+
+def test_a_model_that_does_not_exist_is_told(rig: Rig, lab: Path, photo: Path) -> None:
+    ran = rig("identify", photo, "--model", "resnet7000", "--lab", lab)
+    assert ran.code == 1 and "starter" in ran.err and "Traceback" not in ran.err

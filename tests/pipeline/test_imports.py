@@ -1,0 +1,88 @@
+"""`rig import` and `rig evaluate`: hand-held photographs with their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.image import encode_jpeg, read_image
+from tests.pipeline.conftest import COINS, Rig
+
+
+@pytest.fixture
+def holiday(photographs: Path, tmp_path: Path) -> Path:
+    """Three coins, photographed on two days each, and a label file."""
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    lines = ["file,coin_id,denomination,placement"]
+    for coin in COINS[:3]:
+        side = read_image(photographs / f"{coin}.jpg")[:, :220]
+        for day, turns in (("monday", 0), ("tuesday", 1)):
+            name = f"{coin}-{day}.jpg"
+            (folder / name).write_bytes(encode_jpeg(np.ascontiguousarray(np.rot90(side, turns))))
+            lines.append(f"{name},{coin},follis,{day}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_labelled_photographs_are_imported_once_and_evaluated(rig: Rig, lab: Path, holiday: Path) -> None:
+    args = ("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab, "--json")
+    assert rig(*args, "--dry-run").json["photographs"] == 6
+    first = rig(*args)
+    assert first.code == 0, first.err
+    assert {key: first.json[key] for key in ("photographs", "coins", "sessions", "known")} == {
+        "photographs": 6,
+        "coins": 3,
+        "sessions": 2,
+        "known": 0,
+    }
+    assert rig(*args).json["known"] == 6
+    evaluated = rig("evaluate", "--lab", lab, "--json")
+    assert evaluated.code == 0, evaluated.err
+    assert set(evaluated.json) >= {
+        *("protocol", "rank1", "rank5", "rank10", "map", "queries", "labels", "rank1_interval95"),
+    }
+    assert evaluated.json["queries"] == 3 and evaluated.json["labels"] == 3
+    assert evaluated.json["rank1"] == 1.0, "the same pictures, turned by a right angle"
+    assert rig("store", "verify", "--lab", lab).code == 0
+
+
+BAD_LABELS = {
+    "no column": ("name,coin\na.jpg,1\n", "line 1", "file"),
+    "no coin": ("file,coin\na.jpg,\n", "line 2", "both be given"),
+    "odd side": ("file,coin,side\na.jpg,1,front\n", "line 2", "obverse or reverse"),
+    "no lines": ("file,coin\n", "no lines", "columns"),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "remedy"), BAD_LABELS.values(), ids=BAD_LABELS)
+def test_a_bad_label_file_is_told_and_nothing_is_imported(
+    rig: Rig, lab: Path, holiday: Path, text: str, where: str, remedy: str
+) -> None:
+    (holiday / "labels.csv").write_text(text)
+    ran = rig("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab)
+    assert ran.code == 1
+    assert where in ran.err and remedy in ran.err
+    assert rig("evaluate", "--lab", lab).code == 1
+
+
+def test_missing_damaged_and_coinless_pictures_are_left_out_with_a_word(rig: Rig, lab: Path, holiday: Path) -> None:
+    (holiday / f"{COINS[0]}-monday.jpg").unlink()
+    (holiday / f"{COINS[1]}-monday.jpg").write_bytes(b"\xff\xd8\xff broken")
+    cv2.imwrite(str(holiday / f"{COINS[2]}-monday.jpg"), np.full((200, 200, 3), 240, np.uint8))
+    ran = rig("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab, "--json")
+    assert ran.code == 3
+    assert ran.json["photographs"] == 4 and ran.json["quarantined"] == 1 and len(ran.json["refused"]) == 2
+
+
+def test_without_labels_names_and_folders_tell_the_coin(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
+    loose = tmp_path / "loose"
+    (loose / "A.7").mkdir(parents=True)
+    for source, target in zip(sorted(holiday.glob("*.jpg")), ("B.1_obv.jpg", "B.1_rev.jpg", "A.7/1.jpg"), strict=False):
+        (loose / target).write_bytes(source.read_bytes())
+    ran = rig("import", loose, "--lab", lab, "--json")
+    assert ran.code == 0 and ran.json["photographs"] == 3 and ran.json["coins"] == 2
+    assert rig("evaluate", "--lab", lab).code == 1, "nothing was seen in two sessions"

@@ -1,0 +1,52 @@
+"""`rig init`: a lab out of nothing, and never over one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.pipeline.conftest import COINS, Rig, command, environment
+
+
+def test_trays_of_photographs_are_filled_in_order(rig: Rig, photographs: Path, tmp_path: Path) -> None:
+    made = rig("init", "--coins", photographs, "--tray-size", 4, "--lab", "lab", "--json")
+    assert made.code == 0, made.err
+    assert made.json == {"lab": "lab", "trays": ["1", "2"], "coins": len(COINS), "entries": 2 * len(COINS)}
+    assert COINS[4] in (tmp_path / "lab" / "trays" / "2.yaml").read_text()
+    assert rig("scan", "--tray", 2, "--dry-run", "--lab", "lab").code == 0
+
+
+def test_a_lab_or_any_other_folder_is_never_written_over(
+    rig: Rig, lab: Path, photographs: Path, tmp_path: Path
+) -> None:
+    before = (lab / "rig.yaml").read_text()
+    assert rig("init", "--coins", photographs, "--lab", lab).code == 2
+    assert (lab / "rig.yaml").read_text() == before
+    other = tmp_path / "letters"
+    other.mkdir()
+    (other / "letter.txt").write_text("dear")
+    refused = rig("init", "--coins", photographs, "--lab", other)
+    assert refused.code == 2 and "not empty" in refused.err
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+
+
+def test_an_interrupted_init_leaves_no_half_lab(tmp_path: Path) -> None:
+    making = subprocess.Popen(command("init", "--lab", "lab"), cwd=tmp_path, env=environment())
+    while not (tmp_path / ".lab.unfinished" / "store").exists():
+        assert making.poll() is None
+        time.sleep(0.02)
+    making.send_signal(signal.SIGINT)
+    assert making.wait(timeout=60) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_without_usable_photographs_are_told(rig: Rig, tmp_path: Path) -> None:
+    for name, content in (("empty", None), ("wrong", b"text")):
+        (tmp_path / name).mkdir()
+        if content:
+            (tmp_path / name / "coin.jpg").write_bytes(content)
+        ran = rig("init", "--coins", name, "--lab", f"lab-{name}")
+        assert ran.code in (1, 2) and name in ran.err and "Traceback" not in ran.err
+        assert not (tmp_path / f"lab-{name}").exists()

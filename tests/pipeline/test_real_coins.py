@@ -1,0 +1,52 @@
+"""What the project promises on photographs of real coins. Slow, and only where $RIG_SHARED is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Rig
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: the photographs are not here"),
+]
+SHARED = Path(os.environ.get("RIG_SHARED", "."))
+
+
+def test_coins_of_a_full_tray_are_named_and_strangers_are_not(rig: Rig, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    made = rig("init", "--coins", SHARED / "data" / "toulouse", "--lab", lab, "--json")
+    assert made.code == 0 and made.json["coins"] == 579 and made.json["entries"] == 1158
+    known = rig("scan", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
+    assert known.code == 0, known.err
+    coins = known.json["coins"]
+    assert len(coins) == 20
+    assert sum(coin["candidates"][0]["coin"] == coin["coin"] for coin in coins) >= 19
+    strangers = [coin["coin"] for coin in coins[::4]]
+    assert rig("catalogue", "remove", *strangers, "--lab", lab).code == 0
+    again = rig("scan", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
+    assert again.code == 0, again.err
+    judged = {coin["coin"]: coin for coin in again.json["coins"]}
+    assert sum(judged[coin]["verdict"] in ("possible", "not in catalogue") for coin in strangers) >= 4
+    for coin in strangers:
+        assert judged[coin]["verdict"] != "match" or judged[coin]["candidates"][0]["probability"] <= 0.9
+    others = [coin for coin in judged if coin not in strangers]
+    assert sum(judged[coin]["candidates"][0]["coin"] == coin for coin in others) >= 14
+
+
+def test_the_same_euro_is_found_again_in_another_light(rig: Rig, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--lab", lab).code == 0
+    euros = SHARED / "data" / "euro_same_coin"
+    imported = rig("import", euros, "--labels", euros / "labels.csv", "--lab", lab, "--json", timeout_s=600)
+    assert imported.code in (0, 3), imported.err
+    assert imported.json["photographs"] == 1942 and imported.json["coins"] == 217
+    evaluated = rig("evaluate", "--lab", lab, "--json", timeout_s=1800)
+    assert evaluated.code == 0, evaluated.err
+    assert evaluated.json["queries"] >= 1260 and evaluated.json["labels"] >= 215
+    assert evaluated.json["rank1"] >= 0.75
+    low, high = evaluated.json["rank1_interval95"]
+    assert low < evaluated.json["rank1"] < high

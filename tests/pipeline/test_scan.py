@@ -1,0 +1,193 @@
+"""The main job, as a technician gives it: `rig scan`."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import COINS, Rig, command, environment
+
+SHOTS = 12  # of each coin, by the quick plan
+SCAN = ("scan", "--tray", 1, "--no-identify")
+
+
+def stored(lab: Path) -> list[tuple[str, int]]:
+    """Every shot that has a good frame, and how many."""
+    with sqlite3.connect(lab / "store" / "index.sqlite") as index:
+        return index.execute(
+            "SELECT shot_id, count(*) FROM frame WHERE quarantine_reason IS NULL AND shot_id NOT NULL GROUP BY shot_id"
+        ).fetchall()
+
+
+def frames_so_far(lab: Path) -> int:
+    try:
+        return len(stored(lab))
+    except sqlite3.Error:
+        return 0
+
+
+def start(lab: Path, *more: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*SCAN, "--lab", lab, *more),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_frames(lab: Path, scan: subprocess.Popen[str], count: int) -> None:
+    while frames_so_far(lab) < count:
+        assert scan.poll() is None, scan.communicate()[1]
+        time.sleep(0.02)
+
+
+def test_a_tray_is_scanned_and_told_of_in_the_documented_json(rig: Rig, lab: Path) -> None:
+    ran = rig("scan", "--tray", 1, "--lab", lab, "--json")
+    assert ran.code == 0, ran.err
+    assert set(ran.json) >= {"tray", "session", "finished", "report", "coins"}
+    assert ran.json["tray"] == "1" and ran.json["finished"]
+    assert [coin["coin"] for coin in ran.json["coins"]] == list(COINS[:3])
+    for slot, coin in enumerate(ran.json["coins"], 1):
+        assert coin["slot"] == slot and coin["frames"] == SHOTS
+        assert coin["verdict"] in ("match", "possible", "not in catalogue")
+        assert set(coin["candidates"][0]) == {"coin", "entry", "probability"}
+        assert coin["candidates"][0]["coin"] == coin["coin"], "its own photograph is in the catalogue"
+    assert Path(ran.json["report"]).is_file()
+    assert stored(lab) and {count for _, count in stored(lab)} == {1}
+    assert rig("store", "verify", "--lab", lab).code == 0
+
+
+def test_the_terminal_shows_a_table_and_the_report(rig: Rig, lab: Path) -> None:
+    ran = rig(*SCAN, "--lab", lab)
+    assert ran.code == 0, ran.err
+    for word in ("Slot", "Frames", "Retakes", *COINS[:3], "Report:"):
+        assert word in ran.out
+    assert "coin 1 of 3" in ran.err
+
+
+def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in lab.rglob("*") if path.is_file()}
+
+    before = files()
+    ran = rig("scan", "--tray", 1, "--dry-run", "--lab", lab, "--json")
+    assert ran.code == 0
+    assert ran.json["coins"] == 3 and len(ran.json["shots"]) == 3 * SHOTS and ran.json["time_s"] > 0
+    assert len({shot["id"] for shot in ran.json["shots"]}) == 3 * SHOTS
+    assert files() == before
+
+
+def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) -> None:
+    for frames in (5, 17, 29):
+        scan = start(lab)
+        wait_for_frames(lab, scan, frames)
+        scan.send_signal(signal.SIGKILL)
+        scan.communicate()
+    resumed = rig(*SCAN, "--lab", lab, "--json")
+    assert resumed.code == 0, resumed.err
+    assert "Going on with the scan" in resumed.err
+    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+    assert [coin["frames"] for coin in resumed.json["coins"]] == [SHOTS] * 3
+    verified = rig("store", "verify", "--lab", lab, "--json")
+    assert verified.code == 0 and verified.json["problems"] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_scan_parks_says_how_to_go_on_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
+    scan = start(lab)
+    wait_for_frames(lab, scan, 15)
+    scan.send_signal(number)
+    _, err = scan.communicate(timeout=60)
+    assert scan.returncode == 3, err
+    assert "put back" in err and "same command goes on" in err
+    assert "Traceback" not in err
+    assert '"place":"slot"' in (lab / "twin" / "world.json").read_text().replace(" ", "")
+    assert '"place":"plate"' not in (lab / "twin" / "world.json").read_text().replace(" ", "")
+    assert rig(*SCAN, "--lab", lab).code == 0
+    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+
+
+def test_a_changed_plan_does_not_change_an_interrupted_scan(rig: Rig, lab: Path) -> None:
+    scan = start(lab)
+    wait_for_frames(lab, scan, 4)
+    scan.kill()
+    scan.communicate()
+    (lab / "plans" / "default.yaml").write_text("sides: [obverse]\nlights: [az000]\nturntable_deg: [0]\n")
+    resumed = rig(*SCAN, "--lab", lab, "--json")
+    assert resumed.code == 0, resumed.err
+    assert "plan changed" in resumed.err and "--fresh" in resumed.err
+    assert [coin["frames"] for coin in resumed.json["coins"]] == [SHOTS] * 3
+    fresh = rig(*SCAN, "--fresh", "--lab", lab, "--json")
+    assert [coin["frames"] for coin in fresh.json["coins"]] == [1] * 3
+
+
+FAULTS = {
+    "unplugged": ("{kind: unplugged, device: turntable, after_messages: 20}", "turntable", "Plug the cable in"),
+    "alarm": ("{kind: alarm, after_moves: 6}", "turntable", "Clear the plate"),
+    "missing lightbox": ("{kind: unplugged, device: lightbox}", "lightbox", "cable"),
+}
+
+
+@pytest.mark.parametrize(("fault", "device", "remedy"), FAULTS.values(), ids=FAULTS)
+def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
+    rig: Rig, lab: Path, fault: str, device: str, remedy: str
+) -> None:
+    document = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{fault}]\n  seed:"))
+    failed = rig(*SCAN, "--lab", lab)
+    assert failed.code == 1
+    message = failed.err.strip().splitlines()[-1]
+    assert f"{device} on twin://{device}" in message and remedy in message
+    assert "Traceback" not in failed.err
+    (lab / "rig.yaml").write_text(document)
+    mended = rig(*SCAN, "--lab", lab)
+    assert mended.code == 0, mended.err
+    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+
+
+def test_a_dead_lamp_ends_in_quarantine_with_its_reason(rig: Rig, lab: Path) -> None:
+    document = (lab / "rig.yaml").read_text()
+    dead = "  faults: [{kind: dead lamp, first: 25, last: 35}]\n  seed:"  # the LEDs of az180
+    (lab / "rig.yaml").write_text(document.replace("  seed:", dead))
+    ran = rig(*SCAN, "--lab", lab, "--json")
+    assert ran.code == 3, ran.err
+    assert [coin["quarantined"] for coin in ran.json["coins"]] == [4] * 3
+    assert [coin["frames"] for coin in ran.json["coins"]] == [SHOTS - 4] * 3
+    assert "dark" in ran.err
+    assert rig("store", "verify", "--lab", lab).code == 0
+
+
+def test_only_one_scan_drives_a_rig(rig: Rig, lab: Path) -> None:
+    first = start(lab, "--realtime")
+    wait_for_frames(lab, first, 1)
+    second = rig(*SCAN, "--lab", lab)
+    first.kill()
+    first.communicate()
+    assert second.code == 1
+    assert f"process {first.pid}" in second.err
+
+
+def test_a_missing_lab_is_told_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:
+    for args, extra in (((*SCAN, "--lab", "nowhere"), {}), (SCAN, {"RIG_LAB": "nowhere"})):
+        ran = rig(*args, **extra)
+        assert ran.code == 1
+        assert "there is no lab in nowhere" in ran.err and "rig init" in ran.err
+        assert not (tmp_path / "nowhere").exists()
+
+
+def test_capture_does_without_torch(lab: Path) -> None:
+    block = "import sys; sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'faiss', 'safetensors')))"
+    program = f"{block}; from pipeline.cli import main; main()"
+    python, *_ = command()
+    args = [python, "-c", program, "scan", "--tray", "1", "--lab", str(lab)]
+    scanned = subprocess.run([*args, "--no-identify"], env=environment(), capture_output=True, text=True, check=False)
+    assert scanned.returncode == 0, scanned.stderr
+    told = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "coinlab[identify]" in told.stderr and "--no-identify" in told.stderr
