@@ -41,6 +41,8 @@ class Bundle:
         Light name -> flat field.
     created_at
         When it was made (UTC, whole seconds).
+    ring_zero_deg
+        What the plate's ring shows when the turntable stands at 0; None where there is no ring.
     """
 
     camera: str
@@ -48,6 +50,7 @@ class Bundle:
     mm_per_pixel: float
     flats: Mapping[str, Flat]
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    ring_zero_deg: float | None = None
 
     @cached_property
     def id(self) -> str:
@@ -111,7 +114,15 @@ def load(folder: Path) -> Bundle:
             int(height_px),
         )
         created_at = datetime.fromisoformat(facts["created_at"])
-        bundle = Bundle(str(facts["camera"]), lens, float(facts["mm_per_pixel"]), flats, created_at)
+        ring = facts.get("ring_zero_deg")
+        bundle = Bundle(
+            str(facts["camera"]),
+            lens,
+            float(facts["mm_per_pixel"]),
+            flats,
+            created_at,
+            None if ring is None else float(ring),
+        )
         same = facts["id"] == bundle.id
     except (OSError, KeyError, TypeError, ValueError, EOFError, yaml.YAMLError, zipfile.BadZipFile) as error:
         raise CalibrationError(
@@ -147,6 +158,7 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         "rms_px": bundle.lens.rms_px,
         "mm_per_pixel": bundle.mm_per_pixel,
         "lights": sorted(bundle.flats),
+        **({} if bundle.ring_zero_deg is None else {"ring_zero_deg": bundle.ring_zero_deg}),
     }
 
 

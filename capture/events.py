@@ -9,6 +9,7 @@ from calibration.outline import Outline
 from capture.plan import Shot, Side
 from capture.quality import Quality
 from capture.records import Frame
+from rig.errors import DeviceError
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,18 @@ class CoinFinished:
 
 
 @dataclass(frozen=True)
+class Recovered:
+    """A device failed; the rig was connected and homed anew, at the `attempt`-th try in a row, and goes on."""
+
+    problem: DeviceError
+    attempt: int
+
+
+@dataclass(frozen=True)
 class Stopping:
     """Somebody asked to stop; the coin on the plate is put back first."""
 
 
-Event = ScanStarted | CoinFound | CoinStarted | ShotTaken | FrameKept | FrameRejected | CoinFinished | Stopping
+Event = (
+    ScanStarted | CoinFound | CoinStarted | ShotTaken | FrameKept | FrameRejected | CoinFinished | Recovered | Stopping
+)

@@ -60,7 +60,7 @@ class FrameWorker:
     Attributes
     ----------
     astray
-        The latest frame on which the plate did not stand where it should; to be cleared by who sees to it.
+        The latest frame on which the plate did not stand where it should, until `start_over`.
     """
 
     def __init__(
@@ -123,6 +123,18 @@ class FrameWorker:
         self._raise()
         failed, self._failed = self._failed, []
         return failed
+
+    def start_over(self) -> None:
+        """Wait until everything handed over is kept; the plate may since stand anywhere, so look at the next frame.
+
+        Raises
+        ------
+        Exception
+            Whatever went wrong.
+        """
+        self.finish()
+        self.astray = None
+        self._last_angle_deg = None
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -86,7 +86,7 @@ class Handling:
         self.on_plate = None
 
     def take_up(self) -> OnPlate | None:
-        """See to the coin that the last run left on its way, if it left one.
+        """See to the coin that the last run, or this one before a device failed, left on its way, if there is one.
 
         Where it lies on the plate, or turned over in the flip station, it is taken up from there. One that hangs on the
         arm is first brought back into its slot.
@@ -101,6 +101,7 @@ class Handling:
         HandlingError
             If a person has to see to it.
         """
+        self.on_plate = None
         last = self._store.last_event(KINDS)
         if last is None or last.kind == "returned":
             return None
@@ -131,8 +132,8 @@ class Handling:
                 self._station.fetch_from_flip_station()
             except GripError:
                 pass  # it cannot be told from here where it is: if not in its slot, loading it will fail and say so
-            else:
-                self._laid_down(slot, coin, _other(side))
+            else:  # look, since an arm without a sense of its own may have carried it, not turned, all along
+                self._laid_down(slot, coin, self._side_up(slot, coin, _other(side)))
                 return self.on_plate
         self._log("returned", slot, coin, side, found="nowhere else")
         return None

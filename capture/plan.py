@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 Side = Literal["obverse", "reverse"]
 
@@ -60,7 +61,11 @@ class Tray(_Frozen):
             if coin is None:
                 continue
             if coin in seen:
-                raise ValueError(f"coin {coin} is in slot {seen[coin]} and in slot {slot}: correct one of them.")
+                raise PydanticCustomError(
+                    "coin_twice",
+                    "coin {coin} is in slot {first} and in slot {key}: correct one of them.",
+                    {"coin": coin, "first": seen[coin], "key": slot},
+                )
             seen[coin] = slot
         return dict(sorted(slots.items()))
 

@@ -2,15 +2,18 @@
 
 It knows no hardware names and no file names. States of a run::
 
-    home -> take up what an earlier run left -> for each coin: load -> for each side: turn over -> expose all
-        -> wait for the frames -> expose again what failed -> ... -> put back
+    home -> take up what was left on its way -> for each coin: load -> for each side: turn over -> expose all
+     ^          -> wait for the frames -> expose again what failed -> ... -> put back
+     |
+     +-- connect anew <-- a device fails, wherever that is
 
 While the rig moves on, a `FrameWorker` checks, calibrates and keeps what was exposed. What is left to do is asked of
 the store, shot by shot, so that a run may end anywhere, and how it ended does not matter to the next:
 
 - asked to stop (Ctrl-C once, SIGTERM, `Runner.stop`): the coin is put back, then `ScanStopped`;
 - disk, calibration or the like fails: the coin is put back, then the error;
-- a device fails, or Ctrl-C twice: nothing is moved any more, the coin stays where the journal says;
+- a device fails, and connecting and homing the rig anew does not help (see `capture.recovery`), or Ctrl-C twice:
+  nothing is moved any more, the coin stays where the journal says;
 - killed: the same, and the next run looks.
 """
 
@@ -27,15 +30,18 @@ from types import FrameType
 from calibration.bundle import Bundle
 from calibration.image import Image
 from capture.cameras import Camera
-from capture.events import CoinFinished, CoinFound, CoinStarted, Event, ScanStarted, ShotTaken, Stopping
+from capture.events import CoinFinished, CoinFound, CoinStarted, Event, Recovered, ScanStarted, ShotTaken, Stopping
 from capture.frames import Astray, Exposure, FrameWorker
 from capture.handling import Handling, HandlingError
 from capture.plan import Plan, Shot
 from capture.quality import Limits
 from capture.records import Session
+from capture.recovery import Patience, Recovery
 from capture.store import Store
-from rig.errors import AlarmError, DeviceError
+from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.station import Station
+
+LOOKS = 5  # pictures that may be the same one before the camera counts as failed
 
 
 class PlanError(Exception):
@@ -72,6 +78,8 @@ class Runner:
         Told what happens, one event at a time, from two threads: return soon, or the rig waits.
     limits
         When a frame is good enough.
+    patience
+        How often a rig that failed is brought back.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class Runner:
         bundle: Bundle | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
         limits: Limits | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._station = station
         self._camera = camera
@@ -89,6 +98,7 @@ class Runner:
         self._bundle = bundle
         self._listener = on_event
         self._limits = limits or Limits()
+        self._patience = patience or Patience()
         self._listening = threading.RLock()
         self._stop = threading.Event()
 
@@ -108,7 +118,7 @@ class Runner:
         HandlingError
             If a coin is not where it should be.
         DeviceError
-            If a device failed; the rig stands still.
+            If a device failed and could not be brought back; the rig stands still.
         StoreError, CalibrationError
             If frames cannot be kept; the coin was put back.
         """
@@ -117,7 +127,8 @@ class Runner:
         missing = self._store.missing_shots(session.id)
         self._check_possible(session, missing)
         worker = FrameWorker(self._store, session.id, self._camera.identity, self._bundle, self._limits, self._tell)
-        run = _Run(self._station, self._camera, self._store, session, missing, worker, self._stop, self._tell)
+        recovery = Recovery(self._station, self._camera, self._patience)
+        run = _Run(self._station, self._camera, self._store, session, worker, recovery, self._stop, self._tell)
         with _first_interrupt(self.stop), worker:
             run.run()
         self._store.finish_session(session.id)
@@ -162,15 +173,15 @@ class _Run:
         camera: Camera,
         store: Store,
         session: Session,
-        missing: list[Shot],
         worker: FrameWorker,
+        recovery: Recovery,
         stop: threading.Event,
         tell: Callable[[Event], None],
     ) -> None:
         self._station, self._camera, self._store = station, camera, store
         self._session = session
-        self._missing = missing
         self._worker = worker
+        self._recovery = recovery
         self._stop = stop
         self._tell = tell
         self.hardware_s = 0.0
@@ -178,35 +189,65 @@ class _Run:
         self._handling = Handling(station, store, session, self._look)
         self._attempts = self._store.attempts(session.id)
         self._shots = len(self._store.shots(session.id))
-        self._done = self._shots - len(missing)
+        self._missing = self._store.missing_shots(session.id)
+        self._done = self._shots - len(self._missing)
         self._taken: set[str] = set()
-        self._was_astray = False
+        self._under_way: str | None = None  # a coin that was begun and is not back in its slot
+        self._numbers = {coin: number for number, (_, coin) in enumerate(self._to_do(), 1)}
         self._light: str | None = None
         self._angle: tuple[float, float] | None = None  # commanded and read back
         self._exposure: tuple[int, float] | None = None
 
     def run(self) -> None:
-        tray = self._session.frozen_tray().coins
-        to_do = [(slot, coin) for slot, coin in tray.items() if any(shot.coin == coin for shot in self._missing)]
-        self._tell(ScanStarted(self._session.id, len(to_do), self._shots, self._done))
+        self._tell(ScanStarted(self._session.id, len(self._numbers), self._shots, self._done))
         with self._hardware():
             self._station.home()
+        while True:
+            try:
+                self._go_on()
+                return
+            except DeviceError as problem:
+                self._recover(problem)
+
+    def _recover(self, problem: DeviceError) -> None:
+        """Bring the rig back, or raise the problem."""
+        self._worker.start_over()
+        with self._hardware():
+            attempt = self._recovery.recover(problem, len(self._store.frames(self._session.id)))
+        self._tell(Recovered(problem, attempt))
+
+    def _go_on(self) -> None:
+        """Do everything that is not done yet, whatever was before; the rig is homed."""
+        with self._hardware():
             found = self._handling.take_up()
+        self._missing = self._store.missing_shots(self._session.id)
+        to_do = self._to_do()
         if found is not None:
             self._tell(CoinFound(found.slot, found.coin, found.side))
             to_do.sort(key=lambda each: each[1] != found.coin)  # stable: that coin first, the others as they were
             if found.coin not in dict(to_do).values():
                 with self._hardware():
                     self._handling.put_back()
-        for number, (slot, coin) in enumerate(to_do, 1):
+        for slot, coin in to_do:
             shots = [shot for shot in self._missing if shot.coin == coin]
-            self._check_stop()
-            self._tell(CoinStarted(slot, coin, number, len(to_do), len(shots)))
+            if self._handling.on_plate is None:
+                self._check_stop()
+            if coin != self._under_way:
+                self._under_way = coin
+                self._tell(CoinStarted(slot, coin, self._numbers[coin], len(self._numbers), len(shots)))
             self._scan_coin(slot, coin, shots)
+            self._under_way = None
             self._tell(self._finished(slot, coin))
+
+    def _to_do(self) -> list[tuple[int, str]]:
+        """Slot and coin, of coins that miss shots or were not brought back when a device failed."""
+        coins = {shot.coin for shot in self._missing} | {self._under_way}
+        return [(slot, coin) for slot, coin in self._session.frozen_tray().coins.items() if coin in coins]
 
     def _scan_coin(self, slot: int, coin: str, shots: list[Shot]) -> None:
         if self._handling.on_plate is None:
+            if not shots:
+                return  # a device failed when it lay in its slot again
             with self._hardware():
                 self._handling.load(slot, coin)
         try:
@@ -238,22 +279,7 @@ class _Run:
                     left = left[1:]
                 pending = [*self._worker.finish(), *left]
                 if self._worker.astray is not None:
-                    self._find_the_plate(self._worker.astray)
-
-    def _find_the_plate(self, astray: Astray) -> None:
-        """Home a turntable that does not stand where it says; once."""
-        if self._was_astray:
-            raise AlarmError(
-                "turntable",
-                f"it says that it stands at {astray.commanded_deg:g} degrees, and the ring on the plate shows "
-                f"{astray.seen_deg:.1f}, also after it was homed.",
-                "Turn the plate by hand, power off: it must run freely. Check its motor's cable and the set screw.",
-            )
-        self._was_astray = True
-        self._worker.astray = None
-        with self._hardware():
-            self._station.home()
-        self._forget_settings()
+                    raise _astray(self._worker.astray)
 
     def _forget_settings(self) -> None:
         """Apply every setting again."""
@@ -281,9 +307,15 @@ class _Run:
         self._tell(ShotTaken(shot, attempt, self._done + len(self._taken), self._shots, self.hardware_s))
 
     def _look(self, light: str, exposure_us: int, gain: float) -> Image:
+        """Take a picture that is certainly a fresh one: two exposures never agree to the last bit."""
         self._station.show(light)
         self._camera.configure(exposure_us, gain)
-        return self._camera.grab().image
+        earlier = self._camera.grab().image
+        for _ in range(LOOKS):
+            picture = self._camera.grab().image
+            if (picture != earlier).any():
+                return picture
+        raise NoAnswerError("camera", "it hands out the same picture again and again.", "Plug it out and in again.")
 
     def _finished(self, slot: int, coin: str) -> CoinFinished:
         frames = self._store.frames(self._session.id, coin, good=None)
@@ -312,6 +344,15 @@ class _Run:
             yield
         finally:
             self.hardware_s += self._station.clock.now() - before
+
+
+def _astray(astray: Astray) -> AlarmError:
+    return AlarmError(
+        "turntable",
+        f"it says that it stands at {astray.commanded_deg:g} degrees, and the ring on the plate shows "
+        f"{astray.seen_deg:.1f}.",
+        "Turn the plate by hand, power off: it must run freely. Check its motor's cable and the set screw.",
+    )
 
 
 @contextmanager

@@ -135,7 +135,10 @@ class Store:
         """Return a session by its id; StoreError if there is none."""
         rows = self.database.read("SELECT * FROM session WHERE id = ?", (session_id,))
         if not rows:
-            raise StoreError(f"there is no session {session_id} in {self.folder}. `rig report --list` shows them all.")
+            raise StoreError(
+                f"there is no session {session_id} in {self.folder}. "
+                "Leave it out for the newest scan, or take one from the name of a report."
+            )
         return Session.of(rows[0])
 
     def sessions(self, kind: str | None = None, name: str | None = None) -> list[Session]:
@@ -150,13 +153,17 @@ class Store:
         return [Shot.model_validate_json(row["content"]) for row in self.database.read(sql, (session_id,))]
 
     def missing_shots(self, session_id: str) -> list[Shot]:
-        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order."""
+        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order.
+
+        Tries at a wrong angle do not count: that is the turntable's failure, and a run ends by it if it lasts.
+        """
         retakes = self.session(session_id).frozen_plan().retakes
         settled = {
             row["shot_id"]
             for row in self.database.read(
                 "SELECT shot_id FROM frame WHERE session_id = ? GROUP BY shot_id "
-                "HAVING sum(quarantine_reason IS NULL) > 0 OR count(*) > ?",
+                "HAVING sum(quarantine_reason IS NULL) > 0 "
+                "OR sum(coalesce(quarantine_reason, '') NOT LIKE '%wrong angle%') > ?",
                 (session_id, retakes),
             )
         }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, n
     from pipeline.catalogue import Added
     from pipeline.devices import Found
     from pipeline.doctor import Check
-    from pipeline.handwork import Snapped
+    from pipeline.handwork import Place, Snapped
     from pipeline.identify import Answer, Identifier
     from pipeline.imports import Imported
     from pipeline.init import Made
@@ -36,6 +36,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+FOCUS_BAR = 50
 COLOURS = {"match": "green", "possible": "yellow", "not in catalogue": "bright_black"}
 
 
@@ -64,6 +65,11 @@ def failed(message: str) -> None:
 def told(message: str) -> None:
     """Say something that is not part of the answer."""
     errors.print(escape(message), soft_wrap=True)
+
+
+def said(answer: str) -> None:
+    """An answer that is one sentence or line."""
+    console.print(escape(answer), soft_wrap=True)
 
 
 def ask(request: str) -> None:
@@ -190,6 +196,7 @@ def calibration(bundle: Bundle, json: bool) -> None:
         "rms_px": round(bundle.lens.rms_px, 3),
         "mm_per_pixel": round(bundle.mm_per_pixel, 6),
         "lights": sorted(bundle.flats),
+        "ring_zero_deg": bundle.ring_zero_deg,
     }
     if json:
         _json(facts)
@@ -304,7 +311,7 @@ def evaluation(result: Evaluation, json: bool) -> None:
     table.add_row("Rank-1", f"{result.rank1:.1%}  (95 % interval over coins {low:.1%} to {high:.1%})")
     table.add_row("Rank-5, Rank-10", f"{result.rank5:.1%}, {result.rank10:.1%}")
     table.add_row("mAP", f"{result.map:.3f}")
-    table.add_row("Rank-1 by pooled features alone", f"{result.pooled_rank1:.1%}")
+    table.add_row("Rank-1 by the shortlist's features alone", f"{result.pooled_rank1:.1%}")
     if result.within_session_rank1 is not None:
         table.add_row("Rank-1 within a session, apart", f"{result.within_session_rank1:.1%}")
     table.add_row("Protocol", result.protocol)
@@ -418,6 +425,29 @@ def snapped(picture: Snapped, json: bool) -> None:
     console.print(
         "Good enough to keep." if picture.quality.is_good else f"[red]{', '.join(picture.quality.reasons)}[/red]"
     )
+
+
+def jogged(place: Place) -> None:
+    """The line that `jog` keeps on the terminal, and what was refused above it."""
+    if place.refused:
+        errors.print(f"[yellow]{escape(place.refused)}[/yellow]", soft_wrap=True)
+    cup = "x {:.1f}  y {:.1f}  z {:.1f} mm".format(*place.cup_mm) if place.cup_mm else "no arm"
+    line = f"plate {place.angle_deg:.2f} deg   cup {cup}   step {place.step_mm:g} mm, {place.step_deg:g} deg"
+    errors.print(f"{line:<79}", end="\r", soft_wrap=True)
+
+
+def focused(sharpness: float | None, best: float) -> None:
+    """The line that `focus` keeps on the terminal: now against the best so far."""
+    if sharpness is None:
+        errors.print(f"{'no coin is seen':<79}", end="\r", soft_wrap=True)
+        return
+    bar = "█" * round(FOCUS_BAR * sharpness / best) if best else ""
+    errors.print(f"{f'{sharpness:.3f} {bar:<{FOCUS_BAR}} best {best:.3f}':<79}", end="\r", soft_wrap=True)
+
+
+def line_ends() -> None:
+    """Leave the line that `jog` or `focus` kept."""
+    errors.print()
 
 
 def nothing(_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,36 @@ import typer
 
 from pipeline import answers
 from pipeline.lab import lab_folder, open_lab
-from pipeline.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, RealtimeOption
+from pipeline.options import (
+    DONE,
+    FAILED,
+    LEFT_OVER,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    LogOption,
+    RealtimeOption,
+)
 
 app = typer.Typer()
 
 BENCH = "At the bench"
 
 
+class Target(StrEnum):
+    """What `rig print` prints."""
+
+    BOARD = "board"
+    RING = "ring"
+
+
 @app.command(rich_help_panel=BENCH, epilog="Example: `rig doctor`")
 def doctor(
-    realtime: RealtimeOption = False, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> int:
     """Check everything that can be checked without a coin, and say what to do about what is not right."""
     from pipeline.doctor import diagnose
@@ -32,6 +53,7 @@ def doctor(
 def devices(
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Only list: asking restarts many controllers.")] = False,
     lab: LabOption = None,
+    log: LogOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -46,7 +68,9 @@ def devices(
 
 
 @app.command(rich_help_panel=BENCH, epilog="Example: `rig home`")
-def home(realtime: RealtimeOption = False, lab: LabOption = None, debug: DebugOption = False) -> int:
+def home(
+    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+) -> int:
     """Find the reference positions of arm and turntable. Needed after an alarm, a reset or a push."""
     from pipeline.handwork import home as home_rig
 
@@ -57,7 +81,9 @@ def home(realtime: RealtimeOption = False, lab: LabOption = None, debug: DebugOp
 
 
 @app.command(rich_help_panel=BENCH, epilog="Example: `rig park`")
-def park(realtime: RealtimeOption = False, lab: LabOption = None, debug: DebugOption = False) -> int:
+def park(
+    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+) -> int:
     """Bring the arm to rest beside the plate and switch all lights off."""
     from pipeline.handwork import park as park_rig
 
@@ -72,6 +98,7 @@ def light(
     seconds: Annotated[float | None, typer.Option(min=0, help="How long; without it, until Enter is pressed.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
+    log: LogOption = None,
     debug: DebugOption = False,
 ) -> int:
     """Show one light, to look at it or to focus."""
@@ -95,6 +122,7 @@ def snap(
     turntable_deg: Annotated[float | None, typer.Option(min=0, max=360, help="Home, and turn the plate there.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
+    log: LogOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -105,3 +133,59 @@ def snap(
     snapped = take(opened, file, light_name, exposure_us, gain, turntable_deg, realtime=realtime)
     answers.snapped(snapped, json)
     return DONE if snapped.quality.is_good else LEFT_OVER
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig jog`")
+def jog(
+    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+) -> int:
+    """Move plate and arm in small steps, to measure where things stand: prints the line for rig.yaml.
+
+    Arrow keys turn the plate; w/s, a/d and r/f move the cup along x, y and z; 1, 2, 3 set the step; q ends.
+    """
+    from pipeline.handwork import bench_line
+    from pipeline.handwork import jog as jog_rig
+
+    opened = open_lab(lab_folder(lab))
+    answers.told("Arrows turn the plate; w s, a d, r f move the cup in x, y, z; 1 2 3 set the step; q ends.")
+    place = jog_rig(opened, answers.jogged, realtime=realtime)
+    answers.line_ends()
+    if place.cup_mm is not None:
+        answers.told("For rig.yaml, under `station:`, the place there that lies nearest:")
+        answers.said(bench_line(opened.rig.station.bench, place.cup_mm))
+    return DONE
+
+
+@app.command(rich_help_panel=BENCH, epilog="Example: `rig focus --light az060`. Ctrl-C ends it.")
+def focus(
+    light_name: Annotated[str, typer.Option("--light", help="A light of rig.yaml.")] = "az000",
+    exposure_us: Annotated[int, typer.Option(min=10, help="Exposure time in microseconds.")] = 20_000,
+    gain: Annotated[float, typer.Option(min=1.0, help="Camera gain as a factor.")] = 1.0,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Show how sharp the coin on the plate is, now and at best, while the lens is turned."""
+    from pipeline.handwork import focus as focus_rig
+
+    best = focus_rig(open_lab(lab_folder(lab)), light_name, exposure_us, gain, answers.focused, realtime=realtime)
+    answers.line_ends()
+    answers.said(f"Best sharpness: {best:.3f}.")
+    return DONE
+
+
+@app.command("print", rich_help_panel=BENCH, epilog="Example: `rig print board board.png`")
+def print_(
+    what: Annotated[Target, typer.Argument(metavar="board|ring", help="The ChArUco board, or the plate's ring.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .png.")],
+    lab: LabOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Write the calibration board or the plate's ring of markers as a picture to print at true scale."""
+    from pipeline.printing import write_print
+
+    folder = lab_folder(lab)
+    opened = open_lab(folder) if lab is not None or (folder / "rig.yaml").is_file() else None
+    answers.said(write_print(opened, what.value, file))
+    return DONE

@@ -12,6 +12,7 @@ from calibration.errors import CalibrationError
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import calibrate_lens, mm_per_pixel
+from calibration.plate import plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
 from rig.twin.scene import BoardPose, Target
@@ -25,6 +26,8 @@ BOARD_POSES = (
     ),
 )
 BOARD_LIGHT = "all"
+RING_AT_DEG = (0.0, 90.0, 180.0, 270.0)
+RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
 CARDS = 3  # pictures of the white card per light: their noise averages out
 EXPOSURE_US = 20_000
 BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
@@ -74,10 +77,17 @@ def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
         rig.station.show(name)
         flats[name] = flat_field(_expose(rig, CARDS), name)
         tell(f"Flat field of {name}.")
+    _put(rig, ask, "Take the white card away; the plate stays empty.", "coins", None)
+    rig.station.show(light)
+    ring_zero_deg = _ring_zero_deg(rig)
     rig.station.dark()
-    _put(rig, ask, "Take the white card away.", "coins", None)
+    if ring_zero_deg is None:
+        tell("No ring of markers is seen on the plate: its angle will not be checked (`rig print ring`).")
+    else:
+        tell(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
     camera = rig.station.identities[-1]
-    bundle = Bundle(f"{camera.kind} {camera.port} {camera.firmware}", lens, mm_per_pixel(lens, views[0]), flats)
+    name = f"{camera.kind} {camera.port} {camera.firmware}"
+    bundle = Bundle(name, lens, mm_per_pixel(lens, views[0]), flats, ring_zero_deg=ring_zero_deg)
     save(bundle, lab.calibrations)
     return bundle
 
@@ -91,6 +101,27 @@ def _put(rig: Rig, ask: Ask, request: str, target: Target, pose: BoardPose | Non
 
 def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
     return find_board(_expose(rig, 1)[0], spec, f"view {number}")
+
+
+def _ring_zero_deg(rig: Rig) -> float | None:
+    """What the ring shows when the turntable is at 0 (deg), from a whole turn; None where it is not seen."""
+    offsets = []
+    for angle_deg in RING_AT_DEG:
+        read_deg = rig.station.rotate_to(angle_deg)
+        plate = plate_angle_deg(_expose(rig, 1)[0])
+        if plate is not None:
+            offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
+    rig.station.rotate_to(0.0)
+    if not offsets:
+        return None
+    middle = np.mean(offsets)
+    spread_deg = float(np.degrees(np.max(np.abs(np.angle(np.array(offsets) / middle)))))
+    if spread_deg > RING_SPREAD_DEG:
+        raise CalibrationError(
+            f"The plate's ring and the turntable differ by up to {spread_deg:.1f} degrees over a turn. Check the "
+            "direction and the steps per degree of the turntable, and that the ring lies centred and flat."
+        )
+    return round(float(np.degrees(np.angle(middle))), 3)
 
 
 def _expose(rig: Rig, count: int) -> list[Image]:

@@ -26,6 +26,7 @@ from pipeline.options import (
     DebugOption,
     JsonOption,
     LabOption,
+    LogOption,
     ModelOption,
     RealtimeOption,
 )
@@ -93,6 +94,7 @@ def scan(
     model: ModelOption = "starter",
     realtime: RealtimeOption = False,
     lab: LabOption = None,
+    log: LogOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -126,9 +128,13 @@ def scan(
 
 @app.command(epilog="Example: `rig calibrate`")
 def calibrate(
-    realtime: RealtimeOption = False, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> int:
-    """Measure lens, illumination and scale, and keep them as a dated bundle that every later frame names."""
+    """Measure lens, lights, scale and the plate's zero: a dated bundle that every later frame names."""
     from pipeline.calibrate import calibrate_lab
 
     opened = open_lab(lab_folder(lab))

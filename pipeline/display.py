@@ -22,6 +22,7 @@ from capture.events import (
     Event,
     FrameKept,
     FrameRejected,
+    Recovered,
     ScanStarted,
     ShotTaken,
     Stopping,
@@ -106,6 +107,12 @@ class ScanDisplay:
                     self._lines[event.coin].frames = event.frames
                     self._say(
                         f"Slot {event.slot}: {event.coin} is back, {event.frames} frames, {event.retakes} retakes."
+                    )
+                case Recovered():
+                    self._say(
+                        f"{event.problem.device}: {event.problem.problem} Connected and homed again "
+                        f"(attempt {event.attempt}): the scan goes on.",
+                        always=True,
                     )
                 case Stopping():
                     self._say("Stopping: the coin is put back first. Please wait.", always=True)

@@ -78,6 +78,12 @@ def parse(path: Path) -> tuple[Any, Lines]:
     return (_build(node, (), lines, path) if node else {}), lines
 
 
+def line_of(path: Path, location: Location) -> int:
+    """The line (from 1) on which an element of a YAML file stands."""
+    _, lines = parse(path)
+    return lines.get(_without_tags(tuple(map(str, location)), lines) or (), 1)
+
+
 def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
@@ -100,7 +106,9 @@ def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
 def _complaint(path: Path, errors: list[ErrorDetails], lines: Lines, model: type[BaseModel]) -> str:
     # An unknown key explains the missing one beside it, so it is told first.
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
-    where = error["loc"]
+    # A validator that looks at a whole mapping says in its context at which key the trouble is.
+    key_within = error.get("ctx", {}).get("key")
+    where: Location = error["loc"] if key_within is None else (*error["loc"], str(key_within))
     known = where
     while known and known not in lines:
         known = known[:-1]
@@ -115,7 +123,7 @@ def _complaint(path: Path, errors: list[ErrorDetails], lines: Lines, model: type
         remedy = f"Did you mean {close[0]!r}?" if close else remedy
     elif error["type"] == "missing":
         problem = "this key is missing."
-    elif not isinstance(error["input"], dict | list):
+    elif not isinstance(error["input"], dict | list | tuple) and key_within is None:
         problem = f"{error['input']!r}: {problem}"
     if not problem.endswith((".", "?", "!")):
         problem += "."

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.board import BoardSpec
 from capture.cameras import CameraConfig
 from capture.plan import Plan, Tray
+from capture.quality import Limits
 from pipeline.documents import read_document
 from pipeline.errors import LabError
 from rig.station import StationConfig
@@ -39,6 +40,7 @@ class RigConfig(BaseModel):
     station: StationConfig = StationConfig()
     camera: CameraConfig
     board: BoardSpec = BoardSpec()
+    quality: Limits = Limits()
 
 
 @dataclass(frozen=True)

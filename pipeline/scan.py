@@ -18,12 +18,14 @@ from rich.console import Console
 from calibration.bundle import Bundle, latest
 from capture.events import CoinFinished, Event
 from capture.plan import Plan, Shot, Side, Tray
+from capture.quality import Limits
 from capture.records import Candidate, Session
 from capture.runner import Runner, ScanStopped
 from capture.store import Store
 from pipeline.assembly import Rig, connected
 from pipeline.calibrate import calibrate_rig
 from pipeline.display import ScanDisplay
+from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.report import write_report
@@ -182,7 +184,9 @@ def scan_tray(
                 identified = _Identification(store, session.id, identifier, display)
                 with identified:
                     try:
-                        Runner(rig.station, rig.camera, store, bundle, identified.told).run(session)
+                        Runner(
+                            rig.station, rig.camera, store, bundle, identified.told, limits=limits_of(lab, bundle)
+                        ).run(session)
                     except ScanStopped as stopped:
                         tell(str(stopped))
             hardware_s = rig.clock.now() - hardware_started_s
@@ -196,6 +200,14 @@ def scan_tray(
             hardware_s=hardware_s,
             finished=store.session(session.id).finished_at is not None,
         )
+
+
+def limits_of(lab: Lab, bundle: Bundle) -> Limits:
+    """What a good frame is: `quality:` of rig.yaml, the ring's zero as it was measured unless rig.yaml gives one."""
+    limits = lab.rig.quality
+    if bundle.ring_zero_deg is None or "ring_zero_deg" in limits.model_fields_set:
+        return limits
+    return limits.model_copy(update={"ring_zero_deg": bundle.ring_zero_deg})
 
 
 class _Identification:
@@ -257,22 +269,23 @@ def _calibration(lab: Lab, store: Store, rig: Rig, session: Session | None, tell
 
 def _check(lab: Lab, tray: Tray, plan: Plan, station: Station) -> None:
     """Refuse before anything moves what this rig cannot do."""
+    plan_file = lab.folder / "plans" / f"{plan.name}.yaml"
+    tray_file = lab.folder / "trays" / f"{tray.id}.yaml"
     unknown = [light for light in plan.lights if light not in station.light_names]
     if unknown:
         raise LabError(
-            f"{lab.folder / 'plans' / plan.name}.yaml: lights: the lightbox has no {', '.join(unknown)}. "
+            f"{plan_file}, line {line_of(plan_file, ('lights',))}: lights: the lightbox has no {', '.join(unknown)}. "
             f"It has {', '.join(station.light_names)}: correct the plan, or add the light to rig.yaml."
         )
     beyond = [slot for slot in tray.slots if slot > station.slots]
     if beyond:
         raise LabError(
-            f"{lab.folder / 'trays' / tray.id}.yaml: slots: there is no slot {beyond[0]}; this rig's tray has "
-            f"slots 1 to {station.slots}. Correct the tray file, or `station: bench: tray:` in rig.yaml."
+            f"{tray_file}, line {line_of(tray_file, ('slots', beyond[0]))}: slots: there is no slot {beyond[0]}; "
+            f"this rig's tray has slots 1 to {station.slots}. "
+            "Correct the tray file, or `station: bench: tray:` in rig.yaml."
         )
     if not tray.coins:
-        raise LabError(
-            f"{lab.folder / 'trays' / tray.id}.yaml: every slot is empty. Enter the accession numbers of the coins."
-        )
+        raise LabError(f"{tray_file}, line 1: every slot is empty. Enter the accession numbers of the coins.")
 
 
 def _tell_of_changes(session: Session, tray: Tray, plan: Plan, tell: Tell) -> None:

@@ -129,6 +129,8 @@ class Interlock:
             )
         try:
             yield
+        except EnvelopeError:
+            raise  # refused by the driver: nothing was sent
         except BaseException as error:
             self.cup_mm = None
             self.hands_off = isinstance(error, DeviceError)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rig.bench import Bench
+from rig.bench import Bench, PointMm
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError
 from rig.handler import ArmHandler
@@ -183,6 +183,20 @@ class Station:
             if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not go on turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)
             raise
+
+    def move_cup(self, target_mm: PointMm) -> PointMm:
+        """Move the arm's cup in a straight line, as `rig jog` does, and return the position read back (mm).
+
+        Raises
+        ------
+        EnvelopeError
+            If there is no arm, or the point may not or cannot be reached from here; nothing is sent.
+        """
+        if isinstance(self.arm, Handler):
+            raise EnvelopeError("arm", "a technician moves the coins here: there is no cup.", "Turn the plate only.")
+        with self._interlock.moving(target_mm):
+            self.arm.move_to(*target_mm)
+        return self.arm.position_mm()
 
     def show(self, light_name: str) -> None:
         """Light one of the named lights, verified.

@@ -16,12 +16,11 @@ from rig.twin.drawer import Drawer, ProceduralDrawer
 
 __all__ = ["Camera", "CameraConfig", "Picture", "make_camera"]
 
-CameraConfig = Annotated[OpenCvConfig | TwinCameraConfig | ReplayConfig, Field(discriminator="kind")]
+AnyCameraConfig = OpenCvConfig | TwinCameraConfig | ReplayConfig | Picamera2Config
+CameraConfig = Annotated[AnyCameraConfig, Field(discriminator="kind")]
 
 
-def make_camera(
-    config: OpenCvConfig | TwinCameraConfig | ReplayConfig, clock: Clock, drawer: Drawer | None = None
-) -> Camera:
+def make_camera(config: AnyCameraConfig, clock: Clock, drawer: Drawer | None = None) -> Camera:
     """Return the camera that a `camera:` section of rig.yaml describes, not yet connected.
 
     `drawer` holds the coins that the twin's camera may see; without one they are made up from their names.

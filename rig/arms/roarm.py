@@ -92,7 +92,7 @@ class RoarmArm:
             If there is nothing, or no RoArm, at the port.
         """
         with self.link.lock:
-            self._homed = self._works = self._pumps = False
+            self._homed = self._works = False
             self.link.open()
             deadline = time.monotonic() + self.config.boot_s
             started = False
@@ -104,7 +104,9 @@ class RoarmArm:
                         f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
                         "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
                     )
-            if not started:
+            if started:
+                self._pumps = False  # else it runs on if it ran when the connection was lost
+            else:
                 log.info("%s: was running; whether its pump runs cannot be asked.", self.link.device)
             log.debug("%s stands at %s", self.link.device, position)
             return Identity("roarm", self.config.port, "RoArm-M2")
@@ -259,6 +261,7 @@ class RoarmArm:
     def _pump(self, on: bool) -> None:
         level = 255 if on else 0
         switches = {"pwm_a": level, "pwm_b": 0} if self.config.pump_switch == "a" else {"pwm_a": 0, "pwm_b": level}
+        self._pumps = self._pumps or on  # from now on it may run
         for _ in range(2):  # nothing tells whether it was heard
             self._send(T=113, **switches)
             self.position_mm()  # still there, and not started anew

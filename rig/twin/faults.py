@@ -17,11 +17,15 @@ class _Fault(BaseModel):
 
 
 class Jam(_Fault):
-    """An axis sticks half-way in a move while its controller counts on, as with a stepper; until `World.repair`."""
+    """An axis sticks half-way in a move while its controller counts on, as with a stepper.
+
+    It comes free after so many `moves`, else with `World.repair`; what the controller counts is wrong until homed.
+    """
 
     kind: Literal["jam"] = "jam"
     device: Literal["turntable", "arm"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
+    moves: int | None = Field(default=None, ge=1)
 
 
 class LostBytes(_Fault):
@@ -72,11 +76,12 @@ class Brownout(_Fault):
 
 
 class Unplugged(_Fault):
-    """The cable is pulled after so many messages to the device. It stays out until `World.repair`."""
+    """The cable is pulled after so many messages. It stays out for `seconds` (hardware time), else `World.repair`."""
 
     kind: Literal["unplugged"] = "unplugged"
     device: DeviceName
     after_messages: int = Field(default=0, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
 
 
 class DeadLamp(_Fault):

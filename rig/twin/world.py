@@ -7,6 +7,7 @@ the camera looks at it through `scene`, and faults strike in it.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -86,6 +87,7 @@ class World:
         noise = random.Random(f"{seed} noise")
         self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox")}
         self._frames = 0
+        self._pulled_s: dict[Unplugged, float] = {}  # when each cable was pulled
         self._path = state_path
         # Nobody knows how a plate stands before it was homed.
         self._state = _read(state_path) or _State(plate_deg=random.Random(f"{seed} plate").uniform(0, 360))
@@ -245,6 +247,7 @@ class World:
             isinstance(fault, Unplugged)
             and fault.device == device
             and self.wires[device].messages >= fault.after_messages
+            and self.clock.now() - self._pulled_s.setdefault(fault, self.clock.now()) < (fault.seconds or math.inf)
             for fault in self.faults
         )
 
@@ -261,7 +264,7 @@ class World:
         move = Move(start_s, moves[-1].target, target, speed, acceleration)
         count = self.moves[device]
         jams = [fault for fault in self.faults if isinstance(fault, Jam) and fault.device == device]
-        if any(count > fault.after_moves for fault in jams):
+        if any(0 < count - fault.after_moves <= (fault.moves or count) for fault in jams):
             # Half-way in the move it strikes in, and not at all in those that follow.
             fresh = any(count == fault.after_moves + 1 for fault in jams)
             stuck = move.at((move.start_s + move.end_s) / 2) if fresh else move.origin

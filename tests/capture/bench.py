@@ -29,7 +29,7 @@ from rig.station import Station, StationConfig
 from rig.twin.clock import ScaledClock
 from rig.twin.drawer import ProceduralDrawer
 from rig.twin.lab import make_world
-from rig.twin.render import Renderer
+from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import Lamp, Scene
 from rig.twin.world import World
 
@@ -92,13 +92,22 @@ IN_ORDER = {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()
 
 
 @contextmanager
-def open_bench(folder: Path, faults: Sequence[Any] = (), clock: ScaledClock | None = None) -> Iterator[Bench]:
+def open_bench(
+    folder: Path,
+    faults: Sequence[Any] = (),
+    clock: ScaledClock | None = None,
+    *,
+    config: StationConfig = CONFIG,
+    optics: CameraModel | None = None,
+    tray: Tray = TRAY,
+    seed: int = 1,
+) -> Iterator[Bench]:
     """The bench of a folder, as the last run left it."""
     clock = clock or ScaledClock(math.inf)
-    world = make_world(CONFIG, clock, seed=1, state_path=folder / "world.json", faults=faults)
-    world.fill(TRAY.coins)
-    camera = make_camera(TwinCameraConfig(), clock)
-    with Store.open(folder / "store") as store, Station(CONFIG, clock) as station:
+    world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults)
+    world.fill(tray.coins)
+    camera = make_camera(TwinCameraConfig(optics=optics or CameraModel()), clock)
+    with Store.open(folder / "store") as store, Station(config, clock) as station:
         camera.connect()
         try:
             yield Bench(folder, store, station, camera, world)

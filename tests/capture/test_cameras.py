@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from calibration.image import encode_jpeg
 from capture.cameras import CameraConfig, make_camera
 from capture.cameras.opencv import OpenCvConfig
+from capture.cameras.picamera2 import Picamera2Config
 from capture.cameras.replay import ReplayConfig
 from capture.cameras.twin import TwinCameraConfig
 from rig.errors import NoAnswerError, NotConnectedError
@@ -130,6 +131,7 @@ def test_configurations_are_told_apart_by_kind() -> None:
     adapter: TypeAdapter[object] = TypeAdapter(CameraConfig)
     assert adapter.validate_python({"kind": "twin"}) == TwinCameraConfig()
     assert adapter.validate_python({"kind": "opencv", "device": 2}) == OpenCvConfig(device=2)
+    assert isinstance(adapter.validate_python({"kind": "picamera2"}), Picamera2Config)
     with pytest.raises(ValidationError, match="width"):
         adapter.validate_python({"kind": "opencv", "width": 640})
     with pytest.raises(ValidationError, match="'opencv', 'twin', 'replay'"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.embedder import Embedder
+from models.embedder import STARTER_DIR, Embedder
 from models.matching import Candidate
 from models.probability import Probability, evidence, fit, verdict
 
@@ -87,3 +89,14 @@ def test_the_starters_fit_is_of_the_right_sign(starter: Embedder) -> None:
     clear = [Candidate("same", 0.9, (), ()), *flat]
     assert fitted.of(flat)[0] < 0.3
     assert fitted.of(clear)[0] > 0.9
+
+
+def test_the_untuned_backbones_are_fitted_too() -> None:
+    fits = json.loads((STARTER_DIR / "fits.json").read_text())
+    assert set(fits) >= {"resnet18", "resnet50"}
+    for fit_of_one in fits.values():
+        fitted = Probability.from_card({"probability": fit_of_one})
+        usual, spread = fitted.strangers
+        flat = [Candidate(str(n), usual - 0.1 * spread * n, (), ()) for n in range(20)]
+        assert fitted.of(flat)[0] < 0.3
+        assert fitted.of([Candidate("same", usual + 9 * spread, (), ()), *flat])[0] > 0.9

@@ -81,6 +81,7 @@ def test_lights_homing_and_parking(rig: Rig, lab: Path) -> None:
     assert rig("home", "--lab", lab).code == 1
 
 
+@pytest.mark.slow  # every wrong language has to be waited for
 def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path) -> None:
     ran = rig("devices", "--lab", lab, "--json")
     assert ran.code == 0, ran.err

@@ -129,7 +129,6 @@ def test_a_changed_plan_does_not_change_an_interrupted_scan(rig: Rig, lab: Path)
 
 FAULTS = {
     "unplugged": ("{kind: unplugged, device: turntable, after_messages: 20}", "turntable", "Plug the cable in"),
-    "alarm": ("{kind: alarm, after_moves: 6}", "turntable", "Clear the plate"),
     "missing lightbox": ("{kind: unplugged, device: lightbox}", "lightbox", "cable"),
 }
 
@@ -148,6 +147,16 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
     (lab / "rig.yaml").write_text(document)
     mended = rig(*SCAN, "--lab", lab)
     assert mended.code == 0, mended.err
+    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+
+
+@pytest.mark.parametrize("fault", ["{kind: alarm, after_moves: 8}", "{kind: brownout, device: arm, after_moves: 60}"])
+def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, lab: Path, fault: str) -> None:
+    document = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{fault}]\n  seed:"))
+    ran = rig(*SCAN, "--lab", lab)
+    assert ran.code == 0, ran.err
+    assert "Connected and homed again (attempt 1): the scan goes on." in ran.err
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 

@@ -61,6 +61,13 @@ def test_a_turn_that_failed_leaves_the_plate_in_doubt(interlock: Interlock) -> N
         pytest.fail("it turned")
 
 
+def test_a_move_refused_by_its_driver_changes_nothing(interlock: Interlock) -> None:
+    before = interlock.cup_mm
+    with pytest.raises(EnvelopeError), interlock.moving((200.0, 0.0, 100.0)):
+        raise EnvelopeError("arm", "it is out of its reach.", "Stay closer.")
+    assert before is not None and interlock.cup_mm == before and not interlock.hands_off
+
+
 def test_a_turn_refused_by_its_driver_changes_nothing(interlock: Interlock) -> None:
     with pytest.raises(EnvelopeError, match="out of range"), interlock.turning():
         raise EnvelopeError("turntable", "out of range.", "")

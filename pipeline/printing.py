@@ -1,0 +1,74 @@
+"""`rig print`: the ChArUco board and the plate's ring as pictures that print at true scale."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from calibration.board import BoardSpec
+from calibration.image import Image
+from calibration.plate import RingSpec, ring_picture
+from pipeline.errors import UsageError
+from pipeline.lab import Lab
+
+DPI = 300
+PX_PER_MM = DPI / 25.4
+MARGIN_MM = 10.0
+FINE_PX = 360  # per square before it is brought to size: corners then fall within half a pixel of where they belong
+
+
+def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Path) -> str:
+    """Write the board of a lab's rig.yaml, or the ring, and return how to print it.
+
+    Raises
+    ------
+    UsageError
+        If the file is not a .png, or exists.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: write to a .png file.")
+    if path.exists():
+        raise UsageError(f"{path} exists already and is not written over. Name another file.")
+    if what == "board":
+        spec = lab.rig.board if lab else BoardSpec()
+        picture = board_picture(spec)
+        size = f"{spec.squares_x * spec.square_mm:g} x {spec.squares_y * spec.square_mm:g} mm"
+    else:
+        picture = ring_picture(RingSpec(), PX_PER_MM)
+        size = f"{picture.shape[1] / PX_PER_MM:.1f} x {picture.shape[0] / PX_PER_MM:.1f} mm"
+    path.write_bytes(_png(_framed(picture, f"{what}: {size}. Print at 100 %, then measure.")))
+    return f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print."
+
+
+def board_picture(spec: BoardSpec) -> Image:
+    """The board alone, `PX_PER_MM` pixels to a millimetre, (H, W, 3)."""
+    fine = spec.opencv().generateImage((spec.squares_x * FINE_PX, spec.squares_y * FINE_PX))
+    size = tuple(round(squares * spec.square_mm * PX_PER_MM) for squares in (spec.squares_x, spec.squares_y))
+    grey = cv2.resize(np.asarray(fine), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _framed(picture: Image, caption: str) -> Image:
+    """On white, with a caption below."""
+    margin = round(MARGIN_MM * PX_PER_MM)
+    page = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    at = (margin, page.shape[0] - margin // 3)
+    cv2.putText(page, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2, cv2.LINE_AA)
+    return np.asarray(page, np.uint8)
+
+
+def _png(picture: Image) -> bytes:
+    """A PNG that says its resolution (chunk ``pHYs``), so that programs print it at its size."""
+    done, encoded = cv2.imencode(".png", picture)
+    assert done
+    data = encoded.tobytes()
+    per_metre = round(DPI / 0.0254)
+    chunk = b"pHYs" + struct.pack(">IIB", per_metre, per_metre, 1)
+    physical = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    header = 8 + 25  # signature and IHDR, which always come first
+    return data[:header] + physical + data[header:]
