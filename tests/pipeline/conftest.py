@@ -109,3 +109,9 @@ def made_lab(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def lab(made_lab: Path, tmp_path: Path) -> Path:
     """A calibrated lab of one's own: trays 1 and 2 of three coins each, a plan of 12 shots a coin."""
     return Path(shutil.copytree(made_lab, tmp_path / "lab"))
+
+
+def with_faults(lab: Path, *faults: str) -> None:
+    """Let these faults, in YAML, strike in the lab's twin."""
+    document = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{', '.join(faults)}]\n  seed:"))

@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from calibration.image import read_image
-from tests.pipeline.conftest import Rig
-
-
-def with_faults(lab: Path, *faults: str) -> None:
-    document = (lab / "rig.yaml").read_text()
-    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{', '.join(faults)}]\n  seed:"))
+from tests.pipeline.conftest import Rig, with_faults
 
 
 def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import COINS, Rig, command, environment
+from tests.pipeline.conftest import COINS, Rig, command, environment, with_faults
 
 SHOTS = 12  # of each coin, by the quick plan
 SCAN = ("scan", "--tray", 1, "--no-identify")
@@ -138,7 +138,7 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
     rig: Rig, lab: Path, fault: str, device: str, remedy: str
 ) -> None:
     document = (lab / "rig.yaml").read_text()
-    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{fault}]\n  seed:"))
+    with_faults(lab, fault)
     failed = rig(*SCAN, "--lab", lab)
     assert failed.code == 1
     message = failed.err.strip().splitlines()[-1]
@@ -152,8 +152,7 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
 
 @pytest.mark.parametrize("fault", ["{kind: alarm, after_moves: 8}", "{kind: brownout, device: arm, after_moves: 60}"])
 def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, lab: Path, fault: str) -> None:
-    document = (lab / "rig.yaml").read_text()
-    (lab / "rig.yaml").write_text(document.replace("  seed:", f"  faults: [{fault}]\n  seed:"))
+    with_faults(lab, fault)
     ran = rig(*SCAN, "--lab", lab)
     assert ran.code == 0, ran.err
     assert "Connected and homed again (attempt 1): the scan goes on." in ran.err
@@ -161,9 +160,7 @@ def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig,
 
 
 def test_a_dead_lamp_ends_in_quarantine_with_its_reason(rig: Rig, lab: Path) -> None:
-    document = (lab / "rig.yaml").read_text()
-    dead = "  faults: [{kind: dead lamp, first: 25, last: 35}]\n  seed:"  # the LEDs of az180
-    (lab / "rig.yaml").write_text(document.replace("  seed:", dead))
+    with_faults(lab, "{kind: dead lamp, first: 25, last: 35}")  # the LEDs of az180
     ran = rig(*SCAN, "--lab", lab, "--json")
     assert ran.code == 3, ran.err
     assert [coin["quarantined"] for coin in ran.json["coins"]] == [4] * 3
