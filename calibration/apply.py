@@ -17,10 +17,15 @@ from calibration.response import to_image, to_linear
 _Map = npt.NDArray[np.integer]
 
 
-def apply(raw: Image, bundle: Bundle, light: str) -> Image:
+Box = tuple[int, int, int, int]
+"""A part of a picture: left, top, right, bottom (px), the last two not included."""
+
+
+def apply(raw: Image, bundle: Bundle, light: str, box: Box | None = None) -> Image:
     """Calibrate a frame (H, W, 3): apply its light's flat field in linear light, and take the distortion out.
 
-    The result has the same size, the bundle's camera matrix, no distortion, and a scale of `bundle.mm_per_pixel`.
+    The result has the bundle's camera matrix, no distortion, and a scale of `bundle.mm_per_pixel`. It has the frame's
+    size; with a `box`, it is that part of it, for that part's cost.
 
     Raises
     ------
@@ -38,10 +43,24 @@ def apply(raw: Image, bundle: Bundle, light: str) -> Image:
             f"Calibration {bundle.id} has no flat field for {light}, only for "
             f"{', '.join(sorted(bundle.flats)) or 'no light'}. Run `rig calibrate` again."
         )
-    coarse, fine = _straightening(bundle)
-    straight = cv2.remap(to_linear(raw), coarse, fine, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    cv2.multiply(straight, _straight_gain(bundle, light), dst=straight)
+    left, top, right, bottom = box or (0, 0, width_px, height_px)
+    part = (slice(top, bottom), slice(left, right))
+    coarse, fine = (each[part] for each in _straightening(bundle))
+    source = _source(coarse, width_px, height_px)
+    origin = np.array([source[1].start, source[0].start], coarse.dtype)
+    straight = cv2.remap(to_linear(raw[source]), coarse - origin, fine, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    cv2.multiply(straight, _straight_gain(bundle, light)[part], dst=straight)
     return to_image(np.asarray(straight, np.float32))
+
+
+def _source(coarse: _Map, width_px: int, height_px: int) -> tuple[slice, slice]:
+    """Rows and columns of the raw frame that a part of the straight one is made of."""
+    (left, top), (right, bottom) = (np.asarray(each, int) for each in (coarse.min((0, 1)), coarse.max((0, 1))))
+    reach = 2  # of the cubic interpolation
+    return (
+        slice(min(max(0, top - reach), height_px - 1), max(1, min(height_px, bottom + reach + 1))),
+        slice(min(max(0, left - reach), width_px - 1), max(1, min(width_px, right + reach + 1))),
+    )
 
 
 @lru_cache(maxsize=2)

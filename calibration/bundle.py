@@ -74,6 +74,8 @@ def save(bundle: Bundle, directory: Path) -> Path:
         return folder
     unfinished = directory / f".unfinished_{bundle.id}_{os.getpid()}"
     try:
+        for abandoned in directory.glob(".unfinished_*"):  # by a killed process: only one at a time drives a rig
+            shutil.rmtree(abandoned)
         unfinished.mkdir(parents=True)
         with (unfinished / _FLATS).open("wb") as file:
             np.savez_compressed(file, **dict(bundle.flats))  # type: ignore[arg-type]
@@ -146,6 +148,15 @@ def latest(directory: Path) -> Bundle | None:
     """
     folders = sorted(path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
     return load(folders[-1]) if folders else None
+
+
+def size_px(folder: Path) -> tuple[int, int] | None:
+    """Width and height (px) of the camera that a bundle calibrates, without reading all of it; None if unreadable."""
+    try:
+        width_px, height_px = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))["size_px"]
+        return int(width_px), int(height_px)
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        return None
 
 
 def _facts(bundle: Bundle) -> dict[str, object]:

@@ -8,8 +8,10 @@ picture's border shows; the coin is the compact thing that differs from it. Ever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +28,8 @@ DARK_BACKGROUND = 40.0  # Lab lightness
 BY_LIGHTNESS = (1.0, 0.5, 0.5)  # weights of Lab's three axes
 BY_HUE = (0.3, 1.0, 1.0)
 MAX_ELONGATION = 1.7  # a scale bar or a caption is longer
+BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
+BESIDE_GAP, BESIDE_REACH, BESIDE_THICK = 0.12, 2.5, 0.05  # radii of the coin: its own glow, how far, the thinnest thing
 CROP_MARGIN = 0.96  # the coin's radius over half the crop
 GREY_MEAN = 116.0
 GREY_STD = 46.0
@@ -84,19 +88,33 @@ def find_coin(image: Image) -> Outline:
 def find_coins(image: Image) -> list[Outline]:
     """Find every coin, largest first; an empty list if there is none."""
     height, width = image.shape[:2]
-    scale = min(1.0, WORKING_SIZE_PX / max(height, width))
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
-    blurred = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32) / 255.0
-    lab = np.asarray(cv2.cvtColor(blurred, cv2.COLOR_RGB2Lab), np.float32)
     best: list[Outline] = []
-    for distance, noise in _distances_from_background(lab):
+    for distance, noise in _distances_from_background(_small_lab(image)):
         outlines = _find_by(distance, noise, (width, height))
         if outlines and (not best or outlines[0].confidence > best[0].confidence):
             best = outlines
         if best and best[0].confidence >= SURE:
             break
     return best
+
+
+def share_beside(image: Image, outline: Outline) -> float:
+    """How much stands out from the background beside a coin, as a share of its area; thin things do not count.
+
+    A dark coin that lies half under a bright one does not make the outline larger.
+    """
+    distance, noise = next(_distances_from_background(_small_lab(image)))
+    height, width = distance.shape
+    scale = width / image.shape[1]
+    radius = outline.radius_px * scale
+    x, y = (coordinate * scale for coordinate in outline.centre_px)
+    found = (distance > max(BESIDE_CONTRAST, 4.0 * noise)).astype(np.uint8)
+    coin = cv2.resize(outline.mask.view(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
+    found[cv2.dilate(coin, _disc(BESIDE_GAP * radius)) > 0] = 0
+    rows, columns = np.ogrid[:height, :width]
+    found[np.hypot(columns - x, rows - y) > BESIDE_REACH * radius] = 0
+    thick = cv2.morphologyEx(found, cv2.MORPH_OPEN, _disc(BESIDE_THICK * radius))
+    return float(thick.sum() / (np.pi * radius**2))
 
 
 def normalise(image: Image, outline: Outline, size_px: int = 224, turned_deg: float = 0.0) -> Image:
@@ -116,17 +134,28 @@ def normalise(image: Image, outline: Outline, size_px: int = 224, turned_deg: fl
         (size_px, size_px, 3) uint8, three equal channels, `GREY_MEAN` outside the coin.
     """
     scale = CROP_MARGIN * size_px / 2.0 / outline.radius_px
-    x, y = outline.centre_px
+    sigma = 0.45 / scale if scale < 0.6 else 0.0  # an affine warp alone would alias
+    part = _square(image, outline, size_px / scale / math.sqrt(2.0) + 4.0 * sigma)
+    x, y = outline.centre_px[0] - part[1].start, outline.centre_px[1] - part[0].start
     turn = cv2.getRotationMatrix2D((x, y), turned_deg, scale)
     turn[0, 2] += (size_px - 1) / 2.0 - x
     turn[1, 2] += (size_px - 1) / 2.0 - y
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if scale < 0.6:  # an affine warp alone would alias
-        sigma = 0.45 / scale
+    grey = cv2.cvtColor(image[part], cv2.COLOR_RGB2GRAY)
+    if sigma:
         grey = cv2.GaussianBlur(grey, (0, 0), sigma)
     crop = cv2.warpAffine(grey, turn, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.warpAffine(outline.mask.astype(np.uint8) * 255, turn, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    on_coin = outline.mask[part].view(np.uint8) * np.uint8(255)
+    mask = cv2.warpAffine(on_coin, turn, (size_px, size_px), flags=cv2.INTER_LINEAR)
     return _neutral(crop.astype(np.float32), mask.astype(np.float32) / 255.0)
+
+
+def _square(image: Image, outline: Outline, reach_px: float) -> tuple[slice, slice]:
+    """Rows and columns of a picture that lie within a square around the coin."""
+    (x, y), (height, width) = outline.centre_px, image.shape[:2]
+    return (
+        slice(max(0, int(y - reach_px)), min(height, int(y + reach_px) + 2)),
+        slice(max(0, int(x - reach_px)), min(width, int(x + reach_px) + 2)),
+    )
 
 
 def _neutral(grey: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> Image:
@@ -143,6 +172,22 @@ def _neutral(grey: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> 
     even = GREY_MEAN + GREY_STD * (relative - float(np.mean(values))) / spread * weight
     out = np.clip(np.rint(even), 0, 255).astype(np.uint8)
     return np.repeat(out[:, :, None], 3, axis=2)
+
+
+def _small_lab(image: Image) -> npt.NDArray[np.float32]:
+    """The working copy, in Lab, without noise."""
+    height, width = image.shape[:2]
+    scale = min(1.0, WORKING_SIZE_PX / max(height, width))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
+    blurred = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32) / 255.0
+    return np.asarray(cv2.cvtColor(blurred, cv2.COLOR_RGB2Lab), np.float32)
+
+
+def _disc(radius_px: float) -> npt.NDArray[np.uint8]:
+    """A structuring element."""
+    across = 2 * round(radius_px) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)), np.uint8)
 
 
 def _distances_from_background(lab: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
@@ -217,15 +262,29 @@ def _outline(
     (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
     if max(side_a, side_b) > MAX_ELONGATION * max(1.0, min(side_a, side_b)):
         return None
-    mask = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR) > 127
-    moments = cv2.moments(mask.astype(np.uint8), binaryImage=True)
+    large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
+    cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)
+    left, top, right, bottom = _around(contour, blob.shape, size)
+    moments = cv2.moments(large[top:bottom, left:right], binaryImage=True)
     if moments["m00"] <= 0.0:
         return None
-    centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
+    centre = (left + moments["m10"] / moments["m00"], top + moments["m01"] / moments["m00"])
     radius = float(np.sqrt(moments["m00"] / np.pi))
     perimeter = float(cv2.arcLength(hull, True))
     roundness = 4.0 * np.pi * hull_area / perimeter**2
     contrast = float(np.median(distance[blob > 0]))
     clear = contrast / (contrast + 1.5 * threshold) / 0.4
     confidence = float(np.clip(roundness * min(1.0, clear) * area / hull_area, 0.0, 1.0))
-    return Outline(centre, radius, mask, confidence)
+    return Outline(centre, radius, np.asarray(large, np.uint8).view(np.bool_), confidence)
+
+
+def _around(contour: npt.NDArray[Any], small: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what a contour of the small picture can cover in the large one."""
+    x, y, width, height = cv2.boundingRect(contour)
+    across, down = size[0] / small[1], size[1] / small[0]
+    return (
+        max(0, int((x - 1) * across)),
+        max(0, int((y - 1) * down)),
+        min(size[0], int((x + width + 1) * across) + 1),
+        min(size[1], int((y + height + 1) * down) + 1),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy.typing as npt
 
 from capture.database import Database
 from capture.files import Files, StoreError, canonical_json
-from capture.records import Candidate, Entry, NewEntry, Ranking, now
-from capture.rows import insert, keep_rows
+from capture.keeping import keeping, on_its_way
+from capture.mirror import entry_record, ranking_name, ranking_record
+from capture.records import Candidate, Entry, Model, NewEntry, Ranking, now
+from capture.rows import add_ranking
 
 
 class Catalogue:
@@ -33,55 +36,51 @@ class Catalogue:
         """
         known = {row["id"] for row in self._database.read("SELECT id FROM entry")}
         new = [each for each in entries if _entry_id(each) not in known]
-        stored = self._files.keep(*[each.data for each in new])
-        rows = [
-            Entry(
-                id=_entry_id(each),
-                coin_id=each.coin,
-                side=each.side,
-                catalogue=each.catalogue,
-                sha256=file.sha256,
-                source=each.source,
-                box=list(each.box) if each.box else None,
-                added_at=now(),
-            )
-            for each, file in zip(new, stored, strict=True)
-        ]
-        keep_rows(
-            self._files, self._database, "entry", list(zip(rows, [each.type for each in new], strict=True)), stored
-        )
+        rows = []
+        with on_its_way(self._files):
+            stored = self._files.keep(*[each.data for each in new])
+            with keeping(self._files, self._database, stored) as kept:
+                kept.pictures(stored)
+                for each, file in zip(new, stored, strict=True):
+                    entry = Entry(
+                        id=_entry_id(each),
+                        coin_id=each.coin,
+                        side=each.side,
+                        catalogue=each.catalogue,
+                        sha256=file.sha256,
+                        source=each.source,
+                        box=list(each.box) if each.box else None,
+                        added_at=now(),
+                        number=kept.number(),
+                    )
+                    kept.coin(entry.coin_id, each.type)
+                    kept.insert("entry", entry.columns())
+                    kept.record("entry", entry.id, entry_record(entry, file))
+                    rows.append(entry)
         return rows
 
     def entries(self, coin: str | None = None) -> list[Entry]:
         """Entries of the catalogue that are matched against, in the order they were added."""
-        sql = "SELECT * FROM entry WHERE removed_at IS NULL AND coin_id = coalesce(?, coin_id) ORDER BY rowid"
-        return [Entry.of(row) for row in self._database.read(sql, (coin,))]
+        of_coin, parameters = ("1", ()) if coin is None else ("coin_id = ?", (coin,))
+        sql = f"SELECT * FROM entry WHERE removed_at IS NULL AND {of_coin} ORDER BY number"
+        return [Entry.of(row) for row in self._database.read(sql, parameters)]
 
     def remove_entries(self, coin: str) -> int:
         """Take a coin's entries out of the catalogue; their pictures are kept. Return how many there were."""
-        at = now()
-        entries = self.entries(coin)
-        self._files.keep_records("removed", {entry.id: {"at": at} for entry in entries})
-        with self._database.write() as connection:
-            for entry in entries:
-                connection.execute("UPDATE entry SET removed_at = ? WHERE id = ?", (at, entry.id))
-        return len(entries)
+        return self._mark_removed([entry.id for entry in self.entries(coin)], now())
 
     def restore_entries(self, coin: str) -> int:
         """Bring back a coin's entries that were taken out. Return how many there were."""
         sql = "SELECT id FROM entry WHERE removed_at NOT NULL AND coin_id = ?"
-        removed = [row["id"] for row in self._database.read(sql, (coin,))]
-        self._files.keep_records("removed", {entry_id: {"at": None} for entry_id in removed})
-        with self._database.write() as connection:
-            for entry_id in removed:
-                connection.execute("UPDATE entry SET removed_at = NULL WHERE id = ?", (entry_id,))
-        return len(removed)
+        return self._mark_removed([row["id"] for row in self._database.read(sql, (coin,))], None)
 
     def add_model(self, model_id: str, name: str, card: dict[str, Any]) -> None:
         """Make a model known. Doing so twice changes nothing."""
-        row = {"id": model_id, "name": name, "card": canonical_json(card), "added_at": now()}
-        with self._database.write() as connection:
-            insert(connection, "model", row, or_ignore=True)
+        with on_its_way(self._files), keeping(self._files, self._database) as kept:
+            if not kept.connection.execute("SELECT 1 FROM model WHERE id = ?", (model_id,)).fetchone():
+                model = Model(model_id, name, json.loads(canonical_json(card)), now(), kept.number())
+                kept.insert("model", model.columns())
+                kept.record("model", model_id, {"row": asdict(model)})
 
     def add_embeddings(
         self,
@@ -149,52 +148,28 @@ class Catalogue:
         self, session_id: str, coin: str, model_id: str, verdict: str, candidates: Sequence[Candidate]
     ) -> None:
         """Keep the matches of a coin, best first, beside any earlier ranking of it."""
-        at = now()
-        with self._database.write() as connection:
-            for rank, candidate in enumerate(candidates, 1):
-                insert(
-                    connection,
-                    "match",
-                    {
-                        "session_id": session_id,
-                        "coin_id": coin,
-                        "model_id": model_id,
-                        "rank": rank,
-                        "candidate_coin_id": candidate.coin,
-                        "entry_id": candidate.entry_id,
-                        "score": candidate.score,
-                        "probability": candidate.probability,
-                        "evidence": canonical_json(candidate.evidence),
-                        "verdict": verdict,
-                        "created_at": at,
-                    },
-                )
+        if not candidates:
+            return
+        with on_its_way(self._files), keeping(self._files, self._database) as kept:
+            ranking = Ranking(session_id, coin, model_id, verdict, tuple(candidates), now(), kept.number())
+            add_ranking(kept.connection, ranking)
+            kept.record("ranking", ranking_name(ranking), ranking_record(ranking))
 
     def ranking(self, session_id: str, coin: str) -> Ranking | None:
         """The latest ranking of a coin in a session, or None."""
         rows = self._database.read(
-            "SELECT * FROM match WHERE session_id = ? AND coin_id = ? ORDER BY id DESC", (session_id, coin)
+            "SELECT * FROM match WHERE number = (SELECT max(number) FROM match WHERE session_id = ? AND coin_id = ?) "
+            "ORDER BY rank",
+            (session_id, coin),
         )
-        if not rows:
-            return None
-        latest = rows[: [row["rank"] for row in rows].index(1) + 1][::-1]
-        return Ranking(
-            session_id=session_id,
-            coin=coin,
-            model_id=latest[0]["model_id"],
-            verdict=latest[0]["verdict"],
-            candidates=tuple(
-                Candidate(
-                    row["candidate_coin_id"],
-                    row["entry_id"],
-                    row["score"],
-                    row["probability"],
-                    json.loads(row["evidence"]),
-                )
-                for row in latest
-            ),
-            created_at=latest[0]["created_at"],
-        )
+        return Ranking.of_rows(rows) if rows else None
+
+    def _mark_removed(self, entry_ids: list[str], at: str | None) -> int:
+        with on_its_way(self._files), keeping(self._files, self._database) as kept:
+            for entry_id in entry_ids:
+                kept.connection.execute("UPDATE entry SET removed_at = ? WHERE id = ?", (at, entry_id))
+                kept.record("removed", entry_id, {"at": at})
+        return len(entry_ids)
 
 
 def _entry_id(entry: NewEntry) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from calibration.image import Image
-from calibration.outline import Outline
 from capture.plan import Shot, Side
 from capture.quality import Quality
 from capture.records import Frame
+from capture.skips import Reason
 from rig.errors import DeviceError
 
 
@@ -57,13 +57,12 @@ class ShotTaken:
 class FrameKept:
     """A good frame is safe on disk.
 
-    ``image`` is the calibrated picture (the raw one without a calibration), ``outline`` where the coin is in it.
+    ``image`` is the calibrated picture, the raw one without a calibration.
     """
 
     frame: Frame
     quality: Quality
     image: Image = field(repr=False, compare=False)
-    outline: Outline = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,17 @@ class CoinFinished:
 
 
 @dataclass(frozen=True)
+class CoinSkipped:
+    """A coin was passed over and lies in its slot, if it was there; `capture.skips.Skipped` says the same of it."""
+
+    slot: int
+    coin: str
+    reason: Reason
+    why: str
+    looks_like: str | None
+
+
+@dataclass(frozen=True)
 class Recovered:
     """A device failed; the rig was connected and homed anew, at the `attempt`-th try in a row, and goes on."""
 
@@ -100,5 +110,14 @@ class Stopping:
 
 
 Event = (
-    ScanStarted | CoinFound | CoinStarted | ShotTaken | FrameKept | FrameRejected | CoinFinished | Recovered | Stopping
+    ScanStarted
+    | CoinFound
+    | CoinStarted
+    | ShotTaken
+    | FrameKept
+    | FrameRejected
+    | CoinFinished
+    | CoinSkipped
+    | Recovered
+    | Stopping
 )

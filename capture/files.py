@@ -7,22 +7,27 @@
         files/ab/cdef....jxl            named by the SHA-256 of their content, read-only
         records/frame/<session>/<frame>.json
         records/session/<session>.json  and so on: one JSON file for each row that cannot be made again
+        records/journal/000000.jsonl    the journal, a line each
         tmp/                            what is being written
-        leftovers/                      what a killed process left unfinished, set aside and never read
+        leftovers/                      what was left unfinished, set aside and never read
+        writers/, *.lock                who is writing just now
 
 A file appears under its name whole or not at all: it is written in ``tmp``, fsynced, renamed, and its folder fsynced.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 FILE_MODE = 0o444
 
@@ -46,23 +51,32 @@ def canonical_json(content: Any) -> str:
 
 
 class Files:
-    """The files and records of a store's folder."""
+    """The files and records of a store's folder.
+
+    Attributes
+    ----------
+    is_in_order
+        False once something could not be written: what was written beside it may be left without a row.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.is_in_order = True
         self.temporary = folder / "tmp"
 
     def create(self) -> None:
         """Make the folders that are missing."""
         for name in ("files", "records", "tmp"):
-            _make_folder(self.folder / name)
+            make_folder(self.folder / name)
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file with this content lies."""
         return self.folder / "files" / sha256[:2] / (sha256[2:] + suffix)
 
     def record_path(self, kind: str, name: str) -> Path:
-        """Where a record lies; `name` may contain one slash."""
+        """Where a record lies. A slash in `name` makes folders; coins are the lab's to name, so theirs does not."""
+        if kind == "coin":
+            name = quote(name, safe=" ")
         return self.folder / "records" / kind / f"{name}.json"
 
     def keep(self, *contents: bytes) -> list[StoredFile]:
@@ -87,8 +101,7 @@ class Files:
                 self._write(path, data)
                 folders.add(path.parent)
             kept.append(file)
-        for folder in folders:
-            _sync_folder(folder)
+        self._sync(folders)
         return kept
 
     def keep_records(self, kind: str, records: dict[str, dict[str, Any]]) -> None:
@@ -105,8 +118,7 @@ class Files:
             checksum = hashlib.sha256(canonical_json(content).encode()).hexdigest()
             self._write(path, canonical_json({"content": content, "sha256": checksum}).encode())
             folders.add(path.parent)
-        for folder in folders:
-            _sync_folder(folder)
+        self._sync(folders)
 
     def read_record(self, path: Path) -> dict[str, Any]:
         """Return a record's content.
@@ -151,22 +163,50 @@ class Files:
             yield path.parent.name + path.name.split(".")[0], path
 
     def all_records(self, kind: str) -> Iterator[tuple[str, Path]]:
-        """Every record of one kind: its id and its path."""
-        for path in sorted((self.folder / "records" / kind).rglob("*.json")):
-            yield path.stem, path
+        """Every record of one kind: its name and its path."""
+        folder = self.folder / "records" / kind
+        for path in sorted(folder.rglob("*.json")):
+            name = str(path.relative_to(folder))[: -len(".json")]
+            yield unquote(name) if kind == "coin" else name, path
 
     def set_aside(self, path: Path) -> Path:
         """Move something unfinished out of every reader's sight, into ``leftovers``."""
         target = self.folder / "leftovers" / path.relative_to(self.folder)
-        _make_folder(target.parent)
+        make_folder(target.parent)
+        if target.exists():
+            target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
         path.replace(target)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return target
+
+    def remove(self, path: Path) -> None:
+        """Delete a file for good; one that is gone already is left so.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be deleted.
+        """
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self.is_in_order = False
+            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {remedy(error)}") from error
+        if path.parent.is_dir():
+            self._sync([path.parent])
+
+    def _sync(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            try:
+                sync_folder(folder)
+            except OSError as error:
+                self.is_in_order = False
+                raise StoreError(f"{folder} cannot be written: {error.strerror}. {remedy(error)}") from error
 
     def _write(self, path: Path, data: bytes) -> None:
         temporary = self.temporary / secrets.token_hex(8)
         try:
-            _make_folder(path.parent)
+            make_folder(path.parent)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
             with os.fdopen(descriptor, "wb", buffering=0) as stream:
                 remaining = memoryview(data)
@@ -175,10 +215,11 @@ class Files:
                 os.fsync(descriptor)
             temporary.rename(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            self.is_in_order = False
+            with suppress(OSError):  # on a file system that failed, that fails too
+                temporary.unlink(missing_ok=True)
             raise StoreError(
-                f"{path} cannot be written: {error.strerror}. Nothing stored before is lost. Free some space or mend "
-                "the disk, then give the same command again."
+                f"{path} cannot be written: {error.strerror}. Nothing stored before is lost. {remedy(error)}"
             ) from error
 
 
@@ -195,6 +236,22 @@ _SIGNATURES = (
 _DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
 
 
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full: free some space (`rig store gc --dry-run` says what the store could spare)",
+    errno.EDQUOT: "The disk quota is used up: free some space (`rig store gc --dry-run` says what could go)",
+    errno.EIO: "The disk or its cable failed: mend or replace it, run `rig store verify`",
+    errno.EROFS: "Its file system is mounted read-only: mount it writable, or mend the disk that made it so",
+    errno.EACCES: "Check its owner and permissions",
+    errno.EPERM: "Check its owner and permissions",
+}
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do about a file that cannot be written."""
+    what = _REMEDIES.get(error.errno or 0, "See that the disk is there and the folder is as it was left")
+    return f"{what}; then give the same command again."
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's content."""
     with path.open("rb") as stream:
@@ -209,15 +266,17 @@ def _suffix(data: bytes) -> str:
     return ".bin"
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in, durably; one that is there is left alone."""
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable which names a folder holds."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

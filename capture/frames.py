@@ -5,12 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
-from calibration.apply import apply
+from calibration.apply import Box, apply
 from calibration.bundle import Bundle
 from calibration.image import Image, encode_lossless
+from calibration.outline import Outline
 from capture.cameras import Picture
 from capture.events import Event, FrameKept, FrameRejected
 from capture.plan import Shot
@@ -19,6 +21,7 @@ from capture.store import Store
 from rig.devices import Identity
 
 WAITING_FRAMES = 16
+CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and stays in the raw frame
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class FrameWorker:
         self._last_angle_deg: float | None = None
         self._is_jammed = False
         self.astray: Astray | None = None
+        self._encoder = ThreadPoolExecutor(1, "encode")  # the codec leaves half of two cores to the check
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
 
     def __enter__(self) -> FrameWorker:
@@ -97,6 +101,7 @@ class FrameWorker:
     ) -> None:
         self._waiting.put(None)
         self._thread.join()
+        self._encoder.shutdown()
         if kind is None:
             self._raise()
 
@@ -155,28 +160,33 @@ class FrameWorker:
 
     def _keep(self, exposure: Exposure) -> None:
         shot, raw = exposure.shot, exposure.picture.image
+        encoded = self._encoder.submit(encode_lossless, raw)
         error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
         self._heed(quality, shot)
-        calibrated = apply(raw, self._bundle, shot.light) if self._bundle and quality.is_good else None
+        metrics, calibrated = quality.metrics, None
+        if self._bundle and quality.is_good and quality.outline is not None:
+            box = _around(quality.outline, raw)
+            calibrated = apply(raw, self._bundle, shot.light, box)
+            metrics = {**metrics, "calibrated_box_px": list(box)}
         frame = self._store.add_frame(
             self._session_id,
             shot,
             exposure.attempt,
             exposure.placement,
-            encode_lossless(raw),
+            encoded.result(),
             encode_lossless(calibrated) if calibrated is not None else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
             turntable_read_deg=exposure.turntable_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
-            quality=quality.metrics,
+            quality=metrics,
             quarantine_reason=", ".join(quality.reasons) or None,
             taken_at=exposure.picture.taken_at,
         )
-        if quality.is_good and quality.outline is not None:
-            self._on_event(FrameKept(frame, quality, raw if calibrated is None else calibrated, quality.outline))
+        if quality.is_good:
+            self._on_event(FrameKept(frame, quality, raw if calibrated is None else calibrated))
             return
         if exposure.may_retake:
             self._failed.append(shot)
@@ -206,3 +216,11 @@ class FrameWorker:
         self._is_jammed = "wrong angle" in quality.reasons
         if self._is_jammed:
             self.astray = Astray(seen_deg, shot.turntable_deg)
+
+
+def _around(outline: Outline, raw: Image) -> Box:
+    """The square around the coin that is calibrated."""
+    (x, y), reach_px = outline.centre_px, CALIBRATED_REACH * outline.radius_px
+    height_px, width_px = raw.shape[:2]
+    left, top = max(0, round(x - reach_px)), max(0, round(y - reach_px))
+    return left, top, min(width_px, round(x + reach_px)), min(height_px, round(y + reach_px))

@@ -23,7 +23,7 @@ from calibration.flat import Flat
 from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
 from calibration.outline import Outline, find_coins
-from calibration.plate import plate_angle_deg
+from calibration.plate import RingSpec, plate_angle_deg
 
 Reason = Literal["dark", "stale", "wrong angle", "no coin", "two coins", "cut off", "wrong light", "clipping", "blur"]
 
@@ -46,6 +46,7 @@ class Limits(BaseModel):
     max_angle_error_deg: float = Field(
         default=1.0, gt=0, description="turntable, read back and as the ring shows it, against commanded"
     )
+    ring: RingSpec = Field(default=RingSpec(), description="the ring of markers on the plate, as measured")
     ring_zero_deg: float = Field(default=0.0, description="what the ring shows when the turntable stands at 0")
     max_light_slope: float = Field(default=0.06, gt=0, description="fall-off that the light's flat field leaves")
     verify_every: int = Field(
@@ -158,7 +159,7 @@ def check(
         "radius_px": round(outline.radius_px, 2),
         "centre_px": [round(value, 2) for value in outline.centre_px],
         "mean": round(means[0], 2),
-        "clipped_fraction": round(float(np.mean(image[outline.mask].max(axis=1) >= 254)), 4),
+        "clipped_fraction": round(_clipped_fraction(image, outline.mask), 4),
         "sharpness": round(_fine_detail(grey, outline) * _edge_steepness(grey, outline), 4),
     }
     if expected is not None and not _light_is_right(image, outline, expected, limits, metrics):
@@ -174,7 +175,7 @@ def check(
 
 def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> float:
     """How far the plate stands from where it should, as the ring shows (deg); 0 where it cannot be seen."""
-    plate = plate_angle_deg(image)
+    plate = plate_angle_deg(image, ring=limits.ring)
     metrics["plate_markers"] = plate.markers if plate else 0
     if plate is None:
         return 0.0
@@ -198,6 +199,13 @@ def _light_is_right(
     if likely is not None and likely[0] != expected.light:
         metrics["likely_light"] = likely[0]
     return False
+
+
+def _clipped_fraction(image: Image, mask: npt.NDArray[np.bool_]) -> float:
+    """Share of the coin's pixels that are as bright as can be in a channel."""
+    on_coin = mask.view(np.uint8)
+    unclipped = cv2.inRange(image, (0, 0, 0), (253, 253, 253))
+    return 1.0 - cv2.countNonZero(cv2.bitwise_and(unclipped, unclipped, mask=on_coin)) / cv2.countNonZero(on_coin)
 
 
 def _touches_edge(outline: Outline) -> bool:

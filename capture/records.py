@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -11,7 +12,7 @@ import numpy as np
 
 from calibration.image import Image
 from capture.files import canonical_json
-from capture.plan import Plan, Shot, Side, Tray
+from capture.plan import Plan, Side, Tray
 
 JSON_COLUMNS = frozenset(
     {"tray", "plan", "devices", "camera", "quality", "box", "content", "detail", "evidence", "card"}
@@ -57,6 +58,8 @@ class Session(_Row):
         As they were when the session began, as JSON; None when imported.
     devices
         What each device said of itself.
+    number
+        Greater than that of everything stored before, whatever the clock says.
     finished_at
         None while there is something left to do.
     """
@@ -70,6 +73,7 @@ class Session(_Row):
     devices: list[dict[str, Any]]
     software: str
     started_at: str
+    number: int
     finished_at: str | None = None
 
     def frozen_plan(self) -> Plan:
@@ -94,8 +98,8 @@ class Frame(_Row):
     placement
         Names one laying-down of the coin: frames of one coin, side and placement differ by known angles only.
     sha256, calibrated_sha256
-        Raw and calibrated picture; `Store.image` reads either. No calibrated one when there was no calibration, or when
-        the frame is quarantined.
+        Raw and calibrated picture; `Store.image` reads either. The calibrated one is the coin's surroundings alone,
+        `quality`'s ``calibrated_box_px`` of the frame. None when there was no calibration, or the frame is quarantined.
     turntable_deg, turntable_read_deg
         Commanded, and read back.
     quality
@@ -104,6 +108,8 @@ class Frame(_Row):
         None when the frame is good.
     source
         File name an imported photograph had.
+    number
+        Greater than that of everything stored before, whatever the clock says.
     """
 
     id: str
@@ -128,6 +134,7 @@ class Frame(_Row):
     quarantine_reason: str | None
     source: str | None
     taken_at: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ class Entry(_Row):
     source: str
     box: list[int] | None
     added_at: str
+    number: int
     removed_at: str | None = None
 
     def cut(self, picture: Image) -> Image:
@@ -176,6 +184,57 @@ class Ranking:
     verdict: str
     candidates: tuple[Candidate, ...]
     created_at: str
+    number: int
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Any]) -> Self:
+        """Make one of its rows, best candidate first."""
+        return cls(
+            session_id=rows[0]["session_id"],
+            coin=rows[0]["coin_id"],
+            model_id=rows[0]["model_id"],
+            verdict=rows[0]["verdict"],
+            candidates=tuple(
+                Candidate(
+                    row["candidate_coin_id"],
+                    row["entry_id"],
+                    row["score"],
+                    row["probability"],
+                    json.loads(row["evidence"]),
+                )
+                for row in rows
+            ),
+            created_at=rows[0]["created_at"],
+            number=rows[0]["number"],
+        )
+
+
+@dataclass(frozen=True)
+class Model(_Row):
+    """A model that embeddings and rankings were made with."""
+
+    id: str
+    name: str
+    card: dict[str, Any]
+    added_at: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Deletion(_Row):
+    """The tombstone of a frame that a person deleted: ``who``, ``why`` and ``at``; ``number`` is the frame's."""
+
+    frame_id: str
+    session_id: str
+    shot_id: str | None
+    coin_id: str
+    side: Side | None
+    sha256: str
+    calibrated_sha256: str | None
+    number: int
+    who: str
+    why: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -218,17 +277,3 @@ class NewEntry:
     side: Side | None = None
     box: tuple[int, int, int, int] | None = None
     type: str | None = None
-
-
-def session_record(session: Session, shots: list[Shot]) -> dict[str, Any]:
-    """A session and its shots, for ``records/session``."""
-    return {"row": _readable(session), "shots": [shot.model_dump() for shot in shots]}
-
-
-def row_record(row: Frame | Entry, type_: str | None = None) -> dict[str, Any]:
-    """A frame or entry with its coin's type, for ``records/frame`` and ``records/entry``."""
-    return {"row": _readable(row), "type": type_}
-
-
-def _readable(row: _Row) -> dict[str, Any]:
-    return {each.name: getattr(row, each.name) for each in fields(row)}

@@ -1,4 +1,4 @@
-"""Plain SQL that several parts of the store share."""
+"""Plain SQL that several parts of the store share. All of it runs inside a transaction of the caller's."""
 
 from __future__ import annotations
 
@@ -6,31 +6,46 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from capture.database import Database
-from capture.files import Files, StoredFile, StoreError, canonical_json
+from capture.files import StoredFile, canonical_json
 from capture.plan import Shot
-from capture.records import Entry, Frame, Session, row_record
+from capture.records import Candidate, Ranking, Session
 
 
-def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], or_ignore: bool = False) -> int:
-    """Insert a row and return its rowid."""
-    conflict = "OR IGNORE " if or_ignore else ""
+def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    """Insert a row."""
     marks = ", ".join("?" * len(row))
-    cursor = connection.execute(
-        f"INSERT {conflict}INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values())
-    )
-    return int(cursor.lastrowid or 0)
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def next_number(connection: sqlite3.Connection) -> int:
+    """A number that nothing in the store has, greater than all before: what is stored later has the greater one."""
+    return int(connection.execute("UPDATE sequence SET last = last + 1 RETURNING last").fetchone()[0])
 
 
 def add_coin(
     connection: sqlite3.Connection, coin: str, type_: str | None = None, diameter_mm: float | None = None
-) -> None:
-    """Make a coin known; what is given fills in what was not known, or corrects it."""
-    connection.execute(
-        "INSERT INTO coin (id, type, diameter_mm) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-        "type = coalesce(excluded.type, type), diameter_mm = coalesce(excluded.diameter_mm, diameter_mm)",
-        (coin, type_, diameter_mm),
-    )
+) -> dict[str, Any] | None:
+    """Make a coin known; what is given fills in what was not known, or corrects it.
+
+    Returns
+    -------
+    dict or None
+        Its row, if that is new or changed.
+    """
+    known = connection.execute("SELECT id, type, diameter_mm FROM coin WHERE id = ?", (coin,)).fetchone()
+    if known is None:
+        row = {"id": coin, "type": type_, "diameter_mm": diameter_mm}
+        insert(connection, "coin", row)
+        return row
+    row = {
+        "id": coin,
+        "type": type_ if type_ is not None else known["type"],
+        "diameter_mm": diameter_mm if diameter_mm is not None else known["diameter_mm"],
+    }
+    if row == dict(known):
+        return None
+    connection.execute("UPDATE coin SET type = :type, diameter_mm = :diameter_mm WHERE id = :id", row)
+    return row
 
 
 def add_files(connection: sqlite3.Connection, files: Iterable[StoredFile]) -> None:
@@ -41,55 +56,41 @@ def add_files(connection: sqlite3.Connection, files: Iterable[StoredFile]) -> No
     )
 
 
-def keep_rows(
-    files: Files,
-    database: Database,
-    table: str,
-    rows: Sequence[tuple[Frame | Entry, str | None]],
-    stored: Sequence[StoredFile],
-) -> None:
-    """Keep frames or entries, each with its coin's type, whose pictures are `stored` already: records first, then rows.
-
-    Raises
-    ------
-    StoreError
-        If the index refuses them; records and pictures are then set aside again.
-    """
-    names = [record_name(row) for row, _ in rows]
-    files.keep_records(table, {name: row_record(*row) for name, row in zip(names, rows, strict=True)})
-    try:
-        with database.write() as connection:
-            add_files(connection, stored)
-            for row, type_ in rows:
-                add_coin(connection, row.coin_id, type_)
-                insert(connection, table, row.columns())
-    except sqlite3.IntegrityError as error:
-        for name in names:
-            files.set_aside(files.record_path(table, name))
-        for file in stored:
-            if not database.read("SELECT sha256 FROM file WHERE sha256 = ?", (file.sha256,)):
-                files.set_aside(files.path(file.sha256, file.suffix))
-        raise StoreError(
-            f"the index refused a {table}: {error}. It is stored already, or names what is not."
-        ) from error
-
-
-def add_session(connection: sqlite3.Connection, session: Session, shots: Sequence[Shot]) -> None:
-    """Insert a session, its tray as it now is, and its shots."""
+def add_session(connection: sqlite3.Connection, session: Session, shots: Sequence[Shot]) -> list[dict[str, Any]]:
+    """Insert a session, its tray as it now is, and its shots; return the rows of coins that were not known."""
     tray = session.frozen_tray() if session.tray else None
+    coins = dict.fromkeys([*(tray.coins.values() if tray else ()), *(shot.coin for shot in shots)])
+    new = [row for coin in coins if (row := add_coin(connection, coin)) is not None]
     if tray is not None:
         connection.execute("INSERT OR IGNORE INTO tray (id) VALUES (?)", (tray.id,))
         connection.execute("DELETE FROM slot WHERE tray_id = ?", (tray.id,))
         for number, coin in tray.slots.items():
-            if coin is not None:
-                add_coin(connection, coin)
             insert(connection, "slot", {"tray_id": tray.id, "number": number, "coin_id": coin})
     insert(connection, "session", session.columns())
     for position, shot in enumerate(shots):
         row = {"session_id": session.id, "id": shot.id, "position": position, "coin_id": shot.coin}
         insert(connection, "shot", {**row, "content": canonical_json(shot.model_dump())})
+    return new
 
 
-def record_name(row: Frame | Entry) -> str:
-    """What a row's record is called: frames lie in a folder for each session."""
-    return f"{row.session_id}/{row.id}" if isinstance(row, Frame) else row.id
+def add_ranking(connection: sqlite3.Connection, ranking: Ranking) -> None:
+    """Insert a ranking, a row for each candidate."""
+    for rank, candidate in enumerate(ranking.candidates, 1):
+        insert(connection, "match", _match(ranking, rank, candidate))
+
+
+def _match(ranking: Ranking, rank: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "number": ranking.number,
+        "session_id": ranking.session_id,
+        "coin_id": ranking.coin,
+        "model_id": ranking.model_id,
+        "rank": rank,
+        "candidate_coin_id": candidate.coin,
+        "entry_id": candidate.entry_id,
+        "score": candidate.score,
+        "probability": candidate.probability,
+        "evidence": canonical_json(candidate.evidence),
+        "verdict": ranking.verdict,
+        "created_at": ranking.created_at,
+    }

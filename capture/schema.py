@@ -170,3 +170,84 @@ def m001_first(db: Database) -> None:
     """Create every table of version 0.1."""
     for statement in FIRST:
         db.execute(statement)
+
+
+SECOND = (
+    # The order things were stored in is told by numbers, since the clock may be put back.
+    """
+    CREATE TABLE sequence (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        last INTEGER NOT NULL,          -- the number given out last, to whatever it was
+        has_all_records INTEGER NOT NULL -- 0 until every row has a record that tells its number
+    ) STRICT
+    """,
+    *(
+        f"ALTER TABLE {table} ADD COLUMN number INTEGER NOT NULL DEFAULT 0"
+        for table in ("session", "frame", "entry", "model", "match")
+    ),
+    *(
+        f"UPDATE {table} SET number = each.number FROM (SELECT rowid AS row, {first} + row_number() OVER "
+        f"(ORDER BY {order}) AS number FROM {table}) AS each WHERE each.row = {table}.rowid"
+        for table, first, order in (
+            ("session", "0", "started_at, rowid"),
+            ("entry", "(SELECT count(*) FROM session)", "rowid"),
+            ("model", "(SELECT count(*) FROM session) + (SELECT count(*) FROM entry)", "added_at, rowid"),
+            (
+                "frame",
+                "(SELECT count(*) FROM session) + (SELECT count(*) FROM entry) + (SELECT count(*) FROM model)",
+                "taken_at, rowid",
+            ),
+        )
+    ),
+    # the rows of one ranking share the number that its first would have
+    """
+    UPDATE match SET number = (SELECT count(*) FROM session) + (SELECT count(*) FROM entry)
+        + (SELECT count(*) FROM model) + (SELECT count(*) FROM frame) + (
+            SELECT max(first.id) FROM match AS first WHERE first.rank = 1 AND first.id <= match.id
+            AND first.session_id = match.session_id AND first.coin_id = match.coin_id
+        )
+    """,
+    """
+    INSERT INTO sequence SELECT 1, max(number), 0 FROM (
+        SELECT number FROM session UNION ALL SELECT number FROM entry UNION ALL SELECT number FROM model
+        UNION ALL SELECT number FROM frame UNION ALL SELECT number FROM match UNION ALL SELECT 0
+    )
+    """,
+    *(f"CREATE UNIQUE INDEX {table}_number ON {table}(number)" for table in ("session", "frame", "entry", "model")),
+    "CREATE UNIQUE INDEX match_number ON match(number, rank)",
+    # Queries that must not slow down as the store grows.
+    "CREATE INDEX frame_session ON frame(session_id, number)",
+    "DROP INDEX frame_coin",
+    "CREATE INDEX frame_coin ON frame(coin_id, side, number)",
+    "CREATE INDEX session_name ON session(kind, name, number)",
+    "CREATE INDEX session_unfinished ON session(name, number) WHERE finished_at IS NULL AND kind = 'scan'",
+    "DROP INDEX match_session",
+    "CREATE INDEX match_session ON match(session_id, coin_id, number)",
+    "CREATE INDEX embedding_image ON embedding(image_id)",
+    "CREATE INDEX event_kind ON event(kind, id)",
+    "DROP INDEX event_session",
+    "CREATE INDEX event_session ON event(session_id, id)",
+    "CREATE INDEX event_coin ON event(json_extract(detail, '$.coin'), id)",
+    """
+    CREATE TABLE deletion (             -- frames that were deleted by a person: who, when, and why
+        frame_id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES session(id),
+        shot_id TEXT,
+        coin_id TEXT NOT NULL REFERENCES coin(id),
+        side TEXT,
+        sha256 TEXT NOT NULL,
+        calibrated_sha256 TEXT,
+        number INTEGER NOT NULL,        -- the frame's
+        who TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+
+@migrations()
+def m002_order_and_records(db: Database) -> None:
+    """Number what is stored, index what is asked often, and make room for tombstones."""
+    for statement in SECOND:
+        db.execute(statement)

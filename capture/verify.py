@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from calibration.image import ImageError, decode_image
+from capture import mirror
 from capture.database import Database
 from capture.files import Files, StoreError
-from capture.records import Entry, Frame, Session
+from capture.journal import Journal
+from capture.presence import wait_for_landing
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,28 @@ class Problem:
         return f"{self.kind}: {self.what}. {self.remedy}"
 
 
-def verify(files: Files, database: Database) -> list[Problem]:
+def verify(
+    files: Files, database: Database, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Problem]:
     """Check every file, record and row. Changes nothing; may run while a scan writes."""
-    on_disk = dict(files.all_files())  # before the rows are read: a file is there before its row
+    journal = Journal(files, database)
+    pictures = dict(files.all_files())
+    records = {kind: dict(files.all_records(kind)) for kind in mirror.KINDS}
+    lines = journal.lines()
+    # Whatever is listed has its row from here on, or never will. Rows that came since are looked up on disk.
+    wait_for_landing(files.folder)
     problems = list(_check_index(database))
-    problems += _check_files(files, database)
-    for kind, table, row_class in (
-        ("session", "session", Session),
-        ("frame", "frame", Frame),
-        ("entry", "entry", Entry),
-    ):
-        problems += _check_records(files, database, kind, table, row_class)
-    for kind in ("calibration", "finished", "removed"):
-        problems += _check_readable(files, kind)
-    problems += _check_orphans(database, on_disk)
+    problems += _check_pictures(files, database, progress)
+    for kind in mirror.KINDS:
+        known = set()
+        for name, content in mirror.contents(database, kind):
+            known.add(name)
+            problems += _check_record(files, kind, name, content)
+        for name in sorted(set(records[kind]) - known):
+            problems += _check_spare(files, database, kind, name)
+    problems += _check_journal(journal, lines)
+    indexed = {row["sha256"] for row in database.read("SELECT sha256 FROM file")}
+    problems += [Problem("orphan", str(path), _LEFT) for sha256, path in pictures.items() if sha256 not in indexed]
     return problems
 
 
@@ -65,69 +73,81 @@ def _check_index(database: Database) -> Iterator[Problem]:
             "SELECT image_id FROM embedding WHERE image_id NOT IN (SELECT id FROM frame UNION SELECT id FROM entry)"
         ):
             yield Problem("index", f"an embedding of {row['image_id']}, which is neither frame nor entry", _REBUILD)
+        for row in database.read(
+            "SELECT sha256 FROM file WHERE sha256 NOT IN (SELECT sha256 FROM frame UNION SELECT sha256 FROM entry "
+            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL)"
+        ):
+            yield Problem("index", f"a picture {row['sha256']} that is of neither frame nor entry", _REBUILD)
     except (StoreError, sqlite3.DatabaseError) as error:
         yield Problem("index", str(error), _REBUILD)
 
 
-def _check_files(files: Files, database: Database) -> Iterator[Problem]:
-    for row in database.read("SELECT * FROM file ORDER BY sha256"):
-        path = files.path(row["sha256"], row["suffix"])
-        if not path.exists():
-            yield Problem("missing", str(path), _RESTORE)
-            continue
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != row["sha256"]:
-            yield Problem("damaged", str(path), _RESTORE)
-            continue
+def _check_pictures(files: Files, database: Database, progress: Callable[[int, int], None]) -> Iterator[Problem]:
+    (total,) = database.read("SELECT count(*) FROM file")[0]
+    done = 0
+    for part in range(256):  # not all rows in memory at once
+        first, beyond = f"{part:02x}", f"{part + 1:02x}" if part < 255 else "g"
+        for row in database.read("SELECT * FROM file WHERE sha256 >= ? AND sha256 < ?", (first, beyond)):
+            path = files.path(row["sha256"], row["suffix"])
+            yield from _check_picture(str(path), row["sha256"], path.read_bytes() if path.exists() else None)
+            done += 1
+            progress(min(done, total), total)
+
+
+def _check_picture(path: str, sha256: str, data: bytes | None) -> Iterator[Problem]:
+    if data is None:
+        yield Problem("missing", path, _RESTORE)
+    elif hashlib.sha256(data).hexdigest() != sha256:
+        yield Problem("damaged", path, _RESTORE)
+    else:
         try:
-            decode_image(data, str(path))
+            decode_image(data, path)
         except ImageError as error:
-            yield Problem("damaged", str(path), f"It was stored like this: {error}")
+            yield Problem("damaged", path, f"It was stored like this: {error}")
 
 
-def _check_records(files: Files, database: Database, kind: str, table: str, row_class: Any) -> Iterator[Problem]:
-    paths = dict(files.all_records(kind))
-    known = set()
-    for row in database.read(f"SELECT * FROM {table}"):
-        known.add(row["id"])
-        path = paths.get(row["id"])
-        if path is None:
-            yield Problem("missing", f"the record of {kind} {row['id']}", _RESTORE)
-            continue
-        try:
-            kept = files.read_record(path)["row"]
-        except StoreError:
-            yield Problem("damaged", str(path), _RESTORE)
-            continue
-        ended = ("finished_at", "removed_at")  # kept in a record of its own, written later
-        indexed = {name: value for name, value in asdict(row_class.of(row)).items() if name not in ended}
-        if any(kept.get(name) != value for name, value in indexed.items()):
-            yield Problem("index", f"the row of {kind} {row['id']} differs from {path}", _REBUILD)
-    for name in sorted(set(paths) - known):
-        if not database.read(f"SELECT id FROM {table} WHERE id = ?", (name,)):
-            yield Problem("orphan", str(paths[name]), _LEFT)
+def _check_record(files: Files, kind: str, name: str, content: mirror.Content) -> Iterator[Problem]:
+    path = files.record_path(kind, name)
+    if not path.exists():
+        yield Problem("missing", f"the record of {kind} {name.split('/')[-1]}", _RESTORE)
+        return
+    try:
+        kept = files.read_record(path)
+    except StoreError:
+        yield Problem("damaged", str(path), _RESTORE)
+        return
+    if kept != content:
+        yield Problem("index", f"the row of {kind} {name.split('/')[-1]} differs from {path}", _REBUILD)
 
 
-def _check_readable(files: Files, kind: str) -> Iterator[Problem]:
-    for _, path in files.all_records(kind):
-        try:
-            files.read_record(path)
-        except StoreError:
-            yield Problem("damaged", str(path), _RESTORE)
+def _check_spare(files: Files, database: Database, kind: str, name: str) -> Iterator[Problem]:
+    """A record that no row was found for."""
+    path = files.record_path(kind, name)
+    if not path.exists():
+        return  # a frame that was deleted since
+    try:
+        content = files.read_record(path)
+    except StoreError:
+        yield Problem("damaged", str(path), _RESTORE)
+        return
+    if content != {"at": None}:  # an entry that is back in the catalogue
+        yield Problem("orphan", str(path), _LEFT)
 
 
-def _check_orphans(database: Database, on_disk: dict[str, Path]) -> Iterator[Problem]:
-    used = {
-        row[0]
-        for row in database.read(
-            "SELECT sha256 FROM frame UNION SELECT calibrated_sha256 FROM frame UNION SELECT sha256 FROM entry"
-        )
-    }
-    for sha256, path in on_disk.items():
-        if sha256 not in used:
-            yield Problem("orphan", str(path), _LEFT)
+def _check_journal(journal: Journal, lines: dict[int, mirror.Content]) -> Iterator[Problem]:
+    rows = journal.rows()
+    listed = set(lines)
+    if any(number not in lines for number in rows):
+        lines = {**journal.lines(), **lines}  # lines that came since
+    for number, row in rows.items():
+        if number not in lines:
+            yield Problem("damaged", journal.path(number), _RESTORE)
+        elif lines[number] != row:
+            yield Problem("index", f"the row of event {number} differs from {journal.path(number)}", _REBUILD)
+    for number in sorted(listed - set(rows)):
+        yield Problem("orphan", journal.path(number), "It is taken into the index with the next line.")
 
 
-_REBUILD = "Move index.sqlite away: it is made anew from the records at the next command."
+_REBUILD = "Run `rig store rebuild`: it makes the index anew from the records."
 _RESTORE = "Restore it from a backup."
-_LEFT = "It belongs to no row; a running scan may be just writing it, else it is set aside at the next scan."
+_LEFT = "It belongs to no row; it is set aside when the store is next put right."

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.image import Image
 from calibration.outline import CROP_MARGIN, GREY_MEAN, GREY_STD
+from models.relight import Relief, guessed_relief, relit
 
 Grey = npt.NDArray[np.float32]
 
@@ -28,6 +29,8 @@ class Augmentation(BaseModel):
     turn_deg: float = Field(default=6.0, ge=0.0, le=180.0)
     shift: float = Field(default=0.025, ge=0.0, le=0.2)
     scale: float = Field(default=0.04, ge=0.0, le=0.3)
+    perspective: float = Field(default=0.0, ge=0.0, le=0.2, description="how far the corners move, share of the crop")
+    relight: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a batch is lit anew")
     gradient: float = Field(
         default=0.5, ge=0.0, le=1.0, description="contrast lost across the coin, as under one-sided light"
     )
@@ -41,9 +44,24 @@ class Augmentation(BaseModel):
     coarse: float = Field(default=0.3, ge=0.0, le=1.0, description="probability of low resolution and JPEG")
     hide: float = Field(default=0.3, ge=0.0, le=1.0, description="probability of a hidden spot: dirt, glare")
 
-    def apply(self, crop: Image, turn_deg: float, rng: np.random.Generator) -> Image:
-        """A changed crop, turned by ``turn_deg`` (counter-clockwise) and the little more that is drawn."""
-        grey = self._placed(crop[:, :, 0].astype(np.float32), turn_deg, rng)
+    def apply(
+        self,
+        crop: Image,
+        turn_deg: float,
+        rng: np.random.Generator,
+        lamp_deg: float | None = None,
+        relief: Relief | None = None,
+    ) -> Image:
+        """A changed crop, turned by ``turn_deg`` (counter-clockwise) and the little more that is drawn.
+
+        With a lamp it is lit anew from about there, before it is turned, on its measured or else its guessed relief.
+        """
+        grey = crop[:, :, 0].astype(np.float32)
+        if lamp_deg is not None:
+            lamp, elevation = lamp_deg + rng.uniform(-20.0, 20.0), rng.uniform(20.0, 60.0)
+            gloss, paint = rng.uniform(0.0, 1.5), rng.uniform(0.1, 0.5)
+            grey = relit(relief or guessed_relief(grey), lamp, elevation, gloss, paint)
+        grey = self._placed(grey, turn_deg, rng)
         grey = self._lit(grey, rng)
         grey = self._printed(grey, rng)
         return _neutral(grey)
@@ -54,7 +72,12 @@ class Augmentation(BaseModel):
         scale = 1.0 + rng.uniform(-self.scale, self.scale)
         matrix = cv2.getRotationMatrix2D(((size - 1) / 2.0, (size - 1) / 2.0), turn, scale)
         matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * size
-        placed = cv2.warpAffine(grey, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY_MEAN)
+        matrix = np.vstack([matrix, [0.0, 0.0, 1.0]])
+        if self.perspective > 0.0:
+            corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
+            moved = corners + rng.uniform(-self.perspective, self.perspective, (4, 2)).astype(np.float32) * size
+            matrix = cv2.getPerspectiveTransform(corners, moved) @ matrix
+        placed = cv2.warpPerspective(grey, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY_MEAN)
         return np.asarray(placed, np.float32)
 
     def _lit(self, grey: Grey, rng: np.random.Generator) -> Grey:

@@ -1,12 +1,13 @@
 """Crops in, features out: what a coin looks like, as numbers that can be compared.
 
-An embedder is a truncated backbone and, if it was trained, a projection of its grid to fewer channels. The one shipped
-with the project is called ``starter``; ``resnet50`` and the other names of `models.backbones.BACKBONES` are ImageNet
-networks as they are. Anything else is a folder with ``embedder.safetensors`` and ``card.json``.
+An embedder is a backbone and, if it was trained, a projection of its grid to fewer channels. The one shipped with the
+project is called ``starter``; ``resnet50`` and the other names of `models.backbones.BACKBONES` are ImageNet networks as
+they are. Anything else is a folder with ``embedder.safetensors`` and ``card.json``.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from calibration.image import Image
-from models.backbones import BACKBONES, CROP_PX, WeightsError, build, pretrained
+from models.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
 
 STARTER_DIR = Path(__file__).parent / "starter"
 WEIGHTS_FILE = "embedder.safetensors"
@@ -44,6 +45,7 @@ class Features:
     pooled
         (N, C * `REGIONS`²) float32, unit length: the mean cell of each region of the crop, for a first rough look.
         Over the whole disc at once, a mean forgets what lies where, and finds coins of one type no better than chance.
+        (N, C) from a ``-base`` network, whose one cell has no regions.
     grid
         (N, C, h, w) float16, every cell of unit length.
     """
@@ -55,6 +57,8 @@ class Features:
 class Embedder:
     """A network that embeds normalised crops (`calibration.outline.normalise`).
 
+    It computes with its weights as they are saved, in fp16: what was measured is what is loaded again, to the bit.
+
     Attributes
     ----------
     id
@@ -65,9 +69,9 @@ class Embedder:
 
     def __init__(self, network: nn.Module, card: Mapping[str, Any]) -> None:
         self.card = dict(card)
-        self.network = network.eval()
+        self.network = _as_saved(network).eval()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.id = _identity(network, str(self.card["backbone"]))
+        self.id = _identity(self.network, self.card)
         self._half = bf16_pays()
         _limit_threads()
 
@@ -86,8 +90,8 @@ class Embedder:
             If there is no such embedder, or its weights do not fit its card.
         """
         name = str(name_or_path)
-        if name in BACKBONES:
-            channels = BACKBONES[name].channels
+        if name in BACKBONES or name.startswith(TIMM):
+            channels = backbone(name).channels
             card = {"name": name, "backbone": name, "channels": channels, "training": "ImageNet, not tuned"}
             return cls(EmbedderNetwork(name, pretrained(name)), {**card, **_shipped_fit(name)})
         folder = STARTER_DIR if name == "starter" else Path(name)
@@ -109,7 +113,7 @@ class Embedder:
         """Write weights (fp16) and card into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {
-            key: value.half().contiguous() if value.is_floating_point() else value
+            key: value.half().contiguous() if value.is_floating_point() and _fits_half(value) else value.contiguous()
             for key, value in self.network.state_dict().items()
             if not key.endswith("num_batches_tracked")
         }
@@ -126,13 +130,13 @@ class Embedder:
         """
         if not crops:
             channels = int(self.card["channels"])
-            cells = BACKBONES[str(self.card["backbone"])].cells
-            nothing = np.zeros((0, channels * REGIONS**2), np.float32)
+            cells = backbone(str(self.card["backbone"])).cells
+            nothing = np.zeros((0, channels * _regions(cells) ** 2), np.float32)
             return Features(nothing, np.zeros((0, channels, cells, cells), np.float16))
         grids = torch.cat(list(self._grids(crops)))
         inside = torch.from_numpy(disc(grids.shape[-1])).to(grids.dtype)
         cells_unit = nn.functional.normalize(grids, dim=1)
-        regions = nn.functional.adaptive_avg_pool2d(cells_unit * inside, REGIONS)
+        regions = nn.functional.adaptive_avg_pool2d(cells_unit * inside, _regions(grids.shape[-1]))
         pooled = nn.functional.normalize(regions.flatten(1), dim=1)
         return Features(pooled.numpy().astype(np.float32), cells_unit.numpy().astype(np.float16))
 
@@ -144,12 +148,12 @@ class Embedder:
 
 
 class EmbedderNetwork(nn.Module):
-    """A truncated backbone, then a projection of every cell to ``channels`` (none where the backbone has as many)."""
+    """A backbone, then a projection of every cell to ``channels`` (none where the backbone has as many)."""
 
-    def __init__(self, name: str, backbone: nn.Module, channels: int | None = None) -> None:
+    def __init__(self, name: str, network: nn.Module, channels: int | None = None) -> None:
         super().__init__()
-        self.backbone = backbone
-        has = BACKBONES[name].channels
+        self.backbone = network
+        has = backbone(name).channels
         self.projection: nn.Module = nn.Identity() if channels in (None, has) else nn.Conv2d(has, channels or has, 1)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
@@ -173,9 +177,32 @@ def disc(cells: int) -> npt.NDArray[np.bool_]:
     return np.asarray(np.hypot(x - centre, y - centre) <= DISC_FRACTION * cells / 2.0)
 
 
-def _identity(network: nn.Module, backbone: str) -> str:
-    """Hash architecture, crop size and weights (as fp16, so that saving and loading keeps the id)."""
-    digest = hashlib.sha256(f"{backbone} {CROP_PX} {REGIONS} {DISC_FRACTION}".encode())
+def _regions(cells: int) -> int:
+    """Regions across in the pooled features of a grid."""
+    return REGIONS if cells > 1 else 1
+
+
+def _as_saved(network: nn.Module) -> nn.Module:
+    """The network if its weights are fp16's already, else a rounded copy: whoever trains goes on with the original."""
+    weights = [value for value in network.state_dict().values() if value.is_floating_point() and _fits_half(value)]
+    if all(torch.equal(value.half().to(value.dtype), value) for value in weights):
+        return network
+    rounded = copy.deepcopy(network)
+    for value in rounded.state_dict().values():
+        if value.is_floating_point() and _fits_half(value):
+            value.copy_(value.half())
+    return rounded
+
+
+def _fits_half(value: torch.Tensor) -> bool:
+    """Whether fp16 holds every number of it; a running variance may be too large."""
+    return value.numel() == 0 or bool(value.abs().amax() <= torch.finfo(torch.float16).max)
+
+
+def _identity(network: nn.Module, card: Mapping[str, Any]) -> str:
+    """Hash architecture, crop size, what is mixed into entries, and weights (as fp16, as they are saved)."""
+    digest = hashlib.sha256(f"{card['backbone']} {CROP_PX} {REGIONS} {DISC_FRACTION}".encode())
+    digest.update(str(card.get("turnless_share") or "").encode())
     for key, value in sorted(network.state_dict().items()):
         if value.is_floating_point():
             digest.update(key.encode())

@@ -23,6 +23,7 @@ from models.embedder import Embedder, Features, disc
 from models.index import CatalogueIndex, Entry, Rows
 
 TURNS = 36
+ENTRY_TURNS = 12
 SHORTLIST = 300
 CATALOGUE_LAMP_DEG = 135.0  # upper left, the convention of coin photography
 _CHUNK = 128
@@ -135,6 +136,30 @@ def turn_crop(crop: Image, turn_deg: float) -> Image:
     return np.asarray(turned, np.uint8)
 
 
+def embed_entries(embedder: Embedder, crops: Sequence[Image]) -> Features:
+    """Embed catalogue pictures, each with as much of its turnless part in the grid as the embedder's card says.
+
+    Lit by one lamp in a room a coin turned between two photographs is shaded otherwise, and the best turn finds the
+    coin whose shading agrees. The mean over all turns has no shading: it keeps what lies how far from the centre, in
+    no direction. `compare` is linear in the entry, so that with a share s of it in the grid a query scores (1 - s)
+    times its likeness at the best turn plus s times its likeness to the turnless part.
+    """
+    features = embedder.embed(crops)
+    share = turnless_share(embedder)
+    if share == 0.0 or not crops:
+        return features
+    total = features.grid.astype(np.float32)
+    for step in range(1, ENTRY_TURNS):
+        total += embedder.embed([turn_crop(crop, 360.0 * step / ENTRY_TURNS) for crop in crops]).grid
+    length = np.linalg.norm(cells_on_coin(total), axis=1)[:, None, None, None]
+    return Features(features.pooled, ((1.0 - share) * features.grid + share * total / length).astype(np.float16))
+
+
+def turnless_share(embedder: Embedder) -> float:
+    """How much of the score is likeness to the turnless part of an entry, 0 to 1: nothing unless the card says so."""
+    return float(embedder.card.get("turnless_share", 0.0))
+
+
 def compare(queries: npt.NDArray[np.float16], gallery: npt.NDArray[np.float16]) -> Scores:
     """Mean cosine over the coin's cells: (Q, C, h, w) against (G, C, h, w) gives (Q, G)."""
     left = cells_on_coin(queries)
@@ -144,7 +169,7 @@ def compare(queries: npt.NDArray[np.float16], gallery: npt.NDArray[np.float16]) 
     return scores
 
 
-def cells_on_coin(grids: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+def cells_on_coin(grids: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Grids (N, C, h, w) as vectors (N, C * cells on the coin) whose inner product is the mean cosine of the cells."""
     inside = disc(grids.shape[-1]).ravel()
     cells = grids.reshape(len(grids), grids.shape[1], -1)[:, :, inside]

@@ -24,7 +24,7 @@ _RIDGE = 1e-4
 _PRIOR_COUNT = (
     8  # strangers of the fitting that are added to a search's own: all there is in a catalogue of a few coins
 )
-_DIE_MATES = 6  # how many of the likest strangers may be of the same type, when fitting
+_CATALOGUES = 4  # smaller catalogues that each search is imagined in, when fitting
 _LIKEST_LEFT_OUT = 2  # strangers so like the coin that they may be its die-mates do not widen the spread
 
 
@@ -32,7 +32,8 @@ _LIKEST_LEFT_OUT = 2  # strangers so like the coin that they may be its die-mate
 class Probability:
     """Fitted parameters: ``p = 1 / (1 + exp(-(intercept + weights . (features - mean) / std)))``.
 
-    ``strangers`` are mean and spread of the scores of other coins, as seen when fitting.
+    ``strangers`` are mean and spread of the scores of other coins, as seen when fitting. ``single``, where it exists,
+    speaks for coins seen in one search alone, such as one photograph: these score otherwise than a scan of both sides.
     """
 
     mean: tuple[float, ...]
@@ -40,6 +41,7 @@ class Probability:
     weights: tuple[float, ...]
     intercept: float
     strangers: tuple[float, float]
+    single: Probability | None = None
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Probability:
@@ -50,15 +52,18 @@ class Probability:
         KeyError
             If the card has none: this embedder was never fitted.
         """
-        fit = card["probability"]
-        mean, spread = fit["strangers"]
-        return cls(
-            tuple(fit["mean"]), tuple(fit["std"]), tuple(fit["weights"]), float(fit["intercept"]), (mean, spread)
-        )
+        return cls._from_plain(card["probability"])
+
+    @classmethod
+    def _from_plain(cls, plain: Mapping[str, Any]) -> Probability:
+        usual, spread = plain["strangers"]
+        single = cls._from_plain(plain["single"]) if "single" in plain else None
+        mean, std, weights = (tuple(plain[key]) for key in ("mean", "std", "weights"))
+        return cls(mean, std, weights, float(plain["intercept"]), (usual, spread), single)
 
     def as_card(self) -> dict[str, Any]:
         """As plain data for the card."""
-        return {
+        plain: dict[str, Any] = {
             "features": list(FEATURE_NAMES),
             "mean": list(self.mean),
             "std": list(self.std),
@@ -66,11 +71,14 @@ class Probability:
             "intercept": self.intercept,
             "strangers": list(self.strangers),
         }
+        return plain if self.single is None else {**plain, "single": self.single.as_card()}
 
     def of(self, candidates: Sequence[Candidate]) -> list[float]:
         """Probability of each candidate, in their order; the sum is at most 1, since a coin is one coin."""
         if not candidates:
             return []
+        if self.single is not None and all(len(candidate.side_scores) <= 1 for candidate in candidates):
+            return self.single.of(candidates)
         standardised = (evidence(candidates, self.strangers) - np.array(self.mean)) / np.array(self.std)
         each = _logistic(standardised @ np.array(self.weights) + self.intercept)
         return [float(p) for p in each / max(1.0, float(each.sum()))]
@@ -155,18 +163,18 @@ def fit(searches: Sequence[tuple[Sequence[Candidate], str | None]], top: int = 5
 def _as_in_other_catalogues(
     candidates: Sequence[Candidate], coin: str | None, rng: np.random.Generator
 ) -> list[list[Candidate]]:
-    """The same search in a smaller catalogue, and in one with a lone die-mate; each with and without the right coin.
-
-    A coin that is missing while a single die-mate is there is what is most easily taken for a match.
-    """
-    others = [candidate for candidate in candidates if candidate.coin != coin]
-    lone = others[:1] + others[1 + _DIE_MATES :]
-    few = [candidate for candidate in others if rng.random() < 0.3]
-    without = [catalogue for catalogue in (others, lone, few) if catalogue]
+    """The same search in some smaller catalogues, each with and without the right coin."""
     right = [candidate for candidate in candidates if candidate.coin == coin]
-    if not right:
-        return without
-    return without + [sorted([*right, *catalogue], key=lambda candidate: -candidate.score) for catalogue in without]
+    others = [candidate for candidate in candidates if candidate.coin != coin]
+    made: list[list[Candidate]] = []
+    for _ in range(_CATALOGUES):
+        share = rng.uniform(0.1, 1.0)
+        some = [candidate for candidate in others if rng.random() < share]
+        if some:
+            made.append(some)
+        if some and right:
+            made.append(sorted([*right, *some], key=lambda candidate: -candidate.score))
+    return made
 
 
 def _logistic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

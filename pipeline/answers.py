@@ -19,7 +19,6 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
     from calibration.bundle import Bundle
     from capture.records import Candidate
-    from models.evaluation import Evaluation
     from models.training import Step
     from pipeline.catalogue import Added
     from pipeline.devices import Found
@@ -28,9 +27,8 @@ if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, n
     from pipeline.identify import Answer, Identifier
     from pipeline.imports import Imported
     from pipeline.init import Made
+    from pipeline.outlook import Outlook
     from pipeline.results import ScanResult
-    from pipeline.scan import Outlook
-    from pipeline.verify import Verified
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -88,7 +86,7 @@ def ask(request: str) -> None:
 def lab_made(made: Made, json: bool) -> None:
     """Answer of `init`."""
     if json:
-        _json({"lab": str(made.folder), "trays": made.trays, "coins": made.coins, "entries": made.entries})
+        as_json({"lab": str(made.folder), "trays": made.trays, "coins": made.coins, "entries": made.entries})
         return
     trays = made.trays[0] if len(made.trays) == 1 else f"{made.trays[0]} to {made.trays[-1]}"
     console.print(
@@ -101,7 +99,7 @@ def lab_made(made: Made, json: bool) -> None:
 def dry_run(outlook: Outlook, json: bool) -> None:
     """Answer of `scan --dry-run`."""
     if json:
-        _json(
+        as_json(
             {
                 "tray": outlook.tray,
                 "plan": outlook.plan,
@@ -111,6 +109,7 @@ def dry_run(outlook: Outlook, json: bool) -> None:
                 "done_shots": outlook.done_shots,
                 "time_s": round(outlook.time_s, 1),
                 "disk_bytes": outlook.disk_bytes,
+                "disk_measured": outlook.disk_is_measured,
             }
         )
         return
@@ -131,7 +130,7 @@ def dry_run(outlook: Outlook, json: bool) -> None:
     going_on = f"; {outlook.done_shots} are done already and stay" if outlook.done_shots else ""
     console.print(
         f"{len(outlook.shots)} shots of {outlook.coins} coins{going_on}. "
-        f"About {_duration(outlook.time_s)} at the bench, "
+        f"About {duration(outlook.time_s)} at the bench, "
         f"{outlook.disk_bytes / 1e6:.0f} MB of {outlook.free_bytes / 1e9:.0f} GB free. Nothing was moved.",
         soft_wrap=True,
     )
@@ -140,7 +139,7 @@ def dry_run(outlook: Outlook, json: bool) -> None:
 def scan(result: ScanResult, json: bool) -> None:
     """Answer of `scan`."""
     if json:
-        _json(
+        as_json(
             {
                 "tray": result.tray,
                 "session": result.session,
@@ -183,7 +182,7 @@ def scan(result: ScanResult, json: bool) -> None:
         missing = sum(coin.planned - coin.frames for coin in result.coins)
         console.print(f"[red]{missing} shots have no good frame[/red]: the report says why.")
     console.print(
-        f"Scanned in {_duration(result.wall_s)} (the devices alone: {_duration(result.hardware_s)}).\n"
+        f"Scanned in {duration(result.wall_s)} (the devices alone: {duration(result.hardware_s)}).\n"
         f"Report: {escape(str(result.report))}",
         soft_wrap=True,
     )
@@ -199,7 +198,7 @@ def calibration(bundle: Bundle, json: bool) -> None:
         "ring_zero_deg": bundle.ring_zero_deg,
     }
     if json:
-        _json(facts)
+        as_json(facts)
         return
     console.print(
         f"Calibrated: {bundle.id}. Lens: {bundle.lens.rms_px:.2f} px off on average (0.8 at most). "
@@ -211,7 +210,7 @@ def calibration(bundle: Bundle, json: bool) -> None:
 def catalogue_added(added: Added, json: bool) -> None:
     """Answer of `catalogue add`."""
     if json:
-        _json({"entries": added.entries, "coins": added.coins, "known": added.known, "refused": added.refused})
+        as_json({"entries": added.entries, "coins": added.coins, "known": added.known, "refused": added.refused})
         return
     console.print(
         f"Added {added.entries} pictures of {added.coins} coins; {added.known} were there already, "
@@ -225,7 +224,7 @@ def catalogue_built(identifier: Identifier, json: bool) -> None:
     """Answer of `catalogue build`."""
     index, unusable = identifier.index, identifier.unusable
     if json:
-        _json({"entries": len(index), "model": identifier.embedder.id, "unusable": unusable})
+        as_json({"entries": len(index), "model": identifier.embedder.id, "unusable": unusable})
         return
     console.print(
         f"{len(index)} catalogue pictures are ready to be matched against (model {identifier.embedder.name})."
@@ -239,7 +238,7 @@ def catalogue_built(identifier: Identifier, json: bool) -> None:
 def catalogue_changed(counts: dict[str, int], done: str, json: bool) -> None:
     """Answer of `catalogue remove` and `restore`."""
     if json:
-        _json({"coins": counts})
+        as_json({"coins": counts})
         return
     for coin, count in counts.items():
         console.print(f"{done} {escape(coin)}: {count} picture{'s' if count != 1 else ''}.")
@@ -248,7 +247,7 @@ def catalogue_changed(counts: dict[str, int], done: str, json: bool) -> None:
 def identified(answers: list[Answer], top: int, json: bool) -> None:
     """Answer of `identify`."""
     if json:
-        _json(
+        as_json(
             [
                 {
                     "image": answer.image,
@@ -280,7 +279,7 @@ def identified(answers: list[Answer], top: int, json: bool) -> None:
 def imported(done: Imported, dry: bool, json: bool) -> None:
     """Answer of `import`."""
     if json:
-        _json(
+        as_json(
             {
                 "photographs": done.photographs,
                 "coins": done.coins,
@@ -301,32 +300,15 @@ def imported(done: Imported, dry: bool, json: bool) -> None:
         failed(line)
 
 
-def evaluation(result: Evaluation, json: bool) -> None:
-    """Answer of `evaluate`."""
-    if json:
-        _json(result.as_dict())
-        return
-    low, high = result.rank1_interval95
-    table = Table(title=f"{result.queries} queries, {result.labels} coins", title_justify="left", show_header=False)
-    table.add_row("Rank-1", f"{result.rank1:.1%}  (95 % interval over coins {low:.1%} to {high:.1%})")
-    table.add_row("Rank-5, Rank-10", f"{result.rank5:.1%}, {result.rank10:.1%}")
-    table.add_row("mAP", f"{result.map:.3f}")
-    table.add_row("Rank-1 by the shortlist's features alone", f"{result.pooled_rank1:.1%}")
-    if result.within_session_rank1 is not None:
-        table.add_row("Rank-1 within a session, apart", f"{result.within_session_rank1:.1%}")
-    table.add_row("Protocol", result.protocol)
-    table.add_row("Model", result.model)
-    console.print(table)
-
-
 def training() -> Callable[[Step], None]:
     """A progress bar for training, and a line of loss and retrieval every now and then."""
     update = progress("Training")
 
     def told_step(step: Step) -> None:
         update(step.step, step.steps)
+        real = "" if step.real is None else f"; of the real coins {step.real:.1%} come first"
         errors.print(
-            f"step {step.step}: loss {step.loss:.3f}, {step.retrieved:.1%} of the pictures found their partner"
+            f"step {step.step}: loss {step.loss:.3f}, {step.retrieved:.1%} of the pictures found their partner{real}"
         )
 
     return told_step
@@ -335,7 +317,7 @@ def training() -> Callable[[Step], None]:
 def trained(folder: Path, json: bool) -> None:
     """Answer of `train`."""
     if json:
-        _json({"model": str(folder)})
+        as_json({"model": str(folder)})
         return
     console.print(f"Trained: {escape(str(folder))}. Try it: rig evaluate --model {escape(str(folder))}", soft_wrap=True)
 
@@ -343,26 +325,9 @@ def trained(folder: Path, json: bool) -> None:
 def reported(path: Path, json: bool) -> None:
     """Answer of `report`."""
     if json:
-        _json({"report": str(path)})
+        as_json({"report": str(path)})
         return
     console.print(f"Report: {escape(str(path))}", soft_wrap=True)
-
-
-def verified(result: Verified, json: bool) -> None:
-    """Answer of `store verify`."""
-    if json:
-        _json(
-            {
-                "frames": result.frames,
-                "entries": result.entries,
-                "problems": [{"kind": each.kind, "what": each.what, "remedy": each.remedy} for each in result.problems],
-            }
-        )
-        return
-    for each in result.problems:
-        failed(str(each))
-    state = f"[red]{len(result.problems)} problems[/red]" if result.problems else "[green]clean[/green]"
-    console.print(f"{result.frames} frames and {result.entries} catalogue entries checked: {state}.")
 
 
 def checked(check: Check) -> None:
@@ -375,7 +340,7 @@ def checked(check: Check) -> None:
 def diagnosed(checks: list[Check], json: bool) -> None:
     """Answer of `doctor`."""
     if json:
-        _json([{"name": check.name, "status": check.status, "found": check.found} for check in checks])
+        as_json([{"name": check.name, "status": check.status, "found": check.found} for check in checks])
         return
     bad = sum(check.status == "fail" for check in checks)
     console.print(f"{bad} of {len(checks)} checks failed." if bad else "Fit for a scan.")
@@ -384,7 +349,7 @@ def diagnosed(checks: list[Check], json: bool) -> None:
 def devices(found: list[Found], suggested: str, json: bool) -> None:
     """Answer of `devices`."""
     if json:
-        _json(
+        as_json(
             {
                 "devices": [
                     {
@@ -417,7 +382,7 @@ def devices(found: list[Found], suggested: str, json: bool) -> None:
 def snapped(picture: Snapped, json: bool) -> None:
     """Answer of `snap`."""
     if json:
-        _json({"file": str(picture.path), "reasons": picture.quality.reasons, **picture.quality.metrics})
+        as_json({"file": str(picture.path), "reasons": picture.quality.reasons, **picture.quality.metrics})
         return
     console.print(f"Written to {escape(str(picture.path))}.")
     for name, value in picture.quality.metrics.items():
@@ -462,11 +427,13 @@ def _verdict(verdict: str | None) -> str:
     return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict else "not identified"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for a person to read."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _json(answer: Any) -> None:
+def as_json(answer: Any) -> None:
+    """An answer for programs (docs/json.md)."""
     print(json_module.dumps(answer, indent=2, ensure_ascii=False))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,15 @@ from capture.cameras import Camera, make_camera
 from capture.cameras.twin import TwinCameraConfig
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
+from pipeline.status import read_status
 from rig.station import Station
 from rig.twin.clock import Clock, ScaledClock, SystemClock
 from rig.twin.drawer import Drawer, DrawerError, PhotoDrawer, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
+
+GLANCES = 5  # whoever looks whether the rig is driven holds it for a moment: try again before giving up
+GLANCE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
         clock: Clock = SystemClock()
         return Rig(Station(lab.rig.station, clock), make_camera(config, clock), clock, None)
     clock = ScaledClock(1.0 if realtime else twin.speed)
-    world = make_world(lab.rig.station, clock, seed=twin.seed, state_path=lab.world, faults=twin.faults)
+    world = make_world(
+        lab.rig.station, clock, seed=twin.seed, state_path=lab.world, faults=twin.faults, contents=twin.contents
+    )
     return Rig(Station(lab.rig.station, clock), make_camera(config, clock, _drawer(lab, twin)), clock, world)
 
 
@@ -64,13 +72,34 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     LabError
         If another process drives this rig; and see `assemble`.
     """
+    with sole_driver(lab), switched_on(lab, realtime=realtime) as rig:
+        yield rig
+
+
+@contextmanager
+def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
+    """The same, for a job that holds the rig already (`sole_driver`)."""
     rig = assemble(lab, realtime=realtime)
-    with sole_driver(lab), rig.station:
+    with rig.station:
         try:
             rig.station.identities.append(rig.camera.connect())
             yield rig
         finally:
             rig.camera.close()
+
+
+def holder_of(lab: Lab) -> str | None:
+    """Who holds the lab's rig: its command, process and time; None if nobody does."""
+    try:
+        file = (lab.folder / "rig.lock").open()
+    except OSError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "another process"
+    return None
 
 
 @contextmanager
@@ -80,21 +109,33 @@ def sole_driver(lab: Lab) -> Iterator[None]:
     Raises
     ------
     LabError
-        If another process holds it.
+        If another process holds it: which, since when, and at which tray.
     """
     with (lab.folder / "rig.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise LabError(
-                f"the rig of {lab.folder} is in use by {holder}. Wait until it is done, or stop it."
-            ) from error
+        for glance in range(GLANCES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if glance < GLANCES - 1:
+                    time.sleep(GLANCE_S)
+                    continue
+                file.seek(0)
+                holder, status = file.read().strip() or "another process", read_status(lab)
+                tray = status.tray if status is not None and f"(process {status.pid}," in holder else None
+                raise LabError(
+                    f"the rig of {lab.folder} is in use by {holder}{f', at tray {tray}' if tray else ''}. "
+                    "Wait until it is done, or stop it. `rig status` shows how far it is."
+                ) from error
         file.truncate(0)
-        file.write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M}")
+        file.write(f"{command_line()} (process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M})")
         file.flush()
         yield
+
+
+def command_line() -> str:
+    """The command as it was given."""
+    return " ".join(["rig", *sys.argv[1:]])
 
 
 def _drawer(lab: Lab, twin: TwinConfig) -> Drawer:

@@ -145,7 +145,9 @@ def jog(
     """
     from pipeline.handwork import bench_line
     from pipeline.handwork import jog as jog_rig
+    from pipeline.keyboard import require_terminal
 
+    require_terminal()
     opened = open_lab(lab_folder(lab))
     answers.told("Arrows turn the plate; w s, a d, r f move the cup in x, y, z; 1 2 3 set the step; q ends.")
     place = jog_rig(opened, answers.jogged, realtime=realtime)

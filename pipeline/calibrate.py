@@ -12,7 +12,7 @@ from calibration.errors import CalibrationError
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import calibrate_lens, mm_per_pixel
-from calibration.plate import plate_angle_deg
+from calibration.plate import RingSpec, plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
 from rig.twin.scene import BoardPose, Target
@@ -79,7 +79,7 @@ def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
         tell(f"Flat field of {name}.")
     _put(rig, ask, "Take the white card away; the plate stays empty.", "coins", None)
     rig.station.show(light)
-    ring_zero_deg = _ring_zero_deg(rig)
+    ring_zero_deg = _ring_zero_deg(rig, lab.rig.quality.ring)
     rig.station.dark()
     if ring_zero_deg is None:
         tell("No ring of markers is seen on the plate: its angle will not be checked (`rig print ring`).")
@@ -103,12 +103,12 @@ def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
     return find_board(_expose(rig, 1)[0], spec, f"view {number}")
 
 
-def _ring_zero_deg(rig: Rig) -> float | None:
+def _ring_zero_deg(rig: Rig, ring: RingSpec) -> float | None:
     """What the ring shows when the turntable is at 0 (deg), from a whole turn; None where it is not seen."""
     offsets = []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
-        plate = plate_angle_deg(_expose(rig, 1)[0])
+        plate = plate_angle_deg(_expose(rig, 1)[0], ring=ring)
         if plate is not None:
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
     rig.station.rotate_to(0.0)

@@ -5,6 +5,7 @@ Jobs are imported when their command runs: `rig --help` answers at once, and a R
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import sys
@@ -15,12 +16,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline import answers, bench_cli
+from pipeline import answers, batch_cli, bench_cli, models_cli, store_cli
 from pipeline.errors import UsageError, explain
 from pipeline.lab import Lab, lab_folder, open_lab
 from pipeline.options import (
     DONE,
     FAILED,
+    IN_USE,
     LEFT_OVER,
     USAGE,
     DebugOption,
@@ -48,10 +50,26 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with something left over.",
 )
 catalogue_app = typer.Typer(no_args_is_help=True, help="The reference pictures that coins are held against.")
-store_app = typer.Typer(no_args_is_help=True, help="The frames kept for good.")
+app.add_typer(batch_cli.app)
 app.add_typer(bench_cli.app)
+app.add_typer(models_cli.app)
 app.add_typer(catalogue_app, name="catalogue")
-app.add_typer(store_app, name="store")
+app.add_typer(store_cli.app, name="store")
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        answers.said(f"rig {importlib.metadata.version('coinlab')}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What is said before the command's name."""
 
 
 @app.command(
@@ -67,7 +85,11 @@ def init(
             "<coin>_obv and <coin>_rev. Without it the coins are procedural.",
         ),
     ] = None,
-    tray_size: Annotated[int, typer.Option(min=1, max=20, help="Coins to a tray, with --coins.")] = 20,
+    trays: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="How many trays of procedural coins; without it, three small ones."),
+    ] = None,
+    tray_size: Annotated[int, typer.Option(min=1, max=20, help="Coins to a tray, with --coins or --trays.")] = 20,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
@@ -75,7 +97,7 @@ def init(
     from pipeline.init import make_lab
 
     folder = lab_folder(lab)
-    answers.lab_made(make_lab(folder, coins, tray_size, answers.progress("Making the lab")), json)
+    answers.lab_made(make_lab(folder, coins, trays, tray_size, progress=answers.progress("Making the lab")), json)
     return DONE
 
 
@@ -91,7 +113,7 @@ def scan(
     no_identify: Annotated[
         bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")
     ] = False,
-    model: ModelOption = "starter",
+    model: ModelOption = IN_USE,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -99,11 +121,12 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
-    from pipeline.scan import outline_scan, scan_tray
+    from pipeline.outlook import outline_scan
+    from pipeline.scan import scan_tray
 
     opened = _lab_for_newcomers(lab)
     if dry_run:
-        answers.dry_run(outline_scan(opened, tray, plan), json)
+        answers.dry_run(outline_scan(opened, tray, plan, fresh=fresh), json)
         return DONE
     opened.tray(tray), opened.plan(plan)  # a slip in these is told before the catalogue is embedded
     identifier = None
@@ -161,7 +184,7 @@ def catalogue_add(
 
 @catalogue_app.command("build", epilog="Example: `rig catalogue build`")
 def catalogue_build(
-    model: ModelOption = "starter", lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+    model: ModelOption = IN_USE, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
 ) -> int:
     """Embed every new picture, and make the search index. `scan` and `identify` do this by themselves."""
     from pipeline.identify import Identifier
@@ -208,7 +231,7 @@ def identify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs of one coin side each.")],
     top: Annotated[int, typer.Option(min=1, max=100, help="How many candidates to show.")] = 5,
     same_coin: Annotated[bool, typer.Option("--same-coin", help="All pictures show one coin: answer once.")] = False,
-    model: ModelOption = "starter",
+    model: ModelOption = IN_USE,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -247,72 +270,57 @@ def import_(
     return LEFT_OVER if imported.refused else DONE
 
 
-@app.command(epilog="Example: `rig evaluate --json`")
-def evaluate(
-    model: ModelOption = "starter",
-    lab: LabOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> int:
-    """How often is the right coin found, over the labelled photographs of the store, across sessions?"""
-    from pipeline.evaluate import evaluate_store
-
-    answers.evaluation(evaluate_store(open_lab(lab_folder(lab)), model, answers.progress("Evaluating")), json)
-    return DONE
-
-
 @app.command(epilog="Example: `rig report --tray 3`")
 def report(
     session: Annotated[
-        str | None, typer.Argument(metavar="[SESSION]", help="A session's id; without it, the newest scan.")
+        str | None,
+        typer.Argument(metavar="[ID]", help="Of a session; with --batch, of a batch. Without it, the newest."),
     ] = None,
     tray: Annotated[str | None, typer.Option(help="The newest scan of this tray.")] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="The morning report of a batch, also while it works.")] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Write the HTML report of a scan again: one file with its pictures, that opens offline."""
+    """Write the HTML report of a scan or a batch again: one file with its pictures, that opens offline."""
+    if batch:
+        from pipeline.morning import write_morning_report_of
+
+        answers.reported(write_morning_report_of(open_lab(lab_folder(lab)), session), json)
+        return DONE
     from pipeline.report import write_report_of
 
     answers.reported(write_report_of(open_lab(lab_folder(lab)), session, tray), json)
     return DONE
 
 
-@app.command(epilog="Example: `rig train` makes the starter anew in models/starter of the lab, in about half an hour.")
+@app.command(epilog="Example: `rig train recipe.yaml`, a file like models/recipes/starter.yaml.")
 def train(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML file; without it, the recipe of the starter.")
     ] = None,
-    coins: Annotated[int, typer.Option(min=4, help="How many procedural coins to train on.")] = 240,
-    fitting_coins: Annotated[int, typer.Option(min=4, help="How many others to fit the probability on.")] = 70,
+    dataset: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Train on this dataset too (`rig dataset build`).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; without it, the recipe's.")] = None,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Train an embedder on procedural coins of the twin, and fit how sure it may be."""
+    """Train an embedder by a recipe, and fit how sure it may be. Broken off, the same command goes on."""
     from pipeline.train import train_embedder
 
     folder = train_embedder(
         open_lab(lab_folder(lab)),
         config,
-        coins,
-        fitting_coins,
+        dataset=dataset,
+        name=name,
         drawing=answers.progress("Drawing coins"),
         training=answers.training(),
         fitting=answers.progress("Fitting the probability"),
     )
     answers.trained(folder, json)
     return DONE
-
-
-@store_app.command("verify", epilog="Example: `rig store verify`")
-def store_verify(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
-    """Re-hash and decode every file, and hold files and index against each other. Changes nothing."""
-    from pipeline.verify import verify_store
-
-    verified = verify_store(open_lab(lab_folder(lab)))
-    answers.verified(verified, json)
-    return FAILED if verified.problems else DONE
 
 
 class Interrupted(BaseException):
@@ -342,7 +350,7 @@ def _lab_for_newcomers(option: Path | None) -> Lab:
         from pipeline.init import make_lab
 
         answers.told(f"There is no lab yet: making a twin lab in ./{folder} (`rig init --help` tells of others).")
-        make_lab(folder, None, 20, answers.progress("Making the lab"))
+        make_lab(folder, progress=answers.progress("Making the lab"))
     return open_lab(folder)
 
 

@@ -42,13 +42,14 @@ def find_devices(lab: Lab | None, *, probe: bool, tell: Callable[[str], None]) -
     Parameters
     ----------
     lab
-        Its twin's ports are listed too; None to list this computer's alone.
+        The ports of its rig.yaml, its twin's too, are listed as well; None to list this computer's alone.
     """
     if lab is None:
-        return list(_all_ports((), SystemClock(), probe, tell))
+        return list(_all_ports([], SystemClock(), probe, tell))
     with sole_driver(lab):
         rig = assemble(lab, realtime=False)
-        return list(_all_ports(TWIN_PORTS if rig.world else (), rig.clock, probe, tell))
+        twins = [(port, "digital twin") for port in TWIN_PORTS] if rig.world else []
+        return list(_all_ports([*twins, *_named(lab)], rig.clock, probe, tell))
 
 
 def suggestion(found: list[Found]) -> str:
@@ -63,12 +64,24 @@ def suggestion(found: list[Found]) -> str:
     return yaml.safe_dump(document, sort_keys=False) if document else ""
 
 
-def _all_ports(twins: tuple[str, ...], clock: Clock, probe: bool, tell: Callable[[str], None]) -> Iterator[Found]:
+def _named(lab: Lab) -> Iterator[tuple[str, str]]:
+    """Ports that rig.yaml names, which the system may not list: gone, or of no kind that it knows."""
+    devices = (lab.rig.station.turntable, lab.rig.station.arm, lab.rig.station.lightbox)
+    for port in (getattr(device, "port", "") for device in devices):
+        if "://" in port and not port.startswith("twin:"):
+            yield port, "in rig.yaml"
+        elif port and "://" not in port:
+            yield port, "in rig.yaml" if Path(port).exists() else "in rig.yaml, but not there"
+
+
+def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, tell: Callable[[str], None]) -> Iterator[Found]:
     by_device = {path.resolve(): path for path in BY_ID.glob("*")} if BY_ID.is_dir() else {}
-    ports = [(port, "digital twin") for port in twins]
+    listed = {Path(port).resolve() for port, _ in ports if "://" not in port}
     for each in list_ports.comports():
         if each.hwid == "n/a":
             continue  # a socket on the board that nothing was ever plugged into
+        if Path(each.device).resolve() in listed:
+            continue
         # The name by id stays when cables are moved.
         ports.append((str(by_device.get(Path(each.device).resolve(), each.device)), each.description or "serial port"))
     for port, description in ports:

@@ -18,6 +18,7 @@ from rich.table import Table
 from capture.events import (
     CoinFinished,
     CoinFound,
+    CoinSkipped,
     CoinStarted,
     Event,
     FrameKept,
@@ -107,6 +108,12 @@ class ScanDisplay:
                     self._lines[event.coin].frames = event.frames
                     self._say(
                         f"Slot {event.slot}: {event.coin} is back, {event.frames} frames, {event.retakes} retakes."
+                    )
+                case CoinSkipped():
+                    self._lines[event.coin].now = f"skipped: {event.reason}"
+                    like = f" It looks like {event.looks_like}." if event.looks_like else ""
+                    self._say(
+                        f"Slot {event.slot}: {event.coin} is skipped ({event.reason}). {event.why}{like}", always=True
                     )
                 case Recovered():
                     self._say(

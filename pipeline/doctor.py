@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -67,10 +67,11 @@ def _folder(lab: Lab) -> Iterator[Check]:
             read(name)
         except LabError as error:
             yield Check("files", "fail", str(error))
+    found = f"{_count(trays, 'tray')} and {_count(plans, 'plan')}"
     if not trays or not plans:
-        yield Check("files", "warn", f"{len(trays)} trays and {len(plans)} plans: write some, see docs/lab.md.")
+        yield Check("files", "warn", f"{found}: write some, see docs/lab.md.")
     else:
-        yield Check("files", "ok", f"{len(trays)} trays and {len(plans)} plans were read.")
+        yield Check("files", "ok", f"{found} were read.")
     free = shutil.disk_usage(lab.folder).free
     enough = free > LITTLE_DISK_BYTES
     yield Check(
@@ -89,7 +90,7 @@ def _store(lab: Lab) -> str:
         newest = max((session.started_at for session in sessions), default="")
         if newest > datetime.now(UTC).isoformat():
             raise LabError(f"the clock stands before the newest session ({newest[:16]}). Set the computer's clock.")
-        return f"{len(sessions)} sessions; the clock is right by them."
+        return f"{_count(sessions, 'session')}; the clock is right by them."
 
 
 def _calibration(lab: Lab) -> Check:
@@ -113,18 +114,21 @@ def _devices(lab: Lab, rig: Rig) -> Iterator[Check]:
         "arm": station.arm.connect,
         "camera": rig.camera.connect,
     }
-    connections = []
+    failed = set()
     for name, connect in connects.items():
         check = _tried(name, lambda connect=connect: "{0.kind} on {0.port}: {0.firmware}.".format(connect()))  # type: ignore[misc]
-        connections.append(check)
+        failed |= {name} if check.status == "fail" else set()
         yield check
-    if any(check.status == "fail" for check in connections):
+    if failed - {"camera"}:
         yield Check("motion and light", "warn", "not tried. Mend the devices above first.")
         return
     home = _tried("home", lambda: _home(rig))
     yield home
     if home.status == "ok":
         yield _tried("round trip", lambda: _round_trip(rig))
+    if failed:
+        yield Check("lights and exposure", "warn", "not tried, as the camera has to look. Mend the camera first.")
+        return
     yield _tried("lights", lambda: _lights(rig))
     yield _tried("exposure", lambda: _exposure(rig))
 
@@ -189,3 +193,7 @@ def _tried(name: str, check: Callable[[], str]) -> Check:
         return Check(name, "ok", check())
     except (DeviceError, LabError, StoreError) as error:
         return Check(name, "fail", str(error))
+
+
+def _count(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.image import Image, encode_jpeg, encode_lossless
 from capture.quality import Quality, check
-from pipeline.assembly import connected
+from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.errors import UsageError
 from pipeline.keyboard import keys, require_terminal
 from pipeline.lab import Lab
@@ -38,17 +39,17 @@ class Snapped:
 
 def home(lab: Lab, *, realtime: bool) -> list[str]:
     """Home every device; returns who they are."""
-    with connected(lab, realtime=realtime) as rig:
-        rig.station.home()
-        return [f"{each.kind} on {each.port}: {each.firmware}" for each in rig.station.identities]
+    with _devices(lab, realtime) as station:
+        station.home()
+        return [f"{each.kind} on {each.port}: {each.firmware}" for each in station.identities]
 
 
 def park(lab: Lab, *, realtime: bool) -> None:
     """Home, bring the arm to rest and switch the lights off."""
-    with connected(lab, realtime=realtime) as rig:
-        rig.station.home()
-        rig.station.park()
-        rig.station.dark()
+    with _devices(lab, realtime) as station:
+        station.home()
+        station.park()
+        station.dark()
 
 
 def light(lab: Lab, name: str, hold: Callable[[], None], *, realtime: bool) -> None:
@@ -59,9 +60,9 @@ def light(lab: Lab, name: str, hold: Callable[[], None], *, realtime: bool) -> N
     UsageError
         If there is no such light.
     """
-    with connected(lab, realtime=realtime) as rig:
-        _check_light(rig.station, name)
-        rig.station.show(name)
+    _check_light(lab, name)
+    with _devices(lab, realtime) as station:
+        station.show(name)
         hold()
 
 
@@ -80,8 +81,8 @@ def snap(
         raise UsageError(f"{path}: write to a .jpg or a .jxl file.")
     if path.exists():
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
+    _check_light(lab, light_name)
     with connected(lab, realtime=realtime) as rig:
-        _check_light(rig.station, light_name)
         if turntable_deg is not None:
             rig.station.home()
             rig.station.rotate_to(turntable_deg)
@@ -138,8 +139,7 @@ def jog(lab: Lab, tell: Callable[[Place], None], *, realtime: bool) -> Place:
         If nobody sits at a terminal.
     """
     require_terminal()
-    with connected(lab, realtime=realtime) as rig:
-        station = rig.station
+    with _devices(lab, realtime) as station:
         station.home()
         cup_mm = None if isinstance(station.arm, Handler) else station.arm.position_mm()
         place = Place(station.rotate_to(0.0), cup_mm)
@@ -188,8 +188,8 @@ def focus(
     """
     ended = threading.Event()
     best = 0.0
+    _check_light(lab, light_name)
     with connected(lab, realtime=realtime) as rig:
-        _check_light(rig.station, light_name)
         rig.station.show(light_name)
         rig.camera.configure(exposure_us, gain)
         before = signal.signal(signal.SIGINT, lambda *_: ended.set())
@@ -218,6 +218,14 @@ def _jogged(station: Station, place: Place, key: str) -> Place:
     return place
 
 
-def _check_light(station: Station, name: str) -> None:
-    if name not in station.light_names:
-        raise UsageError(f"there is no light {name}. Lights in rig.yaml: {', '.join(station.light_names)}.")
+@contextmanager
+def _devices(lab: Lab, realtime: bool) -> Iterator[Station]:
+    """Connect what moves and what shines; the camera may be missing."""
+    with sole_driver(lab), assemble(lab, realtime=realtime).station as station:
+        yield station
+
+
+def _check_light(lab: Lab, name: str) -> None:
+    lights = lab.rig.station.lightbox.lights
+    if name not in lights:
+        raise UsageError(f"there is no light {name}. Lights in rig.yaml: {', '.join(lights)}.")

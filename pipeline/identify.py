@@ -14,11 +14,12 @@ from capture.store import Store
 from models.embedder import Embedder, Features
 from models.index import CatalogueIndex, CatalogueIndexError, FaissIndex
 from models.index import Entry as IndexEntry
-from models.matching import View, match
+from models.matching import View, embed_entries, match
 from models.probability import Probability, Verdict, verdict
 from pipeline.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
+from pipeline.service import open_model
 
 TOP = 10  # candidates kept of every ranking
 _BATCH = 32  # pictures embedded at a time
@@ -55,7 +56,7 @@ class Identifier:
         WeightsError
             If there is no such model.
         """
-        embedder = Embedder.load(model)
+        embedder = open_model(lab, model)
         if "probability" not in embedder.card:
             raise LabError(
                 f"model {embedder.name} was never fitted to say how sure it is. Use another: `--model starter`."
@@ -159,7 +160,7 @@ def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tup
                 entries.append(entry.id)
             except NoCoinError:
                 unusable.append(entry.id)
-        features = embedder.embed(crops)
+        features = embed_entries(embedder, crops)
         store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
         progress(min(start + _BATCH, len(waiting)), len(waiting))
     return tuple(unusable)

@@ -61,14 +61,28 @@ class Made:
     entries: int
 
 
-def make_lab(folder: Path, coins: Path | None, tray_size: int, progress: Progress) -> Made:
+def make_lab(
+    folder: Path, coins: Path | None = None, trays: int | None = None, tray_size: int = SLOTS, *, progress: Progress
+) -> Made:
     """Make a twin lab in `folder`: of the coins photographed in `coins`, or of procedural ones.
+
+    Parameters
+    ----------
+    coins
+        A folder of photographs.
+    trays
+        How many trays of procedural coins; None for three small ones, with a catalogue of many other coins besides.
+    tray_size
+        Coins to a tray, for both.
 
     Raises
     ------
     UsageError
-        If there is a lab in `folder` already, or something else.
+        If there is a lab in `folder` already, or something else; or if both photographs and procedural coins are asked
+        for.
     """
+    if coins is not None and trays is not None:
+        raise UsageError("--coins and --trays exclude one another: give photographs of coins, or a number of trays.")
     if (folder / "rig.yaml").exists():
         raise UsageError(
             f"{folder} is a lab already; nothing was changed. Name another folder with --lab, or move this one away."
@@ -81,18 +95,32 @@ def make_lab(folder: Path, coins: Path | None, tray_size: int, progress: Progres
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        trays = _trays_of_photographs(coins, tray_size) if coins else TRAYS
-        _write_files(unfinished, trays, coins)
+        contents = _contents(coins, trays, tray_size)
+        _write_files(unfinished, contents, coins)
         lab = open_lab(unfinished)
-        entries = add_directory(lab, coins, progress).entries if coins else _add_sale(lab, progress)
+        others = OTHER_COINS if trays is None else 0
+        entries = add_directory(lab, coins, progress).entries if coins else _add_sale(lab, contents, others, progress)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Made(
-        folder, tuple(trays), sum(coin is not None for slots in trays.values() for coin in slots.values()), entries
-    )
+    return Made(folder, tuple(contents), len(_coins(contents)), entries)
+
+
+def _contents(coins: Path | None, trays: int | None, tray_size: int) -> Mapping[str, Mapping[int, str | None]]:
+    """What the tray files say: tray, slot, coin."""
+    if coins is not None:
+        return _trays_of_photographs(coins, tray_size)
+    if trays is None:
+        return TRAYS
+    return {
+        str(tray): {slot: f"2024.{tray}.{slot}" for slot in range(1, tray_size + 1)} for tray in range(1, trays + 1)
+    }
+
+
+def _coins(contents: Mapping[str, Mapping[int, str | None]]) -> list[str]:
+    return [coin for slots in contents.values() for coin in slots.values() if coin is not None]
 
 
 def _trays_of_photographs(coins: Path, tray_size: int) -> dict[str, dict[int, str | None]]:
@@ -130,11 +158,11 @@ def _write_files(folder: Path, trays: Mapping[str, Mapping[int, str | None]], co
     )
 
 
-def _add_sale(lab: Lab, progress: Progress) -> int:
+def _add_sale(lab: Lab, contents: Mapping[str, Mapping[int, str | None]], others: int, progress: Progress) -> int:
     """The twin's own catalogue: a printed sale with one picture per side of every coin but the unpublished one."""
     drawer = ProceduralDrawer(SEED)
-    on_trays = [coin for slots in TRAYS.values() for coin in slots.values() if coin not in (None, UNPUBLISHED)]
-    lots = sorted((*on_trays, *(f"private.{number}" for number in range(1, OTHER_COINS + 1))), key=_shuffled)
+    on_trays = [coin for coin in _coins(contents) if coin != UNPUBLISHED]
+    lots = sorted((*on_trays, *(f"private.{number}" for number in range(1, others + 1))), key=_shuffled)
     with Store.open(lab.store) as store:
         made = list(_each(lots, lambda lot: _lot(drawer, *lot), progress))
         store.catalogue.add_entries(entry for both in made for entry in both)

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.board import BoardSpec
 from capture.cameras import CameraConfig
 from capture.plan import Plan, Tray
+from capture.policy import Policy
 from capture.quality import Limits
 from pipeline.documents import read_document
 from pipeline.errors import LabError
+from pipeline.notify import NotifyConfig
 from rig.station import StationConfig
 from rig.twin.faults import Fault
 
@@ -29,6 +31,20 @@ class TwinConfig(BaseModel):
     speed: Annotated[float, Field(gt=0, le=1000)] = Field(25.0, description="how many times faster than life")
     seed: int = 3
     faults: tuple[Fault, ...] = ()
+    contents: dict[str, dict[int, str | tuple[str, str] | None]] = Field(
+        default={},
+        description="what truly lies in a tray where it differs from its file: tray, slot, then a coin, null for an "
+        "empty slot, or two coins that share it",
+    )
+
+
+class BatchConfig(BaseModel):
+    """What `rig batch` keeps to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_free_gb: float = Field(default=2.0, ge=0, description="of the disk is never written to")
+    tray_wait_min: float = Field(default=30.0, ge=0, description="how long a person may take to put a tray in place")
 
 
 class RigConfig(BaseModel):
@@ -41,6 +57,9 @@ class RigConfig(BaseModel):
     camera: CameraConfig
     board: BoardSpec = BoardSpec()
     quality: Limits = Limits()
+    policy: Policy = Policy()
+    batch: BatchConfig = BatchConfig()
+    notify: NotifyConfig = NotifyConfig()
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,16 @@ class Lab:
     def reports(self) -> Path:
         """Where reports are written."""
         return self.folder / "reports"
+
+    @property
+    def logs(self) -> Path:
+        """Where each scan and batch writes its log."""
+        return self.folder / "logs"
+
+    @property
+    def status(self) -> Path:
+        """What the running scan or batch says of itself, and after it, what it came to."""
+        return self.folder / "status.json"
 
     @property
     def world(self) -> Path:

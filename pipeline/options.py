@@ -11,6 +11,7 @@ import typer
 from pipeline.errors import UsageError
 
 DONE, FAILED, USAGE, LEFT_OVER = 0, 1, 2, 3
+IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter
 
 
 def keep_transcript(path: Path | None) -> Path | None:
@@ -40,7 +41,12 @@ LabOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output (docs/json.md).")]
 ModelOption = Annotated[
-    str, typer.Option("--model", help="`starter`, a backbone such as resnet50, or a trained embedder's folder.")
+    str,
+    typer.Option(
+        "--model",
+        help="The one in use (`rig models promote`), `starter`, a model of the lab by its name, a backbone such as "
+        "resnet50, or a trained embedder's folder.",
+    ),
 ]
 RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of the real devices.")]
 LogOption = Annotated[

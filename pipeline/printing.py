@@ -23,7 +23,7 @@ FINE_PX = 360  # per square before it is brought to size: corners then fall with
 
 
 def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Path) -> str:
-    """Write the board of a lab's rig.yaml, or the ring, and return how to print it.
+    """Write the board or the ring of a lab's rig.yaml and return how to print it.
 
     Raises
     ------
@@ -39,10 +39,14 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
         picture = board_picture(spec)
         size = f"{spec.squares_x * spec.square_mm:g} x {spec.squares_y * spec.square_mm:g} mm"
     else:
-        picture = ring_picture(RingSpec(), PX_PER_MM)
+        picture = ring_picture(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
         size = f"{picture.shape[1] / PX_PER_MM:.1f} x {picture.shape[0] / PX_PER_MM:.1f} mm"
     path.write_bytes(_png(_framed(picture, f"{what}: {size}. Print at 100 %, then measure.")))
-    return f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print."
+    key = "board:" if what == "board" else "quality: ring:"
+    return (
+        f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print: "
+        f"its measures go under `{key}` of rig.yaml."
+    )
 
 
 def board_picture(spec: BoardSpec) -> Image:

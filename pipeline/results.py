@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from capture.records import Candidate, Session
+from capture.records import Candidate, Frame, Session
 from capture.store import Store
 
 
@@ -13,7 +16,8 @@ from capture.store import Store
 class CoinResult:
     """One coin of a scan: good frames, retakes, frames in quarantine, and what it was matched with.
 
-    ``planned`` is how many frames the plan asks for. ``verdict`` is None when the coin was not identified.
+    ``planned`` is how many frames the plan asks for. ``verdict`` is None when the coin was not identified,
+    ``model`` the id of the model that did.
     """
 
     slot: int
@@ -24,11 +28,12 @@ class CoinResult:
     quarantined: int
     verdict: str | None
     candidates: tuple[Candidate, ...]
+    model: str | None = None
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """A scanned tray."""
+    """A scanned tray; ``skipped`` has a sentence for each coin that was passed over and is still to be seen to."""
 
     tray: str
     session: str
@@ -37,34 +42,53 @@ class ScanResult:
     wall_s: float
     hardware_s: float
     finished: bool
+    skipped: tuple[str, ...] = ()
 
     @property
     def left_over(self) -> bool:
         """Whether something is left to do, or lies in quarantine."""
-        return not self.finished or any(coin.frames < coin.planned for coin in self.coins)
+        return not self.finished or bool(self.skipped) or any(coin.frames < coin.planned for coin in self.coins)
 
 
 def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:
     """Every coin of a session's tray, as the store has it."""
-    planned: dict[str, int] = {}
-    for shot in store.shots(session.id):
-        planned[shot.coin] = planned.get(shot.coin, 0) + 1
-    results = []
-    for slot, coin in session.frozen_tray().coins.items():
-        frames = store.frames(session.id, coin, good=None)
-        good = [frame for frame in frames if frame.quarantine_reason is None]
-        ranking = store.catalogue.ranking(session.id, coin)
-        settled = {frame.shot_id for frame in good}
-        results.append(
-            CoinResult(
-                slot=slot,
-                coin=coin,
-                frames=len(good),
-                planned=planned.get(coin, 0),
-                retakes=sum(frame.attempt > 1 for frame in frames),
-                quarantined=len({frame.shot_id for frame in frames} - settled),
-                verdict=ranking.verdict if ranking else None,
-                candidates=ranking.candidates if ranking else (),
-            )
-        )
-    return tuple(results)
+    planned = Counter(shot.coin for shot in store.shots(session.id))
+    return tuple(
+        coin_result(store, session, slot, coin, planned[coin], store.frames(session.id, coin, good=None))
+        for slot, coin in session.frozen_tray().coins.items()
+    )
+
+
+def coin_result(
+    store: Store, session: Session, slot: int, coin: str, planned: int, frames: Sequence[Frame]
+) -> CoinResult:
+    """One coin of a session, of all its frames."""
+    good = [frame for frame in frames if frame.quarantine_reason is None]
+    ranking = store.catalogue.ranking(session.id, coin)
+    settled = {frame.shot_id for frame in good}
+    return CoinResult(
+        slot=slot,
+        coin=coin,
+        frames=len(good),
+        planned=planned,
+        retakes=sum(frame.attempt > 1 for frame in frames),
+        quarantined=len({frame.shot_id for frame in frames} - settled),
+        verdict=ranking.verdict if ranking else None,
+        candidates=ranking.candidates if ranking else (),
+        model=ranking.model_id if ranking else None,
+    )
+
+
+def diameter_mm(frames: Sequence[Frame]) -> float | None:
+    """A coin's diameter as its good frames show it, the median over them; None where none was measured."""
+    measured = [
+        2 * frame.quality["radius_px"] * frame.mm_per_pixel
+        for frame in frames
+        if frame.quarantine_reason is None and frame.mm_per_pixel and "radius_px" in frame.quality
+    ]
+    return median(measured) if measured else None
+
+
+def caption(frame: Frame) -> str:
+    """What a frame was taken to show."""
+    return f"{frame.side}, turntable {frame.turntable_deg:g}°, {frame.light}"

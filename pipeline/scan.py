@@ -1,132 +1,56 @@
 """`rig scan`: the main job. A tray in, every coin photographed, stored, identified and reported.
 
 The rig moves in this thread; frames are checked and written in the runner's, coins identified in another.
+`rig batch` does the same with tray after tray: see `pipeline.batch`.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import groupby, pairwise
-from typing import Protocol
+from typing import Literal
 
 from rich.console import Console
 
 from calibration.bundle import Bundle, latest
-from capture.events import CoinFinished, Event
-from capture.plan import Plan, Shot, Side, Tray
+from capture.events import CoinFinished, Event, FrameKept
+from capture.handling import KINDS as HANDLING
+from capture.plan import Plan, Tray
 from capture.quality import Limits
-from capture.records import Candidate, Session
+from capture.records import Session
 from capture.runner import Runner, ScanStopped
+from capture.skips import in_words, is_away, skipped_of
 from capture.store import Store
-from pipeline.assembly import Rig, connected
+from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.calibrate import calibrate_rig
 from pipeline.display import ScanDisplay
-from pipeline.documents import line_of
 from pipeline.errors import LabError
+from pipeline.identification import Identification, Identifies
 from pipeline.lab import Lab
+from pipeline.outlook import changes, check_fits, check_possible, outline_trays, room_for
+from pipeline.pictures import Thumbnails
 from pipeline.report import write_report
 from pipeline.results import ScanResult, coin_results
-from rig.station import Station
-from rig.twin.clock import SystemClock
-
-BYTES_PER_PIXEL = 4.0  # raw and calibrated, lossless: a generous guess until frames of this lab are stored
-UNKNOWN_PIXELS = 12_000_000  # of a camera that was never calibrated
+from pipeline.watch import Watch
 
 Tell = Callable[[str], None]
-
-
-class Identified(Protocol):
-    """An answer to which catalogue coin this is."""
-
-    @property
-    def verdict(self) -> str | None: ...
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]: ...
-
-
-class Identifies(Protocol):
-    """What a scan asks of `pipeline.identify.Identifier`, which needs torch and is not imported here."""
-
-    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified: ...
+MayGoOn = Callable[[], str | None]
+"""Asked before each coin: why nothing more may be begun, in a sentence; None to go on."""
 
 
 @dataclass(frozen=True)
-class Move:
-    """A pose of one coin, and the lights it is photographed under."""
+class Bench:
+    """A rig that is switched on, and everything that the trays of a job share."""
 
-    slot: int
-    coin: str
-    side: Side
-    tilt_deg: float
-    turntable_deg: float
-    lights: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What a scan would do: shots still to be taken, motion between them, time at the bench (s), bytes on disk."""
-
-    tray: str
-    plan: str
-    resumes: str | None
-    coins: int
-    shots: tuple[Shot, ...]
-    done_shots: int
-    moves: tuple[Move, ...]
-    time_s: float
-    disk_bytes: int
-    free_bytes: int
-
-
-def outline_scan(lab: Lab, tray_name: str, plan_name: str) -> Outlook:
-    """Work out what `scan_tray` would do; nothing moves and nothing is written."""
-    tray, plan = lab.tray(tray_name), lab.plan(plan_name)
-    session, shots, done = None, plan.shots(tray), 0
-    if lab.store.is_dir():
-        with Store.open(lab.store, writing=False) as store:
-            session = store.unfinished_scan(tray.id)
-            if session is not None:
-                tray, plan = session.frozen_tray(), session.frozen_plan()
-                shots = store.missing_shots(session.id)
-                done = len(store.shots(session.id)) - len(shots)
-    station = Station(lab.rig.station, SystemClock())
-    _check(lab, tray, plan, station)
-    slots = {coin: slot for slot, coin in tray.coins.items()}
-    moves = tuple(
-        Move(slots[coin], coin, side, tilt_deg, turntable_deg, tuple(shot.light for shot in same))
-        for (coin, side, tilt_deg, turntable_deg), same in groupby(
-            shots, lambda shot: (shot.coin, shot.side, shot.tilt_deg, shot.turntable_deg)
-        )
-    )
-    coins = len({shot.coin for shot in shots})
-    time_s = (
-        station.estimate_s(
-            loads=coins,
-            flips=2 * coins if len(plan.sides) == 2 else 0,
-            turns_deg=[abs(after.turntable_deg - before.turntable_deg) for before, after in pairwise(moves)],
-            lights=len(shots),
-        )
-        + sum(shot.exposure_us for shot in shots) / 1e6
-    )
-    bundle = latest(lab.calibrations)
-    pixels = bundle.lens.width_px * bundle.lens.height_px if bundle else UNKNOWN_PIXELS
-    return Outlook(
-        tray=tray.id,
-        plan=plan.name,
-        resumes=session.id if session else None,
-        coins=coins,
-        shots=tuple(shots),
-        done_shots=done,
-        moves=moves,
-        time_s=time_s,
-        disk_bytes=round(len(shots) * pixels * BYTES_PER_PIXEL),
-        free_bytes=shutil.disk_usage(lab.folder).free,
-    )
+    lab: Lab
+    store: Store
+    rig: Rig
+    bundle: Bundle
+    identification: Identification
+    told: Callable[[Event], None]
+    console: Console
+    tell: Tell
 
 
 def scan_tray(
@@ -157,49 +81,153 @@ def scan_tray(
     Raises
     ------
     LabError
-        If the tray or the plan does not fit the rig; nothing has moved then.
+        If the tray or the plan does not fit the rig, the frames do not fit on the disk, or another process drives the
+        rig; nothing has moved then.
     DeviceError
         If a device fails. Every frame taken is kept, and the same command goes on.
     """
     started_s = time.monotonic()
     tray, plan = lab.tray(tray_name), lab.plan(plan_name)
-    with Store.open(lab.store) as store:
+    with sole_driver(lab), Watch(lab, plan_name, [tray.id]) as watch, Store.open(lab.store) as store:
         for line in store.swept:
             tell(f"Put right after an interruption: {line}")
-        session = None if fresh else store.unfinished_scan(tray.id)
+        session = interrupted(store, tray, plan, fresh=fresh, tell=tell)
+        if session is None and not fresh:
+            session = _unreported(store, tray, tell)
         if session is not None:
-            _tell_of_changes(session, tray, plan, tell)
             tray, plan = session.frozen_tray(), session.frozen_plan()
-        with connected(lab, realtime=realtime) as rig:
-            _check(lab, tray, plan, rig.station)
+        with switched_on(lab, realtime=realtime) as rig:
+            check_possible(lab, tray, plan, rig.station)
             if rig.world is not None:
-                rig.world.fill(tray.coins)
-            bundle = _calibration(lab, store, rig, session, tell, ask)
+                rig.world.fill(tray.coins, tray.id)
+            bundle = calibration(lab, store, rig, tell, ask)
+            outlook = outline_trays(lab, store, [tray.id], plan_name, fresh=fresh)[0]
+            check_fits(lab, [outlook])
+            watch.expect([outlook], realtime=realtime)
             hardware_started_s = rig.clock.now()
-            if session is None:
-                _abandon_unfinished(store, tray)
-                devices = [asdict(identity) for identity in rig.station.identities]
-                session = store.begin_scan(tray, plan, devices, bundle.id)
-            with ScanDisplay(console, tray.id, tray.coins) as display:
-                identified = _Identification(store, session.id, identifier, display)
-                with identified:
-                    try:
-                        Runner(
-                            rig.station, rig.camera, store, bundle, identified.told, limits=limits_of(lab, bundle)
-                        ).run(session)
-                    except ScanStopped as stopped:
-                        tell(str(stopped))
+            session = session or begin_scan(store, rig, bundle, tray, plan)
+            store.journal.log("scan began", session.id)
+            watch.log_to(session.id)
+            watch.tray_begins(tray.id, session.id)
+            with Identification(store, identifier, tell) as identification:
+                bench = Bench(lab, store, rig, bundle, identification, watch.told, console, tell)
+                coin_bytes = outlook.disk_bytes // max(1, outlook.coins)
+                stopped = photograph(bench, session, lambda: room_for(lab, coin_bytes))
+            if stopped is not None:
+                tell(stopped)
             hardware_s = rig.clock.now() - hardware_started_s
-        report = write_report(lab, store, store.session(session.id))
-        return ScanResult(
+        session = store.session(session.id)
+        skipped = skipped_coins(store, session)
+        for sentence in skipped:
+            tell(sentence)
+        report = write_report(lab, store, session)
+        store.journal.log("scan report", session.id, path=str(report))
+        result = ScanResult(
             tray=tray.id,
             session=session.id,
             coins=coin_results(store, session),
             report=report,
             wall_s=time.monotonic() - started_s,
             hardware_s=hardware_s,
-            finished=store.session(session.id).finished_at is not None,
+            finished=session.finished_at is not None,
+            skipped=tuple(skipped),
         )
+        state = tray_state(store, session)
+        watch.tray_ends(tray.id, *state)
+        watch.ended("left over" if result.left_over else "done", stopped or state[1], str(report))
+        return result
+
+
+def photograph(bench: Bench, session: Session, may_go_on: MayGoOn) -> str | None:
+    """Take every shot that a session misses, and hand each coin on to be identified.
+
+    Returns
+    -------
+    str or None
+        Why it was stopped early; None when everything was done or tried.
+    """
+    tray = session.frozen_tray()
+    thumbnails = Thumbnails(bench.lab, bench.store)
+    with ScanDisplay(bench.console, tray.id, tray.coins) as display:
+
+        def told(event: Event) -> None:
+            display.told(event)
+            bench.told(event)
+            if isinstance(event, FrameKept):
+                thumbnails.keep(event.frame, event.image)
+            if isinstance(event, CoinFinished):
+                bench.identification.coin(session, event.coin, display.identified)
+
+        bench.identification.take_up(session, display.identified)
+        runner = Runner(
+            bench.rig.station,
+            bench.rig.camera,
+            bench.store,
+            bench.bundle,
+            on_event=told,
+            limits=limits_of(bench.lab, bench.bundle),
+            policy=bench.lab.rig.policy,
+            may_go_on=may_go_on,
+        )
+        try:
+            runner.run(session)
+        except ScanStopped as stopped:
+            return str(stopped)
+    return None
+
+
+def interrupted(store: Store, tray: Tray, plan: Plan, *, fresh: bool, tell: Tell) -> Session | None:
+    """The scan of a tray that has something left to do, unless it is to begin anew; tells how it differs from now."""
+    session = None if fresh else store.unfinished_scan(tray.id)
+    if session is None:
+        return None
+    tell(f"Going on with the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
+    changed = changes(session, tray, plan)
+    if changed:
+        tell(
+            f"The {' and the '.join(changed)} changed since that scan began; it goes on as it was begun. "
+            "To scan as the files are now: --fresh."
+        )
+    return session
+
+
+def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
+    """The last scan of a tray if it was interrupted after its last coin, so that it is not all taken anew."""
+    for session in store.sessions("scan", tray.id)[-1:]:
+        last = store.journal.last(("scan began", "scan report", "batch session", "abandoned"), session.id)
+        if last is not None and last.kind == "scan began":
+            tell(f"Every coin was photographed already ({session.id}); the report is written now. Anew: --fresh.")
+            return session
+    return None
+
+
+def begin_scan(store: Store, rig: Rig, bundle: Bundle, tray: Tray, plan: Plan) -> Session:
+    """A new session of a tray; those that were interrupted are given up, their frames kept."""
+    while (old := store.unfinished_scan(tray.id)) is not None:
+        store.journal.log("abandoned", old.id, why="a fresh scan was begun")
+        store.finish_session(old.id)
+    return store.begin_scan(tray, plan, [asdict(identity) for identity in rig.station.identities], bundle.id)
+
+
+def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left over"], str | None]:
+    """Whether every shot of a session has a good frame and every coin is in its slot, and what is left over if not."""
+    missing = store.missing_shots(session.id)
+    bad = len(store.shots(session.id)) - len(missing) - len(store.frames(session.id))
+    left = [f"{len(missing)} shots are not taken."] if missing else []
+    left += [f"{bad} shots have no good frame."] if bad else []
+    left += skipped_coins(store, session)
+    return ("left over", " ".join(left)) if left else ("done", None)
+
+
+def skipped_coins(store: Store, session: Session) -> list[str]:
+    """A sentence for each coin that was skipped and is still to be photographed, or to be looked for."""
+    missing = {shot.coin for shot in store.missing_shots(session.id)}
+    journal = store.journal.events(session.id, HANDLING)
+
+    def is_left(coin: str) -> bool:
+        return coin in missing or is_away([event for event in journal if event.detail["coin"] == coin])
+
+    return in_words([each for each in skipped_of(journal) if is_left(each.coin)])
 
 
 def limits_of(lab: Lab, bundle: Bundle) -> Limits:
@@ -210,48 +238,14 @@ def limits_of(lab: Lab, bundle: Bundle) -> Limits:
     return limits.model_copy(update={"ring_zero_deg": bundle.ring_zero_deg})
 
 
-class _Identification:
-    """Identifies each coin in a thread of its own as soon as it is back in its slot."""
+def calibration(lab: Lab, store: Store, rig: Rig, tell: Tell, ask: Tell) -> Bundle:
+    """The latest calibration, made known to the store; a twin that has none is calibrated.
 
-    def __init__(self, store: Store, session_id: str, identifier: Identifies | None, display: ScanDisplay) -> None:
-        self._store = store
-        self._session_id = session_id
-        self._identifier = identifier
-        self._display = display
-        self._pool = ThreadPoolExecutor(1, "identify")
-        self._waiting: list[Future[None]] = []
-
-    def __enter__(self) -> _Identification:
-        if self._identifier is not None:  # coins that an interrupted run photographed but did not identify
-            missing = {shot.coin for shot in self._store.missing_shots(self._session_id)}
-            for coin in self._store.session(self._session_id).frozen_tray().coins.values():
-                if coin not in missing and self._store.catalogue.ranking(self._session_id, coin) is None:
-                    self._waiting.append(self._pool.submit(self._identify, coin))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
-        if kind is None:
-            for each in self._waiting:
-                each.result()
-
-    def told(self, event: Event) -> None:
-        """Take an event of the runner in."""
-        self._display.told(event)
-        if isinstance(event, CoinFinished) and self._identifier is not None:
-            self._waiting.append(self._pool.submit(self._identify, event.coin))
-
-    def _identify(self, coin: str) -> None:
-        assert self._identifier is not None
-        answer = self._identifier.identify_scanned(self._store, self._session_id, coin)
-        if answer.verdict is None:
-            self._display.identified(coin, "no good frame")
-            return
-        best = f", {answer.candidates[0].coin} ({answer.candidates[0].probability:.2f})" if answer.candidates else ""
-        self._display.identified(coin, f"{answer.verdict}{best}")
-
-
-def _calibration(lab: Lab, store: Store, rig: Rig, session: Session | None, tell: Tell, ask: Tell) -> Bundle:
+    Raises
+    ------
+    LabError
+        If a real rig was never calibrated.
+    """
     bundle = latest(lab.calibrations)
     if bundle is None:
         if rig.world is None:
@@ -265,44 +259,3 @@ def _calibration(lab: Lab, store: Store, rig: Rig, session: Session | None, tell
         )
     store.add_calibration(bundle.id, bundle.created_at.isoformat(), f"{bundle.created_at:%Y%m%dT%H%M%SZ}_{bundle.id}")
     return bundle
-
-
-def _check(lab: Lab, tray: Tray, plan: Plan, station: Station) -> None:
-    """Refuse before anything moves what this rig cannot do."""
-    plan_file = lab.folder / "plans" / f"{plan.name}.yaml"
-    tray_file = lab.folder / "trays" / f"{tray.id}.yaml"
-    unknown = [light for light in plan.lights if light not in station.light_names]
-    if unknown:
-        raise LabError(
-            f"{plan_file}, line {line_of(plan_file, ('lights',))}: lights: the lightbox has no {', '.join(unknown)}. "
-            f"It has {', '.join(station.light_names)}: correct the plan, or add the light to rig.yaml."
-        )
-    beyond = [slot for slot in tray.slots if slot > station.slots]
-    if beyond:
-        raise LabError(
-            f"{tray_file}, line {line_of(tray_file, ('slots', beyond[0]))}: slots: there is no slot {beyond[0]}; "
-            f"this rig's tray has slots 1 to {station.slots}. "
-            "Correct the tray file, or `station: bench: tray:` in rig.yaml."
-        )
-    if not tray.coins:
-        raise LabError(f"{tray_file}, line 1: every slot is empty. Enter the accession numbers of the coins.")
-
-
-def _tell_of_changes(session: Session, tray: Tray, plan: Plan, tell: Tell) -> None:
-    tell(f"Going on with the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
-    changed = [
-        name
-        for name, then, now in (("plan", session.frozen_plan(), plan), ("tray", session.frozen_tray(), tray))
-        if then != now
-    ]
-    if changed:
-        tell(
-            f"The {' and the '.join(changed)} changed since that scan began; it goes on as it was begun. "
-            "To scan as the files are now: --fresh."
-        )
-
-
-def _abandon_unfinished(store: Store, tray: Tray) -> None:
-    while (old := store.unfinished_scan(tray.id)) is not None:
-        store.log("abandoned", old.id, why="a fresh scan was begun")
-        store.finish_session(old.id)

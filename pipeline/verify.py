@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from capture.store import Store
@@ -18,7 +19,8 @@ class Verified:
     problems: tuple[Problem, ...]
 
 
-def verify_store(lab: Lab) -> Verified:
+def verify_store(lab: Lab, progress: Callable[[int, int], None]) -> Verified:
     """Re-hash and decode everything; changes nothing."""
     with Store.open(lab.store, writing=False) as store:
-        return Verified(len(store.frames(good=None)), len(store.catalogue.entries()), tuple(store.verify()))
+        frames, entries = (store.database.read(f"SELECT count(*) FROM {table}")[0][0] for table in ("frame", "entry"))
+        return Verified(frames, entries, tuple(store.verify(progress)))

@@ -64,6 +64,9 @@ class Arm(Device, Protocol):
     def holds(self) -> bool:
         """Whether the cup holds something, as the arm senses it."""
 
+    def may_hold(self) -> bool:
+        """Whether something may hang on the cup that `holds` does not know of, since another program used the arm."""
+
     def position_mm(self) -> tuple[float, float, float]:
         """Position the controller reports (mm)."""
 
@@ -86,6 +89,12 @@ class Handler(Device, Protocol):
 
     def unload(self, slot: int) -> None:
         """Bring the coin on the plate, or the one that it holds, into a slot; raises `rig.errors.GripError`."""
+
+    def let_go_into(self, slot: int) -> None:
+        """Bring a coin that may hang on it unnoticed into a slot; nothing where that cannot be."""
+
+    def feels_empty(self, slot: int) -> bool:
+        """Whether a slot is empty for sure; what lies in it stays there."""
 
     def flip(self) -> None:
         """Turn the coin on the plate over; raises `rig.errors.GripError`."""

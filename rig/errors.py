@@ -39,3 +39,7 @@ class EnvelopeError(DeviceError):
 
 class GripError(DeviceError):
     """The arm does not hold what it should hold."""
+
+
+class NothingThereError(GripError):
+    """The arm found nothing to take up."""

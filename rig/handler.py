@@ -9,7 +9,7 @@ from typing import Any
 
 from rig.bench import Bench, PointMm
 from rig.devices import Identity
-from rig.errors import DeviceError, GripError
+from rig.errors import DeviceError, GripError, NothingThereError
 from rig.safety import Interlock
 from rig.twin.clock import Clock
 
@@ -83,6 +83,32 @@ class ArmHandler:
         self._place(place_mm)
         self.park()
 
+    def let_go_into(self, slot: int) -> None:
+        """Let go over a slot of a coin that may hang on the cup unnoticed; harmless where there is none."""
+        if self._arm.may_hold():
+            place_mm = self._bench.tray.position_mm(slot)
+            self._go_over(place_mm)
+            self._let_go(place_mm)
+            self.park()
+
+    def feels_empty(self, slot: int) -> bool:
+        """Whether suction finds nothing in a slot. Always false for an arm that does not feel what it holds."""
+        place_mm = self._bench.tray.position_mm(slot)
+        self._refuge_mm = place_mm
+        self._go_over(place_mm)
+        for _ in range(GRIP_TRIES):
+            self._go(place_mm)
+            try:
+                self._arm.grip()
+            except GripError:
+                self._lift()
+            else:
+                self._arm.release()
+                self.park()
+                return False
+        self.park()
+        return True
+
     def flip(self) -> None:
         """Turn the coin on the plate over, by way of the flip station."""
         self._refuge_mm = self._bench.plate_mm
@@ -142,11 +168,11 @@ class ArmHandler:
             except GripError as error:
                 self._lift()
                 if attempt == GRIP_TRIES:
-                    raise self._lost(f"there is no coin to take up from {name}") from error
+                    raise NothingThereError(*_lost(f"there is no coin to take up from {name}")) from error
         self._lift()
         if not self._arm.holds():
             self._arm.release()
-            raise self._lost(f"the coin from {name} did not stay on the cup")
+            raise GripError(*_lost(f"the coin from {name} did not stay on the cup"))
 
     def _place(self, place_mm: PointMm) -> None:
         """Let the coin go at a place, if it is still there."""
@@ -154,16 +180,14 @@ class ArmHandler:
         if not self._arm.holds():
             self._arm.release()
             self.park()
-            raise self._lost("the coin fell off the cup on the way")
+            raise GripError(*_lost("the coin fell off the cup on the way"))
+        self._let_go(place_mm)
+
+    def _let_go(self, place_mm: PointMm) -> None:
         x_mm, y_mm, z_mm = place_mm
         self._go((x_mm, y_mm, z_mm + LET_GO_MM))
         self._arm.release()
         self._lift()
-
-    def _lost(self, what: str) -> GripError:
-        return GripError(
-            "arm", f"{what}.", "Look for the coin, put it back into its slot, then run the same command again."
-        )
 
     def home(self) -> None:
         """Find the reference position, upwards and out of the plate's way; a coin that hangs on the arm stays there."""
@@ -191,3 +215,7 @@ class ArmHandler:
         with self._interlock.moving(target_mm):
             self._has_moved = True
             self._arm.move_to(*target_mm)
+
+
+def _lost(what: str) -> tuple[str, str, str]:
+    return "arm", f"{what}.", "Look for the coin, put it back into its slot, then run the same command again."

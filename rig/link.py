@@ -7,6 +7,7 @@ the digital twin.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import re
 import threading
@@ -34,6 +35,21 @@ log = logging.getLogger(__name__)
 LONGEST_LINE = 16384
 # How often a waiting reader looks whether somebody asked it to give up (s).
 POLL_S = 0.05
+
+CHECK_PORT = "Check cable and power, and that `port` in rig.yaml is right: `rig devices` lists the ports there are."
+IN_USE = (
+    "another program uses it",
+    "Close that program (a terminal, a printer's host, another `rig`); then give the same command again.",
+)
+REFUSALS: dict[int, tuple[str, str]] = {
+    errno.ENOENT: ("there is no such port", CHECK_PORT),
+    errno.EACCES: (
+        "you may not use it",
+        "Run `sudo usermod -aG dialout $USER`, log out and in again; then give the same command again.",
+    ),
+    errno.EBUSY: IN_USE,
+    errno.EAGAIN: IN_USE,
+}
 
 T = TypeVar("T", str, bytes)
 Cut = Callable[[bytearray], bytes | None]
@@ -86,15 +102,14 @@ class SerialLink:
         """
         self.close()
         try:
-            self._serial = serial.serial_for_url(self.port, baudrate=self.baud, timeout=POLL_S, write_timeout=2)
+            self._serial = serial.serial_for_url(
+                self.port, baudrate=self.baud, timeout=POLL_S, write_timeout=2, exclusive=True
+            )
             if self._hold_dtr:
                 _hold_dtr(self._serial)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise NotConnectedError(
-                self.device,
-                f"the port could not be opened ({error}).",
-                "Check cable and power, that `port` in rig.yaml is right, and that no other program uses it.",
-            ) from error
+            why, remedy = REFUSALS.get(getattr(error, "errno", None) or 0, (str(error), CHECK_PORT))
+            raise NotConnectedError(self.device, f"the port could not be opened: {why}.", remedy) from error
         self._received.clear()
         self.clear_halt()
         self._note("--", b"opened")

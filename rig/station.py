@@ -151,7 +151,11 @@ class Station:
         self.handler.home()
         if self._interlock.cup_mm is None:
             self._interlock.cup_mm = self.bench.rest_mm  # no arm is in the way, and hands were asked away
-        self.turntable.home()
+        try:
+            self.turntable.home()
+        except BaseException:
+            _attempt(self.turntable.stop)  # interrupted while it seeks its switch, it would go on turning
+            raise
         self._interlock.turntable_homed = True
         self._interlock.plate_rests = True
 
@@ -241,6 +245,16 @@ class Station:
         """
         self._check_slot(slot)
         self.handler.unload(slot)
+
+    def let_go_into(self, slot: int) -> None:
+        """Bring a coin that may hang on the arm unnoticed, since before this program, into a slot."""
+        self._check_slot(slot)
+        self.handler.let_go_into(slot)
+
+    def feels_empty(self, slot: int) -> bool:
+        """Whether a slot is empty for sure: false too where that cannot be told. What lies in it stays there."""
+        self._check_slot(slot)
+        return self.handler.feels_empty(slot)
 
     def flip(self) -> None:
         """Turn the coin on the plate over.

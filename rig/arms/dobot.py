@@ -229,6 +229,10 @@ class DobotArm:
         with self.link.lock:
             return self._pumps() if self.config.vacuum_input is None else self._pumps() and self._vacuum()
 
+    def may_hold(self) -> bool:
+        """Never unnoticed: the pump is asked."""
+        return False
+
     def position_mm(self) -> tuple[float, float, float]:
         """Position the controller counts (mm)."""
         with self.link.lock:

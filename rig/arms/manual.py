@@ -80,6 +80,13 @@ class ManualHandler:
         """
         self._do(f"Put the coin on the plate back into slot {slot}, the same side up, and take your hands away.")
 
+    def let_go_into(self, slot: int) -> None:
+        """Nothing hangs on a technician unnoticed."""
+
+    def feels_empty(self, slot: int) -> bool:
+        """Never: who is there is told what is wrong, and looks."""
+        return False
+
     def flip(self) -> None:
         """Ask for the other side.
 

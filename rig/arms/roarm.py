@@ -13,8 +13,8 @@ RoArm-M2_module.h, switch_module.h; www.waveshare.com/wiki/RoArm-M2-S):
 - The sensors know the position from power-up; there is no homing switch. Whenever the controller starts, the arm swings
   to its initial position by itself.
 - The published protocol knows no suction cup, only a gripper; the 12 V switch (``T:113``) drives a pump. Neither it nor
-  any sensor can be read: `holds` is what was commanded, the camera has to look, and after a program was killed nobody
-  can tell.
+  any sensor can be read: `holds` is what was commanded and the camera has to look. After a program was killed its pump
+  may run on: it is left as it is, so that nothing falls, and `may_hold` says so until it was switched.
 - Its makers promise about 4 mm; the slots of the tray must forgive that.
 """
 
@@ -82,6 +82,7 @@ class RoarmArm:
         self._homed = False
         self._works = False  # from `home` on a start of the controller is bad news
         self._pumps = False
+        self._knows_pump = False
 
     def connect(self) -> Identity:
         """Open the port and wait until the arm answers.
@@ -95,19 +96,21 @@ class RoarmArm:
             self._homed = self._works = False
             self.link.open()
             deadline = time.monotonic() + self.config.boot_s
-            started = False
             while (position := self._feedback(min(0.5, self.config.answer_s))) is None:
-                started = started or any(self._has_booted(line) for line in self.link.drain())
+                for line in self.link.drain():
+                    self._watch(line)
                 if time.monotonic() >= deadline:
                     raise NoAnswerError(
                         self.link.device,
                         f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
                         "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
                     )
-            if started:
-                self._pumps = False  # else it runs on if it ran when the connection was lost
-            else:
-                log.info("%s: was running; whether its pump runs cannot be asked.", self.link.device)
+            if not self._knows_pump:
+                log.info(
+                    "%s: it was running already and cannot be asked whether its pump is on. If a coin hangs on it, it "
+                    "stays there; scanning its tray brings it back into its slot.",
+                    self.link.device,
+                )
             log.debug("%s stands at %s", self.link.device, position)
             return Identity("roarm", self.config.port, "RoArm-M2")
 
@@ -179,6 +182,10 @@ class RoarmArm:
     def holds(self) -> bool:
         """Whether the pump was started, which is all that can be known."""
         return self._pumps
+
+    def may_hold(self) -> bool:
+        """Whether the pump may run since before this program."""
+        return not self._knows_pump
 
     def position_mm(self) -> PointMm:
         """Position by the servos' sensors (mm)."""
@@ -265,7 +272,7 @@ class RoarmArm:
         for _ in range(2):  # nothing tells whether it was heard
             self._send(T=113, **switches)
             self.position_mm()  # still there, and not started anew
-        self._pumps = on
+        self._pumps, self._knows_pump = on, True
         self.clock.sleep(self.config.suction_s)
 
     # The protocol
@@ -299,9 +306,13 @@ class RoarmArm:
             yield line
 
     def _watch(self, line: str) -> None:
-        """Break off when the controller starts anew, in the midst of work."""
-        if self._works and self._has_booted(line):
-            self._homed = self._works = self._pumps = False
+        """Note that the controller starts anew, which stops its pump; break off if that is in the midst of work."""
+        if not self._has_booted(line):
+            return
+        self._homed = self._pumps = False
+        self._knows_pump = True
+        if self._works:
+            self._works = False
             raise AlarmError(
                 self.link.device,
                 "the controller started anew (its supply dipped?); what the cup held has fallen.",

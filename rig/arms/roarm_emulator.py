@@ -87,7 +87,7 @@ class RoarmEmulator(Emulator):
         """serialCtrl()."""
         try:
             command = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if self._repeats:
             self._output += line + b"\r\n"

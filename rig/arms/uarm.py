@@ -190,6 +190,10 @@ class UarmArm:
         with self.link.lock:
             return self._pump_state() == 2
 
+    def may_hold(self) -> bool:
+        """Never unnoticed: the pump is asked."""
+        return False
+
     def position_mm(self) -> tuple[float, float, float]:
         """Position by the angle sensors (mm)."""
         with self.link.lock:

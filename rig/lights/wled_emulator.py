@@ -80,7 +80,7 @@ class WledEmulator(Emulator):
             yield until_s
         try:
             root = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if self._set_state(root):
             self.say(json.dumps({"state": self._state(), "info": self._info()}, separators=(",", ":")) + "\r\n")

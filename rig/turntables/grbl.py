@@ -8,7 +8,9 @@ protocol.c):
 - ``?`` is not answered while homing, nor in the locked state after a hard or soft limit.
 - After such an alarm a reset sent before ``[MSG:Reset to continue]`` is swallowed: send, look for the banner, send
   again.
-- ``Pn:``, ``Ov:`` and ``WCO:`` come and go in status reports.
+- ``Pn:``, ``Ov:`` and ``WCO:`` come and go in status reports; one that lost its end, or bytes, is no report.
+- Startup lines (``$N``) may have left it in inches or in relative mode: every turn says what it means. Reports in
+  inches (``$13``) and soft limits (``$20``; they allow negative coordinates alone) are refused before it moves.
 - Commands are shorter than the 128-byte receive buffer and each waits for its answer, so the buffer cannot overflow.
 """
 
@@ -27,10 +29,17 @@ from rig.twin.clock import Clock
 SOFT_RESET = b"\x18"
 BANNER = re.compile(r"Grbl (\d+\.\d+\w*)")
 STATUS = re.compile(
-    r"<(?P<state>[A-Z][a-z]+)(?::\d+)?\|(?P<kind>[MW])Pos:(?P<position>-?[\d.]+(?:,-?[\d.]+)*)(?P<rest>[^>]*)>"
+    r"<(?P<state>[A-Z][a-z]+)(?::\d+)?\|(?P<kind>[MW])Pos:(?P<position>-?\d+\.\d{3,4}(?:,-?\d+\.\d{3,4})*)"
+    r"(?P<rest>(?:\|[^<>]*)?)>"
 )
+HELD = ("Hold", "Door", "Sleep")
 OFFSET = re.compile(r"\|WCO:(-?[\d.]+(?:,-?[\d.]+)*)")
 AXES = "XYZABC"
+# Settings with which its positions mean something else, or which stop a plate that goes round.
+WRONG_SETTINGS = {
+    "$13=1": ("reports positions in inches", "$13=0"),
+    "$20=1": ("has soft limits, which allow no angle above 0", "$20=0"),
+}
 
 ALARMS = {
     1: "hard limit: a limit switch was hit, position lost",
@@ -114,6 +123,7 @@ class GrblTurntable:
             self._homed = False
             self.link.clear_halt()
             self._reset()
+            self._check_settings()
             state = "not homed"
             for _ in range(TRIES):
                 try:
@@ -181,6 +191,18 @@ class GrblTurntable:
         short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
         return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
 
+    def _check_settings(self) -> None:
+        """Make sure that it means by a position what is meant here."""
+        seen: list[str] = []
+        self._command("$$", seen=seen)
+        for setting, (wrong, right) in WRONG_SETTINGS.items():
+            if setting in seen:
+                raise DeviceError(
+                    self.link.device,
+                    f"it {wrong} ({setting}).",
+                    f"Send it {right} once with a terminal program, then `rig home`.",
+                )
+
     def _target(self, angle_deg: float) -> float:
         """Where the controller's count has to go: the shorter way if endless."""
         if not self._homed or self._commanded is None:
@@ -201,8 +223,8 @@ class GrblTurntable:
         feed = f"F{self.config.speed_deg_s * 60:.0f}"
         start = self._commanded if self._commanded is not None else target
         if target < start and self.config.backlash_deg > 0:
-            self._command(f"G53 G1 {self.config.axis}{target - self.config.backlash_deg:.3f} {feed}")
-        self._command(f"G53 G1 {self.config.axis}{target:.3f} {feed}")
+            self._command(f"G53 G1 {self.config.axis}{target - self.config.backlash_deg:.3f} {feed} G21 G94")
+        self._command(f"G53 G1 {self.config.axis}{target:.3f} {feed} G21 G94")
         travel_s = (abs(target - start) + 2 * self.config.backlash_deg) / self.config.speed_deg_s
         self._command("G4 P0", self.config.answer_s + 3 * travel_s)
         for _ in range(20):
@@ -210,16 +232,24 @@ class GrblTurntable:
             if state == "Idle":
                 return position
             self.clock.sleep(0.05)
-        raise NoAnswerError(self.link.device, f"it stays in state {state!r}.", "Reset the controller, then `rig home`.")
-
-    def _command(self, command: str, timeout_s: float | None = None) -> None:
-        """Send a line and wait for its ``ok``."""
-        self.link.send(command.encode() + b"\n")
-        answer = self.link.wait_for(
-            lambda line: self._watch(line) or line == "ok" or line.startswith("error:"),
-            timeout_s or self.config.answer_s,
-            command,
+        raise NoAnswerError(
+            self.link.device,
+            f"it stays in state {state!r}.",
+            "Somebody holds it, or noise does: look at its hold and door inputs, then `rig home`."
+            if state in HELD
+            else "Reset the controller, then `rig home`.",
         )
+
+    def _command(self, command: str, timeout_s: float | None = None, seen: list[str] | None = None) -> None:
+        """Send a line and wait for its ``ok``; what is said before it is added to `seen`."""
+        seen = [] if seen is None else seen
+
+        def is_answer(line: str) -> bool:
+            seen.append(line)
+            return self._watch(line) or line == "ok" or line.startswith("error:")
+
+        self.link.send(command.encode() + b"\n")
+        answer = self.link.wait_for(is_answer, timeout_s or self.config.answer_s, command)
         if answer != "ok":
             raise _RefusedError(self.link.device, command, answer)
 

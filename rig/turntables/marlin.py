@@ -38,7 +38,8 @@ FIRMWARE = re.compile(r"FIRMWARE_NAME: ?(?=.*Marlin)(.*?)(?: \(| [A-Z_]+:|$)")
 OK = re.compile(r"ok(?: N(?P<number>\d+))?(?: .*)?")
 RESEND = re.compile(r"(?:Resend:?|rs)\s*N?(\d+)")
 BOOTED = re.compile(r"start|echo: ?Marlin .*|(?:echo:)?\s*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)")
-HALTED = re.compile(r"Error:.*(?:halted|kill|stopped)", re.IGNORECASE)
+# Stopped, it says so without the word Error, acknowledges turns, and does not turn.
+HALTED = re.compile(r"Error:.*(?:halted|kill|stopped)|Printer stopped due to errors", re.IGNORECASE)
 REFUSED = re.compile(r"echo:\s*(?:Unknown command.*|Home .* first.*)|Error:.*", re.IGNORECASE)
 LINE_ERROR = re.compile(r"Error:.*Last Line: ?\d*", re.IGNORECASE)
 TRIES = 3
@@ -101,11 +102,9 @@ class MarlinTurntable:
             self.link.clear_halt()
             self._wake()
             self._ask("G90")
-            self._homing = True
-            try:
-                self._ask(f"G28 {self.config.axis}", self.config.homing_s)
-            finally:
-                self._homing = False
+            self._homing = True  # also when it is broken off: it may be at it still
+            self._ask(f"G28 {self.config.axis}", self.config.homing_s)
+            self._homing = False
             for wish in ("M84 S0", "M211 S0") if self.config.endless else ("M84 S0",):
                 with contextlib.suppress(_BrokenError):  # not every build has them
                     self._ask(wish)

@@ -21,6 +21,7 @@ CHUTE_RADIUS_MM = 15.0
 DROP_MM = 0.4
 DROP_DEG = 4.0
 CENTRED_MM = 0.8
+DOUBLED_MM = 5.0  # how far from the middle two coins lie that share a slot
 
 Place = Literal["slot", "plate", "cup", "flip", "table"]
 
@@ -43,13 +44,21 @@ def in_slot(name: str, slot: int, chance: random.Random) -> Coin:
     return Coin(coin=name, place="slot", slot=slot, x_mm=x_mm, y_mm=y_mm, rotation_deg=rotation_deg)
 
 
-def touched(coins: Sequence[Coin], bench: Bench, cup_mm: PointMm, plate_deg: float) -> Coin | None:
-    """The coin that the cup touches."""
+def touched(coins: Sequence[Coin], bench: Bench, cup_mm: PointMm, plate_deg: float) -> list[Coin]:
+    """The coins that the cup touches: two, where they lie half over one another."""
+    found = []
     for coin in coins:
         x_mm, y_mm, z_mm = _where_mm(coin, bench, plate_deg)
         if math.dist((x_mm, y_mm), cup_mm[:2]) <= CUP_REACH_MM and abs(z_mm - cup_mm[2]) <= CUP_HEIGHT_MM:
-            return coin
-    return None
+            found.append(coin)
+    return found
+
+
+def share(coins: Sequence[Coin], slot: int) -> None:
+    """Lay the coins of one slot half over one another, if there are several."""
+    there = [coin for coin in coins if coin.place == "slot" and coin.slot == slot]
+    for number, coin in enumerate(there if len(there) > 1 else []):
+        coin.x_mm, coin.y_mm = (2.0 * number / (len(there) - 1) - 1.0) * DOUBLED_MM, 0.0
 
 
 def take(coin: Coin, bench: Bench, cup_mm: PointMm, plate_deg: float) -> None:
@@ -66,16 +75,17 @@ def take(coin: Coin, bench: Bench, cup_mm: PointMm, plate_deg: float) -> None:
 def let_go(
     coin: Coin, coins: Sequence[Coin], bench: Bench, cup_mm: PointMm, plate_deg: float, chance: random.Random
 ) -> None:
-    """Drop a coin from the cup onto what is below: a free slot, the plate, the flip station, or the table."""
+    """Drop a coin from the cup onto what is below: a slot, the plate, the flip station, or the table."""
     swing_deg = _swing_deg(cup_mm)
     dx_mm, dy_mm = _rotated(coin.x_mm, coin.y_mm, swing_deg)
     x_mm, y_mm = cup_mm[0] + dx_mm + chance.gauss(0, DROP_MM), cup_mm[1] + dy_mm + chance.gauss(0, DROP_MM)
     coin.rotation_deg = (coin.rotation_deg + swing_deg + chance.gauss(0, DROP_DEG)) % 360.0
-    slot = _slot_under(x_mm, y_mm, coins, bench)
+    slot = _slot_under(x_mm, y_mm, bench)
     plate, chute = bench.plate_mm, bench.flip.drop_mm
     if slot is not None:
         coin.place, coin.slot = "slot", slot
         coin.x_mm, coin.y_mm, _ = _centred(chance)
+        share(coins, slot)
     elif math.dist((x_mm, y_mm), plate[:2]) < bench.plate_radius_mm:
         coin.place = "plate"
         coin.x_mm, coin.y_mm = _rotated(x_mm - plate[0], y_mm - plate[1], -plate_deg)
@@ -104,11 +114,10 @@ def _where_mm(coin: Coin, bench: Bench, plate_deg: float) -> PointMm:
     return (x_mm + dx_mm, y_mm + dy_mm, z_mm)
 
 
-def _slot_under(x_mm: float, y_mm: float, coins: Sequence[Coin], bench: Bench) -> int | None:
-    """The free slot under a point."""
-    taken = {coin.slot for coin in coins}
+def _slot_under(x_mm: float, y_mm: float, bench: Bench) -> int | None:
+    """The slot under a point."""
     for slot in range(1, bench.tray.count + 1):
-        if slot not in taken and math.dist((x_mm, y_mm), bench.tray.position_mm(slot)[:2]) < SLOT_RADIUS_MM:
+        if math.dist((x_mm, y_mm), bench.tray.position_mm(slot)[:2]) < SLOT_RADIUS_MM:
             return slot
     return None
 

@@ -1,6 +1,7 @@
 """What may go wrong in the twin, as `twin: faults:` of rig.yaml and tests ask for it.
 
-Each fault strikes once, after so many of the device's own events, except noise on the line, which is a rate.
+Each fault strikes once, after so many of the device's own events, except noise on the line, which is a rate, and random
+trouble, which is one such fault after the other.
 """
 
 from __future__ import annotations
@@ -100,7 +101,21 @@ class FrozenFrame(_Fault):
     frames: int = Field(default=1, ge=1)
 
 
+class Trouble(_Fault):
+    """Something else goes wrong every so many pictures, drawn anew each time for whatever drivers the rig has.
+
+    A cable is out for a while, messages get damaged or lost, a supply dips, a controller goes into alarm, an axis jams
+    and comes free, or a frame comes twice. Each strikes once and heals by itself. What is drawn depends on `seed` and
+    on how many pictures this world has seen, in whatever processes; what was drawn and has not struck when a process
+    ends does not strike any more.
+    """
+
+    kind: Literal["random"] = "random"
+    every_pictures: int = Field(default=20, ge=1)
+    seed: int = 0
+
+
 Fault = Annotated[
-    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadLamp | FrozenFrame,
+    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadLamp | FrozenFrame | Trouble,
     Field(discriminator="kind"),
 ]

@@ -18,7 +18,7 @@ from rig.twin import world
 from rig.twin.clock import Clock
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Fault
-from rig.twin.world import World
+from rig.twin.world import Contents, World
 
 # The controller on the far end of each driver's wire; made with the driver's own config.
 EMULATORS: dict[str, Callable[[World, Any], Emulator]] = {
@@ -39,6 +39,7 @@ def make_world(
     seed: int = 0,
     state_path: Path | None = None,
     faults: Sequence[Fault] = (),
+    contents: Contents | None = None,
 ) -> World:
     """Build the world of a twin station and put it to use: ``twin://`` ports of this process now lead to it.
 
@@ -54,19 +55,23 @@ def make_world(
         File that keeps where the coins lie between runs; in memory only when None.
     faults
         What shall go wrong.
+    contents
+        What truly lies in trays, where it differs from the tray files.
     """
+    devices = {name: getattr(config, name) for name in ("turntable", "arm", "lightbox")}
+    drivers = {name: device.kind for name, device in devices.items() if device.kind in EMULATORS}
     made = World(
         config.bench,
         clock,
         seed=seed,
         state_path=state_path,
         faults=faults,
+        contents=contents,
+        drivers=drivers,
         lamp_elevation_deg=config.lightbox.elevation_deg,
         led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none
     )
-    for name in ("turntable", "arm", "lightbox"):
-        device = getattr(config, name)
-        if device.kind in EMULATORS:
-            made.emulators[name] = EMULATORS[device.kind](made, device)
+    for name, kind in drivers.items():
+        made.emulators[name] = EMULATORS[kind](made, devices[name])
     world.use(made)
     return made

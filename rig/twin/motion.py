@@ -91,6 +91,20 @@ class Move:
         here = self.at(now_s)
         return Move(self.start_s, here, here, self.speed, self.acceleration)
 
+    def braked_at(self, now_s: float) -> Move:
+        """The same move, ended from `now_s` on as gently as it was begun: a feed hold.
+
+        It is the second half of a move twice as long, which is at its highest speed now.
+        """
+        here, speed = self.at(now_s), self.speed_at(now_s)
+        if speed == 0:
+            return self.stopped_at(now_s)
+        share = speed**2 / (2 * self.acceleration) / self.profile.distance
+        way = tuple(share * (b - a) for a, b in zip(self.origin, self.target, strict=True))
+        origin = tuple(a - step for a, step in zip(here, way, strict=True))
+        target = tuple(a + step for a, step in zip(here, way, strict=True))
+        return Move(now_s - speed / self.acceleration, origin, target, speed, self.acceleration)
+
 
 def at_rest(position: Point) -> Move:
     """A move that is long over."""

@@ -7,8 +7,8 @@ the camera looks at it through `scene`, and faults strike in it.
 
 from __future__ import annotations
 
+import logging
 import math
-import os
 import random
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,26 +19,35 @@ from pydantic import BaseModel, ValidationError
 
 from rig.bench import Bench, PointMm
 from rig.twin.clock import Clock
-from rig.twin.coins import Coin, in_slot, let_go, take, touched
+from rig.twin.coins import Coin, in_slot, let_go, share, take, touched
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Unplugged
+from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.motion import Move, Point, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
+from rig.twin.trouble import draw, due
 from rig.twin.wire import Way, Wire
 
+log = logging.getLogger(__name__)
+
 F = TypeVar("F", Alarm, Brownout)
+
+
+Contents = Mapping[str, Mapping[int, str | Sequence[str] | None]]
+"""What truly lies in trays: tray -> slot -> coin, none, or several."""
 
 
 class _State(BaseModel):
     """What outlives the program. Motors finish their moves without it: plate and cup are where they were sent."""
 
     coins: list[Coin] = []
+    mounted: dict[int, tuple[str, ...]] = {}  # what lay in each slot when the tray was put there
     plate_deg: float = 0.0
     cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
     suction: bool = False
     dtr_held: list[str] = []
     events: int = 0
+    pictures: int = 0
 
 
 class World:
@@ -56,6 +65,11 @@ class World:
         File that keeps where the coins are; in memory only when None.
     faults
         What goes wrong.
+    contents
+        What truly lies in trays: tray -> slot -> coin, None for an empty slot, several coins that share one; only where
+        it differs from what `fill` is told.
+    drivers
+        The kind of each device that has a controller; what random trouble strikes, besides the camera.
     lamp_elevation_deg, led0_azimuth_deg
         How the ring of LEDs is mounted.
     """
@@ -68,6 +82,8 @@ class World:
         seed: int = 0,
         state_path: Path | None = None,
         faults: Sequence[Fault] = (),
+        contents: Contents | None = None,
+        drivers: Mapping[str, str] | None = None,
         lamp_elevation_deg: float = 35.0,
         led0_azimuth_deg: float = 3.0,
     ) -> None:
@@ -79,6 +95,8 @@ class World:
         self.lock = threading.RLock()
         self.emulators: dict[str, Emulator] = {}
         self.faults = list(faults)
+        self._contents = contents or {}
+        self._drivers = drivers or {}
         self.leds: list[Led] = []
         self.target: Target = "coins"
         self.board = BoardPose()
@@ -115,7 +133,9 @@ class World:
 
     def frame_is_frozen(self) -> bool:
         """Count a frame, and say whether the camera's fault makes it a repetition."""
-        self._frames += 1
+        with self.lock:
+            self._meet_trouble()
+            self._frames += 1
         return any(
             isinstance(fault, FrozenFrame) and fault.after_frames < self._frames <= fault.after_frames + fault.frames
             for fault in self.faults
@@ -135,24 +155,36 @@ class World:
         with self.lock:
             return tuple(coin.model_copy() for coin in self._state.coins)
 
-    def fill(self, tray: Mapping[int, str]) -> None:
+    def fill(self, tray: Mapping[int, str], name: str | None = None) -> None:
         """Mount a tray: slot to coin, obverse up, at any rotation, off centre.
 
         A tray that is already there is left as it lies; only coins that fell on the table are put back by whoever
         mounts it.
+
+        Parameters
+        ----------
+        tray
+            What the tray file says.
+        name
+            Which tray it is, for what truly lies in it.
         """
+        truly = {**tray, **self._contents.get(name or "", {})}
+        mounted = {slot: _names(held) for slot, held in sorted(truly.items()) if held}
         with self.lock:
-            if {coin.coin for coin in self._state.coins} == set(tray.values()):
+            if self._state.mounted == mounted:
                 for coin in self._state.coins:
                     if coin.place == "table":
                         coin.place, coin.side, coin.x_mm, coin.y_mm = "slot", "obverse", 0.0, 0.0
-                        coin.slot = next(slot for slot, name in tray.items() if name == coin.coin)
+                        coin.slot = next(slot for slot, names in mounted.items() if coin.coin in names)
+                        share(self._state.coins, coin.slot)
                 self._save()
                 return
-            self._state.coins = []
-            for slot, name in sorted(tray.items()):
+            self._state.coins, self._state.mounted = [], mounted
+            for slot, names in mounted.items():
                 self.bench.tray.position_mm(slot)  # refuses a slot that does not exist
-                self._state.coins.append(in_slot(name, slot, random.Random(f"{self.seed} {slot} {name}")))
+                for each in names:
+                    self._state.coins.append(in_slot(each, slot, random.Random(f"{self.seed} {slot} {each}")))
+                share(self._state.coins, slot)
             self._save()
 
     # What the turntable's motor does
@@ -170,6 +202,12 @@ class World:
         """Stop dead, wherever it is."""
         with self.lock:
             self._plate = [self._current(self._plate).stopped_at(self.clock.now())]
+            self._save()
+
+    def brake_plate(self) -> None:
+        """Stop as gently as it was set moving."""
+        with self.lock:
+            self._plate = [self._current(self._plate).braked_at(self.clock.now())]
             self._save()
 
     # What the arm does
@@ -199,21 +237,19 @@ class World:
         """Switch the pump. What hangs on the cup falls when it goes off."""
         with self.lock:
             self._state.suction = on
-            coin = self._held()
-            if coin is not None and not on:
-                chance = random.Random(f"{self.seed} {self._state.events}")
+            chance = random.Random(f"{self.seed} {self._state.events}")
+            for coin in [] if on else self._held():
                 let_go(coin, self._state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
             self._save()
 
     def cup_holds(self) -> bool:
         """Whether a coin hangs on the cup; the cup takes hold of what it touches while the pump runs."""
         with self.lock:
-            if self.suction and self._held() is None:
-                coin = touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg())
-                if coin is not None:
+            if self.suction and not self._held():
+                for coin in touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg()):
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
                     self._save()
-            return self._held() is not None
+            return bool(self._held())
 
     # What is between computer and controllers
 
@@ -256,6 +292,16 @@ class World:
         with self.lock:
             self.faults.clear()
 
+    def _meet_trouble(self) -> None:
+        """Draw the next fault, if random trouble is asked for and its picture has come."""
+        self._state.pictures += 1  # kept with the next handling or move
+        for trouble in [fault for fault in self.faults if isinstance(fault, Trouble)]:
+            if due(trouble, self._state.pictures):
+                chance = random.Random(f"{trouble.seed} {self._state.pictures}")
+                fault = draw(chance, self._drivers, self.wires, self.moves, self._frames)
+                self.faults.append(fault)
+                log.info("the twin will have trouble: %r", fault)
+
     def _append(
         self, moves: list[Move], device: str, target: Point, speed: float, acceleration: float, start_s: float
     ) -> None:
@@ -276,8 +322,8 @@ class World:
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
-    def _held(self) -> Coin | None:
-        return next((coin for coin in self._state.coins if coin.place == "cup"), None)
+    def _held(self) -> list[Coin]:
+        return [coin for coin in self._state.coins if coin.place == "cup"]
 
     def _lamps(self) -> tuple[Lamp, ...]:
         leds = list(self.leds)
@@ -295,9 +341,13 @@ class World:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        draft = self._path.with_name(f"{self._path.name}.tmp")  # one name: a killed process leaves it to the next
         draft.write_text(self._state.model_dump_json(indent=1))
         draft.replace(self._path)
+
+
+def _names(held: str | Sequence[str]) -> tuple[str, ...]:
+    return (held,) if isinstance(held, str) else tuple(held)
 
 
 def _read(path: Path | None) -> _State | None:

@@ -78,3 +78,13 @@ def test_wrong_size_and_unknown_light(bundle: Bundle) -> None:
         apply(np.zeros((480, 640, 3), np.uint8), bundle, "az000")
     with pytest.raises(CalibrationError, match="no flat field for all, only for az000, az120"):
         apply(np.zeros((960, 1280, 3), np.uint8), bundle, "all")
+
+
+@pytest.mark.parametrize("box", [(500, 300, 900, 700), (0, 0, 40, 30), (1200, 880, 1280, 960), (0, 400, 1280, 401)])
+def test_a_part_is_calibrated_as_it_is_in_the_whole(
+    renderer: Renderer, bundle: Bundle, box: tuple[int, int, int, int]
+) -> None:
+    scene = Scene(coins=(PlacedCoin("2024.1.5", "obverse", 2.0, 1.0, 0),), lamps=LIGHTS["az000"])
+    raw = renderer.render(scene, 20_000)
+    left, top, right, bottom = box
+    assert (apply(raw, bundle, "az000", box) == apply(raw, bundle, "az000")[top:bottom, left:right]).all()

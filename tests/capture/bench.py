@@ -1,10 +1,11 @@
 """A twin bench for the runner's tests; as a script, it scans a tray and is killed after so many hardware seconds.
 
-``python -m tests.capture.bench FOLDER [KILL_AFTER_S]``
+``python -m tests.capture.bench FOLDER KILL_AFTER_S [ARM]``
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -31,7 +32,7 @@ from rig.twin.drawer import ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import Lamp, Scene
-from rig.twin.world import World
+from rig.twin.world import Contents, World
 
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
@@ -44,6 +45,16 @@ CONFIG = StationConfig.model_validate(
         "lightbox": {"answer_s": 0.3, "boot_s": 1.0},
     }
 )
+ARMS: dict[str, dict[str, Any]] = {
+    "uarm": {"kind": "uarm", "answer_s": 0.3, "boot_s": 1.0, "move_s": 2.0},
+    "dobot": {"kind": "dobot", "answer_s": 0.3, "boot_s": 1.0, "move_s": 2.0, "homing_s": 2.0},
+    "roarm": {"kind": "roarm", "answer_s": 0.3, "boot_s": 3.0},
+}
+
+
+def with_arm(kind: str = "uarm") -> StationConfig:
+    """The same with another arm."""
+    return StationConfig.model_validate(CONFIG.model_dump() | {"arm": ARMS[kind]})
 
 
 @dataclass
@@ -101,11 +112,12 @@ def open_bench(
     optics: CameraModel | None = None,
     tray: Tray = TRAY,
     seed: int = 1,
+    contents: Contents | None = None,
 ) -> Iterator[Bench]:
     """The bench of a folder, as the last run left it."""
     clock = clock or ScaledClock(math.inf)
-    world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults)
-    world.fill(tray.coins)
+    world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults, contents=contents)
+    world.fill(tray.coins, tray.id)
     camera = make_camera(TwinCameraConfig(optics=optics or CameraModel()), clock)
     with Store.open(folder / "store") as store, Station(config, clock) as station:
         camera.connect()
@@ -113,6 +125,15 @@ def open_bench(
             yield Bench(folder, store, station, camera, world)
         finally:
             camera.close()
+
+
+def swap_names(folder: Path, one: str, other: str) -> None:
+    """While nothing runs, somebody lays two coins in each other's place, wherever they are."""
+    path = folder / "world.json"
+    state = json.loads(path.read_text())
+    for coin in state["coins"]:
+        coin["coin"] = {one: other, other: one}.get(coin["coin"], coin["coin"])
+    path.write_text(json.dumps(state))
 
 
 class DeadlyClock(ScaledClock):
@@ -130,5 +151,5 @@ class DeadlyClock(ScaledClock):
 
 
 if __name__ == "__main__":
-    with open_bench(Path(sys.argv[1]), clock=DeadlyClock(float(sys.argv[2]))) as bench:
+    with open_bench(Path(sys.argv[1]), clock=DeadlyClock(float(sys.argv[2])), config=with_arm(*sys.argv[3:])) as bench:
         bench.run()

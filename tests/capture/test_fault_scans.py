@@ -1,4 +1,4 @@
-"""A tray is scanned while something goes wrong every 20 shots: complete in the end, and every frame what it says."""
+"""A tray is scanned while something goes wrong every 20 pictures: complete in the end, and each frame what it says."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from capture.records import Frame
 from rig.errors import DeviceError, GripError
 from rig.station import StationConfig
 from rig.twin.coins import Coin
-from rig.twin.faults import Alarm, Brownout, FrozenFrame, Glitch, Jam, Unplugged
+from rig.twin.faults import Fault, Trouble
 from rig.twin.render import CameraModel
 from rig.twin.scene import Lamp, Scene
 from rig.twin.world import World
 from tests.capture.bench import Bench, open_bench
 
 EVERY = 20
+QUICK_SEED = 8  # a scan that takes seconds
 TRAY = Tray(id="3", slots={1: "2024.1.1", 7: "2024.1.2", 20: "2024.1.3"})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 90.0, 180.0, 270.0))
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
@@ -44,7 +45,6 @@ LIGHTBOXES: list[dict[str, Any]] = [
     {"kind": "wled", "answer_s": 0.1, "boot_s": 1.0},
     {"kind": "dmx", "answer_s": 0.1},
 ]
-HEAL_S = 10.0  # a cable is out for at most as long
 ERRANDS = 12  # technicians' rounds before a scan counts as stuck
 
 
@@ -52,46 +52,10 @@ ERRANDS = 12  # technicians' rounds before a scan counts as stuck
 class Outcome:
     """What a scan came to: what struck, how often the rig got going again by itself, and with a person's help."""
 
-    faults: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     errands: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-
-
-def draw(chance: random.Random, world: World, config: StationConfig, pictures: int) -> Any:
-    """A fault that strikes soon, once, and heals by itself."""
-    device: Any = chance.choice(("turntable", "arm", "lightbox", "camera"))
-    if device == "camera":
-        return FrozenFrame(after_frames=pictures - 1 + chance.randrange(6), frames=chance.choice((1, 2)))
-    kind = getattr(config, device).kind
-    kinds = ["unplugged", "glitch", "no answer"]
-    if device != "lightbox":
-        kinds += ["brownout"] + ["alarm"] * (kind in ("grbl", "marlin", "dobot"))
-        kinds += ["jam"] * (kind != "dobot")  # which counts steps: its coin would be laid down beside the plate
-    wire, spread = world.wires[device], {"turntable": 30, "arm": 300, "lightbox": 12}[device]
-    moves = 0 if device == "lightbox" else world.moves[device] + chance.randrange(4 if device == "turntable" else 20)
-    way: Any = chance.choice(("sent", "answered"))
-    after = wire.count(way) + chance.randrange(spread)
-    match chance.choice(kinds):
-        case "unplugged":
-            return Unplugged(
-                device=device,
-                after_messages=wire.messages + chance.randrange(spread),
-                seconds=chance.uniform(0.1, HEAL_S),
-            )
-        case "glitch":
-            what: Any = chance.choice(("lost byte", "duplicated", "garbage", "split", "slow", "silent"))
-            return Glitch(
-                device=device, what=what, way=way, after_messages=after, at=chance.randrange(-4, 5), seconds=0.03
-            )
-        case "no answer":
-            return Glitch(device=device, what="silent", way=way, after_messages=after, messages=chance.randint(4, 12))
-        case "brownout":
-            return Brownout(device=device, after_moves=moves)
-        case "alarm":
-            return Alarm(device=device, after_moves=moves, code=0x42 if kind == "dobot" else 1)
-        case _:
-            return Jam(device=device, after_moves=moves, moves=chance.randint(1, 3))
 
 
 def scan(folder: Path, seed: int) -> Outcome:
@@ -106,34 +70,30 @@ def scan(folder: Path, seed: int) -> Outcome:
     )
     outcome = Outcome()
     truths: dict[tuple[str, int], Scene] = {}
-    taken, next_fault = 0, chance.randint(1, EVERY)
-    faults: list[Any] = []
+    trouble = Trouble(every_pictures=EVERY, seed=seed)
     for _ in range(ERRANDS):
-        with open_bench(folder, config=config, optics=OPTICS, tray=TRAY, seed=seed) as bench:
+        with open_bench(folder, [trouble], config=config, optics=OPTICS, tray=TRAY, seed=seed) as bench:
             scenes = witness(bench.world)
 
             def on_event(event: Event, bench: Bench = bench, scenes: Sequence[Scene] = scenes) -> None:
-                nonlocal taken, next_fault
                 if isinstance(event, Recovered):
                     outcome.problems.append(str(event.problem))
-                if not isinstance(event, ShotTaken):
-                    return
-                truths[event.shot.id, event.attempt] = scenes[-1]
-                taken += 1
-                if taken >= next_fault:
-                    next_fault += EVERY
-                    fault = draw(chance, bench.world, config, len(scenes))
-                    faults.append(fault)
-                    bench.world.faults.append(fault)
-                    outcome.faults.append(repr(fault))
+                if isinstance(event, ShotTaken):
+                    truths[event.shot.id, event.attempt] = scenes[-1]
 
             try:
-                bench.run(on_event, plan=PLAN, tray=TRAY)
+                summary = bench.run(on_event, plan=PLAN, tray=TRAY)
             except (DeviceError, HandlingError) as error:
                 outcome.errands.append(f"{type(error).__name__}: {error}")
+                outcome.faults += bench.world.faults[1:]
                 bench.world.repair()
                 if isinstance(error, GripError | HandlingError):
                     bring_back(bench.world)
+                continue
+            if summary.skipped:
+                outcome.errands += [f"{skipped.coin}: {skipped.why}" for skipped in summary.skipped]
+                outcome.faults += bench.world.faults[1:]
+                bring_back(bench.world)
                 continue
             session = bench.store.sessions()[-1]
             assert session.finished_at is not None
@@ -143,6 +103,7 @@ def scan(folder: Path, seed: int) -> Outcome:
             outcome.wrong = [wrong for frame in frames for wrong in what_is_wrong(frame, truths, config)]
             assert bench.lies() == {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()}
             assert bench.store.verify() == []
+            outcome.faults += bench.world.faults[1:]
             return outcome
     raise AssertionError(f"seed {seed} never came to an end: {outcome}")
 
@@ -195,12 +156,13 @@ def apart_deg(one_deg: float, other_deg: float) -> float:
     return (one_deg - other_deg + 180.0) % 360.0 - 180.0
 
 
-@pytest.mark.parametrize("seed", range(1))
+@pytest.mark.parametrize("seed", [QUICK_SEED])
 def test_a_scan_with_faults_ends_complete_and_true(tmp_path: Path, seed: int) -> None:
-    assert scan(tmp_path, seed).wrong == []
+    outcome = scan(tmp_path, seed)
+    assert outcome.faults and outcome.wrong == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 50))
+@pytest.mark.parametrize("seed", [seed for seed in range(50) if seed != QUICK_SEED])
 def test_fifty_scans_with_faults_end_complete_and_true(tmp_path: Path, seed: int) -> None:
     assert scan(tmp_path, seed).wrong == []

@@ -16,6 +16,7 @@ import pytest
 from calibration.image import ImageError, decode_image, encode_jpeg
 from capture.files import StoreError
 from capture.plan import SIDES
+from capture.rebuild import rebuild
 from capture.records import Frame, Photograph
 from capture.store import Store
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
@@ -108,16 +109,16 @@ def test_photographs_are_kept_byte_for_byte_and_once(store: Store) -> None:
 
 def test_the_journal_keeps_its_order(store: Store, fill: Fill) -> None:
     session_id, _ = fill(0)
-    store.log("lifting", session_id, coin="2024.1.1", slot=1)
-    store.log("on plate", session_id, coin="2024.1.1", slot=1)
-    store.log("lifting", session_id, coin="2024.1.2", slot=2)
-    store.log("note", None, text="elsewhere")
-    assert [event.kind for event in store.events(session_id)] == ["lifting", "on plate", "lifting"]
-    assert [event.detail["slot"] for event in store.events(session_id, ["lifting"])] == [1, 2]
-    last = store.last_event(("lifting", "on plate"), session_id, "2024.1.1")
+    store.journal.log("lifting", session_id, coin="2024.1.1", slot=1)
+    store.journal.log("on plate", session_id, coin="2024.1.1", slot=1)
+    store.journal.log("lifting", session_id, coin="2024.1.2", slot=2)
+    store.journal.log("note", None, text="elsewhere")
+    assert [event.kind for event in store.journal.events(session_id)] == ["lifting", "on plate", "lifting"]
+    assert [event.detail["slot"] for event in store.journal.events(session_id, ["lifting"])] == [1, 2]
+    last = store.journal.last(("lifting", "on plate"), session_id, "2024.1.1")
     assert last is not None
     assert last.kind == "on plate"
-    assert store.last_event(("returned",)) is None
+    assert store.journal.last(("returned",)) is None
 
 
 def test_readers_never_wait_for_the_writer(store: Store, fill: Fill) -> None:
@@ -154,7 +155,7 @@ def test_many_threads_may_write(store: Store, fill: Fill) -> None:
 def test_an_onlooker_changes_nothing(store: Store, fill: Fill) -> None:
     fill(1)
     with Store.open(store.folder, writing=False) as onlooker, pytest.raises(StoreError, match="reading only"):
-        onlooker.log("note")
+        onlooker.journal.log("note")
     with pytest.raises(StoreError, match="does not exist"):
         Store.open(store.folder.parent / "nowhere", writing=False)
     assert not (store.folder.parent / "nowhere").exists()
@@ -171,9 +172,10 @@ def test_a_damaged_index_says_how_it_is_made_anew(folder: Path) -> None:
         session = store.begin_scan(TRAY, PLAN)
         frame = add_frame(store, session.id, store.missing_shots(session.id)[0], 1)
     (folder / "index.sqlite").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(StoreError, match="move the file away"):
-        Store.open(folder)
-    (folder / "index.sqlite").rename(folder / "index.damaged")
+    for writing in (True, False):
+        with pytest.raises(StoreError, match="rig store rebuild"):
+            Store.open(folder, writing)
+    rebuild(folder)
     with Store.open(folder) as store:
         assert store.frames(session.id) == [frame]
 
@@ -192,7 +194,7 @@ def test_the_index_is_made_anew_from_the_files_alone(folder: Path) -> None:
         path.unlink()
     with Store.open(folder) as store:
         assert (store.sessions(), store.frames(good=None), store.shots(scan.id), store.coin_types()) == before
-        assert len(store.swept) == 3
+        assert len(store.swept) == 5
         assert store.verify() == []
 
 
@@ -272,7 +274,7 @@ def test_a_frame_killed_before_its_row_counts_if_it_is_whole(folder: Path) -> No
         assert [frame.id for frame in store.frames()] == [frames[0].id, frames[1].id]
         assert shots[2] in store.missing_shots(session.id)
         assert len(store.swept) == 4
-        assert [event.kind for event in store.events()] == ["put right"] * 4
+        assert [event.kind for event in store.journal.events()] == ["put right"] * 4
         assert len(list((folder / "leftovers").rglob("*.jxl"))) == 2
         assert store.verify() == []
     with Store.open(folder) as store:

@@ -6,23 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_coins import crop_of
+from model_coins import settled
 from safetensors.torch import save_file
 
 from models.backbones import build
-from models.embedder import Embedder, EmbedderNetwork, to_tensor
+from models.embedder import Embedder, EmbedderNetwork
 from models.vision import torchvision_models
-
-
-def settled(network: torch.nn.Module) -> None:
-    """Let batch normalisation see some coins, without which numbers drawn at random die out layer by layer."""
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None
-    network.train()
-    with torch.no_grad():
-        network(to_tensor([crop_of(n) for n in range(8)]))
-    network.eval()
 
 
 @pytest.fixture(scope="session")

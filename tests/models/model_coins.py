@@ -6,8 +6,10 @@ import functools
 
 import cv2
 import numpy as np
+import torch
 
 from calibration.image import Image
+from models.embedder import to_tensor
 
 
 @functools.cache
@@ -36,3 +38,14 @@ def crop_of(number: int, lamp_deg: float = 135.0, turn_deg: float = 0.0, noise: 
     grey = (grey - grey[inside].mean()) / grey[inside].std() * 46 + 116
     grey[~inside] = 116
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def settled(network: torch.nn.Module) -> None:
+    """Let batch normalisation see some coins, without which numbers drawn at random die out layer by layer."""
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    network.train()
+    with torch.no_grad():
+        network(to_tensor([crop_of(n) for n in range(8)]))
+    network.eval()

@@ -11,8 +11,12 @@ import torch
 
 from models.backbones import BACKBONES, CROP_PX, WeightsError, build, pretrained
 
+LARGE = ("convnext_base", "convnext_base-base", "vit_b_16", "vit_b_16-base")
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in sorted(BACKBONES)]
+)
 def test_the_grid_is_as_the_table_says(name: str) -> None:
     backbone = BACKBONES[name]
     with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from model_coins import crop_of
 
 from calibration.image import read_image
 from calibration.outline import find_coin, normalise
-from models.embedder import Embedder
-from models.evaluation import EvaluationError, Sample, evaluate, interval_over_coins, ranks_of_truth, split
+from models.embedder import STARTER_DIR, Embedder
+from models.evaluation import EvaluationError, Sample, evaluate, ranks_of_truth, split
+from models.measures import interval_over_coins
 
 BLANK = np.zeros((1, 1, 3), np.uint8)
 
@@ -92,3 +94,50 @@ def test_real_coins_are_found_again_by_the_starter(starter: Embedder) -> None:
     result = evaluate(starter, samples)
     assert (result.queries, result.labels) == (1269, 217)
     assert result.rank1_interval95[0] >= 0.75
+
+
+def test_intervals_are_over_coins_where_sides_are_searched_for_themselves(plain: Embedder) -> None:
+    """Two sides of each of a few coins, against as many coins of one side: half as many to draw from."""
+
+    def seen(is_one_coin: bool) -> list[Sample]:
+        return [
+            Sample(f"{n}{day}", crop_of(n, 135.0 + lamp), f"{n}", day, specimen=f"{n // 6}" if is_one_coin else "")
+            for n in range(12)
+            for day, lamp in (("a", 0.0), ("b", 150.0))
+        ]
+
+    one, other = (evaluate(plain, seen(is_one_coin), turns=1) for is_one_coin in (False, True))
+    assert one.rank1 == other.rank1 and 0.0 < one.rank1 < 1.0
+    assert one.rank1_interval95 != other.rank1_interval95
+
+
+def days(coins: int) -> list[Sample]:
+    """Coins of two types, seen on two days; two coins of a type share a die."""
+    samples = []
+    for coin in range(coins):
+        kind, die = f"type {coin % 2}", f"die {coin // 4} of {coin % 2}"
+        samples.append(Sample(f"{coin}-a", crop_of(coin), str(coin), "monday", kind, die))
+        for number in range(2):
+            crop = crop_of(coin, 150.0 + 20.0 * number, noise=9.0)
+            samples.append(Sample(f"{coin}-{number}", lambda crop=crop: crop, str(coin), "tuesday", kind, die))
+    return samples
+
+
+def test_every_figure_is_told_and_blocks_on_disk_change_none(plain: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = {**plain.card, "probability": json.loads((STARTER_DIR / "card.json").read_text())["probability"]}
+    fitted = Embedder(plain.network, card)
+    result = evaluate(fitted, days(12), turns=4)
+    assert result.any_type_rank1 <= result.rank1 <= (result.same_die_rank1 or 0.0)
+    assert result.tar_at_far["0.1"] is not None and result.tar_at_far["0.001"] is None, "264 pairs are too few"
+    assert (result.tar_at_far_same_type["0.1"] or 0.0) <= result.tar_at_far["0.1"]
+    assert result.fnir_at_fpir["0.1"] <= result.fnir_at_fpir["0.01"]
+    assert result.fnir_at_fpir1_interval95[0] <= result.fnir_at_fpir["0.01"] <= result.fnir_at_fpir1_interval95[1]
+    assert result.ece is not None and result.curves.reliability is not None
+    assert [outcome.rank == 1 for outcome in result.outcomes].count(True) == round(result.rank1 * result.queries)
+    assert evaluate(plain, days(12), turns=4).ece is None, "it was never fitted"
+    monkeypatch.setattr("models.evaluation._BLOCK", 5)
+    monkeypatch.setattr("models.evaluation._IN_MEMORY", 0)
+    in_blocks = evaluate(fitted, days(12), turns=4)
+    assert in_blocks.rank1 == result.rank1 and in_blocks.fnir_at_fpir == result.fnir_at_fpir
+    scores = [[outcome.score for outcome in each.outcomes] for each in (result, in_blocks)]
+    assert scores[0] == pytest.approx(scores[1], abs=2e-3)

@@ -8,7 +8,17 @@ from model_coins import crop_of
 
 from models.embedder import Embedder
 from models.index import Entry, FaissIndex
-from models.matching import CATALOGUE_LAMP_DEG, View, compare, match, turn_crop, turned_crops
+from models.matching import (
+    CATALOGUE_LAMP_DEG,
+    ENTRY_TURNS,
+    View,
+    cells_on_coin,
+    compare,
+    embed_entries,
+    match,
+    turn_crop,
+    turned_crops,
+)
 
 COINS = range(24)
 
@@ -100,3 +110,26 @@ def test_turning_is_counter_clockwise() -> None:
     crop = crop_of(2, noise=0.0)
     quarter = turn_crop(crop, 90.0)
     assert np.abs(quarter.astype(int) - np.rot90(crop).astype(int)).mean() < 2
+
+
+def test_an_entry_holds_its_turnless_part_as_the_card_says(plain: Embedder) -> None:
+    crops = [crop_of(4), crop_of(5)]
+    query, bare = plain.embed([crop_of(4, 200.0, 40.0)]), plain.embed(crops)
+    assert np.array_equal(embed_entries(plain, crops).grid, bare.grid)
+    mixing = Embedder(plain.network, {**plain.card, "turnless_share": 0.25})
+    assert mixing.id != plain.id
+    entries = embed_entries(mixing, crops)
+    turns = [360.0 * step / ENTRY_TURNS for step in range(ENTRY_TURNS)]
+    for place, crop in enumerate(crops):
+        total = cells_on_coin(plain.embed([turn_crop(crop, turn) for turn in turns]).grid).sum(axis=0)
+        turnless = float(cells_on_coin(query.grid)[0] @ total) / float(np.linalg.norm(total))
+        expected = 0.75 * compare(query.grid, bare.grid)[0, place] + 0.25 * turnless
+        assert compare(query.grid, entries.grid)[0, place] == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_turnless_part_alone_tells_coins_apart_at_any_turn(plain: Embedder) -> None:
+    mixing = Embedder(plain.network, {**plain.card, "turnless_share": 0.95})
+    entries = embed_entries(mixing, [crop_of(coin) for coin in range(8)])
+    queries = plain.embed([crop_of(coin, 135.0 + 77.0, 77.0) for coin in range(8)])
+    found = compare(queries.grid, entries.grid).argmax(axis=1)
+    assert np.mean(found == np.arange(8)) >= 0.75

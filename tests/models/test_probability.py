@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -71,6 +72,16 @@ def test_in_a_catalogue_of_one_the_usual_stranger_is_the_measure() -> None:
 def test_parameters_survive_the_card() -> None:
     fitted = fit(searches(60, seed=5))
     assert Probability.from_card({"probability": fitted.as_card()}) == fitted
+
+
+def test_one_photograph_is_judged_by_a_fit_of_its_own() -> None:
+    single = fit(searches(60, seed=8))
+    both = dataclasses.replace(FITTED, single=single)
+    assert Probability.from_card({"probability": both.as_card()}) == both
+    photograph = [Candidate(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n,)) for n in range(9)]
+    scan = [Candidate(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n, 0.59)) for n in range(9)]
+    assert both.of(photograph) == single.of(photograph) != FITTED.of(photograph)
+    assert both.of(scan) == FITTED.of(scan)
 
 
 def test_fitting_needs_both_ends() -> None:

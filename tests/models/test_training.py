@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from model_coins import crop_of
 from pydantic import ValidationError
 
-from calibration.image import encode_jpeg
 from calibration.outline import GREY_MEAN
 from models.augmentation import Augmentation
+from models.batches import TrainingCoin, TrainingError
 from models.embedder import Embedder
-from models.training import Step, TrainingCoin, TrainingConfig, TrainingError, read_folder, train
+from models.losses import LossConfig
+from models.training import STATE_FILE, Step, TrainingConfig, train
 
 SMALL = TrainingConfig(
     name="small",
@@ -70,24 +71,53 @@ def test_the_same_seed_gives_the_same_embedder(random_weights: Path, tmp_path: P
     assert one.card["training"]["coin_sides"] == 7
 
 
-def test_pictures_are_read_with_and_without_types(tmp_path: Path) -> None:
-    for name in ("type 1/coin a", "type 1/coin b", "coin c"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "frame.jpg").write_bytes(encode_jpeg(_on_white(crop_of(1))))
-    (tmp_path / "coin c" / "empty.png").write_bytes(encode_jpeg(np.full((200, 200, 3), 255, np.uint8)))
-    (tmp_path / "notes.txt").write_text("not a picture")
-    coins = {coin.label: coin for coin in read_folder(tmp_path)}
-    assert {label: coin.group for label, coin in coins.items()} == {
-        "coin a": "type 1",
-        "coin b": "type 1",
-        "coin c": "",
-    }
-    assert len(coins["coin c"].crops) == 1
+def test_broken_off_and_taken_up_it_ends_with_the_same_weights(random_weights: Path, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(
+        update={"steps": 6, "save_every": 2, "augmentation": Augmentation(relight=0.5), "loss": LossConfig(memory=32)}
+    )
+    whole = train(recipe, some_coins(7))
+
+    def break_off(step: Step, _: Embedder) -> None:
+        if step.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, some_coins(7), break_off, every=1, state=tmp_path / "run")
+    seen: list[int] = []
+    resumed = train(recipe, some_coins(7), lambda step, _: seen.append(step.step), every=1, state=tmp_path / "run")
+    assert seen == [5, 6]
+    assert resumed.id == whole.id
 
 
-def test_too_few_coins_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="at least two"):
-        read_folder(tmp_path)
+def test_a_state_of_another_recipe_or_damaged_is_refused(random_weights: Path, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"steps": 1})
+    train(recipe, some_coins(7), state=tmp_path)
+    with pytest.raises(TrainingError, match="another recipe"):
+        train(recipe.model_copy(update={"learning_rate": 1e-3}), some_coins(7), state=tmp_path)
+    path = tmp_path / STATE_FILE
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(TrainingError, match="damaged"):
+        train(recipe, some_coins(7), state=tmp_path)
+
+
+def test_it_stops_when_real_coins_are_found_no_better_and_keeps_the_best(random_weights: Path) -> None:
+    recipe = SMALL.model_copy(update={"steps": 24, "validate_every": 2, "patience": 2})
+    figures = iter([0.2, 0.5, 0.4, 0.5, 0.9])
+    ids: list[str] = []
+
+    def real_figure(embedder: Embedder) -> float:
+        ids.append(embedder.id)
+        return next(figures)
+
+    steps: list[Step] = []
+    best = train(recipe, some_coins(7), lambda step, _: steps.append(step), real_figure=real_figure)
+    assert best.id == ids[1] and len(set(ids)) == 4
+    assert [(step.step, step.real) for step in steps] == [(2, 0.5), (4, 0.4), (6, 0.5)]
+    assert best.card["training"]["kept_step"] == 2
+    assert best.card["training"]["real_figures"] == [(0, 0.2), (2, 0.5), (4, 0.4), (6, 0.5)]
+
+
+def test_too_few_coins_are_refused() -> None:
     with pytest.raises(TrainingError, match="at least two"):
         train(SMALL, some_coins(1))
 
@@ -97,11 +127,3 @@ def test_unknown_settings_are_refused() -> None:
         TrainingConfig.model_validate({"learning_rat": 1e-3})
     with pytest.raises(ValidationError, match="steps"):
         TrainingConfig(steps=0)
-
-
-def _on_white(crop: np.ndarray) -> np.ndarray:
-    page = np.full((300, 300, 3), 255, np.uint8)
-    y, x = np.mgrid[:224, :224] - 111.5
-    inside = np.hypot(x, y) <= 107
-    page[38:262, 38:262][inside] = crop[inside] // 2 + 20
-    return page

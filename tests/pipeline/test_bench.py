@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from calibration.image import read_image
-from tests.pipeline.conftest import Rig, with_faults
+from rig.station import StationConfig
+from rig.twin import world as twin_world
+from rig.twin.lab import make_world
+from rig.twin.world import World
+from tests.pipeline.conftest import Rig, command, environment, with_faults
+from tests.rig.driving import FastClock
+from tests.rig.pty_harness import Cable
 
 
 def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -> None:
@@ -89,3 +103,67 @@ def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path)
     assert rig("doctor", "--lab", lab).code == 0
     listed = rig("devices", "--no-probe", "--lab", lab, "--json")
     assert all(each["role"] is None for each in listed.json["devices"])
+
+
+# Over true terminals, as at a bench
+
+
+@pytest.fixture
+def bench(lab: Path, tmp_path: Path) -> Iterator[tuple[World, dict[str, Cable]]]:
+    """The lab's devices on terminals, the controllers on their far ends; its camera is missing."""
+    document = yaml.safe_load((lab / "rig.yaml").read_text())
+    ports = {role: {"port": str(tmp_path / f"tty-{role}")} for role in ("turntable", "arm", "lightbox")}
+    real = {"station": ports, "camera": {"kind": "replay", "folder": str(tmp_path / "no pictures")}}
+    (lab / "rig.yaml").write_text(yaml.safe_dump({**document, **real, "twin": None}))
+    world = make_world(StationConfig.model_validate(ports), FastClock(), seed=1)
+    cables = {role: Cable(world, role, tmp_path) for role in ports}
+    yield world, cables
+    for cable in cables.values():
+        cable.pull_out()
+    twin_world.use(None)
+
+
+needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+
+
+@needs_terminals
+def test_what_needs_no_camera_works_without_one(rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
+    assert rig("home", "--lab", lab).code == 0
+    looked = rig("snap", lab / "look.jpg", "--lab", lab)
+    assert looked.code == 1 and "no pictures" in looked.err and "Traceback" not in looked.err
+    checks = {check["name"]: check for check in rig("doctor", "--lab", lab, "--json").json}
+    assert checks["camera"]["status"] == "fail" and checks["round trip"]["status"] == "ok"
+    assert "camera" in checks["lights and exposure"]["found"]
+    listed = rig("devices", "--no-probe", "--lab", lab, "--json").json["devices"]
+    assert {each["port"] for each in listed} >= {cable.port for cable in bench[1].values()}
+
+
+@needs_terminals
+def test_a_port_that_is_gone_or_taken_is_told_apart(rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
+    cable = bench[1]["turntable"]
+    with Path(cable.port).open("rb+", buffering=0) as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)  # as every program does that is careful with serial ports
+        refused = rig("home", "--lab", lab)
+    assert refused.code == 1 and "another program uses it. Close that program" in refused.err
+    assert refused.err.count(cable.port) == 1
+    cable.pull_out()
+    gone = rig("home", "--lab", lab)
+    assert gone.code == 1 and "there is no such port" in gone.err and "`rig devices`" in gone.err
+    cable.plug_in()
+
+
+@needs_terminals
+def test_ended_by_a_signal_it_leaves_no_light_on(lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
+    world, _ = bench
+    process = subprocess.Popen(
+        command("light", "az060", "--seconds", 60, "--lab", lab), env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    until_s = time.monotonic() + 60
+    while len(world.scene().lamps) != 1 and time.monotonic() < until_s:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 3 and "interrupted" in said and "Traceback" not in said
+    while world.scene().lamps and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert world.scene().lamps == ()

@@ -20,6 +20,8 @@ import yaml
 from calibration.board import BoardSpec, find_board
 from calibration.image import read_image
 from calibration.plate import RingSpec, plate_angle_deg
+from capture.quality import Expected, check
+from pipeline.lab import open_lab
 from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.clock import ScaledClock
@@ -222,3 +224,18 @@ def test_prints_are_true_to_scale(rig: Rig, tmp_path: Path) -> None:
     assert len(sides_px) >= 4 and np.median(sides_px) == pytest.approx(3.4 / 25.4 * 300, abs=1.0)
     assert rig("print", "ring", ring).code == 2
     assert rig("print", "ring", tmp_path / "ring.jpg").code == 2
+
+
+def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load((lab / "rig.yaml").read_text())
+    other = {"markers": 16, "radius_mm": 30.0, "marker_mm": 5.0, "first_id": 60}
+    (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": other}}))
+    told = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
+    assert told.code == 0 and "70.0 x 70.0 mm" in told.out and "`quality: ring:`" in told.out
+    picture = read_image(tmp_path / "ring.png")
+    assert plate_angle_deg(picture) is None
+    metrics = check(picture, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
+    assert metrics["plate_markers"] == 16 and abs((metrics["plate_deg"] + 180) % 360 - 180) < 0.2
+    (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": {"markers": 90}}}))
+    wrong = rig("print", "ring", tmp_path / "other.png", "--lab", lab)
+    assert wrong.code == 1 and "quality" in wrong.err and "more than the 100 markers" in wrong.err

@@ -40,7 +40,7 @@ def test_labelled_photographs_are_imported_once_and_evaluated(rig: Rig, lab: Pat
         "known": 0,
     }
     assert rig(*args).json["known"] == 6
-    evaluated = rig("evaluate", "--lab", lab, "--json")
+    evaluated = rig("evaluate", "--synthetic", 2, "--lab", lab, "--json")
     assert evaluated.code == 0, evaluated.err
     assert set(evaluated.json) >= {
         *("protocol", "rank1", "rank5", "rank10", "map", "queries", "labels", "rank1_interval95"),

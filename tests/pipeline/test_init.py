@@ -18,6 +18,15 @@ def test_trays_of_photographs_are_filled_in_order(rig: Rig, photographs: Path, t
     assert rig("scan", "--tray", 2, "--dry-run", "--lab", "lab").code == 0
 
 
+def test_as_many_trays_of_procedural_coins_as_are_asked_for(rig: Rig, photographs: Path, tmp_path: Path) -> None:
+    made = rig("init", "--trays", 2, "--tray-size", 3, "--lab", "lab", "--json")
+    assert made.code == 0, made.err
+    assert made.json == {"lab": "lab", "trays": ["1", "2"], "coins": 6, "entries": 12}
+    assert "3: 2024.2.3" in (tmp_path / "lab" / "trays" / "2.yaml").read_text()
+    both = rig("init", "--trays", 2, "--coins", photographs, "--lab", "other")
+    assert both.code == 2 and "exclude one another" in both.err and not (tmp_path / "other").exists()
+
+
 def test_a_lab_or_any_other_folder_is_never_written_over(
     rig: Rig, lab: Path, photographs: Path, tmp_path: Path
 ) -> None:

@@ -176,7 +176,8 @@ def test_only_one_scan_drives_a_rig(rig: Rig, lab: Path) -> None:
     first.kill()
     first.communicate()
     assert second.code == 1
-    assert f"process {first.pid}" in second.err
+    assert f"rig scan --tray 1 --no-identify --lab {lab} --realtime (process {first.pid}, since" in second.err
+    assert "at tray 1" in second.err
 
 
 def test_a_missing_lab_is_told_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from tests.pipeline.conftest import COINS, Rig
 def test_a_small_recipe_makes_a_model_that_identify_takes(rig: Rig, lab: Path, photographs: Path) -> None:
     weights = str(Path(os.environ["RIG_SHARED"]) / "weights")
     recipe = lab / "small.yaml"
-    recipe.write_text("name: small\nsteps: 2\nchannels: 16\ncoins_per_batch: 4\n")
-    made = rig("train", recipe, "--coins", 4, "--fitting-coins", 6, "--lab", lab, "--json", RIG_WEIGHTS=weights)
+    recipe.write_text(
+        "name: small\nsteps: 2\nchannels: 16\ncoins_per_batch: 4\ndata:\n  procedural_coins: 4\n  fitting_coins: 6\n"
+    )
+    made = rig("train", recipe, "--lab", lab, "--json", RIG_WEIGHTS=weights)
     assert made.code == 0, made.err
     model = made.json["model"]
     asked = rig("identify", photographs / "one.jpg", "--model", model, "--lab", lab, "--json")

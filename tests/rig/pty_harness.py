@@ -60,6 +60,9 @@ class Cable:
             events = sum(event for _, event in poll.poll(0))
             if events & select.POLLHUP and not events & select.POLLIN:
                 is_open = False
+                with self.world.lock:
+                    emulator.poll()  # what it says nobody hears, but it goes on with what it does
+                clock.sleep(0.01)
                 time.sleep(0.001)
                 continue
             heard = b""

@@ -7,22 +7,29 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import driving
 import pytest
-from benches import PATIENCE, ROLE, Bench
+from benches import DEFAULTS, PATIENCE, ROLE, Bench
+from pty_harness import Cable
 
 from rig.devices import Light
 from rig.errors import AlarmError, DeviceError, EnvelopeError
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.station import StationConfig
 from rig.twin import world as twin_world
+from rig.twin.lab import make_world
+from rig.twin.world import World
 
 KINDS = list(PATIENCE)
 MOVING = [kind for kind in KINDS if ROLE[kind] != "lightbox"]
 EAST = Light("east", ((-30.0, 30.0),))
+UNHURRIED = {"answer_s": 2.0}  # a program of its own has a computer to share
+LONGEST_S = 20.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
@@ -213,57 +220,76 @@ def test_out_of_its_range_is_refused_before_a_byte_is_sent(make: Callable[..., B
     bench.station.close()
 
 
-class Interrupted(BaseException):
-    """What the command line makes of Ctrl-C and SIGTERM."""
+# However the program ends
 
 
 @pytest.fixture
-def signals() -> Iterator[None]:
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise Interrupted(number)
+def world_on_cables(tmp_path: Path) -> Iterator[Callable[[str], tuple[StationConfig, World]]]:
+    """Makes a world whose every controller is on a terminal of its own, with a driver of one kind in its place."""
+    cables: list[Cable] = []
 
-    former = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in former.items():
-        signal.signal(number, handler)
+    def build(kind: str) -> tuple[StationConfig, World]:
+        kinds = DEFAULTS | {ROLE[kind]: kind}
+        config = StationConfig.model_validate(
+            {
+                role: {"kind": name, **PATIENCE[name], **UNHURRIED, "port": str(tmp_path / f"tty-{role}")}
+                for role, name in kinds.items()
+            }
+        )
+        world = make_world(config, driving.FastClock(), seed=1)
+        world.fill({1: "first", 2: "second", 20: "last"})
+        cables.extend(Cable(world, role, tmp_path) for role in kinds)
+        return config, world
+
+    yield build
+    for cable in cables:
+        cable.pull_out()
+    twin_world.use(None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, None], ids=["SIGINT", "SIGTERM", "exception"])
-def test_however_it_ends_it_is_safe(
-    make: Callable[..., Bench], kind: str, end: signal.Signals | None, signals: None
+def test_however_its_program_ends_it_is_safe(
+    world_on_cables: Callable[[str], tuple[StationConfig, World]], kind: str, end: signal.Signals | None
 ) -> None:
-    bench = make(kind)
-    bench.world.fill({1: "first"})
-    done = threading.Event()
+    config, world = world_on_cables(kind)
+    process = driving.start(config, fails=end is None)
+    if end is not None:
+        underway = {
+            signal.SIGINT: lambda: world.moves["turntable"] > 0,  # it seeks its switch
+            signal.SIGTERM: lambda: world.coins[0].place == "cup",  # it carries a coin
+        }
+        assert come_true(underway[end])
+        os.kill(process.pid or 0, end)
+    process.join(LONGEST_S)
+    assert process.exitcode == (1 if end is None else driving.INTERRUPTED)
+    # The controllers still have to hear what was sent last: the program is not there to wait for them.
+    assert come_true(lambda: world.scene().lamps == () and world.scene().plate_speed_deg_s == 0 and not world.suction)
+    moves = dict(world.moves)
+    world.clock.sleep(10.0)
+    assert world.moves == moves, "something goes on moving"
+    assert math.dist(world.cup_mm(), config.bench.rest_mm) <= 6
+    assert world.coins[0].place in ("slot", "plate", "flip")
 
-    def interrupt() -> None:
-        """In the midst of the third thing that moves from now on."""
-        began = sum(bench.world.moves.values())
-        while sum(bench.world.moves.values()) < began + 3 and not done.wait(0.0005):
-            pass
-        if end is not None and not done.is_set():
-            os.kill(os.getpid(), end)
 
-    with pytest.raises(Interrupted if end is not None else RuntimeError), bench.station as station:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_in_mid_work_leaves_it_safe(kind: str) -> None:
+    bench = Bench(kind)
+    with pytest.raises(RuntimeError), bench.station as station:
         station.home()
         station.show("all")
-        assert bench.world.scene().lamps
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        while True:
-            station.load(1)
-            if end is None:
-                raise RuntimeError
-            station.rotate_to(90)
-            station.rotate_to(0)
-            station.flip()
-            station.unload(1)
-    done.set()
-    thread.join()
-    scene = bench.world.scene()
-    assert scene.lamps == ()
-    assert scene.plate_speed_deg_s == 0
+        station.load(1)
+        raise RuntimeError("something that nobody thought of")
+    assert bench.world.scene().lamps == () and not bench.world.suction
     assert math.dist(bench.world.cup_mm(), bench.config.bench.rest_mm) <= 6
-    assert bench.world.coins[0].place in ("slot", "plate", "flip")
-    assert not bench.world.suction
+    twin_world.use(None)
+
+
+def come_true(condition: Callable[[], bool]) -> bool:
+    """Wait until it is so, and say whether it came to be."""
+    until_s = time.monotonic() + LONGEST_S
+    while not condition():
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(0.001)
+    return True

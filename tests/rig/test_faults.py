@@ -1,8 +1,7 @@
 """What goes wrong on the wire and beyond it, for every driver: retried to success, or stopped safe with a message that
 names device, port, command and remedy. Never a wrong position believed, never a hang.
 
-What the protocols themselves rule out: a turntable, and the Dobot, count steps and cannot know a jam (the camera finds
-it); RoArm, Dobot and DMX know no error codes; lightboxes do not move.
+`TABLE` says what comes of each fault for each driver; the tests are made from it, and docs/drivers.md shows it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from benches import PATIENCE, ROLE, Bench
-from test_conformance import KINDS, MOVING, use
+from test_conformance import KINDS, use
 
 from rig.errors import AlarmError, DeviceError, NoAnswerError, NotConnectedError
 from rig.twin import world as twin_world
@@ -31,6 +30,49 @@ HASTE: dict[str, dict[str, Any]] = {
     "dmx": {"answer_s": 0.1},
 }
 FOREVER = 10**6
+
+# What comes of a fault: tried again until it is done; stopped safe, with a message; unknown to this controller, which
+# counts steps, so that the camera finds it; or there is no such thing.
+RETRIED, STOPPED, CAMERA, NONE = "retried", "stopped safe", "the camera finds it", "-"
+RETRIED_THEN_STOPPED = "retried, then stopped safe"
+ONE_MESSAGE = {
+    "lost byte": "a lost byte",
+    "duplicated": "a line twice",
+    "garbage": "garbage before a line",
+    "split": "a line cut in two",
+    "slow": "a slow answer",
+    "silent": "an answer that never comes",
+}
+
+
+def each(turntables: str, uarm: str, dobot: str, roarm: str, lightboxes: str) -> dict[str, str]:
+    """A row of the table."""
+    arms = {"uarm": uarm, "dobot": dobot, "roarm": roarm}
+    return {kind: arms.get(kind, lightboxes if ROLE[kind] == "lightbox" else turntables) for kind in KINDS}
+
+
+TABLE: dict[str, dict[str, str]] = {
+    **{fault: dict.fromkeys(KINDS, RETRIED) for fault in ONE_MESSAGE.values()},
+    "no answer any more": dict.fromkeys(KINDS, STOPPED),
+    "noise alone": dict.fromkeys(KINDS, STOPPED),
+    "alarm": each(STOPPED, NONE, STOPPED, NONE, NONE),
+    "brown-out in mid-move": each(STOPPED, STOPPED, STOPPED, STOPPED, RETRIED),
+    "cable pulled": dict.fromkeys(KINDS, STOPPED),
+    "jam": each(CAMERA, STOPPED, CAMERA, STOPPED, NONE),
+    "error code": each(RETRIED_THEN_STOPPED, STOPPED, NONE, NONE, NONE) | {"wled": RETRIED},
+}
+
+
+def kinds(fault: str, outcome: str) -> list[str]:
+    """The drivers for which this comes of a fault."""
+    return [kind for kind in KINDS if TABLE[fault][kind] == outcome]
+
+
+def test_the_page_shows_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "drivers.md").read_text()
+    heading = ["fault", *(f"`{kind}`" for kind in KINDS)]
+    rows = [heading, ["---"] * len(heading), *([fault, *row.values()] for fault, row in TABLE.items())]
+    assert "\n".join(f"| {' | '.join(row)} |" for row in rows) in page
 
 
 @pytest.fixture
@@ -104,8 +146,9 @@ def check_stopped(bench: Bench) -> None:
 # On the wire: made good
 
 
-@pytest.mark.parametrize("what", ["lost byte", "duplicated", "garbage", "split", "slow", "silent"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "what"), [(kind, what) for what, fault in ONE_MESSAGE.items() for kind in kinds(fault, RETRIED)]
+)
 def test_what_happens_to_one_message_is_made_good(make: Callable[..., Bench], kind: str, what: str) -> None:
     bench = make(kind)
     there = False
@@ -126,7 +169,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[.
         check_truth(bench, there)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds("no answer any more", STOPPED))
 def test_no_answer_at_all_is_told(make: Callable[..., Bench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "silent", "answered", messages=FOREVER)
@@ -138,7 +181,7 @@ def test_no_answer_at_all_is_told(make: Callable[..., Bench], kind: str) -> None
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds("noise alone", STOPPED))
 def test_a_line_of_noise_alone_is_told(make: Callable[..., Bench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "replaced", "answered", messages=FOREVER, data="\x00\xff~{$1 \xaa\xaa\x02\n")
@@ -165,7 +208,7 @@ def test_a_device_that_is_silent_from_the_start_is_told(make: Callable[..., Benc
 ALARMS = {"grbl": (1, "alarm 1"), "marlin": (1, "halted"), "dobot": (0x42, "0x42")}
 
 
-@pytest.mark.parametrize("kind", ALARMS)
+@pytest.mark.parametrize("kind", kinds("alarm", STOPPED))
 def test_an_alarm_stops_it(make: Callable[..., Bench], kind: str) -> None:
     code, words = ALARMS[kind]
     bench = make(kind)
@@ -177,7 +220,7 @@ def test_an_alarm_stops_it(make: Callable[..., Bench], kind: str) -> None:
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("kind", MOVING)
+@pytest.mark.parametrize("kind", kinds("brown-out in mid-move", STOPPED))
 def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) -> None:
     bench = make(kind)
     after = bench.world.moves[bench.role] + (5 if kind == "roarm" else 0)
@@ -189,7 +232,7 @@ def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) 
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "lightbox"])
+@pytest.mark.parametrize("kind", kinds("brown-out in mid-move", RETRIED))
 def test_a_brownout_of_a_lightbox_ends_with_the_next_light(make: Callable[..., Bench], kind: str) -> None:
     bench = make(kind)
     use(bench, there=True)
@@ -204,7 +247,7 @@ def lamps(bench: Bench) -> tuple[Any, ...]:
     return (bench.config.lightbox.leds,) if bench.kind == "wled" else (bench.config.lightbox,)
 
 
-@pytest.mark.parametrize("kind", ["uarm", "roarm"])
+@pytest.mark.parametrize("kind", kinds("jam", STOPPED))
 def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., Bench], kind: str) -> None:
     bench = make(kind)
     bench.world.faults.append(Jam(device="arm", after_moves=bench.world.moves["arm"] + (5 if kind == "roarm" else 0)))
@@ -215,7 +258,7 @@ def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., Bench], kin
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("kind", ["grbl", "marlin", "dobot"])
+@pytest.mark.parametrize("kind", kinds("jam", CAMERA))
 def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., Bench], kind: str) -> None:
     """Why the angle is verified by the camera as well."""
     bench = make(kind)
@@ -238,7 +281,14 @@ def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., Benc
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("answer", ['echo:Unknown command: "G1"\nok\n', "Error:Stopped by a switch\nok\n"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'echo:Unknown command: "G1"\nok\n',
+        "Error:Stopped by a switch\nok\n",
+        "Printer stopped due to errors. Fix the error and use M999 to restart.\nok\n",
+    ],
+)
 def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., Bench], answer: str) -> None:
     bench = make("marlin")
     upset(bench, "replaced", data='echo:Unknown command: "G1"\nok\n')
@@ -253,7 +303,8 @@ def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., Bench],
 
 
 def test_an_error_code_of_the_uarm_is_told(make: Callable[..., Bench]) -> None:
-    bench = make("uarm")
+    (kind,) = kinds("error code", STOPPED)
+    bench = make(kind)
     with pytest.raises(
         DeviceError, match=r"'G1 X120.00 Y0.00 Z-500.00 .*' was refused: E22 \(out of its reach\)"
     ) as caught:
@@ -262,7 +313,8 @@ def test_an_error_code_of_the_uarm_is_told(make: Callable[..., Bench]) -> None:
 
 
 def test_an_error_of_wled_is_asked_again(make: Callable[..., Bench]) -> None:
-    bench = make("wled")
+    (kind,) = kinds("error code", RETRIED)
+    bench = make(kind)
     upset(bench, "replaced", data='{"error":3}\r\n')
     use(bench, there=True)
     check_truth(bench, there=True)
@@ -272,7 +324,7 @@ def test_an_error_of_wled_is_asked_again(make: Callable[..., Bench]) -> None:
 
 
 @pytest.mark.parametrize("over", ["twin", "pty"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds("cable pulled", STOPPED))
 def test_unplugged_it_is_told_and_plugged_in_again_it_works(kind: str, over: str, tmp_path: Path) -> None:
     bench = Bench(kind, cable_in=tmp_path if over == "pty" else None)
     bench.device.connect()

@@ -127,7 +127,7 @@ def test_stopped_in_mid_turn_it_has_to_be_homed_again(turntable: GrblTurntable, 
     turntable.stop()
     thread.join(10)
     assert caught
-    assert world.scene().plate_speed_deg_s == 0
+    assert world.scene().plate_speed_deg_s == pytest.approx(0, abs=1e-9)
     with pytest.raises(AlarmError, match="not homed"):
         turntable.rotate_to(90)
     turntable.home()
@@ -256,6 +256,10 @@ def test_it_greets_locked_and_takes_no_gcode(wire: Wire) -> None:
     assert wire.say(b"?").startswith("<Alarm|MPos:0.000,0.000,0.000|FS:0,0")
     assert wire.say(b"$X\n") == "[MSG:Caution: Unlocked]\r\nok\r\n"
     assert wire.say(b"$J\n") == "error:3\r\n"
+    assert wire.say(b"$J=X1\n") == "error:22\r\n"
+    assert wire.say(b"$J=X1 F10 M3\n") == "error:16\r\n"
+    assert wire.say(b"$I\n") == "[VER:1.1h.20190825:]\r\n[OPT:V,15,128]\r\nok\r\n"
+    assert wire.say(b"$#\n").endswith("[G92:0.000,0.000,0.000]\r\n[TLO:0.000]\r\n[PRB:0.000,0.000,0.000:0]\r\nok\r\n")
 
 
 def test_ok_means_planned_and_a_dwell_waits_for_arrival(wire: Wire, world: World) -> None:
@@ -304,17 +308,21 @@ def test_a_reset_too_early_after_a_hard_limit_is_swallowed(
     assert "Grbl 1.1h" in wire.say(b"\x18", 0.1)
 
 
-def test_a_held_motion_goes_on_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
+def test_a_hold_slows_down_then_goes_on_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
     wire.say(b"$X\n")
     before = world.plate_deg()
     wire.port.timeout = 0
     wire.port.write(b"G1 X90 F2700\nG4 P0\n")
     wire.clock.sleep(1)
     wire.port.write(b"!?")
-    held = world.plate_deg()
+    asked = world.plate_deg()
+    assert wire.port.read(500).startswith(b"ok\r\n<Hold:1|")
+    wire.port.write(b"~")  # too early: it still slows down
     wire.clock.sleep(5)
-    assert world.plate_deg() == held < before + 90
-    assert wire.port.read(500).startswith(b"ok\r\n<Hold:0|")
+    ramp_deg = 45**2 / (2 * 150)
+    assert world.plate_deg() == pytest.approx(asked + ramp_deg)
+    wire.port.write(b"?")
+    assert wire.port.read(500).startswith(b"<Hold:0|")
     wire.port.write(b"~")
     wire.clock.sleep(5)
     assert wire.port.read(500) == b"ok\r\n"
@@ -322,8 +330,117 @@ def test_a_held_motion_goes_on_or_ends_in_a_reset_without_alarm(wire: Wire, worl
     wire.port.write(b"G1 X0\n")
     wire.clock.sleep(0.5)
     wire.port.write(b"!")
+    wire.clock.sleep(1.0)
     wire.port.write(b"\x18")
     assert b"ALARM" not in wire.port.read(500)
+    assert wire.say(b"?").startswith("<Idle|")
+
+
+def test_a_reset_before_a_hold_has_ended_alarms_and_answers_the_line_it_cuts_short(wire: Wire) -> None:
+    wire.say(b"$X\n")
+    wire.port.timeout = 0
+    wire.port.write(b"G1 X90 F2700\nG4 P0\n")
+    wire.clock.sleep(1)
+    wire.port.write(b"!\x18")
+    wire.clock.sleep(1)
+    assert wire.port.read(500).startswith(b"ok\r\nALARM:3\r\nok\r\n\r\nGrbl 1.1h")
+
+
+def test_held_while_idle_it_obeys_nothing_until_it_may_go_on(wire: Wire) -> None:
+    wire.say(b"$X\n")
+    assert wire.say(b"!G0 X1\n?").startswith("<Hold:0|")
+    assert wire.say(b"~", 1.0) == "ok\r\n"
+
+
+def test_a_jog_is_a_state_of_its_own_and_ends_for_good(wire: Wire, world: World) -> None:
+    wire.say(b"$X\n")
+    before = world.plate_deg()
+    wire.port.timeout = 0
+    wire.port.write(b"$J=G91 X90 F2700\n")
+    wire.clock.sleep(1)
+    wire.port.write(b"?")
+    assert wire.port.read(500).startswith(b"ok\r\n<Jog|")
+    wire.port.write(b"G0 X1\n")
+    assert wire.port.read(500) == b"error:9\r\n"
+    wire.port.write(b"\x85")
+    wire.clock.sleep(5)
+    wire.port.write(b"?")
+    assert wire.port.read(500).startswith(b"<Idle|")
+    assert 20 < world.plate_deg() - before < 60
+
+
+def test_bytes_are_lost_while_a_setting_is_written(wire: Wire) -> None:
+    wire.say(b"$X\n")
+    wire.port.timeout = 0
+    wire.port.write(b"$120=200\n")
+    wire.port.write(b"G4 P0\n")  # instead of waiting for its ok
+    wire.clock.sleep(0.1)
+    assert wire.port.read(500) == b"ok\r\n"
+    assert wire.say(b"\n") == "error:28\r\n", "G4 is what is left of it"
+    wire.say(b"$120=200\n", 0.1)
+    assert wire.say(b"G4 P0\n", 0.1).endswith("ok\r\n")
+    assert "$120=200.000\r\n" in wire.say(b"$$\n")
+
+
+def test_settings_outlive_a_reset_and_startup_lines_run(wire: Wire, world: World) -> None:
+    wire.say(b"$X\n")
+    assert wire.say(b"$N0=G91\n") == "ok\r\n"
+    assert wire.say(b"\x18", 0.1).endswith(">G91:ok\r\n")
+    assert "G91 G94" in wire.say(b"$G\n")
+    assert wire.say(b"$N\n") == "$N0=G91\r\n$N1=\r\nok\r\n"
+
+
+# The driver, on machines that are set up in other ways
+
+
+@pytest.mark.parametrize("line", [b"$N0=G20\n", b"$N0=G91\n", b"$10=0\n", b"$10=3\n"])
+def test_however_it_starts_up_an_angle_is_an_angle(world: World, wire: Wire, clock: ScaledClock, line: bytes) -> None:
+    wire.say(b"$X\n")
+    assert wire.say(line, 0.1) == "ok\r\n"
+    wire.port.close()
+    turntable = connected(clock)
+    turntable.home()
+    for angle_deg in (90, 45):
+        assert turntable.rotate_to(angle_deg) == pytest.approx(angle_deg)
+        assert turned(world) == pytest.approx(angle_deg)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [(b"$13=1\n", r"inches \(\$13=1\).*\$13=0"), (b"$20=1\n", r"\$20=1.*\$20=0")]
+)
+def test_settings_that_cannot_work_are_told_before_it_moves(
+    world: World, wire: Wire, clock: ScaledClock, line: bytes, said: str
+) -> None:
+    wire.say(line, 0.1)
+    wire.port.close()
+    turntable = connected(clock)
+    with pytest.raises(DeviceError, match=said):
+        turntable.home()
+    assert world.moves["turntable"] == 0
+
+
+def test_homing_that_is_not_enabled_is_told(wire: Wire, clock: ScaledClock) -> None:
+    wire.say(b"$22=0\n", 0.1)
+    wire.port.close()
+    with pytest.raises(DeviceError, match=r"homing is not enabled.*Set \$22=1"):
+        connected(clock).home()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"<Idle|MPos:10.0",  # cut by a reset
+        b"<Idle|MPos:10.000,0.000,0.0",
+        b"<Idle|MPos:1<Idle|MPos:2",
+        b"<Idle|MPos:90.00,0.000,0.000|FS:0,0>\n",  # a digit was lost
+    ],
+)
+def test_half_a_report_is_none(broken: bytes) -> None:
+    link = SerialLink("loop://", 115200, "turntable")
+    link.open()
+    link.send(broken + b"<Idle|MPos:45.000,0.000,0.000|FS:0,0>\n")
+    assert GrblTurntable(GrblConfig(), ScaledClock(math.inf), link).angle_deg() == 45.0
+    link.close()
 
 
 def test_the_planner_takes_fifteen_moves(wire: Wire) -> None:
@@ -336,8 +453,8 @@ def test_the_planner_takes_fifteen_moves(wire: Wire) -> None:
 
 def test_offset_and_overrides_come_and_go_in_reports(wire: Wire) -> None:
     reports = [wire.say(b"?") for _ in range(31)]
-    assert [n for n, report in enumerate(reports) if "WCO:" in report] == [0, 30]
-    assert [n for n, report in enumerate(reports) if "Ov:" in report] == [1]
+    assert [n for n, report in enumerate(reports) if "WCO:" in report] == [0, 10, 20, 30]
+    assert [n for n, report in enumerate(reports) if "Ov:" in report] == [1, 11, 21]
 
 
 def test_the_receive_buffer_overflows(wire: Wire) -> None:

@@ -92,7 +92,7 @@ def test_any_bytes_raise_nothing_but_device_errors(
     link = HastyLink("loop://", 115200, ROLE[kind])
     link.open()
     device = driver(config(**haste), ScaledClock(math.inf), link)
-    link.send(glue.join(noise) + glue)
+    link.send((glue.join(noise) + glue)[:3000])  # a loop holds 4096 bytes
     try:
         data.draw(st.sampled_from(asks(device)))()
     except DeviceError as error:

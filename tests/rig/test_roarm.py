@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from benches import Bench
 
 from rig.arms.roarm import RoarmArm, in_reach
 from rig.errors import AlarmError, EnvelopeError
+from rig.station import Station
 from rig.twin import world as twin_world
 from rig.twin.emulator import Emulator
 
@@ -96,9 +98,39 @@ def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Call
     assert bench.device.holds()  # the same program remembers that its pump runs
     bench.device.close()
     anew = RoarmArm(bench.config.arm, bench.clock)
+    assert anew.may_hold()
     anew.connect()
-    assert bench.world.coins[0].place == "cup"
+    assert bench.world.coins[0].place == "cup", "the pump was left alone"
     assert not anew.holds()
+    assert anew.may_hold()
+    anew.close()
+
+
+def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: Callable[..., Bench]) -> None:
+    bench = make()
+    with Station(bench.config, bench.clock) as station:
+        station.home()
+        station.handler._pick(bench.config.bench.tray.position_mm(2), "slot 2")  # type: ignore[attr-defined]
+        station.close()  # as if killed: nothing is made safe
+    assert bench.world.coins[1].place == "cup"
+    with Station(bench.config, bench.clock) as station:
+        station.home()
+        assert bench.world.coins[1].place == "cup" and not station.holds_coin()
+        station.let_go_into(2)
+        assert (bench.world.coins[1].place, bench.world.coins[1].slot) == ("slot", 2)
+        assert math.dist(bench.world.cup_mm(), bench.config.bench.rest_mm) <= 6
+        moves = dict(bench.world.moves)
+        station.let_go_into(2)  # now it is known: nothing to do
+        assert bench.world.moves == moves
+
+
+def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.device.close()
+    bench.world.emulators["arm"].reset()
+    anew = RoarmArm(bench.config.arm, bench.clock)
+    anew.connect()
+    assert not anew.may_hold()
     anew.close()
 
 

@@ -122,6 +122,13 @@ def test_an_empty_slot_is_told_and_leaves_everything_safe(station: Station, worl
     assert places(world) == ALL_IN_SLOTS
 
 
+def test_suction_feels_whether_a_slot_is_empty_and_leaves_what_lies_there(station: Station, world: World) -> None:
+    before = places(world)
+    assert [station.feels_empty(slot) for slot in (1, 7)] == [False, True]
+    assert places(world) == before
+    assert is_safe(world)
+
+
 def test_a_bench_out_of_reach_is_refused_when_it_is_read() -> None:
     with pytest.raises(ValidationError, match=r"bench: slot 5 at .* outside the envelope"):
         StationConfig.model_validate({"bench": {"tray": {"pitch_mm": 60}}})

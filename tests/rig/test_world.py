@@ -47,6 +47,36 @@ def test_a_tray_that_is_there_is_left_and_another_replaces_it(world_with: Callab
     assert [file.name for file in path.parent.iterdir()] == ["world.json"]
 
 
+def test_what_truly_lies_in_a_tray_is_not_what_its_file_says(world_with: Callable[..., World]) -> None:
+    contents = {"4": {1: "second", 2: "first", 3: None, 5: ["fifth", "sixth"]}}
+    world = world_with(contents=contents)
+    tray = {1: "first", 2: "second", 3: "third", 5: "fifth"}
+    world.fill(tray, "4")
+    lies = [(coin.coin, coin.slot) for coin in world.coins]
+    assert lies == [("second", 1), ("first", 2), ("fifth", 5), ("sixth", 5)]
+    world.fill(tray, "3")
+    assert [(coin.coin, coin.slot) for coin in world.coins] == [(name, slot) for slot, name in tray.items()]
+
+
+def test_two_coins_that_share_a_slot_come_up_and_go_back_together(world_with: Callable[..., World]) -> None:
+    world = world_with(contents={"4": {1: ["first", "second"]}})
+    world.fill({1: "first"}, "4")
+    x_mm, y_mm, z_mm = world.bench.tray.position_mm(1)
+
+    def move(to_mm: tuple[float, float, float], on: bool) -> set[tuple[str, int | None]]:
+        world.carry(to_mm, 1000.0, 1e6, world.clock.now())
+        world.clock.sleep(10.0)
+        world.suck(on)
+        assert world.cup_holds() is on
+        return {(coin.place, coin.slot) for coin in world.coins}
+
+    assert move((x_mm, y_mm, z_mm), True) == {("cup", None)}
+    assert move(world.bench.plate_mm, False) == {("plate", None)}
+    assert len(world.scene().coins) == 2
+    assert move(world.bench.plate_mm, True) == {("cup", None)}
+    assert move((x_mm, y_mm, z_mm), False) == {("slot", 1)}
+
+
 def test_a_slot_beyond_the_tray_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="slot 21 is not on the tray"):
         world.fill({21: "lost"})

@@ -1,0 +1,146 @@
+"""The commands that are killed: how a lab is brought to where one has work to do, and what must be so when it ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from calibration.bundle import load
+from capture.store import Store
+from tests.capture.old_store import unpack
+from tests.kills.check import check_scans, count_rows
+from tests.kills.processes import KILLED, Kill, Processes
+
+SCAN = ("scan", "--tray", 1, "--no-identify")
+CATALOGUE_PICTURES = 12  # of the coins of both trays, both sides
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command.
+
+    Attributes
+    ----------
+    args
+        What is run, and run again.
+    share
+        Of all kills.
+    prepare
+        Brings a fresh lab to where the command has something to do.
+    check
+        What must be so after the command has ended, beside what `check_lab` asks of every lab.
+    done
+        The line of the journal that says that nothing is left to do: after it, the command would begin anew.
+    """
+
+    args: tuple[object, ...]
+    share: float
+    prepare: Callable[[Path, Processes], None]
+    check: Callable[[Path, Processes], None]
+    done: str | None = None
+
+    def is_done(self, lab: Path) -> bool:
+        """Whether a run that was killed had nothing left to do."""
+        lines = (lab / "store" / "records" / "journal").glob("*.jsonl")  # the index is left as the kill left it
+        return self.done is not None and any(f'"kind":"{self.done}"' in each.read_text() for each in lines)
+
+
+def _ready(lab: Path, processes: Processes) -> None:
+    """It is calibrated already."""
+
+
+def _scanned(lab: Path, processes: Processes) -> None:
+    ran = processes.run(lab, *SCAN)
+    assert ran.code == 0, ran.err
+
+
+def _scanned_and_wasted(lab: Path, processes: Processes) -> None:
+    """Tray 1 is scanned, and there are leftovers, a former index, and a scan of tray 2 to go on with."""
+    _scanned(lab, processes)
+    for number in (10, 15):
+        ran = processes.run(
+            lab, "scan", "--tray", 2, "--no-identify", kill=Kill("rename store/files", number, after=True)
+        )
+        assert ran.code == KILLED
+    ran = processes.run(lab, "store", "rebuild")
+    assert ran.code == 0, ran.err
+
+
+def _with_photographs(lab: Path, processes: Processes) -> None:
+    """New photographs wait in the lab's own folder."""
+    shutil.copytree(yaml.safe_load((lab / "rig.yaml").read_text())["twin"]["coins"], lab / "photographs")
+
+
+def _of_an_earlier_version(lab: Path, processes: Processes) -> None:
+    """The store was written by version 0.1.0, and new photographs wait to be added."""
+    shutil.rmtree(lab / "store")
+    store = unpack("0.1.0", lab / "unpacked")
+    (lab / "before.json").write_text(json.dumps(count_rows(store)))
+    store.rename(lab / "store")
+    _with_photographs(lab, processes)
+
+
+def _check_scan(lab: Path, processes: Processes) -> None:
+    check_scans(lab, processes, "1")
+
+
+def _check_batch(lab: Path, processes: Processes) -> None:
+    check_scans(lab, processes, "1", "2")
+    (report,) = (lab / "reports").glob("batch-*.html")
+    page = report.read_text()
+    assert page.rstrip().endswith("</html>")
+    for tray in ("1", "2"):
+        slots = yaml.safe_load((lab / "trays" / f"{tray}.yaml").read_text())["slots"]
+        assert [coin for coin in slots.values() if str(coin) not in page] == []
+    told = processes.run(lab, "status", "--json")
+    assert told.code == 0 and told.json, told.err
+
+
+def _check_cleared(lab: Path, processes: Processes) -> None:
+    assert [path for path in (lab / "store" / "leftovers").rglob("*") if path.is_file()] == []
+    _check_both(lab, processes)
+
+
+def _check_both(lab: Path, processes: Processes) -> None:
+    """The scan of tray 2 goes on, too."""
+    ran = processes.run(lab, "scan", "--tray", 2, "--no-identify")
+    assert ran.code == 0, ran.err
+    check_scans(lab, processes, "1", "2")
+
+
+def _check_calibrations(lab: Path, processes: Processes) -> None:
+    folders = list((lab / "calibrations").iterdir())
+    assert len(folders) > 1
+    for folder in folders:
+        load(folder)
+
+
+def _check_catalogue(lab: Path, processes: Processes) -> None:
+    with Store.open(lab / "store", writing=False) as store:
+        added = [entry.source for entry in store.catalogue.entries() if entry.catalogue == "photographs"]
+        assert len(added) == CATALOGUE_PICTURES
+
+
+def _check_migrated(lab: Path, processes: Processes) -> None:
+    _check_catalogue(lab, processes)
+    before, after = json.loads((lab / "before.json").read_text()), count_rows(lab / "store")
+    for table in ("session", "shot", "frame", "event", "match", "embedding", "model", "calibration"):
+        assert after[table] >= before[table] > 0, table
+    assert after["entry"] == before["entry"] + CATALOGUE_PICTURES
+
+
+JOBS = {
+    "scan": Job(SCAN, 0.45, _ready, _check_scan, "scan report"),
+    "batch": Job(("batch", "--trays", "1-2", "--no-identify"), 0.2, _ready, _check_batch, "batch report"),
+    "report": Job(("report", "--tray", 1), 0.05, _scanned, _check_scan),
+    "calibrate": Job(("calibrate",), 0.05, _ready, _check_calibrations),
+    "catalogue add": Job(("catalogue", "add", "{lab}/photographs"), 0.05, _with_photographs, _check_catalogue),
+    "migration": Job(("catalogue", "add", "{lab}/photographs"), 0.1, _of_an_earlier_version, _check_migrated),
+    "store rebuild": Job(("store", "rebuild"), 0.05, _scanned_and_wasted, _check_both),
+    "store gc": Job(("store", "gc", "--older-than-days", 0), 0.05, _scanned_and_wasted, _check_cleared),
+}

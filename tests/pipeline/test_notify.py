@@ -1,0 +1,162 @@
+"""Word to whoever is not there, over loopback: `notify:` of rig.yaml."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.pipeline.conftest import Rig, with_faults
+from tests.pipeline.test_batch import BATCH, PLAN, configure, journal
+
+PASSWORD = "Aes grave"
+
+
+@dataclass
+class Hook:
+    """A web server that is told, refusing as often as asked."""
+
+    url: str = ""
+    refuse: int = 0
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    told = Hook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if told.refuse:
+                told.refuse -= 1
+                self.send_error(503)
+                return
+            told.bodies.append(body)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told.url = f"http://127.0.0.1:{server.server_port}/rig/secret"
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Post:
+    """A mail server and what it was given."""
+
+    port: int = 0
+    mails: list[Message] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    given = Post(port=free_port())
+
+    class Handler:
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+            assert isinstance(envelope.content, bytes)
+            given.mails.append(message_from_bytes(envelope.content))
+            return "250 OK"
+
+    def login(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        given.users.append(data.login.decode())
+        return AuthResult(success=data.password.decode() == PASSWORD, handled=False)
+
+    controller = Controller(
+        Handler(), hostname="127.0.0.1", port=given.port, authenticator=login, auth_require_tls=False
+    )
+    controller.start()
+    yield given
+    controller.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def email(port: int, security: str = "none") -> str:
+    return (
+        f"email: {{to: [technician@lab.example], from: rig@lab.example, host: 127.0.0.1, port: {port}, "
+        f"security: {security}, user: rig, password_env: LAB_MAIL}}"
+    )
+
+
+def test_a_try_reaches_webhook_and_mailbox(rig: Rig, lab: Path, hook: Hook, post: Post) -> None:
+    hook.refuse = 1
+    configure(lab, f"notify: {{webhook: '{hook.url}', {email(post.port)}}}")
+    ran = rig("notify", "--lab", lab, "--json", LAB_MAIL=PASSWORD)
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json == [{"channel": name, "ok": True, "why": None} for name in ("webhook", "email")]
+    assert [body["what"] for body in hook.bodies] == ["test"], "refused once, tried again"
+    assert post.users == ["rig"]
+    (mail,) = post.mails
+    assert mail["To"] == "technician@lab.example" and mail["From"] == "rig@lab.example"
+    assert "test" in mail["Subject"] and "rig notify" in str(mail.get_payload())
+
+
+@pytest.mark.parametrize(
+    ("channel", "password", "why"),
+    [
+        ("webhook: 'http://127.0.0.1:{closed}/rig/secret'", PASSWORD, "cannot be reached"),
+        ("{email}", "", "LAB_MAIL with the password is not set"),
+        ("{email}", "wrong", "535"),
+        ("{starttls}", PASSWORD, "STARTTLS"),
+    ],
+    ids=["nobody listens", "no password", "wrong password", "no encryption where it is asked for"],
+)
+def test_what_is_not_delivered_is_said_and_why(
+    rig: Rig, lab: Path, post: Post, channel: str, password: str, why: str
+) -> None:
+    channel = channel.format(closed=free_port(), email=email(post.port), starttls=email(post.port, "starttls"))
+    configure(lab, f"notify: {{{channel}}}")
+    ran = rig("notify", "--lab", lab, **({"LAB_MAIL": password} if password else {}))
+    assert ran.code == 1
+    assert why in ran.err and "rig.yaml" in ran.err and "Traceback" not in ran.err
+    assert "secret" not in ran.out + ran.err, "a webhook's address is often its password"
+    assert not post.mails
+
+
+def test_nobody_to_tell_is_said(rig: Rig, lab: Path) -> None:
+    ran = rig("notify", "--lab", lab)
+    assert ran.code == 1 and "names nobody" in ran.err
+
+
+def test_a_night_tells_of_trouble_and_of_its_end_whether_or_not_it_gets_through(
+    rig: Rig, lab: Path, hook: Hook
+) -> None:
+    (lab / "plans" / "default.yaml").write_text(PLAN)
+    with_faults(lab, "{kind: unplugged, device: turntable, after_messages: 20}")
+    configure(lab, f"notify: {{webhook: '{hook.url}', heartbeat_min: 0.02, {email(free_port())}}}")
+    dry = rig(*BATCH, "--dry-run", "--lab", lab, "--json")
+    assert dry.json["notify"] == ["webhook", "email"]
+    ran = rig(*BATCH, "--lab", lab, LAB_MAIL=PASSWORD)
+    assert ran.code == 1 and "turntable" in ran.err
+    told = {body["what"]: body for body in hook.bodies}
+    assert set(told) == {"heartbeat", "trouble", "end"}
+    assert "Tray 2: not begun" in told["trouble"]["text"]
+    assert "failed" in told["end"]["subject"] and "turntable" in told["end"]["text"]
+    assert told["end"]["status"]["ended"]["state"] == "failed"
+    notified = {(line["channel"], line["what"], line["ok"]) for line in journal(lab, "notified")}
+    assert {("webhook", "trouble", True), ("webhook", "end", True), ("email", "end", False)} <= notified
