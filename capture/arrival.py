@@ -134,7 +134,8 @@ class Arrivals:
         settings = self._settings(list(earlier.values()))
         if earlier:  # a coin that nobody touched is seen best as it was seen last
             self._station.rotate_to(next(iter(earlier.values())).frames[0].turntable_deg or 0.0)
-        mean = self._mean(settings)
+        views = self._views(settings)
+        mean = mean_of(list(views.values()))
         outlines = find_coins(mean)
         if not outlines:
             if not _is_lit(mean):
@@ -148,7 +149,7 @@ class Arrivals:
         seen = [portrait(mean, largest)]
         diameter_mm = _diameter_mm(seen[0], self._mm_per_pixel)
         other_size = self._other_size(coin, diameter_mm, seen[0], earlier.values()) if compare else None
-        side = self._turn_until(earlier, settings, seen) if earlier and other_size is None else None
+        side = self._turn_until(earlier, views, seen) if earlier and other_size is None else None
         if compare and side is None and _share_of_circle(largest) < ONE_COIN:
             return Sight(2, diameter_mm)
         return Sight(1, diameter_mm, side, tuple(earlier), other_size, tuple(seen))
@@ -167,33 +168,38 @@ class Arrivals:
         return None
 
     def _turn_until(
-        self, earlier: dict[Side, _Earlier], settings: Sequence[Setting], seen: list[Portrait]
+        self, earlier: dict[Side, _Earlier], views: dict[Setting, Image], seen: list[Portrait]
     ) -> Side | None:
         """The side that agrees, at whatever angle of the plate it does; what else is seen on the way is added."""
         start_deg = next(iter(earlier.values())).frames[0].turntable_deg or 0.0
         turns = round(360.0 / TURN_DEG)
         for turn in range(1, turns + 1):
             for side, known in earlier.items():
-                if agreement(known.portrait, seen[-1]) >= SAME_SIDE:
+                now = _portrait([views[setting] for setting in self._lit_as(known)])
+                if now is not None and agreement(known.portrait, now) >= SAME_SIDE:
                     return side
             if turn < turns:
                 self._station.rotate_to((start_deg + turn * TURN_DEG) % 360.0)
-                mean = self._mean(settings)
-                outlines = find_coins(mean)
-                if outlines:
-                    seen.append(portrait(mean, outlines[0]))
+                views = self._views(list(views))
+                now = _portrait(list(views.values()))
+                if now is not None:
+                    seen.append(now)
         return None
 
-    def _mean(self, settings: Sequence[Setting]) -> Image:
-        return mean_of([self._look(*setting) for setting in settings])
+    def _views(self, settings: Sequence[Setting]) -> dict[Setting, Image]:
+        return {setting: self._look(*setting) for setting in settings}
+
+    def _lit_as(self, known: _Earlier) -> list[Setting]:
+        """How a coin has to be lit to be compared: a run that was cut short may have left but one light of a side."""
+        return [
+            (str(frame.light), int(frame.exposure_us or self._plan.exposure_us), float(frame.gain or 1.0))
+            for frame in known.frames
+        ]
 
     def _settings(self, earlier: Sequence[_Earlier]) -> list[Setting]:
         """How to light the coin: as it was earlier, else as the plan will."""
         if earlier:
-            return [
-                (str(frame.light), int(frame.exposure_us or self._plan.exposure_us), float(frame.gain or 1.0))
-                for frame in earlier[0].frames
-            ]
+            return list(dict.fromkeys(setting for known in earlier for setting in self._lit_as(known)))
         lights = _evenly([light for light in self._station.light_names if light in self._plan.lights])
         return [(light, self._plan.exposure_us, self._plan.gain) for light in lights]
 
@@ -202,11 +208,10 @@ class Arrivals:
             frames = self._frames(coin, side)
             if not frames:
                 return None
-            mean = mean_of([self._store.image(frame.sha256) for frame in frames])
-            outlines = find_coins(mean)
-            if not outlines:
+            known = _portrait([self._store.image(frame.sha256) for frame in frames])
+            if known is None:
                 return None
-            self._earlier[coin, side] = _Earlier(frames, portrait(mean, outlines[0]))
+            self._earlier[coin, side] = _Earlier(frames, known)
         return self._earlier[coin, side]
 
     def _frames(self, coin: str, side: Side) -> tuple[Frame, ...]:
@@ -238,6 +243,13 @@ class Arrivals:
         if diameter_mm is not None and recorded_mm and _differ(diameter_mm, recorded_mm) > RECORDED_DIAMETER:
             return f"It measures {diameter_mm:.1f} mm, and that coin is recorded with {recorded_mm:.1f} mm."
         return None
+
+
+def _portrait(pictures: Sequence[Image]) -> Portrait | None:
+    """The portrait of the coin that pictures show; None if they show none."""
+    mean = mean_of(pictures)
+    outlines = find_coins(mean)
+    return portrait(mean, outlines[0]) if outlines else None
 
 
 def _may_be(sight: Sight, frames: Sequence[Frame]) -> bool:

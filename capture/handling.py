@@ -74,9 +74,16 @@ class OnPlate:
 
 
 def coin_out(store: Store) -> Event | None:
-    """The journal's last line of a coin that is on its way; None if all are in their slots."""
+    """The journal's last line of a coin that is on its way; None if all lie in their slots as they were found."""
     last = store.journal.last(KINDS)
-    return None if last is None or last.kind in IN_SLOT else last
+    if last is None or (last.kind in IN_SLOT and not _may_lie_wrong(last)):
+        return None
+    return last
+
+
+def _may_lie_wrong(last: Event) -> bool:
+    """Whether a coin that hung on the arm was only just let go into its slot, and may lie the wrong way up."""
+    return last.detail.get("found") == "arm" and last.detail["side"] != AS_FOUND
 
 
 class Handling:
@@ -122,9 +129,9 @@ class Handling:
         last = self._store.journal.last(("returned",), self._session.id, coin)
         found = last.detail.get("found") if last else None
         lost = LOST if self.may_be_lost(coin) else ""
-        self._log("lifting", slot, coin, AS_FOUND)
-        self._lift(slot, coin, lost)
         expected: Side | None = last.detail["side"] if last and found else AS_FOUND
+        self._log("lifting", slot, coin, expected)
+        self._lift(slot, coin, lost)
         self._laid_down(slot, coin, expected or AS_FOUND)
         sight = self._examine(coin, expected)
         if sight.coins == 0:
@@ -193,15 +200,18 @@ class Handling:
                 f"Coin {coin} of slot {slot} was out of its tray when another scan ended. See that it is back in its "
                 "slot, obverse up; then give the same command again."
             )
+        if last.kind == "returned":
+            self.load(slot, coin)  # to see how it lies, and to turn it back
+            return self.on_plate
         was_turning = last.kind == "turning over"
         if self._station.holds_coin():
             self._station.unload(slot)
-            self._log("returned", slot, coin, None if was_turning else side, found="arm")
-            if was_turning or side != AS_FOUND:
-                self.load(slot, coin)  # to see how it lies, and to turn it back
+            last = self._log("returned", slot, coin, None if was_turning else side, found="arm")
+            if _may_lie_wrong(last):
+                self.load(slot, coin)
             return self.on_plate
         if not self._arrivals.plate_is_free():
-            up = self._side_up(slot, coin, side, None if was_turning else side)
+            up = self._side_up(slot, coin, side or AS_FOUND, None if was_turning else side)
             if (last.kind, last.session_id, up) == ("on plate", self._session.id, side) and self.on_plate is None:
                 self.on_plate = OnPlate(slot, coin, up, str(last.id))
             elif self.on_plate is None or self.on_plate.side != up:

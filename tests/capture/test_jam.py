@@ -76,6 +76,7 @@ def test_a_jam_that_stays_stops_the_scan(tmp_path: Path) -> None:
             assert abs((frame.quality["plate_deg"] - frame.turntable_deg + 180) % 360 - 180) < 1
 
 
+@pytest.mark.slow
 def test_a_plate_that_slips_whatever_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_bench(tmp_path) as bench:
         scene = bench.world.scene

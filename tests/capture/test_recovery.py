@@ -34,7 +34,7 @@ def assert_complete(bench: Bench) -> None:
     assert bench.store.verify() == []
 
 
-@pytest.mark.parametrize("device", ["turntable", "arm", "lightbox"])
+@pytest.mark.parametrize("device", ["turntable", "arm", pytest.param("lightbox", marks=pytest.mark.slow)])
 def test_a_cable_that_is_plugged_in_again(tmp_path: Path, device: str) -> None:
     events: list[Event] = []
     with open_bench(tmp_path) as bench:
@@ -76,6 +76,7 @@ def test_what_does_not_heal_ends_with_its_message_and_nothing_is_lost(tmp_path: 
         assert_complete(bench)
 
 
+@pytest.mark.slow
 def test_the_attempts_are_counted_anew_for_each_failure(tmp_path: Path) -> None:
     recovered: list[Recovered] = []
     with open_bench(tmp_path) as bench:
@@ -101,7 +102,7 @@ def test_without_patience_the_first_failure_ends_it(tmp_path: Path) -> None:
 
 
 # Lifted from its slot, turned over, and on its way back.
-@pytest.mark.parametrize("grip", [1, 3, 6])
+@pytest.mark.parametrize("grip", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ARMS)
 def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, grip: int
@@ -142,7 +143,9 @@ def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     assert shown == [True] * 4
 
 
-@pytest.mark.parametrize("after_moves", [9, 24, 33])
+@pytest.mark.parametrize(
+    "after_moves", [pytest.param(9, marks=pytest.mark.slow), 24, pytest.param(33, marks=pytest.mark.slow)]
+)
 def test_a_coin_that_an_arm_lost_is_found_or_asked_for(tmp_path: Path, after_moves: int) -> None:
     events: list[Event] = []
     with open_bench(tmp_path, [Brownout(device="arm", after_moves=after_moves)]) as bench:

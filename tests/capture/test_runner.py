@@ -154,7 +154,7 @@ def test_after_a_device_failed_the_same_command_goes_on(tmp_path: Path) -> None:
     assert sum(isinstance(event, ShotTaken) for event in events) == len(ALL) - len(done)
 
 
-def _interrupt(bench: Bench, after: int, times: int) -> None:
+def _interrupt(bench: Bench, after: int, times: int, plan: Plan = PLAN) -> None:
     taken = 0
 
     def on_event(event: Event) -> None:
@@ -165,10 +165,10 @@ def _interrupt(bench: Bench, after: int, times: int) -> None:
                 for _ in range(times):
                     os.kill(os.getpid(), signal.SIGINT)
 
-    bench.run(on_event)
+    bench.run(on_event, plan=plan)
 
 
-@pytest.mark.parametrize("after", [1, 6, 8, 13])
+@pytest.mark.parametrize("after", [1, 8, *(pytest.param(after, marks=pytest.mark.slow) for after in (6, 13))])
 def test_ctrl_c_puts_the_coin_back_and_the_same_command_goes_on(tmp_path: Path, after: int) -> None:
     with open_bench(tmp_path) as bench:
         with pytest.raises(ScanStopped, match=f"after {after} of {len(SHOTS)} shots"):
@@ -191,6 +191,29 @@ def test_ctrl_c_twice_stops_at_once_and_loses_nothing(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.run()
         assert kept(bench.store) == ALL
+        assert bench.lies() == IN_ORDER
+
+
+def test_a_coin_is_known_by_a_side_of_which_there_is_one_light_only(tmp_path: Path) -> None:
+    plan = Plan(lights=("az060", "az180", "az300"), turntable_deg=(0.0, 180.0))
+    with open_bench(tmp_path) as bench:
+        with pytest.raises(KeyboardInterrupt):
+            _interrupt(bench, 19, 2, plan)
+        assert [frame.side for frame in bench.store.frames(coin="2024.1.2")] == 6 * ["obverse"] + ["reverse"]
+    with open_bench(tmp_path) as bench:
+        assert bench.run(plan=plan).skipped == ()
+        assert kept(bench.store) == sorted(shot.id for shot in plan.shots(TRAY))
+
+
+def test_a_coin_let_go_into_its_slot_in_mid_turn_is_looked_at_though_nothing_misses(tmp_path: Path) -> None:
+    with open_bench(tmp_path) as bench:
+        bench.run()
+        session = bench.store.sessions()[-1]
+        bench.store.journal.log("turning over", session.id, slot=7, coin="2024.1.2", side="reverse")
+        bench.store.journal.log("returned", session.id, slot=7, coin="2024.1.2", side=None, found="arm")
+        lying = next(coin for coin in bench.world._state.coins if coin.coin == "2024.1.2")
+        lying.side = "reverse"
+        bench.run(tray=TRAY)
         assert bench.lies() == IN_ORDER
 
 
@@ -275,13 +298,15 @@ def _kill_and_go_on(folder: Path, kill_after_s: float, arm: str = "uarm", hangs:
 
 
 # Hardware seconds at which the coin hangs on the arm, lies in the flip station, is photographed, is being turned back.
-@pytest.mark.parametrize("kill_after_s", [18.1, 32.4, 42.5, 49.7])
+@pytest.mark.parametrize(
+    "kill_after_s", [18.1, 42.5, *(pytest.param(at_s, marks=pytest.mark.slow) for at_s in (32.4, 49.7))]
+)
 def test_killed_and_started_again(tmp_path: Path, kill_after_s: float) -> None:
     _kill_and_go_on(tmp_path, kill_after_s)
 
 
 # While it lifts a coin, and on the way back: this arm has no sense of what it holds.
-@pytest.mark.parametrize("kill_after_s", [23.0, 68.0])
+@pytest.mark.parametrize("kill_after_s", [23.0, pytest.param(68.0, marks=pytest.mark.slow)])
 def test_killed_while_a_coin_hangs_on_an_arm_that_does_not_know(tmp_path: Path, kill_after_s: float) -> None:
     _kill_and_go_on(tmp_path, kill_after_s, "roarm", hangs=True)
 

@@ -73,6 +73,7 @@ def stored_or_none(lab: Path) -> list[tuple[str, int]]:
         return []
 
 
+@pytest.mark.slow
 def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
     first = start(night)
     wait_for_frames(night, first, 3 * SHOTS + 2)  # in the second tray

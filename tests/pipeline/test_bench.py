@@ -126,6 +126,7 @@ def bench(lab: Path, tmp_path: Path) -> Iterator[tuple[World, dict[str, Cable]]]
 needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
 
+@pytest.mark.slow
 @needs_terminals
 def test_what_needs_no_camera_works_without_one(rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
     assert rig("home", "--lab", lab).code == 0

@@ -42,6 +42,7 @@ def test_the_measured_zero_is_kept_and_used_unless_rig_yaml_gives_one(lab: Path)
     assert (limits.ring_zero_deg, limits.min_sharpness) == (12, 0.06)
 
 
+@pytest.mark.slow
 def test_a_wrong_zero_is_held_against_every_frame(rig: Rig, lab: Path) -> None:
     with_quality(lab, "{ring_zero_deg: 90}")
     (lab / "plans" / "default.yaml").write_text(

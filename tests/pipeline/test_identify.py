@@ -60,6 +60,7 @@ def test_an_empty_catalogue_is_told(rig: Rig, lab: Path, photo: Path) -> None:
         assert len(ran.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_coin_taken_out_of_the_catalogue_is_not_found_until_it_is_restored(rig: Rig, lab: Path, photo: Path) -> None:
     def first() -> str:
         return str(rig("identify", photo, "--lab", lab, "--json").json[0]["candidates"][0]["coin"])

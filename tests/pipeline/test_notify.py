@@ -143,6 +143,7 @@ def test_nobody_to_tell_is_said(rig: Rig, lab: Path) -> None:
     assert ran.code == 1 and "names nobody" in ran.err
 
 
+@pytest.mark.slow
 def test_a_night_tells_of_trouble_and_of_its_end_whether_or_not_it_gets_through(
     rig: Rig, lab: Path, hook: Hook
 ) -> None:

@@ -98,7 +98,7 @@ def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) ->
     assert verified.code == 0 and verified.json["problems"] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_scan_parks_says_how_to_go_on_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
     scan = start(lab)
     wait_for_frames(lab, scan, 15)
@@ -113,6 +113,7 @@ def test_a_stopped_scan_parks_says_how_to_go_on_and_does(rig: Rig, lab: Path, nu
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 
+@pytest.mark.slow
 def test_a_changed_plan_does_not_change_an_interrupted_scan(rig: Rig, lab: Path) -> None:
     scan = start(lab)
     wait_for_frames(lab, scan, 4)
@@ -133,7 +134,13 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "device", "remedy"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    ("fault", "device", "remedy"),
+    [
+        pytest.param(*fault, id=name, marks=() if name == "unplugged" else pytest.mark.slow)
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
     rig: Rig, lab: Path, fault: str, device: str, remedy: str
 ) -> None:
@@ -150,7 +157,13 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 
-@pytest.mark.parametrize("fault", ["{kind: alarm, after_moves: 8}", "{kind: brownout, device: arm, after_moves: 60}"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "{kind: alarm, after_moves: 8}",
+        pytest.param("{kind: brownout, device: arm, after_moves: 60}", marks=pytest.mark.slow),
+    ],
+)
 def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, lab: Path, fault: str) -> None:
     with_faults(lab, fault)
     ran = rig(*SCAN, "--lab", lab)
@@ -159,6 +172,7 @@ def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig,
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 
+@pytest.mark.slow
 def test_a_dead_lamp_ends_in_quarantine_with_its_reason(rig: Rig, lab: Path) -> None:
     with_faults(lab, "{kind: dead lamp, first: 25, last: 35}")  # the LEDs of az180
     ran = rig(*SCAN, "--lab", lab, "--json")
