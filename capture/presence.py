@@ -78,12 +78,12 @@ class Presence:
 
     def settle(self, alone: bool, stay_alone: bool = False) -> None:
         """Count as a writer from here on, and let others in unless `stay_alone`."""
-        if alone:
-            for mark in self._writers.iterdir():
-                mark.unlink()
         mark = self._writers / f"{os.getpid()}-{secrets.token_hex(4)}"
         mark.write_text(_what())
         self._mark = mark
+        if alone:  # only now, or a kill in between would leave no trace of who died before
+            for former in set(self._writers.iterdir()) - {mark}:
+                former.unlink()
         if not stay_alone:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
