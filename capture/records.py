@@ -85,7 +85,7 @@ class Session(_Row):
         return Tray.model_validate(self.tray)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame(_Row):
     """The stored picture of a shot, or an imported photograph.
 
@@ -114,25 +114,25 @@ class Frame(_Row):
 
     id: str
     session_id: str
-    shot_id: str | None
+    shot_id: str | None = None
     attempt: int
     placement: str
     coin_id: str
     side: Side | None
     sha256: str
-    calibrated_sha256: str | None
-    calibration_id: str | None
-    camera: dict[str, Any] | None
-    turntable_deg: float | None
-    turntable_read_deg: float | None
-    tilt_deg: float | None
-    light: str | None
-    exposure_us: int | None
-    gain: float | None
-    mm_per_pixel: float | None
+    calibrated_sha256: str | None = None
+    calibration_id: str | None = None
+    camera: dict[str, Any] | None = None
+    turntable_deg: float | None = None
+    turntable_read_deg: float | None = None
+    tilt_deg: float | None = None
+    light: str | None = None
+    exposure_us: int | None = None
+    gain: float | None = None
+    mm_per_pixel: float | None = None
     quality: dict[str, Any]
     quarantine_reason: str | None
-    source: str | None
+    source: str | None = None
     taken_at: str
     number: int
 

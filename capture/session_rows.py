@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Literal
 
 from capture.database import Database
@@ -15,7 +16,7 @@ from capture.plan import Plan, Shot, Tray
 from capture.records import Session, now
 from capture.rows import add_session
 
-SOFTWARE = "coinlab 0.1.0"
+SOFTWARE = f"coinlab {version('coinlab')}"
 
 
 class SessionRows:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipeline.errors import UsageError
+from pipeline.wording import duration
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
     from calibration.bundle import Bundle
@@ -425,13 +426,6 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 def _verdict(verdict: str | None) -> str:
     return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict else "not identified"
-
-
-def duration(seconds: float) -> str:
-    """A time for a person to read."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def as_json(answer: Any) -> None:

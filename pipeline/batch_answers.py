@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.answers import as_json, console, duration, errors, failed
+from pipeline.answers import as_json, console, errors, failed
+from pipeline.wording import duration
 
 if TYPE_CHECKING:
     from pipeline.batch import BatchResult

@@ -19,6 +19,8 @@ from pipeline.options import (
     LabOption,
     LogOption,
     ModelOption,
+    NoIdentifyOption,
+    PlanOption,
     RealtimeOption,
 )
 
@@ -33,7 +35,7 @@ def batch(
     until: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="When the last coin has to be back; without it, no limit.")
     ] = None,
-    plan: Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")] = "default",
+    plan: PlanOption = "default",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print trays, time, disk and who would be told; move nothing.")
     ] = False,
@@ -41,9 +43,7 @@ def batch(
         bool,
         typer.Option("--fresh", help="Begin anew instead of going on with an interrupted batch; its frames are kept."),
     ] = False,
-    no_identify: Annotated[
-        bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")
-    ] = False,
+    no_identify: NoIdentifyOption = False,
     model: ModelOption = IN_USE,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
@@ -54,6 +54,7 @@ def batch(
     """Scan tray after tray, overnight: nothing is lost, and in the morning a report accounts for every coin."""
     from pipeline.batch import run_batch
     from pipeline.batch_outlook import outline_batch
+    from pipeline.identification import open_identifier
     from pipeline.trays import next_time, tray_names
 
     opened = open_lab(lab_folder(lab))
@@ -65,11 +66,7 @@ def batch(
         batch_answers.outlook(outlook, opened.rig.notify, json, is_answer=dry_run)
     if dry_run:
         return DONE
-    identifier = None
-    if not no_identify:
-        from pipeline.identify import Identifier
-
-        identifier = Identifier.open(opened, model, answers.progress("Embedding the catalogue"))
+    identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
     result = run_batch(
         opened,
         names,

@@ -30,6 +30,8 @@ from pipeline.options import (
     LabOption,
     LogOption,
     ModelOption,
+    NoIdentifyOption,
+    PlanOption,
     RealtimeOption,
 )
 
@@ -104,15 +106,13 @@ def init(
 @app.command(epilog="Example: `rig scan --tray 3`. Interrupted with Ctrl-C or a power cut, the same command goes on.")
 def scan(
     tray: Annotated[str, typer.Option(help="Which tray: the name of a file in trays/.")],
-    plan: Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")] = "default",
+    plan: PlanOption = "default",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print shots, motion and time; move nothing.")] = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Begin anew instead of going on with an interrupted scan; its frames are kept."),
     ] = False,
-    no_identify: Annotated[
-        bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")
-    ] = False,
+    no_identify: NoIdentifyOption = False,
     model: ModelOption = IN_USE,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
@@ -121,6 +121,7 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
+    from pipeline.identification import open_identifier
     from pipeline.outlook import outline_scan
     from pipeline.scan import scan_tray
 
@@ -129,11 +130,7 @@ def scan(
         answers.dry_run(outline_scan(opened, tray, plan, fresh=fresh), json)
         return DONE
     opened.tray(tray), opened.plan(plan)  # a slip in these is told before the catalogue is embedded
-    identifier = None
-    if not no_identify:
-        from pipeline.identify import Identifier
-
-        identifier = Identifier.open(opened, model, answers.progress("Embedding the catalogue"))
+    identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
     result = scan_tray(
         opened,
         tray,

@@ -12,7 +12,9 @@ from typing import Protocol, Self
 
 from capture.records import Candidate, Session
 from capture.store import Store
+from pipeline.catalogue import Progress
 from pipeline.errors import explain
+from pipeline.lab import Lab
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,13 @@ class Identifies(Protocol):
     """What a scan asks of `pipeline.identify.Identifier`, which needs torch and is not imported here."""
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified: ...
+
+
+def open_identifier(lab: Lab, model: str, progress: Progress) -> Identifies:
+    """`pipeline.identify.Identifier.open`, imported only here: a machine without torch photographs all the same."""
+    from pipeline.identify import Identifier
+
+    return Identifier.open(lab, model, progress)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pipeline.pictures import Thumbnails, inline
 from pipeline.report import report_path
 from pipeline.results import caption
 from pipeline.sheets import contact_sheet, entry_pair, frame_pair
+from pipeline.wording import duration
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
 ROW_PX, MATCH_PX = 56, 128
@@ -164,13 +165,13 @@ def _numbers(night: Night, store: Store) -> list[tuple[str, str]]:
         ("taken again", str(sum(coin.result.retakes for coin in coins))),
         ("in quarantine", str(sum(coin.result.quarantined for coin in coins))),
         ("matches", str(sum(coin.result.verdict == "match" for coin in coins))),
-        ("wall time", _duration(wall_s)),
+        ("wall time", duration(wall_s)),
         ("coins an hour", _number(3600 * finished / wall_s)),
         ("shots an hour", _number(3600 * len(tonight) / wall_s)),
     ]
     if out_s:
         numbers += [
-            ("a coin, median", _duration(median(out_s))),
+            ("a coin, median", duration(median(out_s))),
             ("of it with a coin out", f"{100 * min(1.0, sum(out_s) / wall_s):.0f} %"),
         ]
     return [*numbers, ("on disk", _size(_bytes(store, night)))]
@@ -215,12 +216,6 @@ def _in_a_line(settings: dict[str, Any]) -> str:
         f"{name.replace('_', ' ')} " + (f"({_in_a_line(value)})" if isinstance(value, dict) else f"{value}")
         for name, value in settings.items()
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _size(size: float) -> str:

@@ -48,6 +48,8 @@ ModelOption = Annotated[
         "resnet50, or a trained embedder's folder.",
     ),
 ]
+PlanOption = Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")]
+NoIdentifyOption = Annotated[bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")]
 RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of the real devices.")]
 LogOption = Annotated[
     Path | None,

@@ -58,6 +58,13 @@ def environment() -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k != "RIG_LAB"}, "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200"}
 
 
+def begin(*args: object) -> subprocess.Popen[str]:
+    """Begin `rig` with these arguments, and go on beside it."""
+    return subprocess.Popen(
+        command(*args), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     """Run `rig` with these arguments, in an empty folder."""

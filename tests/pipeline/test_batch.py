@@ -26,7 +26,7 @@ from pipeline.assembly import assemble
 from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 from pipeline.trays import mount, next_time, tray_names
-from tests.pipeline.conftest import COINS, Rig, command, environment, with_faults
+from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
 from tests.pipeline.test_scan import stored, wait_for_frames
 
 SHOTS = 4  # of each coin
@@ -43,13 +43,7 @@ def night(lab: Path) -> Path:
 
 
 def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(*BATCH, "--lab", lab, *more),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return begin(*BATCH, "--lab", lab, *more)
 
 
 def journal(lab: Path, *kinds: str) -> list[dict[str, Any]]:

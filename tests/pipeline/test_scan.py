@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import COINS, Rig, command, environment, with_faults
+from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
 
 SHOTS = 12  # of each coin, by the quick plan
 SCAN = ("scan", "--tray", 1, "--no-identify")
@@ -32,13 +32,7 @@ def frames_so_far(lab: Path) -> int:
 
 
 def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(*SCAN, "--lab", lab, *more),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return begin(*SCAN, "--lab", lab, *more)
 
 
 def wait_for_frames(lab: Path, scan: subprocess.Popen[str], count: int) -> None:
