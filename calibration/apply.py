@@ -47,15 +47,17 @@ def apply(raw: Image, bundle: Bundle, light: str, box: Box | None = None) -> Ima
     part = (slice(top, bottom), slice(left, right))
     coarse, fine = (each[part] for each in _straightening(bundle))
     source = _source(coarse, width_px, height_px)
-    origin = np.array([source[1].start, source[0].start], coarse.dtype)
-    straight = cv2.remap(to_linear(raw[source]), coarse - origin, fine, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    origin = np.array([source[1].start, source[0].start, 0, 0], float)
+    within = cv2.subtract(coarse, origin)  # four times as fast as numpy
+    straight = cv2.remap(to_linear(raw[source]), within, fine, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
     cv2.multiply(straight, _straight_gain(bundle, light)[part], dst=straight)
     return to_image(np.asarray(straight, np.float32))
 
 
 def _source(coarse: _Map, width_px: int, height_px: int) -> tuple[slice, slice]:
-    """Rows and columns of the raw frame that a part of the straight one is made of."""
-    (left, top), (right, bottom) = (np.asarray(each, int) for each in (coarse.min((0, 1)), coarse.max((0, 1))))
+    """Rows and columns of the raw frame that a part of the straight one is made of: its border comes from theirs."""
+    border = np.concatenate([coarse[0], coarse[-1], coarse[:, 0], coarse[:, -1]]).astype(int)
+    (left, top), (right, bottom) = border.min(axis=0), border.max(axis=0)
     reach = 2  # of the cubic interpolation
     return (
         slice(min(max(0, top - reach), height_px - 1), max(1, min(height_px, bottom + reach + 1))),

@@ -290,6 +290,6 @@ def _evenly(lights: Sequence[str]) -> list[str]:
 
 def _share_of_circle(outline: Outline) -> float:
     """Area over that of the smallest circle around it."""
-    points = np.argwhere(outline.mask)[:, ::-1].astype(np.int32)
+    points = cv2.findNonZero(outline.mask.view(np.uint8))
     _, radius_px = cv2.minEnclosingCircle(cv2.convexHull(points))
     return float((outline.radius_px / max(radius_px, 1e-6)) ** 2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from threading import BoundedSemaphore
 from types import TracebackType
+from typing import Any
 
 from calibration.apply import Box, apply
 from calibration.bundle import Bundle
@@ -44,8 +45,19 @@ class Exposure:
     may_retake: bool
 
 
+@dataclass(frozen=True)
+class _Checked:
+    quality: Quality
+    metrics: dict[str, Any]
+    calibrated: Image | None
+    encoded: Future[bytes] | None
+
+
 class FrameWorker:
-    """Keeps exposures in a thread of its own, in order; a context manager that finishes what it was given.
+    """Keeps exposures in threads of its own, in order; a context manager that finishes what it was given.
+
+    One thread checks and calibrates a frame while another encodes it and a third writes the one before: the last
+    waits for the disk, which costs no processor.
 
     Parameters
     ----------
@@ -58,7 +70,7 @@ class FrameWorker:
     limits
         What is good enough.
     on_event
-        Told of every frame, from this thread.
+        Told of every frame, from the thread that writes.
 
     Attributes
     ----------
@@ -81,7 +93,8 @@ class FrameWorker:
         self._bundle = bundle
         self._limits = limits
         self._on_event = on_event
-        self._waiting: queue.Queue[Exposure | None] = queue.Queue(WAITING_FRAMES)
+        self._room = BoundedSemaphore(WAITING_FRAMES)
+        self._under_way: deque[Future[None]] = deque()
         self._failed: list[Shot] = []
         self._error: BaseException | None = None
         self._previous: Image | None = None
@@ -89,19 +102,18 @@ class FrameWorker:
         self._last_angle_deg: float | None = None
         self._is_jammed = False
         self.astray: Astray | None = None
-        self._encoder = ThreadPoolExecutor(1, "encode")  # the codec leaves half of two cores to the check
-        self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
+        self._checker = ThreadPoolExecutor(1, "check")
+        self._encoder = ThreadPoolExecutor(1, "encode")
+        self._writer = ThreadPoolExecutor(1, "write")
 
     def __enter__(self) -> FrameWorker:
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-        self._encoder.shutdown()
+        for stage in (self._checker, self._encoder, self._writer):  # the order in which one hands on to the next
+            stage.shutdown()
         if kind is None:
             self._raise()
 
@@ -114,7 +126,10 @@ class FrameWorker:
             Whatever went wrong with an earlier one, such as a full disk.
         """
         self._raise()
-        self._waiting.put(exposure)
+        self._room.acquire()
+        raw = self._encoder.submit(encode_lossless, exposure.picture.image)
+        checked = self._checker.submit(self._check, exposure)
+        self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
 
     def finish(self) -> list[Shot]:
         """Wait until everything handed over is kept; return the shots to take again, in order.
@@ -124,7 +139,8 @@ class FrameWorker:
         Exception
             Whatever went wrong.
         """
-        self._waiting.join()
+        wait(self._under_way)
+        self._under_way.clear()
         self._raise()
         failed, self._failed = self._failed, []
         return failed
@@ -145,51 +161,51 @@ class FrameWorker:
         if self._error is not None:
             raise self._error
 
-    def _work(self) -> None:
-        while True:
-            exposure = self._waiting.get()
-            try:
-                if exposure is None:
-                    return
-                if self._error is None:
-                    self._keep(exposure)
-            except BaseException as error:  # handed to the thread that drives the rig
-                self._error = error
-            finally:
-                self._waiting.task_done()
-
-    def _keep(self, exposure: Exposure) -> None:
+    def _check(self, exposure: Exposure) -> _Checked:
         shot, raw = exposure.shot, exposure.picture.image
-        encoded = self._encoder.submit(encode_lossless, raw)
         error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
         self._heed(quality, shot)
-        metrics, calibrated = quality.metrics, None
-        if self._bundle and quality.is_good and quality.outline is not None:
-            box = _around(quality.outline, raw)
-            calibrated = apply(raw, self._bundle, shot.light, box)
-            metrics = {**metrics, "calibrated_box_px": list(box)}
+        if not (self._bundle and quality.is_good and quality.outline is not None):
+            return _Checked(quality, quality.metrics, None, None)
+        box = _around(quality.outline, raw)
+        calibrated = apply(raw, self._bundle, shot.light, box)
+        metrics = {**quality.metrics, "calibrated_box_px": list(box)}
+        return _Checked(quality, metrics, calibrated, self._encoder.submit(encode_lossless, calibrated))
+
+    def _keep(self, exposure: Exposure, raw: Future[bytes], checking: Future[_Checked]) -> None:
+        try:
+            if self._error is None:
+                self._write(exposure, raw.result(), checking.result())
+        except BaseException as error:  # handed to the thread that drives the rig
+            self._error = error
+        finally:
+            self._room.release()
+
+    def _write(self, exposure: Exposure, raw: bytes, checked: _Checked) -> None:
+        quality = checked.quality
         frame = self._store.add_frame(
             self._session_id,
-            shot,
+            exposure.shot,
             exposure.attempt,
             exposure.placement,
-            encoded.result(),
-            encode_lossless(calibrated) if calibrated is not None else None,
+            raw,
+            checked.encoded.result() if checked.encoded else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
             turntable_read_deg=exposure.turntable_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
-            quality=metrics,
+            quality=checked.metrics,
             quarantine_reason=", ".join(quality.reasons) or None,
             taken_at=exposure.picture.taken_at,
         )
         if quality.is_good:
-            self._on_event(FrameKept(frame, quality, raw if calibrated is None else calibrated))
+            shown = exposure.picture.image if checked.calibrated is None else checked.calibrated
+            self._on_event(FrameKept(frame, quality, shown))
             return
         if exposure.may_retake:
-            self._failed.append(shot)
+            self._failed.append(exposure.shot)
         self._on_event(FrameRejected(frame, quality, exposure.may_retake))
 
     def _expected(self, exposure: Exposure) -> Expected | None:

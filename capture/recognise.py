@@ -46,7 +46,7 @@ def mean_of(pictures: Sequence[Image]) -> Image:
     total = np.zeros(pictures[0].shape, np.float32)
     for picture in pictures:
         cv2.accumulate(picture, total)
-    return np.asarray(np.rint(total / len(pictures)), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(total, alpha=1.0 / len(pictures)), np.uint8)
 
 
 def portrait(mean: Image, outline: Outline | None = None) -> Portrait:

@@ -1,9 +1,12 @@
 """The networks: a picture of a coin in, a grid of features out.
 
 A plain name (``resnet50``) is the network ``truncated``: cut where its grid still says where on the coin a feature
-lies (torchvision's ``layer3``: 14 x 14 cells for a crop of 224). With ``-base`` behind it (``resnet50-base``) it is the
-whole network, its last map averaged to one cell; ``vit_b_16-base`` gives its class token instead.
-``timm/<architecture>``, with or without ``-base``, is any network of timm (extra ``timm``).
+lies (torchvision's ``layer3``: 14 x 14 cells for a crop of 224). ``resnet18-layer2`` is cut a stage earlier, its 28 x
+28 cells averaged to 14 x 14: edges and scratches rather than parts of things, for a fifth of the weights.
+``resnet18-layer2+3`` has both, side by side in every cell and equally strong.
+With ``-base`` behind it (``resnet50-base``) it is the whole network, its last map averaged to one cell;
+``vit_b_16-base`` gives its class token instead. ``timm/<architecture>``, with or without ``-base``, is any network of
+timm (extra ``timm``).
 
 Weights come from ``$RIG_WEIGHTS/<backbone>_imagenet.safetensors`` where that file exists (one file serves both cuts),
 else from torchvision's download; timm's always from timm's.
@@ -26,7 +29,7 @@ from torch import nn
 from models.vision import torchvision_models
 
 CROP_PX = 224
-BASE = "-base"
+BASE, LAYER2, BOTH = "-base", "-layer2", "-layer2+3"
 TIMM = "timm/"
 _HEADS = ("fc.", "classifier.", "heads.", "head.", "AuxLogits.")  # what is cut off anyway may be missing
 _RESNET = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
@@ -62,6 +65,14 @@ BACKBONES = {
         ("vit_b_16", 768, 14, 768),
     )
     for backbone in (Backbone(name, truncated, cells), Backbone(name + BASE, whole, 1))
+} | {
+    name + cut: Backbone(name + cut, channels, 14)
+    for name, cut, channels in (
+        ("resnet18", LAYER2, 128),
+        ("resnet18", BOTH, 384),
+        ("resnet50", LAYER2, 512),
+        ("resnet50", BOTH, 1536),
+    )
 }
 
 
@@ -110,7 +121,7 @@ def pretrained(name: str) -> nn.Module:
 def pretrained_whole(name: str) -> nn.Module:
     """The network with ImageNet weights before anything is cut off; see `pretrained`."""
     folder = os.environ.get("RIG_WEIGHTS")
-    plain = name.removesuffix(BASE)
+    plain = _plain(name)
     path = Path(folder) / f"{plain}_imagenet.safetensors" if folder else None
     if path is None or plain.startswith(TIMM) or not path.is_file():
         return _downloaded(name, path)
@@ -134,7 +145,7 @@ def _downloaded(name: str, looked_for: Path | None) -> nn.Module:
     except (OSError, RuntimeError) as error:  # no network, or a damaged download
         where = f"{looked_for} does not exist" if looked_for else "RIG_WEIGHTS is not set"
         raise WeightsError(
-            f"the ImageNet weights of {name.removesuffix(BASE)} cannot be had: {where}, and the download failed "
+            f"the ImageNet weights of {_plain(name)} cannot be had: {where}, and the download failed "
             f"({error}). Put the file into that folder, or use the embedder `starter`, which needs neither."
         ) from error
 
@@ -145,7 +156,7 @@ def _whole(name: str, weights: bool = False) -> nn.Module:
         return _timm_whole(name, weights)
     if name not in BACKBONES:
         backbone(name)  # raises, with the names there are
-    plain = name.removesuffix(BASE)
+    plain = _plain(name)
     # Inception's own initialisation takes seconds and is overwritten or trained over.
     options: dict[str, Any] = {"aux_logits": True, "init_weights": False} if plain == "inception_v3" else {}
     if plain == "inception_v3" and weights:
@@ -181,16 +192,25 @@ def _timm_whole(name: str, weights: bool) -> nn.Module:
     return network
 
 
+def _plain(name: str) -> str:
+    """The network's name without how it is cut."""
+    return name.removesuffix(BASE).removesuffix(BOTH).removesuffix(LAYER2)
+
+
 def _cut(name: str, network: nn.Module) -> nn.Module:
     """Keep what leads to the grid (truncated), or to the last map, averaged (base)."""
-    whole, plain = name.endswith(BASE), name.removesuffix(BASE)
+    whole, plain = name.endswith(BASE), _plain(name)
     if name.startswith(TIMM):
         return _TimmBase(network) if whole else _TimmTruncated(network)
     if plain == "vit_b_16":
         return VisionTransformer(network, class_token=whole)
     parts: list[nn.Module]
     if plain.startswith("resnet"):
-        parts = [network.get_submodule(stage) for stage in (_RESNET if whole else _RESNET[:-1])]
+        if name.endswith(BOTH):
+            return _TwoStages(network)
+        last = "layer4" if whole else "layer2" if name.endswith(LAYER2) else "layer3"
+        parts = [network.get_submodule(stage) for stage in _RESNET[: _RESNET.index(last) + 1]]
+        parts += [nn.AvgPool2d(2)] if name.endswith(LAYER2) else []
     elif plain == "inception_v3":
         kept = _INCEPTION if whole else _INCEPTION[: _INCEPTION.index("Mixed_6e") + 1]
         parts = [_InceptionRange(), *(network.get_submodule(stage) for stage in kept)]
@@ -198,6 +218,22 @@ def _cut(name: str, network: nn.Module) -> nn.Module:
         stages = list(network.get_submodule("features").children())
         parts = stages if whole else stages[: 9 if plain.startswith("mobilenet") else 6]
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1)) if whole else nn.Sequential(*parts)
+
+
+class _TwoStages(nn.Module):
+    """A ResNet's second and third stage on one grid, the cells of each of unit length."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        until = _RESNET.index("layer2") + 1
+        self.second = nn.Sequential(*(network.get_submodule(stage) for stage in _RESNET[:until]))
+        self.third = network.get_submodule("layer3")
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, 224, 224) -> (N, C2 + C3, 14, 14)."""
+        second = self.second(batch)
+        grids = nn.functional.avg_pool2d(second, 2), self.third(second)
+        return torch.cat([nn.functional.normalize(grid, dim=1) for grid in grids], dim=1)
 
 
 class VisionTransformer(nn.Module):

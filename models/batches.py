@@ -1,9 +1,14 @@
-"""What training looks at: coin sides, and batches of changed pictures of some of them."""
+"""What training looks at: coin sides, and batches of changed pictures of some of them.
+
+What a batch holds hangs on the seed and its number alone, never on the batches before it: so they can be made ahead, in
+any thread, and again after a run was broken off, and are the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from calibration.image import Image
+from models import processes
 from models.augmentation import Augmentation
 from models.embedder import Embedder, to_tensor
 from models.matching import TURNS, compare, turn_crop
@@ -42,6 +48,56 @@ class TrainingCoin:
     crops: tuple[Image, ...]
     is_aligned: bool = True
     relief: Relief | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two pictures of each of some coins: all the first, then all the second.
+
+    Attributes
+    ----------
+    pictures
+        (n, 3, 224, 224), those that this process computes on (`models.processes.part`).
+    labels
+        (2 * coins,) int64, the coins' numbers, of all pictures.
+    """
+
+    pictures: torch.Tensor
+    labels: torch.Tensor
+
+
+def make_batch(
+    coins: Sequence[TrainingCoin],
+    near: Sequence[Numbers],
+    count: int,
+    per_group: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> Batch:
+    """Draw coins (`draw_coins`) and this process's part of their pictures (`draw_pictures`)."""
+    chosen = draw_coins(near, count, per_group, rng)
+    pictures = draw_pictures(coins, chosen, augmentation, rng, processes.part(2 * len(chosen)))
+    return Batch(pictures, torch.tensor(chosen).repeat(2))
+
+
+def ahead(make: Callable[[int], Batch], numbers: range, threads: int) -> Generator[Batch]:
+    """Batches by their numbers, in order; ``threads`` of them are always being made, or lie ready."""
+    waiting: deque[Future[Batch]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="batch")
+    try:
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def stream(seed: int, *place: int) -> np.random.SeedSequence:
+    """The random numbers of one place in a run."""
+    return np.random.SeedSequence(seed, spawn_key=place)
 
 
 def aligned(coin: TrainingCoin, embedder: Embedder) -> TrainingCoin:
@@ -92,9 +148,15 @@ def draw_coins(near: Sequence[Numbers], count: int, per_group: int, rng: np.rand
 
 
 def draw_pictures(
-    coins: Sequence[TrainingCoin], chosen: Sequence[int], augmentation: Augmentation, rng: np.random.Generator
+    coins: Sequence[TrainingCoin],
+    chosen: Sequence[int],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    part: slice = slice(None),
 ) -> torch.Tensor:
     """Two changed pictures of each chosen coin, (2 * len(chosen), 3, 224, 224): all the first, then all the second.
+
+    Of them ``part`` is made; the others may well be made elsewhere.
 
     All are turned by one random angle: turned each by its own, they could be told apart by that alone, and the rotation
     search aligns them when it matters. In a batch that is lit anew all the first share one lamp and all the second
@@ -109,12 +171,11 @@ def draw_pictures(
         for view, crop in enumerate(rng.choice(len(coins[number].crops), 2, replace=len(coins[number].crops) < 2))
     ]
     wanted.sort(key=lambda each: each[1])
-    streams = rng.spawn(len(wanted))  # a stream for each picture, so that threads do not change what is drawn
+    streams = rng.spawn(len(wanted))  # a stream for each, so that the part does not change what is drawn
 
-    def make(place: int) -> Image:
-        coin, view, crop = wanted[place]
-        lamp = float(lamps[view]) if relight else None
-        return augmentation.apply(coin.crops[crop], turn, streams[place], lamp, coin.relief)
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return to_tensor(list(pool.map(make, range(len(wanted)))))
+    return to_tensor(
+        [
+            augmentation.apply(coin.crops[crop], turn, stream, float(lamps[view]) if relight else None, coin.relief)
+            for (coin, view, crop), stream in zip(wanted[part], streams[part], strict=True)
+        ]
+    )

@@ -23,6 +23,7 @@ from torch import nn
 from calibration.image import Image
 from models.backbones import CROP_PX, WeightsError, build, freeze_statistics, pretrained
 from models.embedder import to_tensor
+from models.forward import bf16_pays
 from models.heads import Tuning, TypeClassifier
 from models.matching import turn_crop
 from models.measures import interval_over_coins
@@ -63,13 +64,17 @@ class TypePicture:
 
 @dataclass(frozen=True)
 class Point:
-    """What came of a share of the training coins: accuracy over unseen coins, and its 95 % interval over these."""
+    """What came of a share of the training coins: accuracy over unseen coins, and its 95 % interval over these.
+
+    ``chance`` is the accuracy of guessing: one over the number of types.
+    """
 
     share: float
     coins: int
     pictures: int
     accuracy: float
     interval95: tuple[float, float]
+    chance: float
 
 
 class Classifier:
@@ -85,8 +90,8 @@ class Classifier:
         rows = []
         with torch.inference_mode():
             for start in range(0, len(crops), self.config.batch):
-                batch = _batch(crops[start : start + self.config.batch], self.config)
-                rows.append(torch.softmax(self.network(batch), dim=1).numpy())
+                scores = _scores(self.network, crops[start : start + self.config.batch], self.config)
+                rows.append(torch.softmax(scores, dim=1).numpy())
         return np.concatenate(rows) if rows else np.zeros((0, len(self.types)), np.float32)
 
     def save(self, folder: Path) -> None:
@@ -154,7 +159,7 @@ def train_classifier(
             freeze_statistics(network)
         chosen = rng.choice(len(pictures), config.batch, replace=len(pictures) < config.batch)
         crops = [turn_crop(pictures[n].crop, float(rng.uniform(-1, 1)) * config.turn_deg) for n in chosen]
-        loss = nn.functional.cross_entropy(network(_batch(crops, config)), torch.from_numpy(truth[chosen]))
+        loss = nn.functional.cross_entropy(_scores(network, crops, config), torch.from_numpy(truth[chosen]))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -169,9 +174,14 @@ def low_data_curve(
     training: Sequence[TypePicture],
     test: Sequence[TypePicture],
     shares: Sequence[float],
-    on_point: Callable[[Point], None] | None = None,
+    on_point: Callable[[Point, Classifier], None] | None = None,
 ) -> list[Point]:
     """Accuracy on the coins of ``test`` by share of the training coins used, at least one coin of each type.
+
+    Parameters
+    ----------
+    on_point
+        Called with each point and the classifier it is of.
 
     Raises
     ------
@@ -199,10 +209,11 @@ def low_data_curve(
             len(some),
             float(right.mean()),
             interval_over_coins(right, coins, config.seed),
+            1.0 / len(classifier.types),
         )
         points.append(point)
         if on_point is not None:
-            on_point(point)
+            on_point(point, classifier)
     return points
 
 
@@ -216,7 +227,15 @@ def _share_of_coins(pictures: Sequence[TypePicture], share: float, seed: int) ->
     return [picture for picture in pictures if picture.coin in kept]
 
 
-def _batch(crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
+def _scores(network: TypeClassifier, crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
+    """(N, types), not normalised, in float32; computed in bfloat16 where that pays."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
+        scores: torch.Tensor = network(picture_batch(crops, config))
+    return scores.float()
+
+
+def picture_batch(crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
+    """Crops as a classifier takes them, (N, 3, ``picture_px``, ``picture_px``)."""
     size = (config.picture_px, config.picture_px)
     if config.picture_px != CROP_PX:
         crops = [np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8) for crop in crops]

@@ -13,9 +13,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,6 +27,7 @@ from torch import nn
 
 from calibration.image import Image
 from models.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
+from models.forward import Forward, fastest
 
 STARTER_DIR = Path(__file__).parent / "starter"
 WEIGHTS_FILE = "embedder.safetensors"
@@ -32,8 +35,9 @@ CARD_FILE = "card.json"
 DISC_FRACTION = 0.95  # cells whose centre lies further out than this share of the half width see mostly background
 REGIONS = 4  # regions of the crop, across and down, in the pooled features
 _BATCH = 36
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
+_MEAN = np.array((123.675, 116.28, 103.53), np.float32)
+_STD = np.array((58.395, 57.12, 57.375), np.float32)
+_NORMALISED = ((np.arange(256, dtype=np.float32)[:, None] - _MEAN) / _STD)[None]  # of each value of each channel
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,17 @@ class Embedder:
         self.network = _as_saved(network).eval()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.id = _identity(self.network, self.card)
-        self._half = bf16_pays()
         _limit_threads()
 
     @property
     def name(self) -> str:
         """The name on the card."""
         return str(self.card["name"])
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The network's forward pass over what `to_tensor` gives, made ready when first asked for."""
+        return fastest(self.network, CROP_PX)
 
     @classmethod
     def load(cls, name_or_path: str | Path = "starter") -> Embedder:
@@ -128,23 +136,20 @@ class Embedder:
         crops
             RGB, (224, 224, 3) uint8 each.
         """
-        if not crops:
-            channels = int(self.card["channels"])
-            cells = backbone(str(self.card["backbone"])).cells
-            nothing = np.zeros((0, channels * _regions(cells) ** 2), np.float32)
-            return Features(nothing, np.zeros((0, channels, cells, cells), np.float16))
-        grids = torch.cat(list(self._grids(crops)))
-        inside = torch.from_numpy(disc(grids.shape[-1])).to(grids.dtype)
-        cells_unit = nn.functional.normalize(grids, dim=1)
-        regions = nn.functional.adaptive_avg_pool2d(cells_unit * inside, _regions(grids.shape[-1]))
-        pooled = nn.functional.normalize(regions.flatten(1), dim=1)
-        return Features(pooled.numpy().astype(np.float32), cells_unit.numpy().astype(np.float16))
+        channels, cells = int(self.card["channels"]), backbone(str(self.card["backbone"])).cells
+        pooled = torch.empty(len(crops), channels * _regions(cells) ** 2)
+        grid = torch.empty((len(crops), channels, cells, cells), dtype=torch.half, memory_format=torch.channels_last)
+        weights = _region_weights(cells)
+        for place, each in enumerate(self._grids(crops)):  # what one crop takes fits the cache, a batch does not
+            unit = nn.functional.normalize(each.float().permute(1, 2, 0).flatten(0, 1), dim=1)
+            pooled[place] = (weights @ unit).T.flatten()
+            grid[place].permute(1, 2, 0).copy_(unit.view(cells, cells, channels))
+        return Features(nn.functional.normalize(pooled, dim=1).numpy(), grid.numpy())
 
     def _grids(self, crops: Sequence[Image]) -> Iterator[torch.Tensor]:
+        """The grid (C, h, w) of each crop."""
         for start in range(0, len(crops), _BATCH):
-            batch = to_tensor(crops[start : start + _BATCH])
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-                yield self.network(batch).float()
+            yield from self.forward(to_tensor(crops[start : start + _BATCH]))
 
 
 class EmbedderNetwork(nn.Module):
@@ -164,10 +169,10 @@ class EmbedderNetwork(nn.Module):
 
 def to_tensor(crops: Sequence[Image]) -> torch.Tensor:
     """Stack crops to a (N, 3, H, W) float32 tensor with ImageNet's mean and spread, channels last."""
-    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(_MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(_STD).view(1, 3, 1, 1)
-    return ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
+    batch = np.empty((len(crops), *crops[0].shape), np.float32)
+    for normalised, crop in zip(batch, crops, strict=True):  # one by one: a crop fits the cache, a batch does not
+        cv2.LUT(crop, _NORMALISED, normalised)
+    return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 
 def disc(cells: int) -> npt.NDArray[np.bool_]:
@@ -180,6 +185,13 @@ def disc(cells: int) -> npt.NDArray[np.bool_]:
 def _regions(cells: int) -> int:
     """Regions across in the pooled features of a grid."""
     return REGIONS if cells > 1 else 1
+
+
+@lru_cache(maxsize=8)
+def _region_weights(cells: int) -> torch.Tensor:
+    """(regions, cells²): what each cell counts in the mean of each region; nothing off the coin."""
+    each_cell = torch.eye(cells * cells).view(-1, cells, cells) * torch.from_numpy(disc(cells))
+    return nn.functional.adaptive_avg_pool2d(each_cell, _regions(cells)).flatten(1).T.contiguous()
 
 
 def _as_saved(network: nn.Module) -> nn.Module:
@@ -215,13 +227,6 @@ def _shipped_fit(name: str) -> dict[str, Any]:
     path = STARTER_DIR / "fits.json"
     fits: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return {"probability": fits[name]} if name in fits else {}
-
-
-def bf16_pays() -> bool:
-    """Whether this processor computes in bfloat16 itself; emulated, it is slower than float32."""
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    flags = Path("/proc/cpuinfo")
-    return bool(supported and supported()) and flags.is_file() and "avx512_bf16" in flags.read_text()
 
 
 def _limit_threads() -> None:

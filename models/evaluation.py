@@ -9,13 +9,13 @@ For the open-set figures the coins are dealt into two halves; every query is onc
 gallery (mated) and once with the other (non-mated). A search is judged by its calibrated probability where the model
 has one, else by its score.
 
-Everything is done in blocks: what grows with queries times gallery (the scores) lies on disk where it is large.
+Everything is done in blocks (`models.scores`): memory does not grow with the gallery's pictures.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -24,13 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image
-from models.embedder import Embedder, Features
-from models.matching import TURNS, Candidate, cells_on_coin, turn_crop, turnless_share
+from models.embedder import Embedder
+from models.matching import TURNS, Candidate
 from models.measures import (
     Reliability,
     Searches,
     Tally,
-    blocks,
     fnir_at_fpir,
     fnir_interval,
     interval_over_coins,
@@ -38,15 +37,12 @@ from models.measures import (
     tar_at_far,
 )
 from models.probability import Probability
+from models.scores import Scores, best_over_turns, embedded
 
 PROTOCOL = "cross-session, one gallery picture per coin, candidates of the same type"
 FARS = (0.1, 0.01, 0.001)
 FPIRS = (0.1, 0.01)
 MOST_CANDIDATES = 300  # of a search, as many as matching's shortlist has
-_BLOCK = 256  # pictures embedded and compared at a time
-_IN_MEMORY = 1 << 28  # bytes of scores above which they lie on disk
-
-Scores = npt.NDArray[np.float32]
 
 
 class EvaluationError(Exception):
@@ -180,13 +176,13 @@ def evaluate(
             "evaluating takes at least two coins, and one of them seen in two sessions (placements). "
             "Import pictures with a label file that names coin and session."
         )
-    features = _embedded(embedder, Pictures([*queries, *within]))
+    features = embedded(embedder, Pictures([*queries, *within]))
     scores, rough, turnless = best_over_turns(embedder, features, Pictures(gallery), turns, on_progress)
     across, inside = slice(0, len(queries)), slice(len(queries), None)
     ranks = ranks_of_truth(scores[across], queries, gallery)
     own = ranks_of_truth(scores[inside], within, gallery) if within else None
-    dies = [sample.die for sample in gallery]
-    hard = [row for row, query in enumerate(queries) if query.die and dies.count(query.die) > 1]
+    dies = Counter(sample.die for sample in gallery)
+    hard = [row for row, query in enumerate(queries) if query.die and dies[query.die] > 1]
     hits = ranks == 1
     hits_turnless = ranks_of_truth(turnless[across], queries, gallery) == 1
     coins = [query.specimen or query.coin for query in queries]
@@ -236,40 +232,6 @@ def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample], list[S
     return gallery, queries, within
 
 
-def best_over_turns(
-    embedder: Embedder,
-    queries: Features,
-    gallery: Sequence[Image],
-    turns: int,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[Scores, Scores, Scores]:
-    """Scores (queries, gallery) by grid, by pooled features and by the gallery's turnless part.
-
-    The first is what `models.matching.match` gives; the second is the best over all turns of the gallery.
-    """
-    best, rough, turnless = (_matrix(len(queries.grid), len(gallery)) for _ in range(3))
-    share = turnless_share(embedder)
-    columns = list(blocks(len(gallery), _BLOCK))
-    for number, column in enumerate(columns):
-        crops = [gallery[place] for place in range(column.start, column.stop)]
-        total: Scores | None = None
-        for step in range(turns):
-            turned = embedder.embed([turn_crop(crop, 360.0 * step / turns) for crop in crops])
-            against = cells_on_coin(turned.grid).T
-            total = against if total is None else total + against
-            for row in blocks(len(queries.grid), _BLOCK):
-                np.maximum(best[row, column], cells_on_coin(queries.grid[row]) @ against, out=best[row, column])
-                np.maximum(rough[row, column], queries.pooled[row] @ turned.pooled.T, out=rough[row, column])
-            if on_progress is not None:
-                on_progress(number * turns + step + 1, len(columns) * turns)
-        assert total is not None
-        total = total / np.linalg.norm(total, axis=0)
-        for row in blocks(len(queries.grid), _BLOCK):
-            turnless[row, column] = cells_on_coin(queries.grid[row]) @ total
-            best[row, column] = (1.0 - share) * best[row, column] + share * turnless[row, column]
-    return best, rough, turnless
-
-
 def ranks_of_truth(
     scores: Scores, queries: Sequence[Sample], gallery: Sequence[Sample], candidates: str = "type"
 ) -> npt.NDArray[np.int64]:
@@ -282,22 +244,6 @@ def ranks_of_truth(
         among = scores[row, kinds == getattr(query, candidates, "")]
         ranks[row] = np.count_nonzero(among >= scores[row, columns[query.coin]])
     return ranks
-
-
-def _embedded(embedder: Embedder, pictures: Sequence[Image]) -> Features:
-    parts = [embedder.embed(pictures[block]) for block in blocks(len(pictures), _BLOCK)]
-    return Features(np.concatenate([part.pooled for part in parts]), np.concatenate([part.grid for part in parts]))
-
-
-def _matrix(rows: int, columns: int) -> Scores:
-    """Room for scores, filled with minus infinity; on disk where it is much."""
-    if rows * columns * 4 <= _IN_MEMORY:
-        return np.full((rows, columns), -np.inf, np.float32)
-    with tempfile.TemporaryFile() as file:  # stays until the map is let go
-        matrix = np.memmap(file, np.float32, "w+", shape=(rows, columns))
-    for row in blocks(rows, _BLOCK):
-        matrix[row] = -np.inf
-    return matrix
 
 
 def _pairs(

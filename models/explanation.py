@@ -110,7 +110,7 @@ def explain(
         return _by_cells(embedder, upright, second, reference, turn_deg)
     maps = {"gradcam": _by_gradient, "attention": _by_attention, "occlusion": _by_occlusion}[method]
     one, other = maps(embedder, upright, second)
-    return Explanation(method, float(scores.max()), turn_deg, _turned_back(_painted(one), turn_deg), _painted(other))
+    return Explanation(method, float(scores.max()), turn_deg, _turned_back(painted(one), turn_deg), painted(other))
 
 
 # --- exact ---------------------------------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ def _by_cells(
         for row, column in zip(rows[order], columns[order], strict=True)
     )
     on_first, on_second = (parts.sum(axis=axis).reshape(side, side) for axis in (1, 0))
-    first = _turned_back(_painted(on_first), turn_deg)
-    return Explanation("cells", score, turn_deg, first, _painted(on_second), common, pairs)
+    first = _turned_back(painted(on_first), turn_deg)
+    return Explanation("cells", score, turn_deg, first, painted(on_second), common, pairs)
 
 
 def _cells(
@@ -222,12 +222,14 @@ def _by_gradient(embedder: Embedder, upright: Image, second: Image) -> tuple[Map
     units = [nn.functional.normalize(_network(embedder).projection(pool(each)), dim=1) for each in (one, other)]
     inside = torch.from_numpy(disc(units[0].shape[-1]))
     (units[0] * units[1]).sum(dim=1)[:, inside].mean().backward()
-    maps = []
-    for each in (one, other):
-        assert each.grad is not None
-        weights = each.grad.mean(dim=(2, 3), keepdim=True)
-        maps.append(torch.relu((weights * each.detach()).sum(dim=1))[0].numpy().astype(np.float32))
-    return maps[0], maps[1]
+    assert one.grad is not None and other.grad is not None
+    return class_activation(one.detach(), one.grad), class_activation(other.detach(), other.grad)
+
+
+def class_activation(last: torch.Tensor, slope: torch.Tensor) -> Map:
+    """Grad-CAM of a last map (1, C, h, w), given the slope of what is explained along it: (h, w), not below 0."""
+    weighed = (slope.mean(dim=(2, 3), keepdim=True) * last).sum(dim=1)
+    return torch.relu(weighed)[0].numpy().astype(np.float32)
 
 
 def _by_attention(embedder: Embedder, upright: Image, second: Image) -> tuple[Map, Map]:
@@ -235,11 +237,12 @@ def _by_attention(embedder: Embedder, upright: Image, second: Image) -> tuple[Ma
     backbone = _network(embedder).backbone
     if not isinstance(backbone, VisionTransformer):
         raise ExplanationError("attention maps are for vit_b_16. Use `--method gradcam`, or cells.")
-    first, other = (_rolled_out(backbone, crop) for crop in (upright, second))
+    first, other = (rolled_out(backbone, to_tensor([crop])) for crop in (upright, second))
     return first, other
 
 
-def _rolled_out(network: VisionTransformer, crop: Image) -> Map:
+def rolled_out(network: VisionTransformer, batch: torch.Tensor) -> Map:
+    """How much of each patch of one picture (1, 3, 224, 224) the ViT's output is drawn from, (14, 14)."""
     seen: list[torch.Tensor] = []
 
     def ask(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -253,7 +256,7 @@ def _rolled_out(network: VisionTransformer, crop: Image) -> Map:
     hooks += [module.register_forward_hook(keep) for module in attending]
     try:
         with torch.inference_mode():
-            network(to_tensor([crop]))
+            network(batch)
     finally:
         for hook in hooks:
             hook.remove()
@@ -290,7 +293,7 @@ def _hidden(crop: Image, row: int, column: int) -> Image:
 # --- places --------------------------------------------------------------------------------------------------------
 
 
-def _painted(cells: npt.NDArray[Any]) -> Map:
+def painted(cells: npt.NDArray[Any]) -> Map:
     """Values of cells as a map over the crop, nothing outside the coin."""
     smooth = cv2.resize(cells.astype(np.float32), (CROP_PX, CROP_PX), interpolation=cv2.INTER_CUBIC)
     return np.where(disc(CROP_PX), smooth, 0.0).astype(np.float32)

@@ -43,17 +43,27 @@ class TypeClassifier(nn.Module):
         network: nn.Module = make(plain)
         self.weigh: nn.Module = nn.Identity()
         self.pool: nn.Module = nn.Identity()
-        if name.endswith(SE):
-            if not isinstance(network, nn.Sequential):
-                raise WeightsError(f"squeeze-and-excitation takes a convolutional network of torchvision, not {name}.")
+        if isinstance(network, nn.Sequential):
             self.pool, network = network[-1], network[:-1]
+        elif name.endswith(SE):
+            raise WeightsError(f"squeeze-and-excitation takes a convolutional network of torchvision, not {name}.")
+        if name.endswith(SE):
             self.weigh = SqueezeExcitation(backbone(plain).channels)
         self.backbone = network
         self.head = nn.Linear(backbone(plain).channels, classes)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) -> (N, classes), not normalised."""
-        scores: torch.Tensor = self.head(self.pool(self.weigh(self.backbone(batch))).flatten(1))
+        return self.scores(self.last_map(batch))
+
+    def last_map(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) -> (N, C, h, w), weighed where channels are; one cell where the backbone has no map."""
+        grid: torch.Tensor = self.weigh(self.backbone(batch))
+        return grid
+
+    def scores(self, grid: torch.Tensor) -> torch.Tensor:
+        """What `last_map` gives -> (N, classes), not normalised."""
+        scores: torch.Tensor = self.head(self.pool(grid).flatten(1))
         return scores
 
     def tune(self, tuning: Tuning) -> list[nn.Parameter]:

@@ -6,15 +6,16 @@ learning of visual representations", ICML 2020) unless the recipe names another 
 
 A run can be broken off at any step: with a folder for its state, the same call takes it up where it was and ends with
 the same weights. What decides when to stop and which step is kept is the figure on real pictures, where one is given,
-never the loss.
+never the loss. Several processes (`models.processes`) take the steps that one would, each with its
+part of the pictures.
 """
 
 from __future__ import annotations
 
-import pickle
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from models import processes
 from models.augmentation import Augmentation
 from models.backbones import backbone, build, freeze_statistics, pretrained
-from models.batches import Numbers, TrainingCoin, TrainingError, aligned, companions, draw_coins, draw_pictures
-from models.embedder import Embedder, EmbedderNetwork, bf16_pays, disc, to_tensor
+from models.batches import Batch, Numbers, TrainingCoin, TrainingError, ahead, aligned, companions, make_batch, stream
+from models.embedder import Embedder, EmbedderNetwork, disc, to_tensor
+from models.forward import bf16_pays
 from models.losses import LossConfig, make_loss
+from models.training_log import curves
+from models.training_state import STATE_FILE, Run
 
-STATE_FILE = "state.pt"
 _MOST_ALIKE = 16  # coins of unknown type that are put into one batch are among each other's so many likest
 
 
@@ -70,6 +74,8 @@ class Step:
     ----------
     loss, retrieved
         Mean of the last steps, and the share of pictures that found their partner.
+    busy
+        Share of the time of all steps so far in which the network computed; in the rest it waited for pictures.
     real
         The figure on real pictures, at the steps where it was taken.
     """
@@ -78,69 +84,27 @@ class Step:
     steps: int
     loss: float
     retrieved: float
+    learning_rate: float
+    busy: float
     seconds: float
     real: float | None = None
 
+    def scalars(self) -> dict[str, float | None]:
+        """What a curve is drawn of."""
+        return {name: getattr(self, name) for name in ("loss", "retrieved", "learning_rate", "busy", "real")}
+
 
 @dataclass
-class _Run:
-    """All that changes while training."""
+class _Clock:
+    """Where the time of the steps went: waiting for pictures, or computing on them."""
 
-    network: EmbedderNetwork
-    losses: nn.ModuleList  # of the grid and of the pooled features
-    optimiser: torch.optim.Optimizer
-    rng: np.random.Generator
-    start: dict[str, torch.Tensor]
-    near: list[Numbers]
-    step: int = 0
-    recent: list[tuple[float, float]] = field(default_factory=list)  # loss and retrieved, of the steps not told of yet
-    best: dict[str, torch.Tensor] | None = None
-    figures: list[tuple[int, float]] = field(default_factory=list)  # step and figure on real pictures
+    started_s: float
+    waiting_s: float = 0.0
+    computing_s: float = 0.0
 
-    def save(self, path: Path, config: TrainingConfig) -> None:
-        """Write everything to a file, replacing what is there at once."""
-        state = {
-            "config": config.model_dump(mode="json"),
-            "network": self.network.state_dict(),
-            "losses": self.losses.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "spawned": self.rng.bit_generator.seed_seq.n_children_spawned,  # type: ignore[attr-defined]
-            "start": self.start,
-            "step": self.step,
-            "recent": self.recent,
-            "best": self.best,
-            "figures": self.figures,
-        }
-        fresh = path.with_suffix(".new")
-        torch.save(state, fresh)
-        fresh.replace(path)
-
-    def load(self, path: Path, config: TrainingConfig) -> None:
-        """Take a run up again.
-
-        Raises
-        ------
-        TrainingError
-            If the file is damaged, or of a run with another recipe.
-        """
-        try:
-            state = torch.load(path, weights_only=True)
-            if state["config"] != config.model_dump(mode="json"):
-                raise TrainingError(
-                    f"{path} holds a run of another recipe. Give the recipe another name, or delete {path.parent}."
-                )
-            self.network.load_state_dict(state["network"])
-            self.losses.load_state_dict(state["losses"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            sequence = np.random.SeedSequence(config.seed, n_children_spawned=state["spawned"])
-            self.rng = np.random.Generator(np.random.PCG64(sequence))
-            self.rng.bit_generator.state = state["rng"]
-            self.start, self.step, self.best = state["start"], state["step"], state["best"]
-            self.recent = [tuple(each) for each in state["recent"]]
-            self.figures = [tuple(each) for each in state["figures"]]
-        except (OSError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise TrainingError(f"{path} is damaged ({error}). Delete {path.parent} to begin again.") from error
+    @property
+    def busy(self) -> float:
+        return self.computing_s / (self.waiting_s + self.computing_s)
 
 
 def train(
@@ -161,9 +125,9 @@ def train(
     Parameters
     ----------
     on_step
-        Called every ``every`` steps and at the last, with the embedder as it is then.
+        Called every ``every`` steps and at the last, with the embedder as it is then; in the first process only.
     state
-        Folder for the state of the run; one that is there already is taken up at its step.
+        Folder for the state of the run and its log (tensorboard); one that is there already is taken up at its step.
     real_figure
         How well real coins are found, the higher the better, on coins that are neither trained nor tested on. Taken
         before the first step and every ``config.validate_every`` steps; the best step's weights are the result.
@@ -171,41 +135,37 @@ def train(
     Raises
     ------
     TrainingError
-        If there are fewer than two coins, memory runs out, or the state cannot be taken up.
+        If there are fewer than two coins, or too few pictures in a batch for so many processes, or too many for the
+        memory of the loss; memory runs out, or the state cannot be written or taken up.
     """
-    if len(coins) < 2:
-        raise TrainingError(f"training takes at least two coin sides; {len(coins)} given.")
-    run, coins = _begin(config, coins)
-    card = _card(config, coins)
-    path = state / STATE_FILE if state else None
-    if path is not None and path.is_file():
-        run.load(path, config)
-    elif path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    if real_figure is not None and not run.figures:
-        _take_figure(run, real_figure, Embedder(_between(run, config), card))
-    while run.step < config.steps and not _stops(run, config):
-        try:
-            run.recent.append(_step(run, config, coins))
-        except (MemoryError, RuntimeError) as error:
-            if "alloc" not in str(error).lower() and not isinstance(error, MemoryError):
-                raise
-            raise TrainingError(
-                f"memory ran out with {config.coins_per_batch} coins a batch. Lower `coins_per_batch` in the recipe."
-            ) from error
-        run.step += 1
-        last = run.step == config.steps
-        real = None
-        if real_figure is not None and (run.step % config.validate_every == 0 or last):
-            real = _take_figure(run, real_figure, Embedder(_between(run, config), card))
-        if on_step is not None and (run.step % every == 0 or last or real is not None):
-            loss, retrieved = np.mean(run.recent, axis=0).tolist()
-            run.recent = []
-            progress = Step(run.step, config.steps, loss, retrieved, time.monotonic() - started, real)
-            on_step(progress, Embedder(_between(run, config), card))
-        if path is not None and (run.step % config.save_every == 0 or last):
-            run.save(path, config)
+    _check(config, coins)
+    run, coins, near = _begin(config, coins)
+    card, about = _card(config, coins), config.model_dump(mode="json")
+    if state is not None:
+        run.load(state / STATE_FILE, about)
+    clock = _Clock(time.monotonic())
+
+    def now() -> Embedder:
+        return Embedder(_between(run, config), card)
+
+    with curves(state, run.step) as log, closing(_batches(run, config, coins, near)) as batches:
+        if real_figure is not None and not run.figures:
+            log(0, {"real": _take_figure(run, real_figure, now)})
+        while run.step < config.steps and not _stops(run, config):
+            with _telling_of_memory(config):
+                run.recent.append(_step(run, config, batches, clock))
+            run.step += 1
+            last = run.step == config.steps
+            real = None
+            if real_figure is not None and (run.step % config.validate_every == 0 or last):
+                real = _take_figure(run, real_figure, now)
+            if run.step % every == 0 or last or real is not None:
+                progress = _progress(run, config, clock, real)
+                log(run.step, progress.scalars())
+                if on_step is not None and processes.is_first():
+                    on_step(progress, now())
+            if state is not None and processes.is_first() and (run.step % config.save_every == 0 or last):
+                run.save(state / STATE_FILE, about)
     if run.best is None:
         return Embedder(_between(run, config), card)
     run.network.load_state_dict(run.best)
@@ -214,66 +174,124 @@ def train(
     return Embedder(_between(run, config), card)
 
 
-def _begin(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> tuple[_Run, list[TrainingCoin]]:
-    """The run before its first step, and the coins with all crops of each the same way up."""
+def _check(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> None:
+    if len(coins) < 2:
+        raise TrainingError(f"training takes at least two coin sides; {len(coins)} given. Give it more coins.")
+    pictures = 2 * min(config.coins_per_batch, len(coins))
+    if pictures < processes.count():
+        raise TrainingError(
+            f"a batch has {pictures} pictures, too few for {processes.count()} processes. Start fewer processes, or "
+            "raise `coins_per_batch` in the recipe."
+        )
+    if 0 < config.loss.memory < pictures:
+        raise TrainingError(
+            f"`memory: {config.loss.memory}` of the loss holds less than a batch of {pictures} pictures. Raise it, or "
+            "set it to 0."
+        )
+
+
+def _begin(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> tuple[Run, list[TrainingCoin], list[Numbers]]:
+    """The run before its first step, the coins with all crops of each the same way up, and `companions` of each."""
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     network = EmbedderNetwork(config.backbone, pretrained(config.backbone), config.channels)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _start_projection(network, coins, rng)
-    cells = int(disc(backbone(config.backbone).cells).sum())
-    losses = nn.ModuleList(make_loss(config.loss, len(coins), config.channels * n) for n in (cells, 1))
-    parameters = [*network.parameters(), *losses.parameters()]
-    optimiser = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay)
-    start = {key: value.clone() for key, value in network.state_dict().items()}
+    _start_projection(network, coins, np.random.default_rng(config.seed))
     untrained = Embedder(network, _card(config, coins))
     near = companions(coins, untrained.embed([coin.crops[0] for coin in coins]).pooled, _MOST_ALIKE)
-    return _Run(network, losses, optimiser, rng, start, near), [aligned(coin, untrained) for coin in coins]
+    coins = [aligned(coin, untrained) for coin in coins]
+    start = {key: value.clone() for key, value in network.state_dict().items()}
+    cells = int(disc(backbone(config.backbone).cells).sum())
+    losses = nn.ModuleList(make_loss(config.loss, len(coins), config.channels * n) for n in (cells, 1))
+    network.to(processes.device())
+    losses.to(processes.device())
+    parameters = [*network.parameters(), *losses.parameters()]
+    optimiser = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay)
+    return Run(network, losses, optimiser, start), coins, near
 
 
-def _step(run: _Run, config: TrainingConfig, coins: Sequence[TrainingCoin]) -> tuple[float, float]:
+def _batches(
+    run: Run, config: TrainingConfig, coins: Sequence[TrainingCoin], near: Sequence[Numbers]
+) -> Generator[Batch]:
+    """The batches of the steps to come, made while the network computes."""
+
+    def make(step: int) -> Batch:
+        rng = np.random.default_rng(stream(config.seed, step))
+        return make_batch(coins, near, config.coins_per_batch, config.coins_per_group, config.augmentation, rng)
+
+    return ahead(make, range(run.step, config.steps), processes.threads())
+
+
+def _step(run: Run, config: TrainingConfig, batches: Iterator[Batch], clock: _Clock) -> tuple[float, float]:
     """One step of the optimiser; its loss, and the share of pictures that found their partner."""
+    asked = time.monotonic()
+    batch = next(batches)
+    given = time.monotonic()
     for group in run.optimiser.param_groups:
         group["lr"] = config.learning_rate * _schedule(run.step, config)
     run.network.train()
     freeze_statistics(run.network)
-    chosen = draw_coins(run.near, config.coins_per_batch, config.coins_per_group, run.rng)
-    batch = draw_pictures(coins, chosen, config.augmentation, run.rng)
-    labels = torch.tensor(chosen).repeat(2)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
-        grids = run.network(batch)
-    flat, pooled = _vectors(grids.float())
+    # What the network itself draws (stochastic depth, dropout) is of the step too, and each process's own.
+    torch.manual_seed(int(stream(config.seed, run.step, processes.place()).generate_state(1)[0]))
+    device = processes.device()
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or bf16_pays()):
+        grids = run.network(batch.pictures.to(device))
+    labels = batch.labels.to(device)
+    flat, pooled = _vectors(processes.gathered(grids.float(), len(labels)))
     share = config.pooled_share
     loss = (1.0 - share) * run.losses[0](flat, labels) + share * run.losses[1](pooled, labels)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    processes.average_gradients([*run.network.parameters(), *run.losses.parameters()])
     nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
     run.optimiser.step()
-    return float(loss.detach()), _retrieved(flat.detach(), labels)
+    reached = float(loss.detach()), _retrieved(flat.detach(), labels)
+    clock.waiting_s += given - asked
+    clock.computing_s += time.monotonic() - given
+    return reached
 
 
-def _take_figure(run: _Run, real_figure: Callable[[Embedder], float], embedder: Embedder) -> float:
-    """Take the figure on real pictures, and keep the weights if it is the best so far."""
-    figure = real_figure(embedder)
+@contextmanager
+def _telling_of_memory(config: TrainingConfig) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if "alloc" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        raise TrainingError(
+            f"memory ran out with {config.coins_per_batch} coins a batch. Lower `coins_per_batch` in the recipe."
+        ) from error
+
+
+def _progress(run: Run, config: TrainingConfig, clock: _Clock, real: float | None) -> Step:
+    """Tell of the last steps, each of them once."""
+    loss, retrieved = np.mean(run.recent, axis=0).tolist()
+    run.recent = []
+    rate = run.optimiser.param_groups[0]["lr"]
+    return Step(run.step, config.steps, loss, retrieved, rate, clock.busy, time.monotonic() - clock.started_s, real)
+
+
+def _take_figure(run: Run, real_figure: Callable[[Embedder], float], now: Callable[[], Embedder]) -> float:
+    """Take the figure on real pictures, in the first process, and keep the weights if it is the best so far."""
+    figure = processes.from_first(lambda: real_figure(now()))
     if not run.figures or figure > max(before for _, before in run.figures):
-        run.best = {key: value.clone() for key, value in run.network.state_dict().items()}
+        run.best = run.weights()
     run.figures.append((run.step, figure))
     return figure
 
 
-def _stops(run: _Run, config: TrainingConfig) -> bool:
+def _stops(run: Run, config: TrainingConfig) -> bool:
     """Whether the last ``config.patience`` figures were all no better than one before them."""
     figures = [figure for _, figure in run.figures]
     return len(figures) > config.patience and max(figures[-config.patience :]) <= max(figures[: -config.patience])
 
 
-def _between(run: _Run, config: TrainingConfig) -> EmbedderNetwork:
+def _between(run: Run, config: TrainingConfig) -> EmbedderNetwork:
     """A copy of the network with the part ``config.keep`` of the starting weights in it."""
     copy = EmbedderNetwork(config.backbone, build(config.backbone), config.channels)
     copy.load_state_dict(
         {
             key: torch.lerp(value, run.start[key], config.keep) if value.is_floating_point() else value
-            for key, value in run.network.state_dict().items()
+            for key, value in run.weights().items()
         }
     )
     return copy
@@ -304,7 +322,7 @@ def _schedule(step: int, config: TrainingConfig) -> float:
 
 def _vectors(grids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The grid as one vector, its cells of unit length, and the pooled features."""
-    inside = torch.from_numpy(disc(grids.shape[-1]).ravel())
+    inside = torch.from_numpy(disc(grids.shape[-1]).ravel()).to(grids.device)
     cells = grids.flatten(2)[:, :, inside]
     return nn.functional.normalize(cells, dim=1).flatten(1), cells.mean(dim=2)
 

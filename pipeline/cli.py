@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import answers, batch_cli, bench_cli, models_cli, store_cli
+from pipeline.commands import answers, batch_cli, bench_cli, models_cli, store_cli
 from pipeline.errors import UsageError, explain
 from pipeline.lab import Lab, lab_folder, open_lab
 from pipeline.options import (
@@ -96,7 +96,7 @@ def init(
     debug: DebugOption = False,
 ) -> int:
     """Make a lab folder with a digital twin: rig.yaml, trays, a plan and a catalogue. Never overwrites one."""
-    from pipeline.init import make_lab
+    from pipeline.collection.init import make_lab
 
     folder = lab_folder(lab)
     answers.lab_made(make_lab(folder, coins, trays, tray_size, progress=answers.progress("Making the lab")), json)
@@ -121,9 +121,9 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
-    from pipeline.identification import open_identifier
-    from pipeline.outlook import outline_scan
-    from pipeline.scan import scan_tray
+    from pipeline.scanning.identification import open_identifier
+    from pipeline.scanning.outlook import outline_scan
+    from pipeline.scanning.scan import scan_tray
 
     opened = _lab_for_newcomers(lab)
     if dry_run:
@@ -155,7 +155,7 @@ def calibrate(
     debug: DebugOption = False,
 ) -> int:
     """Measure lens, lights, scale and the plate's zero: a dated bundle that every later frame names."""
-    from pipeline.calibrate import calibrate_lab
+    from pipeline.bench.calibrate import calibrate_lab
 
     opened = open_lab(lab_folder(lab))
     answers.calibration(calibrate_lab(opened, realtime=realtime, tell=answers.told, ask=answers.ask), json)
@@ -172,7 +172,7 @@ def catalogue_add(
     debug: DebugOption = False,
 ) -> int:
     """Add reference pictures. Those that are there already are left alone."""
-    from pipeline.catalogue import add_directory
+    from pipeline.collection.catalogue import add_directory
 
     added = add_directory(open_lab(lab_folder(lab)), directory, answers.progress("Adding pictures"))
     answers.catalogue_added(added, json)
@@ -184,7 +184,7 @@ def catalogue_build(
     model: ModelOption = IN_USE, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
 ) -> int:
     """Embed every new picture, and make the search index. `scan` and `identify` do this by themselves."""
-    from pipeline.identify import Identifier
+    from pipeline.collection.identify import Identifier
 
     identifier = Identifier.open(open_lab(lab_folder(lab)), model, answers.progress("Embedding the catalogue"))
     answers.catalogue_built(identifier, json)
@@ -200,7 +200,7 @@ def catalogue_remove(
     debug: DebugOption = False,
 ) -> int:
     """Take coins out of the catalogue. Their pictures stay in the store; `catalogue restore` brings them back."""
-    from pipeline.catalogue import remove_coins
+    from pipeline.collection.catalogue import remove_coins
 
     counts = remove_coins(open_lab(lab_folder(lab)), coins, dry_run=dry_run)
     answers.catalogue_changed(counts, "Would remove" if dry_run else "Removed", json)
@@ -215,7 +215,7 @@ def catalogue_restore(
     debug: DebugOption = False,
 ) -> int:
     """Bring back coins that `catalogue remove` took out."""
-    from pipeline.catalogue import restore_coins
+    from pipeline.collection.catalogue import restore_coins
 
     answers.catalogue_changed(restore_coins(open_lab(lab_folder(lab)), coins), "Restored", json)
     return DONE
@@ -234,7 +234,7 @@ def identify(
     debug: DebugOption = False,
 ) -> int:
     """Which catalogue entry shows the same physical coin as these photographs?"""
-    from pipeline.identify import Identifier, identify_images
+    from pipeline.collection.identify import Identifier, identify_images
 
     identifier = Identifier.open(open_lab(lab_folder(lab)), model, answers.progress("Embedding the catalogue"))
     identified = identify_images(identifier, images, same_coin=same_coin)
@@ -260,7 +260,7 @@ def import_(
     debug: DebugOption = False,
 ) -> int:
     """Bring hand-held photographs into the store, with their labels."""
-    from pipeline.imports import import_directory
+    from pipeline.collection.imports import import_directory
 
     imported = import_directory(open_lab(lab_folder(lab)), directory, labels, dry_run, answers.progress("Importing"))
     answers.imported(imported, dry_run, json)
@@ -281,11 +281,11 @@ def report(
 ) -> int:
     """Write the HTML report of a scan or a batch again: one file with its pictures, that opens offline."""
     if batch:
-        from pipeline.morning import write_morning_report_of
+        from pipeline.reports.morning import write_morning_report_of
 
         answers.reported(write_morning_report_of(open_lab(lab_folder(lab)), session), json)
         return DONE
-    from pipeline.report import write_report_of
+    from pipeline.reports.report import write_report_of
 
     answers.reported(write_report_of(open_lab(lab_folder(lab)), session, tray), json)
     return DONE
@@ -305,9 +305,9 @@ def train(
     debug: DebugOption = False,
 ) -> int:
     """Train an embedder by a recipe, and fit how sure it may be. Broken off, the same command goes on."""
-    from pipeline.train import train_embedder
+    from pipeline.learning.train import train_embedder
 
-    folder = train_embedder(
+    trained = train_embedder(
         open_lab(lab_folder(lab)),
         config,
         dataset=dataset,
@@ -316,7 +316,8 @@ def train(
         training=answers.training(),
         fitting=answers.progress("Fitting the probability"),
     )
-    answers.trained(folder, json)
+    if trained is not None:
+        answers.trained(trained, json)
     return DONE
 
 
@@ -344,7 +345,7 @@ def _lab_for_newcomers(option: Path | None) -> Lab:
     """The lab that is meant. Only where none is named and ./lab is not there, a twin lab is made in it first."""
     folder = lab_folder(option)
     if option is None and "RIG_LAB" not in os.environ and not folder.exists():
-        from pipeline.init import make_lab
+        from pipeline.collection.init import make_lab
 
         answers.told(f"There is no lab yet: making a twin lab in ./{folder} (`rig init --help` tells of others).")
         make_lab(folder, progress=answers.progress("Making the lab"))
@@ -353,3 +354,7 @@ def _lab_for_newcomers(option: Path | None) -> Lab:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted
+
+
+if __name__ == "__main__":  # torchrun starts modules: `torchrun --nproc-per-node 2 -m pipeline.cli train recipe.yaml`
+    main()

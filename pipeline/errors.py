@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sqlite3
 
+_IDENTIFYING = {"faiss", "optuna", "safetensors", "tensorboard", "torch", "torchvision"}
+
 
 class LabError(Exception):
     """Something in the lab is missing or wrong (exit 1). The message is one paragraph: what, where, what to do."""
@@ -26,7 +28,7 @@ def explain(error: BaseException) -> str:
         return f"{where}{error.strerror or error}. Check that the path exists, and that you may read and write it."
     if isinstance(error, sqlite3.Error):
         return f"the store's index failed: {error}. Run `rig store verify`, and give the same command again."
-    if isinstance(error, ModuleNotFoundError) and error.name in {"torch", "torchvision", "faiss", "safetensors"}:
+    if isinstance(error, ModuleNotFoundError) and error.name in _IDENTIFYING:
         return (
             f"identifying needs {error.name}, which is not installed. Install it with "
             "`pip install 'coinlab[identify]'`, or scan without: `rig scan --no-identify`."

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from model_coins import crop_of
 
 from models.augmentation import Augmentation
-from models.batches import TrainingCoin, aligned, companions, draw_coins, draw_pictures
+from models.batches import (
+    Batch,
+    TrainingCoin,
+    ahead,
+    aligned,
+    companions,
+    draw_coins,
+    draw_pictures,
+    make_batch,
+    stream,
+)
 from models.embedder import Embedder, to_tensor
 
 STILL = Augmentation(
@@ -53,6 +64,40 @@ def test_the_same_seed_draws_the_same_pictures() -> None:
     lively = Augmentation(relight=0.5, halftone=0.5, coarse=0.5)
     one, two, other = (draw_pictures(coins, [3, 1], lively, np.random.default_rng(seed)) for seed in (4, 4, 5))
     assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+def test_batches_made_ahead_are_those_made_one_by_one() -> None:
+    coins = [coin(n) for n in range(5)]
+    near = companions(coins, np.eye(5, dtype=np.float32), 2)
+
+    def make(number: int) -> Batch:
+        return make_batch(coins, near, 3, 2, Augmentation(relight=0.5), np.random.default_rng(stream(7, number)))
+
+    for number, early in enumerate(ahead(make, range(2, 7), 3), 2):
+        late = make(number)
+        assert torch.equal(early.pictures, late.pictures) and torch.equal(early.labels, late.labels)
+    assert number == 6
+
+
+def test_a_batch_that_cannot_be_made_is_told_where_it_is_wanted() -> None:
+    def make(number: int) -> Batch:
+        if number == 1:
+            raise MemoryError
+        return Batch(torch.zeros(0), torch.tensor([number]))
+
+    batches = ahead(make, range(9), 2)
+    assert next(batches).labels.tolist() == [0]
+    with pytest.raises(MemoryError):
+        next(batches)
+
+
+def test_a_part_of_the_pictures_is_what_the_whole_has_there() -> None:
+    coins = [coin(n) for n in range(3)]
+    lively = Augmentation(relight=0.5)
+    whole, part = (
+        draw_pictures(coins, [2, 0, 1], lively, np.random.default_rng(3), part) for part in (slice(None), slice(2, 5))
+    )
+    assert torch.equal(whole[2:5], part)
 
 
 def test_in_a_batch_lit_anew_first_and_second_pictures_differ_in_light() -> None:

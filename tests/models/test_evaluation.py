@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,9 +137,26 @@ def test_every_figure_is_told_and_blocks_on_disk_change_none(plain: Embedder, mo
     assert result.ece is not None and result.curves.reliability is not None
     assert [outcome.rank == 1 for outcome in result.outcomes].count(True) == round(result.rank1 * result.queries)
     assert evaluate(plain, days(12), turns=4).ece is None, "it was never fitted"
-    monkeypatch.setattr("models.evaluation._BLOCK", 5)
-    monkeypatch.setattr("models.evaluation._IN_MEMORY", 0)
+    monkeypatch.setattr("models.scores._BLOCK", 5)
+    monkeypatch.setattr("models.scores._IN_MEMORY", 0)
     in_blocks = evaluate(fitted, days(12), turns=4)
     assert in_blocks.rank1 == result.rank1 and in_blocks.fnir_at_fpir == result.fnir_at_fpir
     scores = [[outcome.score for outcome in each.outcomes] for each in (result, in_blocks)]
     assert scores[0] == pytest.approx(scores[1], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_memory_does_not_hold_the_gallery() -> None:
+    """Grids of the pictures that the second gallery has more would take 125 MB, the pictures themselves 1.5 GB."""
+    peaks_mb = []
+    for pictures in (2_000, 12_000):
+        command = [sys.executable, str(Path(__file__).with_name("evaluate_many.py")), str(pictures)]
+        root = Path(__file__).parents[2]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(root)}
+        )
+        assert done.returncode == 0, done.stderr
+        peaks_mb.append(int(done.stdout) / 1024)
+    a_picture_kb = (peaks_mb[1] - peaks_mb[0]) * 1024 / 10_000
+    print(f"{a_picture_kb:.2f} kB a picture of the gallery; {peaks_mb[0]:.0f} MB with 2,000")
+    assert a_picture_kb < 5.0, "a million would take more than 5 GB"

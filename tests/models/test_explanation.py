@@ -10,7 +10,7 @@ import torch
 from model_coins import crop_of
 from planted import shares_found
 
-from models.backbones import build
+from models.backbones import BACKBONES, build
 from models.embedder import Embedder, EmbedderNetwork
 from models.explanation import Explanation, ExplanationError, explain
 from models.matching import compare, embed_entries, turn_crop
@@ -24,10 +24,10 @@ def sum_of(explanation: Explanation) -> float:
     return explanation.common + sum(pair.part for pair in explanation.pairs)
 
 
-def embedder_of(backbone: str, channels: int | None = None) -> Embedder:
+def embedder_of(backbone: str) -> Embedder:
     torch.manual_seed(2)
-    network = EmbedderNetwork(backbone, build(backbone), channels)
-    return Embedder(network, {"name": backbone, "backbone": backbone, "channels": channels or 0})
+    card = {"name": backbone, "backbone": backbone, "channels": BACKBONES[backbone].channels}
+    return Embedder(EmbedderNetwork(backbone, build(backbone)), card)
 
 
 @pytest.mark.parametrize("reference", [[], OTHERS], ids=["no reference", "reference"])

@@ -1,22 +1,24 @@
-"""Training and its augmentation."""
+"""Training."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from model_coins import crop_of
 from pydantic import ValidationError
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from calibration.outline import GREY_MEAN
 from models.augmentation import Augmentation
 from models.batches import TrainingCoin, TrainingError
 from models.embedder import Embedder
 from models.losses import LossConfig
-from models.training import STATE_FILE, Step, TrainingConfig, train
+from models.training import Step, TrainingConfig, train
+from models.training_log import LOG_FOLDER
+from models.training_state import STATE_FILE
 
 SMALL = TrainingConfig(
     name="small",
@@ -35,30 +37,13 @@ def some_coins(count: int) -> list[TrainingCoin]:
     ]
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), turn_deg=st.floats(0, 360))
-def test_changed_crops_stay_normalised(seed: int, turn_deg: float) -> None:
-    changed = Augmentation(halftone=0.5, coarse=0.5, hide=0.5).apply(crop_of(1), turn_deg, np.random.default_rng(seed))
-    assert changed.shape == (224, 224, 3) and changed.dtype == np.uint8
-    assert (changed[0, 0] == round(GREY_MEAN)).all()
-    y, x = np.mgrid[:224, :224] - 111.5
-    assert changed[np.hypot(x, y) < 100].mean() == pytest.approx(GREY_MEAN, abs=14)
-
-
-def test_without_strength_nothing_changes_but_the_turn() -> None:
-    still = Augmentation(
-        turn_deg=0, shift=0, scale=0, gradient=0, gamma=0, blur_px=0, noise=0, flatten=0, halftone=0, coarse=0, hide=0
-    )
-    crop = crop_of(1)
-    same = still.apply(crop, 0.0, np.random.default_rng(0))
-    assert np.abs(same.astype(int) - crop.astype(int)).mean() < 3
-
-
 def test_training_lowers_the_loss(random_weights: Path) -> None:
     steps: list[Step] = []
     train(SMALL, some_coins(9), lambda step, _: steps.append(step), every=8)
     assert [step.step for step in steps] == [8, 16, 24]
     assert steps[-1].loss < steps[0].loss
+    assert all(0.0 < step.busy <= 1.0 for step in steps)
+    assert steps[0].learning_rate > steps[-1].learning_rate > 0.0
 
 
 def test_the_same_seed_gives_the_same_embedder(random_weights: Path, tmp_path: Path) -> None:
@@ -87,6 +72,9 @@ def test_broken_off_and_taken_up_it_ends_with_the_same_weights(random_weights: P
     resumed = train(recipe, some_coins(7), lambda step, _: seen.append(step.step), every=1, state=tmp_path / "run")
     assert seen == [5, 6]
     assert resumed.id == whole.id
+    curves = EventAccumulator(str(tmp_path / "run" / LOG_FOLDER)).Reload()
+    assert {"loss", "retrieved", "learning_rate", "busy"} <= set(curves.Tags()["scalars"])
+    assert [each.step for each in curves.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_state_of_another_recipe_or_damaged_is_refused(random_weights: Path, tmp_path: Path) -> None:
@@ -120,6 +108,29 @@ def test_it_stops_when_real_coins_are_found_no_better_and_keeps_the_best(random_
 def test_too_few_coins_are_refused() -> None:
     with pytest.raises(TrainingError, match="at least two"):
         train(SMALL, some_coins(1))
+
+
+def test_a_memory_smaller_than_a_batch_is_refused() -> None:
+    with pytest.raises(TrainingError, match="batch of 12 pictures"):
+        train(SMALL.model_copy(update={"loss": LossConfig(memory=11)}), some_coins(7))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "mib", "remedy"), [("memory", 400, "coins_per_batch"), ("disk", 1, "Free some space")]
+)
+def test_too_little_memory_or_disk_is_told_with_the_remedy(
+    random_weights: Path, tmp_path: Path, what: str, mib: int, remedy: str
+) -> None:
+    script = Path(__file__).with_name("train_short_of.py")
+    ran = subprocess.run(
+        [sys.executable, script, what, str(mib), tmp_path / "run"],
+        env=os.environ | {"PYTHONPATH": f"{script.parents[2]}{os.pathsep}{script.parent}"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert remedy in ran.stdout
 
 
 def test_unknown_settings_are_refused() -> None:

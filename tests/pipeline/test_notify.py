@@ -18,7 +18,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.pipeline.conftest import Rig, with_faults
-from tests.pipeline.test_batch import BATCH, PLAN, configure, journal
+from tests.pipeline.scanning.test_batch import BATCH, PLAN, configure, journal
 
 PASSWORD = "Aes grave"
 

@@ -6,8 +6,8 @@ import fcntl
 from pathlib import Path
 
 from tests.pipeline.conftest import Rig, with_faults
-from tests.pipeline.test_batch import PLAN
-from tests.pipeline.test_scan import SCAN
+from tests.pipeline.scanning.test_batch import PLAN
+from tests.pipeline.scanning.test_scan import SCAN
 
 
 def test_a_lab_in_which_nothing_was_scanned_says_so(rig: Rig, lab: Path) -> None:

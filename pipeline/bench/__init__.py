@@ -1,0 +1,1 @@
+"""The rig by hand: what is plugged in, whether it works, and its calibration."""

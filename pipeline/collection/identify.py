@@ -1,0 +1,192 @@
+"""Is this the same physical coin? Pictures in, ranked catalogue coins with a calibrated probability out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from calibration.image import Image, ImageError, read_image
+from calibration.outline import NoCoinError, find_coin, normalise
+from capture.records import Candidate, Entry, Frame
+from capture.store import Store
+from models.embedder import Embedder, Features
+from models.index import CatalogueIndex, CatalogueIndexError, FaissIndex
+from models.index import Entry as IndexEntry
+from models.matching import View, embed_entries, match
+from models.probability import Probability, Verdict, verdict
+from pipeline.collection.catalogue import Progress
+from pipeline.errors import LabError
+from pipeline.lab import Lab
+from pipeline.service import open_model
+
+TOP = 10  # candidates kept of every ranking
+_BATCH = 32  # pictures embedded at a time
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one coin; `image` names the pictures it was asked about, `error` why nothing can be said."""
+
+    image: str
+    verdict: Verdict | None = None
+    candidates: tuple[Candidate, ...] = ()
+    error: str | None = None
+
+
+@dataclass
+class Identifier:
+    """A model, and the catalogue as that model sees it."""
+
+    lab: Lab
+    embedder: Embedder
+    index: CatalogueIndex
+    probability: Probability
+    unusable: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def open(cls, lab: Lab, model: str, progress: Progress) -> Identifier:
+        """Load `model`, embed what it has not seen of the catalogue yet, and bring the search index up to date.
+
+        Raises
+        ------
+        LabError
+            If the catalogue is empty, or the model was never fitted to say how sure it is.
+        WeightsError
+            If there is no such model.
+        """
+        embedder = open_model(lab, model)
+        if "probability" not in embedder.card:
+            raise LabError(
+                f"model {embedder.name} was never fitted to say how sure it is. Use another: `--model starter`."
+            )
+        with Store.open(lab.store) as store:
+            store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
+            unusable = embed_catalogue(store, embedder, progress)
+            index = load_index(lab, store, embedder)
+        if len(index) == 0:
+            raise LabError(
+                f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
+                "Fill it with `rig catalogue add DIR`."
+            )
+        return cls(lab, embedder, index, Probability.from_card(embedder.card), unusable)
+
+    def identify(self, image: str, views: Sequence[View]) -> Answer:
+        """Rank the catalogue's coins for one coin seen in some views."""
+        found = match(self.embedder, self.index, views)
+        probabilities = self.probability.of(found)
+        candidates = tuple(
+            Candidate(
+                each.coin, each.entries[0], each.score, chance, {"entries": each.entries, "turns_deg": each.turns_deg}
+            )
+            for each, chance in zip(found[:TOP], probabilities, strict=False)
+        )
+        return Answer(image, verdict(candidates[0].probability if candidates else None), candidates)
+
+    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
+        """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
+        views = scanned_views(self.lab, store, store.frames(session_id, coin))
+        if not views:
+            return Answer(coin, error="no good frame")
+        answer = self.identify(coin, views)
+        if answer.verdict:
+            store.catalogue.add_ranking(session_id, coin, self.embedder.id, answer.verdict, answer.candidates)
+        return answer
+
+
+def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin: bool) -> list[Answer]:
+    """Identify photographs, each by itself or all as one coin. What is no picture becomes an answer with an error."""
+    seen: list[tuple[Path, View]] = []
+    answers: list[Answer] = []
+    for path in paths:
+        try:
+            image = read_image(path)
+            view = View(normalise(image, find_coin(image)))
+        except NoCoinError as error:
+            answers.append(Answer(str(path), error=f"{path}: {error}"))
+        except ImageError as error:
+            answers.append(Answer(str(path), error=str(error)))
+        else:
+            seen.append((path, view))
+            if not same_coin:
+                answers.append(identifier.identify(str(path), [view]))
+    if same_coin and seen:
+        # Nobody said which side is which: as views of different "sides" they are searched apart and then fused.
+        views = [View(view.crop, side=None) for _, view in seen]
+        answers.append(identifier.identify(", ".join(str(path) for path, _ in seen), views))
+    return answers
+
+
+def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:
+    """Views of a coin's good frames, of each side from one placement: across placements angles are unknown."""
+    azimuths = {name: light.azimuth_deg for name, light in lab.rig.station.lightbox.lights.items()}
+    views = []
+    for side in ("obverse", "reverse"):
+        of_side = [frame for frame in frames if frame.side == side]
+        if not of_side:
+            continue
+        placement = Counter(frame.placement for frame in of_side).most_common(1)[0][0]
+        for frame in of_side:
+            if frame.placement == placement:
+                image = store.image(frame.calibrated_sha256 or frame.sha256)
+                views.append(
+                    View(
+                        normalise(image, find_coin(image)),
+                        side,
+                        frame.turntable_read_deg or 0.0,
+                        azimuths.get(frame.light or ""),
+                    )
+                )
+    return views
+
+
+def entry_crop(store: Store, entry: Entry) -> Image:
+    """The normalised crop of a catalogue entry; NoCoinError if no coin is seen in its picture."""
+    image = entry.cut(store.image(entry.sha256))
+    return normalise(image, find_coin(image))
+
+
+def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
+    """Embed the entries that `embedder` has not embedded yet; returns those in which no coin is found."""
+    done = store.catalogue.embedded(embedder.id)
+    waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
+    unusable: list[str] = []
+    for start in range(0, len(waiting), _BATCH):
+        entries, crops = [], []
+        for entry in waiting[start : start + _BATCH]:
+            try:
+                crops.append(entry_crop(store, entry))
+                entries.append(entry.id)
+            except NoCoinError:
+                unusable.append(entry.id)
+        features = embed_entries(embedder, crops)
+        store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
+        progress(min(start + _BATCH, len(waiting)), len(waiting))
+    return tuple(unusable)
+
+
+def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
+    """The search index of the catalogue as it is now: the saved one if it still fits, else made anew from the store."""
+    embedded = store.catalogue.embedded(embedder.id)
+    entries = [entry for entry in store.catalogue.entries() if entry.id in embedded]
+    folder = lab.catalogue / embedder.id
+    if folder.is_dir():
+        try:
+            index = FaissIndex.load(folder, embedder.id)
+        except CatalogueIndexError:
+            pass  # made again below: the truth is in the store
+        else:
+            if [entry.entry_id for entry in index.entries] == [entry.id for entry in entries]:
+                return index
+    index = FaissIndex(embedder.id)
+    if entries:
+        types = store.coin_types()
+        pooled, grid = store.catalogue.embeddings(embedder.id, [entry.id for entry in entries])
+        if grid is None:
+            raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
+        rows = [IndexEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
+        index.add(rows, Features(pooled, grid))
+    lab.catalogue.mkdir(parents=True, exist_ok=True)
+    index.save(folder)
+    return index

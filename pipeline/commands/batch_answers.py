@@ -1,0 +1,254 @@
+"""How batch, status and notify answer; see `pipeline.commands.answers`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.answers import as_json, console, errors, failed
+from pipeline.wording import duration
+
+if TYPE_CHECKING:
+    from pipeline.notify import NotifyConfig, Sent
+    from pipeline.scanning.batch import BatchResult
+    from pipeline.scanning.batch_outlook import BatchOutlook
+    from pipeline.scanning.look import Look
+    from pipeline.status import Status
+
+COLOURS = {
+    "done": "green",
+    "left over": "yellow",
+    "scanning": "cyan",
+    "skipped": "red",
+    "not begun": "red",
+    "failed": "red",
+    "stopped": "yellow",
+}
+
+
+def outlook(plan: BatchOutlook, notify: NotifyConfig, json: bool, *, is_answer: bool) -> None:
+    """Answer of `batch --dry-run`; without it the same is told before the batch begins."""
+    enough = plan.disk_bytes <= plan.free_bytes - plan.kept_bytes
+    if json:
+        as_json(
+            {
+                "batch": plan.batch,
+                "trays": list(plan.trays),
+                "plan": plan.plan,
+                "finished": list(plan.finished),
+                "to_do": [
+                    {
+                        "tray": each.tray,
+                        "resumes": each.resumes,
+                        "coins": each.coins,
+                        "shots": len(each.shots),
+                        "done_shots": each.done_shots,
+                        "changed": list(each.changed),
+                        "disk_bytes": each.disk_bytes,
+                    }
+                    for each in plan.to_do
+                ],
+                "until": plan.until.isoformat(timespec="minutes") if plan.until else None,
+                "time_s": round(plan.time_s, 1),
+                "expected_trays": plan.expected,
+                "disk_bytes": plan.disk_bytes,
+                "disk_measured": all(each.disk_is_measured for each in plan.to_do),
+                "free_bytes": plan.free_bytes,
+                "kept_bytes": plan.kept_bytes,
+                "fits": enough,
+                "notify": list(notify.channels),
+            }
+        )
+        return
+    out = console if is_answer else errors
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("Tray", "Coins", "Shots", "MB", ""):
+        table.add_column(column, justify="right" if column in ("Coins", "Shots", "MB") else "left")
+    for tray in plan.finished:
+        table.add_row(escape(tray), "", "", "", "photographed already")
+    for each in plan.to_do:
+        going_on = f"goes on: {each.done_shots} shots are done" if each.resumes else ""
+        if each.changed:
+            going_on += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
+        megabytes = f"{each.disk_bytes / 1e6:.0f}"
+        table.add_row(escape(each.tray), str(each.coins), str(len(each.shots)), megabytes, going_on)
+    out.print(table)
+    guess = "" if all(each.disk_is_measured for each in plan.to_do) else " (a guess: no frame of this size is stored)"
+    out.print(
+        f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
+        f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
+        soft_wrap=True,
+    )
+    if not enough:
+        out.print("[red]That does not fit on the disk: the batch would not be begun.[/red]")
+    if plan.until is not None:
+        left_s = (plan.until - datetime.now(UTC)).total_seconds()
+        out.print(
+            f"Until {plan.until:%A %H:%M} (in {duration(left_s)}): {plan.expected} of {len(plan.to_do)} trays should "
+            "be done by then.",
+            soft_wrap=True,
+        )
+    told = " and ".join(notify.channels) or "nobody (`notify:` in rig.yaml is empty)"
+    out.print(f"Of trouble and of the end is told: {told}.")
+    if is_answer:
+        out.print("Nothing was moved.")
+
+
+def batch(result: BatchResult, json: bool) -> None:
+    """Answer of `batch`."""
+    if json:
+        as_json(
+            {
+                "batch": result.batch,
+                "state": result.state,
+                "why": result.why,
+                "trays": [
+                    {
+                        "tray": tray.tray,
+                        "session": tray.session,
+                        "state": tray.state,
+                        "why": tray.why,
+                        "coins": [
+                            {
+                                "slot": coin.slot,
+                                "coin": coin.coin,
+                                "frames": coin.frames,
+                                "planned": coin.planned,
+                                "retakes": coin.retakes,
+                                "quarantined": coin.quarantined,
+                                "verdict": coin.verdict,
+                            }
+                            for coin in tray.coins
+                        ],
+                    }
+                    for tray in result.trays
+                ],
+                "skipped": [each.model_dump() for each in result.skipped],
+                "unidentified": [
+                    {"tray": each.tray, "coin": each.coin, "why": each.why} for each in result.unidentified
+                ],
+                "report": str(result.report) if result.report else None,
+                "log": result.log,
+                "wall_s": round(result.wall_s, 2),
+                "hardware_s": round(result.hardware_s, 2),
+            }
+        )
+        return
+    table = Table(title=f"Batch {result.batch}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("Tray", "State", "Coins", "Frames", "Retakes", "Why"):
+        table.add_column(column, justify="right" if column in ("Coins", "Frames", "Retakes") else "left")
+    for tray in result.trays:
+        table.add_row(
+            escape(tray.tray),
+            _coloured(tray.state),
+            str(len(tray.coins)),
+            f"{sum(coin.frames for coin in tray.coins)} of {sum(coin.planned for coin in tray.coins)}",
+            str(sum(coin.retakes for coin in tray.coins)),
+            escape(tray.why or ""),
+        )
+    console.print(table)
+    for each in result.unidentified:
+        console.print(f"[red]Not identified:[/red] {escape(each.coin)}. {escape(each.why)}", soft_wrap=True)
+    console.print(
+        f"{_coloured(result.state)} after {duration(result.wall_s)} (the devices alone: "
+        f"{duration(result.hardware_s)}). {escape(result.why or '')}",
+        soft_wrap=True,
+    )
+    if result.report:
+        console.print(f"Report: {escape(str(result.report))}", soft_wrap=True)
+    console.print(f"Log: {escape(result.log or '')}", soft_wrap=True)
+    if result.state == "failed":
+        failed(f"{result.why} When it is mended, the same command goes on.")
+
+
+def status(seen: Look, json: bool) -> None:
+    """Answer of `status`."""
+    if json:
+        as_json(seen.model_dump(mode="json"))
+        return
+    now = seen.status
+    match seen.state:
+        case "nothing yet":
+            console.print("Nothing was scanned in this lab yet.")
+        case "busy":
+            console.print(f"The rig is in use by {escape(seen.holder or '')}.", soft_wrap=True)
+        case "running" if now is not None:
+            console.print(f"[cyan]running[/cyan]: {escape(seen.holder or '')}", soft_wrap=True)
+            _progress(now)
+        case "died" if now is not None:
+            console.print(
+                f"[red]died[/red] without a word, last heard of at {_local(now.at)}: {escape(now.command)} (process "
+                f"{now.pid}, since {_local(now.since)}). Killed, or the power failed: nothing is lost, and the same "
+                "command goes on.",
+                soft_wrap=True,
+            )
+            _progress(now)
+        case "ended" if now is not None and now.ended is not None:
+            console.print(
+                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {escape(now.command)}. "
+                f"{escape(now.ended.why or '')}",
+                soft_wrap=True,
+            )
+            _progress(now)
+            if now.ended.report:
+                console.print(f"Report: {escape(now.ended.report)}", soft_wrap=True)
+    for each in seen.unfinished:
+        console.print(
+            f"Unfinished: tray {escape(each.tray)}, {each.missing_shots} shots are missing. "
+            f"It goes on with `{escape(each.command)}`.",
+            soft_wrap=True,
+        )
+
+
+def notified(sent: Sequence[Sent], json: bool) -> None:
+    """Answer of `notify`."""
+    if json:
+        as_json([{"channel": each.channel, "ok": each.ok, "why": each.why} for each in sent])
+        return
+    if not sent:
+        failed("rig.yaml names nobody: add a webhook or an e-mail address under `notify:` (docs/batch.md).")
+    for each in sent:
+        if each.ok:
+            console.print(f"{each.channel}: delivered.")
+        else:
+            failed(f"{each.channel}: {each.why}. Correct `notify:` in rig.yaml.")
+
+
+def _progress(now: Status) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    trays = ", ".join(f"{tray.tray} {_coloured(tray.state)}" for tray in now.trays)
+    table.add_row("Trays", trays)
+    if now.ended is None and now.tray is not None:
+        at = f"tray {now.tray}" + (f", slot {now.slot}: {now.coin}" if now.coin else "")
+        table.add_row("At", escape(at + (f", {now.side}" if now.side else "")))
+        table.add_row("Shots", f"{now.shots_done} of {now.shots} on this tray")
+    table.add_row("Frames", f"{now.frames}, {now.retakes} retakes, {now.quarantined} in quarantine")
+    for coin in now.skipped:
+        table.add_row("[red]Skipped[/red]", escape(f"tray {coin.tray}, slot {coin.slot}, {coin.coin}: {coin.why}"))
+    for fault in now.recovered:
+        table.add_row("Recovered", escape(f"{_local(fault.at)} {fault.device}: {fault.problem}"))
+    for tray in now.trays:
+        if tray.why:
+            table.add_row("Tray", escape(f"{tray.tray}: {tray.why}"))
+    if now.ended is None and now.time_left_s is not None and now.expected_end is not None:
+        by = f", has to end by {_local(now.until)}" if now.until else ""
+        table.add_row("Left", f"{duration(now.time_left_s)}: until about {_local(now.expected_end)}{by}")
+    if now.free_bytes is not None:
+        table.add_row("Disk", f"{decimal(now.free_bytes)} free")
+    if now.ended is None:
+        table.add_row("Last", escape(now.message))
+    table.add_row("Log", escape(now.log or "none"))
+    console.print(table)
+
+
+def _coloured(state: str) -> str:
+    return f"[{COLOURS[state]}]{state}[/]" if state in COLOURS else state
+
+
+def _local(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%H:%M:%S}"

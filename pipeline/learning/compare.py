@@ -1,0 +1,220 @@
+"""`rig models compare` and `promote`: which of two models is better, and which is in use.
+
+A model goes into service only if it finds more of the frozen test coins than the one in use, surely: the 95 % interval
+of the difference, bootstrapped over coins on the same queries, lies above zero.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from capture.store import Store
+from models.embedder import CARD_FILE, Embedder
+from models.evaluation import Evaluation, Sample, evaluate, split
+from models.measures import interval_over_coins
+from pipeline.collection.catalogue import Progress
+from pipeline.collection.identify import embed_catalogue, load_index
+from pipeline.errors import LabError, UsageError
+from pipeline.lab import Lab
+from pipeline.learning.dataset import Dataset, every_version, open_dataset
+from pipeline.options import IN_USE
+from pipeline.service import name_in_use, open_model, put_in_use
+
+PROMOTED, REFUSED = "model promoted", "model refused"  # lines of the journal
+Verdict = Literal["better", "worse", "no sure difference"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on a dataset's test coins. ``difference`` is second minus first, in Rank-1."""
+
+    first_name: str
+    second_name: str
+    first: Evaluation
+    second: Evaluation
+    dataset: Dataset
+    difference: float
+    interval95: tuple[float, float]
+
+    @property
+    def data(self) -> str:
+        """On what the models were judged."""
+        return f"test coins of {self.dataset.title} ({self.dataset.id})"
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval says of the second."""
+        low, high = self.interval95
+        return "better" if low > 0.0 else "worse" if high < 0.0 else "no sure difference"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "data": self.data,
+            "first": {"model": self.first_name, **self.first.as_dict()},
+            "second": {"model": self.second_name, **self.second.as_dict()},
+            "difference": self.difference,
+            "interval95": list(self.interval95),
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of `promote`; no comparison where none was asked for."""
+
+    model: str
+    is_promoted: bool
+    is_forced: bool
+    entries: int
+    comparison: Comparison | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "model": self.model,
+            "promoted": self.is_promoted,
+            "forced": self.is_forced,
+            "entries": self.entries,
+            "comparison": self.comparison.as_dict() if self.comparison else None,
+        }
+
+
+def compare_models(lab: Lab, first: str, second: str, dataset: str, progress: Progress) -> Comparison:
+    """Hold the second model against the first on a dataset's frozen test coins.
+
+    Raises
+    ------
+    LabError
+        If there is no such dataset, its test coins cannot judge, or a model was trained on one of them.
+    """
+    opened = open_dataset(lab, dataset)
+    samples = judging_samples(opened)
+    one, other = open_model(lab, first), open_model(lab, second)
+    for embedder in (one, other):
+        _refuse_taught(lab, embedder, opened)
+    results = [
+        evaluate(embedder, samples, on_progress=lambda done, of, part=part: progress(done + part * of, 2 * of))  # type: ignore[misc]
+        for part, embedder in enumerate((one, other))
+    ]
+    hits = [np.array([outcome.rank == 1 for outcome in result.outcomes], np.float64) for result in results]
+    gained = hits[1] - hits[0]
+    specimens = {sample.name: sample.specimen for sample in samples}
+    coins = [specimens[outcome.name] for outcome in results[0].outcomes]  # both sides of a coin together
+    names = [name_in_use(lab) if name == IN_USE else name for name in (first, second)]
+    interval95 = interval_over_coins(gained, coins)
+    return Comparison(names[0], names[1], results[0], results[1], opened, float(gained.mean()), interval95)
+
+
+def judging_samples(dataset: Dataset) -> list[Sample]:
+    """The pictures of a dataset's test coins.
+
+    Raises
+    ------
+    LabError
+        If no model can be judged on them.
+    """
+    samples = dataset.samples("test")
+    gallery, queries, _ = split(samples)
+    if not queries or len(gallery) < 2:
+        raise LabError(
+            f"the test coins of {dataset.title} cannot judge a model: it takes two, one of them photographed on two "
+            "occasions (another session or placement). Import more, then build a dataset of another name."
+        )
+    return samples
+
+
+def promote_model(
+    lab: Lab, model: str, dataset: str | None, progress: Progress, embedding: Progress, *, force: bool
+) -> Promotion:
+    """Put a model in service if it is better than the one in use, or by force.
+
+    Its embeddings and index of the catalogue are made beside the old ones; what `--model` means changes last, at once.
+
+    Raises
+    ------
+    UsageError
+        If no dataset is named to judge by, and it is not forced.
+    LabError
+        If the model was never fitted to say how sure it is, or is in use already.
+    """
+    if dataset is None and not force:
+        raise UsageError("name the dataset whose test coins judge: `--dataset NAME`, or use --force.")
+    in_use = name_in_use(lab)
+    if model in (in_use, IN_USE):
+        raise LabError(f"{in_use} is in use already. `rig models list` shows the others.")
+    own = lab.folder / "models" / model / CARD_FILE
+    if model != "starter" and not own.is_file():
+        raise LabError(f"{lab.folder} has no model {model}: {own.parent} is not there. Train it, or copy it there.")
+    embedder = open_model(lab, model)
+    if "probability" not in embedder.card:
+        raise LabError(f"model {model} was never fitted to say how sure it is, and cannot be used. Train it anew.")
+    comparison = compare_models(lab, in_use, model, dataset, progress) if dataset is not None else None
+    is_better = comparison is not None and comparison.verdict == "better"
+    detail: dict[str, Any] = {"model": model, "id": embedder.id, "instead_of": in_use, "dataset": dataset}
+    if comparison is not None:
+        detail |= _judgement(comparison)
+        if own.is_file():
+            embedder.card = _put_on_card(own, comparison)
+    with Store.open(lab.store) as store:
+        if not (is_better or force):
+            store.journal.log(REFUSED, **detail)
+            return Promotion(model, False, False, 0, comparison)
+        store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
+        embed_catalogue(store, embedder, embedding)
+        index = load_index(lab, store, embedder)
+        store.journal.log(PROMOTED, **detail, forced=not is_better)
+        put_in_use(lab, model, embedder.id)
+    return Promotion(model, True, not is_better, len(index), comparison)
+
+
+def _judgement(comparison: Comparison) -> dict[str, Any]:
+    """What the journal keeps of a comparison: enough for the table of rounds (see `pipeline.learning.rounds`)."""
+    dataset = comparison.dataset
+    return {
+        "dataset": dataset.manifest["name"],
+        "version": dataset.manifest["version"],
+        "dataset_id": dataset.id,
+        "test_set": dataset.manifest["files"]["test.npy"],
+        "trained_coins": len(dataset.coins("train")),
+        "trained_frames": len(dataset.rows("train")),
+        "test_coins": len(dataset.coins("test")),
+        "queries": comparison.first.queries,
+        "before": _figures_of(comparison.first),
+        "after": _figures_of(comparison.second),
+        "difference": comparison.difference,
+        "interval95": list(comparison.interval95),
+        "verdict": comparison.verdict,
+    }
+
+
+def _figures_of(result: Evaluation) -> dict[str, Any]:
+    return {"rank1": result.rank1, "rank1_interval95": list(result.rank1_interval95), "map": result.map}
+
+
+def _put_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
+    """Write what a model reached on its card, at once or not at all."""
+    figures = {"data": comparison.data, **_figures_of(comparison.second)}
+    card: dict[str, Any] = {**json.loads(path.read_text()), "figures": figures}
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(card, indent=2) + "\n")
+    fresh.replace(path)
+    return card
+
+
+def _refuse_taught(lab: Lab, embedder: Embedder, judge: Dataset) -> None:
+    """Refuse to judge a model on coins that it learnt from, as another dataset's."""
+    training = embedder.card.get("training")
+    made_of = training.get("dataset") if isinstance(training, dict) else None
+    for dataset in every_version(lab) if made_of else []:
+        taught = {*dataset.coins("train"), *dataset.coins("validation")} & set(judge.coins("test"))
+        if taught and dataset.id == made_of:
+            raise LabError(
+                f"{embedder.name} learnt from {len(taught)} of the test coins of {judge.title}, such as "
+                f"{min(taught)}: it was trained on {dataset.title}. Judge it on the test coins of that one."
+            )

@@ -1,0 +1,209 @@
+"""A dataset: a frozen, versioned set of crops from the store, split by coin.
+
+``datasets/<name>/v<number>/`` holds ``manifest.json``, which says everything, and ``train.npy``, ``validation.npy`` and
+``test.npy``, (N, 224, 224) uint8 each in the manifest's order, which can be made again from manifest and store.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.image import Image
+from calibration.outline import find_coin, normalise
+from capture.store import Store
+from models.backbones import CROP_PX
+from models.batches import TrainingCoin
+from models.evaluation import Sample, split
+from models.splits import PARTS, Part
+from pipeline.collection.catalogue import Progress
+from pipeline.errors import LabError
+from pipeline.lab import Lab, natural
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A version of a dataset on disk."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Hash of the manifest: what a model's card names."""
+        return hashlib.sha256(as_bytes(self.manifest)).hexdigest()[:16]
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.manifest['name']} v{self.manifest['version']}"
+
+    def rows(self, part: Part) -> list[dict[str, Any]]:
+        """The frames of a part, in the order of its crops."""
+        return [row for row in self.manifest["frames"] if row["part"] == part]
+
+    def coins(self, part: Part) -> list[str]:
+        """The coins of a part."""
+        return sorted({row["coin"] for row in self.rows(part)})
+
+    def crops(self, part: Part) -> npt.NDArray[np.uint8]:
+        """(N, 224, 224) uint8, read as they are asked for."""
+        return np.asarray(np.load(self.folder / f"{part}.npy", mmap_mode="r"))
+
+    def training_coins(self, part: Part = "train") -> list[TrainingCoin]:
+        """The coin sides of a part as `models.training.train` takes them."""
+        crops = self.crops(part)
+        sides: dict[tuple[str, str, str], list[Image]] = {}
+        for number, row in enumerate(self.rows(part)):
+            key = (row["type"] or "", row["coin"], row["side"] or "")
+            sides.setdefault(key, []).append(as_image(crops[number]))
+        return [
+            TrainingCoin(f"{coin} {side}".strip(), type_, tuple(each), is_aligned=False)
+            for (type_, coin, side), each in sides.items()
+        ]
+
+    def samples(self, part: Part) -> list[Sample]:
+        """The pictures of a part as `models.evaluation.evaluate` takes them. Each side is a coin of its own there."""
+        crops = self.crops(part)
+        return [
+            Sample(
+                name=f"{row['sha256'][:12]} {row['frame']}",  # ordered by content: ids are drawn anew in every lab
+                crop=_reader(crops, number),
+                coin=f"{row['coin']} {row['side'] or ''}".strip(),
+                session=row["placement"],
+                type=f"{row['type'] or ''} {row['side'] or ''}".strip(),
+                specimen=row["coin"],
+            )
+            for number, row in enumerate(self.rows(part))
+        ]
+
+    def choosing_samples(self) -> list[Sample]:
+        """The pictures by which a step of training is chosen; none if they tell nothing.
+
+        They are the validation coins', and one of every training coin that they may be mistaken for: among few coins
+        any network finds the right one.
+        """
+        others, _, _ = split(self.samples("train"))
+        samples = [*self.samples("validation"), *others]
+        return samples if split(samples)[1] else []
+
+
+def rebuild_dataset(lab: Lab, manifest: Path, progress: Progress) -> Dataset:
+    """Make a dataset's files again beside its manifest, from the store.
+
+    Raises
+    ------
+    LabError
+        If the manifest cannot be read, or the bytes differ from those it names.
+    """
+    try:
+        document = json.loads(manifest.read_text())
+        rows, files = document["frames"], document["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{manifest} is no manifest of a dataset ({error}). Name the manifest.json of one.") from error
+    dataset = Dataset(manifest.parent, document)
+    with Store.open(lab.store, writing=False) as store:
+        done = 0
+        for part in PARTS:
+            with writer(manifest.parent / f"{part}.npy", len(dataset.rows(part))) as put:
+                for number, row in enumerate(dataset.rows(part)):
+                    put(number, stored_crop(store, row["sha256"]))
+                    done += 1
+                    progress(done, len(rows))
+    wrong = [file for file, digest in files.items() if digest_of(manifest.parent / file) != digest]
+    if wrong:
+        raise LabError(
+            f"{', '.join(wrong)} in {manifest.parent} came out other than {manifest} says: another version of the "
+            "program or of OpenCV made it. Build a new version: `rig dataset build`."
+        )
+    return dataset
+
+
+def latest(lab: Lab, name: str) -> Dataset | None:
+    """The newest version of a dataset, or None."""
+    versions = every_version(lab, name)
+    return versions[-1] if versions else None
+
+
+def every_version(lab: Lab, name: str | None = None) -> list[Dataset]:
+    """All versions of a dataset, or of every dataset of the lab, the oldest first."""
+    paths = (lab.folder / "datasets").glob(f"{glob.escape(name) if name else '*'}/v*/{MANIFEST}")
+    whole = [path for path in paths if path.parent.name[1:].isdigit()]  # one under way is called v3.new
+    return [
+        Dataset(path.parent, json.loads(path.read_text()))
+        for path in sorted(whole, key=lambda path: natural(str(path)))
+    ]
+
+
+def open_dataset(lab: Lab, name: str) -> Dataset:
+    """The newest version of a dataset, or the one that is named (``euro/v2``).
+
+    Raises
+    ------
+    LabError
+        If there is none, or its files were lost.
+    """
+    path = lab.folder / "datasets" / name / MANIFEST
+    dataset = Dataset(path.parent, json.loads(path.read_text())) if path.is_file() else latest(lab, name)
+    if dataset is None:
+        known = ", ".join(sorted(path.name for path in (lab.folder / "datasets").glob("*"))) or "none yet"
+        raise LabError(f"there is no dataset {name} in {lab.folder} ({known}). Make it: `rig dataset build {name}`.")
+    lost = [part for part in PARTS if not (dataset.folder / f"{part}.npy").is_file()]
+    if lost:
+        raise LabError(
+            f"{dataset.folder} lacks {lost[0]}.npy. Make it again: "
+            f"`rig dataset build {dataset.manifest['name']} --from {dataset.folder / MANIFEST}`."
+        )
+    return dataset
+
+
+def stored_crop(store: Store, sha256: str) -> npt.NDArray[np.uint8]:
+    """The grey crop of a stored picture, (224, 224); NoCoinError if no coin is seen in it."""
+    image = store.image(sha256)
+    return normalise(image, find_coin(image))[:, :, 0]
+
+
+def as_image(grey: npt.NDArray[np.uint8]) -> Image:
+    """A crop as `calibration.outline.normalise` gives it, of its one channel."""
+    return np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
+
+
+def _reader(crops: npt.NDArray[np.uint8], number: int) -> Callable[[], Image]:
+    return lambda: as_image(crops[number])
+
+
+@contextmanager
+def writer(path: Path, count: int) -> Iterator[Callable[[int, npt.NDArray[np.uint8]], None]]:
+    """Write so many crops to a file, one by one, in little memory."""
+    if count == 0:
+        np.save(path, np.zeros((0, CROP_PX, CROP_PX), np.uint8))
+        yield lambda number, crop: None
+        return
+    crops = np.lib.format.open_memmap(path, "w+", np.uint8, (count, CROP_PX, CROP_PX))
+    yield crops.__setitem__
+    crops.flush()
+
+
+def as_bytes(manifest: dict[str, Any]) -> bytes:
+    """A manifest as it is written, always the same."""
+    return (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""`rig evaluate`: how often is the right coin found, over the labelled photographs of the store?
+
+The real figure, the figure on procedural coins, and the gap between them, always together; and one page with curves
+and the worst cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calibration.image import Image
+from calibration.outline import find_coin, normalise
+from capture.store import Store
+from models.embedder import Embedder
+from models.evaluation import Evaluation, Sample, evaluate
+from pipeline.collection.catalogue import Progress
+from pipeline.errors import LabError
+from pipeline.lab import Lab
+from pipeline.learning.dataset import open_dataset
+from pipeline.learning.synthetic import synthetic_samples
+from pipeline.reports.evaluation_page import write_evaluation_page
+from pipeline.service import open_model
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Both figures, on what the real one was measured, and the page."""
+
+    real: Evaluation
+    synthetic: Evaluation
+    data: str
+    page: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON: the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""
+        return {
+            **self.real.as_dict(),
+            "data": self.data,
+            "synthetic": self.synthetic.as_dict(),
+            "gap": self.synthetic.rank1 - self.real.rank1,
+            "page": str(self.page),
+        }
+
+
+def evaluate_lab(
+    lab: Lab, model: str, dataset: str | None, synthetic_coins: int, progress: Progress, synthetic_progress: Progress
+) -> Evaluated:
+    """Evaluate `model` on a dataset's test coins, or on every imported photograph that is not quarantined.
+
+    Raises
+    ------
+    LabError
+        If nothing was imported, or there is no such dataset.
+    """
+    embedder = open_model(lab, model)
+    if dataset is not None:
+        opened = open_dataset(lab, dataset)
+        samples, data = opened.samples("test"), f"test coins of {opened.title} ({opened.id})"
+        return _evaluated(lab, embedder, samples, data, synthetic_coins, progress, synthetic_progress)
+    with Store.open(lab.store) as store:
+        samples, data = imported_samples(lab, store), "imported photographs of the store"
+        return _evaluated(lab, embedder, samples, data, synthetic_coins, progress, synthetic_progress)
+
+
+def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sample]:
+    """Every imported photograph that is not quarantined, of all imports or of one folder's; read when it is asked for.
+
+    A frame's session is its placement. Obverse and reverse of a coin are found for themselves.
+    """
+    types = store.coin_types()
+    samples = [
+        Sample(
+            name=f"{Path(frame.source or frame.id).as_posix()}",
+            crop=_reader(store, frame.sha256),
+            coin=f"{frame.coin_id} {frame.side or ''}".strip(),
+            session=frame.placement,
+            type=f"{types.get(frame.coin_id) or ''} {frame.side or ''}".strip(),
+            specimen=frame.coin_id,
+        )
+        for session in store.sessions("import", name)
+        for frame in store.frames(session.id)
+    ]
+    if not samples:
+        raise LabError(
+            f"{lab.folder} holds no labelled photographs to evaluate on. "
+            "Bring some in: `rig import DIR --labels CSV` (columns file, coin, type, session)."
+        )
+    return samples
+
+
+def _evaluated(
+    lab: Lab,
+    embedder: Embedder,
+    samples: list[Sample],
+    data: str,
+    synthetic_coins: int,
+    progress: Progress,
+    synthetic_progress: Progress,
+) -> Evaluated:
+    real = evaluate(embedder, samples, on_progress=progress)
+    synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=synthetic_progress)
+    page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
+    return Evaluated(real, synthetic, data, page)
+
+
+def _reader(store: Store, sha256: str) -> Callable[[], Image]:
+    def read() -> Image:
+        image = store.image(sha256)
+        return normalise(image, find_coin(image))
+
+    return read

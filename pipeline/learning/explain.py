@@ -1,0 +1,158 @@
+"""`rig explain`: why two pictures look like one coin, as numbers and as one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from calibration.image import Image, read_image
+from calibration.outline import NoCoinError, find_coin, normalise
+from capture.store import Store
+from models.explanation import Explanation, Method, explain
+from pipeline.collection.identify import entry_crop
+from pipeline.errors import LabError, UsageError
+from pipeline.lab import Lab
+from pipeline.service import open_model
+from rig.twin.drawer import ProceduralDrawer
+from rig.twin.reproduction import reproduction
+
+REFERENCE_COINS = 24  # other coins: what these have too is no evidence
+REFERENCE_SEED = 9003  # used nowhere else (see `pipeline.learning.training_coins`)
+_ZOOM = 2
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Two pictures, what explains their likeness, and the picture drawn of it."""
+
+    first: str
+    second: str
+    model: str
+    reference: str
+    explanation: Explanation
+    picture: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        told = self.explanation
+        answer: dict[str, Any] = {
+            "first": self.first,
+            "second": self.second,
+            "model": self.model,
+            "method": told.method,
+            "score": told.score,
+            "turn_deg": told.turn_deg,
+            "picture": str(self.picture),
+        }
+        if told.common is not None:
+            parts = sum(pair.part for pair in told.pairs)
+            pairs = [
+                {"first_px": list(pair.first_px), "second_px": list(pair.second_px), "part": pair.part}
+                for pair in told.pairs
+            ]
+            answer |= {"reference": self.reference, "common": told.common, "evidence": parts, "pairs": pairs}
+        return answer
+
+
+def explain_pair(lab: Lab | None, first: str, second: str, model: str, method: Method, out: Path) -> Explained:
+    """Explain the likeness of two pictures, and draw it into `out`.
+
+    Parameters
+    ----------
+    lab
+        Where entries are looked up, and whose catalogue is the reference; None for procedural coins as reference.
+    first, second
+        Picture files, or ids of the lab's catalogue entries.
+
+    Raises
+    ------
+    UsageError
+        If there is no such picture or entry, or `out` is no picture's name.
+    LabError
+        If no coin is found in one of them, or `out` cannot be written.
+    """
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise UsageError(f"--out: {out} is no name for a picture. Let it end in .png or .jpg.")
+    one, other = (_crop(lab, name) for name in (first, second))
+    embedder = open_model(lab, model)
+    crops, reference = _reference(lab, {first, second}) if method == "cells" else ([], "")
+    explanation = explain(embedder, one, other, method, reference=crops)
+    write_picture(out, drawn(one, other, explanation))
+    return Explained(first, second, f"{embedder.name} {embedder.id}", reference, explanation, out)
+
+
+def drawn(first: Image, second: Image, explanation: Explanation) -> Image:
+    """Both crops above, and below them the same under their maps; red is what speaks most for their being one coin."""
+    size = first.shape[0] * _ZOOM
+    strongest = max(float(explanation.first.max()), float(explanation.second.max()), 1e-12)
+    columns = []
+    for crop, found in ((first, explanation.first), (second, explanation.second)):
+        large = cv2.resize(crop, (size, size), interpolation=cv2.INTER_CUBIC)
+        heat = cv2.resize(np.clip(found / strongest, 0.0, 1.0), (size, size), interpolation=cv2.INTER_LINEAR)
+        columns.append(np.vstack([large, under(large, np.asarray(heat, np.float32))]))
+    return np.ascontiguousarray(np.hstack(columns))
+
+
+def under(picture: npt.NDArray[Any], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """A picture under a map of 0 to 1: yellow, then red, the stronger the more of it."""
+    colour = np.stack([np.full_like(heat, 255.0), 220.0 * (1.0 - heat), np.zeros_like(heat)], axis=2)
+    share = (0.8 * heat)[:, :, None]
+    return np.asarray(np.rint(picture * (1.0 - share) + colour * share), np.uint8)
+
+
+def _crop(lab: Lab | None, name: str) -> Image:
+    if Path(name).is_file():
+        try:
+            image = read_image(Path(name))
+            return normalise(image, find_coin(image))
+        except NoCoinError as error:
+            raise LabError(f"{name}: {error}") from error
+    if lab is not None:
+        with Store.open(lab.store, writing=False) as store:
+            for entry in store.catalogue.entries():
+                if entry.id == name:
+                    return entry_crop(store, entry)
+    raise UsageError(f"{name} is neither a picture nor an entry of the lab's catalogue. Check the spelling.")
+
+
+def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
+    """Crops of other coins: entries from all over the lab's catalogue, or procedural ones where it is too small."""
+    crops: list[Image] = []
+    if lab is not None and (lab.store / "index.sqlite").is_file():
+        with Store.open(lab.store, writing=False) as store:
+            entries = [entry for entry in store.catalogue.entries() if entry.id not in named]
+            for entry in entries[:: max(1, len(entries) // REFERENCE_COINS)][:REFERENCE_COINS]:
+                try:
+                    crops.append(entry_crop(store, entry))
+                except NoCoinError:
+                    continue
+    if len(crops) >= REFERENCE_COINS // 2:
+        return crops, f"{len(crops)} entries of the catalogue"
+    drawer = ProceduralDrawer(REFERENCE_SEED)
+    crops = []
+    for number in range(REFERENCE_COINS):
+        picture = reproduction(drawer.side_texture(f"r{number}", "obverse"), number, "photograph")
+        crops.append(normalise(picture, find_coin(picture)))
+    return crops, f"{len(crops)} procedural coins"
+
+
+def write_picture(path: Path, picture: Image) -> None:
+    """Write a picture in the format its name asks for.
+
+    Raises
+    ------
+    LabError
+        If it cannot be.
+    """
+    encoded, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise LabError(f"{path} cannot be encoded. Give another name, ending in .png.")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise LabError(f"{path} cannot be written ({error.strerror}). Name another place with --out.") from error

@@ -1,0 +1,72 @@
+"""`rig models list`: which models there are, what each was made of, what it reached, and which is in use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from models.backbones import WeightsError
+from models.embedder import CARD_FILE, STARTER_DIR, Embedder
+from pipeline.lab import Lab
+from pipeline.service import name_in_use, trained_models
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model and where it comes from. ``id`` is None where its weights cannot be read."""
+
+    name: str
+    id: str | None
+    lineage: str
+    figures: str
+    card: dict[str, Any]
+    is_in_use: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {"model": self.name, "id": self.id, "in_use": self.is_in_use, "card": self.card}
+
+
+def list_models(lab: Lab) -> list[Listed]:
+    """The starter and the lab's own models."""
+    in_use = name_in_use(lab)
+    listed = []
+    for folder in [STARTER_DIR, *trained_models(lab)]:
+        name = "starter" if folder == STARTER_DIR else folder.name
+        card: dict[str, Any] = {}
+        try:
+            card = json.loads((folder / CARD_FILE).read_text())
+            model_id: str | None = Embedder.load(folder).id
+        except (WeightsError, ValueError):
+            model_id = None
+        figures = _figures(card) if model_id else "damaged: copy or train it again"
+        listed.append(Listed(name, model_id, _lineage(card), figures, card, name == in_use))
+    return listed
+
+
+def _lineage(card: dict[str, Any]) -> str:
+    """Weights it began with, what it was taught, for how long, by which code."""
+    training = card.get("training")
+    if not isinstance(training, dict):
+        return str(training or "")
+    config = training.get("config", {})
+    title, made_of = training.get("dataset_title", "a dataset"), training.get("dataset")
+    dataset = f"{title} ({made_of})" if made_of else "the recipe's coins"
+    said = [
+        f"{card.get('backbone', '?')} (ImageNet)",
+        f"{dataset}: {training.get('coin_sides', '?')} coin sides, {training.get('pictures', '?')} pictures",
+        f"{training.get('kept_step', config.get('steps', '?'))} steps, seed {config.get('seed', '?')}",
+    ]
+    return "; ".join([*said, *([str(training["code"])] if "code" in training else [])])
+
+
+def _figures(card: dict[str, Any]) -> str:
+    """What it reached where it was judged."""
+    figures = card.get("figures")
+    if not isinstance(figures, dict):
+        return "not judged"
+    if "rank1" not in figures:
+        return ", ".join(f"{key} {value}" for key, value in figures.items())
+    low, high = figures["rank1_interval95"]
+    return f"Rank-1 {figures['rank1']:.1%} ({low:.1%} to {high:.1%}), {figures['data']}"

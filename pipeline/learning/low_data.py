@@ -1,0 +1,138 @@
+"""`rig types`: how well types are told apart, by how many coins there were to learn them from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.image import Image
+from calibration.outline import find_coin, normalise
+from models.classification import ClassificationConfig, Classifier, Point, TypePicture, low_data_curve
+from models.explanation import ExplanationError
+from models.type_explanation import explain_type
+from pipeline.collection.catalogue import Progress
+from pipeline.lab import Lab
+from pipeline.learning.dataset import open_dataset
+from pipeline.learning.explain import under, write_picture
+from pipeline.reports import plots
+from pipeline.reports.pages import write_page
+from rig.twin.drawer import ProceduralDrawer
+from rig.twin.reproduction import reproduction
+
+GENERATED = "generated"
+SEED = 9005  # of the generated coins; used nowhere else
+_TYPES_SHOWN = 8
+_TEST_SHARE = 5  # of generated coins, one in so many tests
+
+
+def low_data(
+    lab: Lab,
+    dataset: str | None,
+    config: ClassificationConfig,
+    shares: Sequence[float],
+    *,
+    types: int,
+    coins: int,
+    drawing: Progress,
+    on_point: Callable[[Point], None],
+) -> Path:
+    """Train on ever fewer coins, and keep the curve as ``results/types-<data>-<network>-<tuning>.json`` and ``.svg``.
+
+    Beside them a ``.png`` shows a test picture of each type, and below it where the classifier of the largest share
+    sees the type it tells; none where its network has no places to tell of.
+
+    Parameters
+    ----------
+    dataset
+        The types of this dataset's coins; None for generated ones.
+    types, coins
+        How many generated types, and coins of each.
+
+    Raises
+    ------
+    LabError
+        If there is no such dataset.
+    ClassificationError
+        If it has too few types.
+    """
+    if dataset is None:
+        training, test = generated_pictures(types, coins, drawing)
+    else:
+        opened = open_dataset(lab, dataset)
+        known = {coin.group for coin in opened.training_coins("train") if coin.group}
+        training, test = (
+            [
+                TypePicture(crop, coin.group, coin.label)
+                for part in parts
+                for coin in opened.training_coins(part)
+                if coin.group in known
+                for crop in coin.crops
+            ]
+            for parts in (("train",), ("test",))
+        )
+    path = result_path(lab, dataset or GENERATED, config.network, config.tuning)
+    path.parent.mkdir(exist_ok=True)
+    path.with_suffix(".png").unlink(missing_ok=True)
+
+    def tell(point: Point, classifier: Classifier) -> None:
+        on_point(point)
+        if point.share == max(shares):
+            with contextlib.suppress(ExplanationError):
+                write_picture(path.with_suffix(".png"), seen_types(classifier, test))
+
+    points = low_data_curve(config, training, test, shares, tell)
+    answer: dict[str, Any] = {
+        "data": dataset or f"{types} generated types of {coins} coins, seed {SEED}",
+        "config": config.model_dump(),
+        "training_pictures": len(training),
+        "test_pictures": len(test),
+        "points": [asdict(point) for point in points],
+    }
+    path.write_text(json.dumps(answer, indent=2) + "\n")
+    curve = ([100 * point.share for point in points], [point.accuracy for point in points])
+    panel = plots.Panel(f"{config.network}, {config.tuning}", "% of the training coins", "accuracy", {"": curve})
+    svg = plots.curves([panel]).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    write_page(path.with_suffix(".svg"), svg)
+    return path
+
+
+def result_path(lab: Lab, data: str, network: str, tuning: str) -> Path:
+    """Where the curve of a network on some data is kept."""
+    return lab.folder / "results" / f"types-{data}-{network}-{tuning}.json"
+
+
+def seen_types(classifier: Classifier, pictures: Sequence[TypePicture]) -> Image:
+    """A picture of each of the first types, and below it the same under the map of what speaks for the type told."""
+    first = {picture.type: picture.crop for picture in reversed(pictures)}
+    crops = [first[type_] for type_ in sorted(first)[:_TYPES_SHOWN]]
+    columns = []
+    for crop in crops:
+        found = explain_type(classifier, crop)
+        columns.append(np.vstack([crop, under(crop, found / max(float(found.max()), 1e-12))]))
+    return np.ascontiguousarray(np.hstack(columns))
+
+
+def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list[TypePicture], list[TypePicture]]:
+    """Catalogue pictures of procedural coins, so many of each of so many types: to train with, and to test."""
+    drawer, rng = ProceduralDrawer(SEED), np.random.default_rng(SEED)
+    parts: tuple[list[TypePicture], list[TypePicture]] = ([], [])
+    count: dict[str, int] = {}
+    number = 0
+    while sum(count.values()) < types * coins:
+        name = f"c{number}"
+        number += 1
+        type_ = drawer.coin_type(name)
+        if int(type_.split()[-1]) >= types or count.get(type_, 0) == coins:
+            continue
+        count[type_] = count.get(type_, 0) + 1
+        picture = reproduction(drawer.side_texture(name, "reverse"), int(rng.integers(1 << 30)))
+        part = parts[count[type_] % _TEST_SHARE == 0]
+        part.append(TypePicture(normalise(picture, find_coin(picture)), type_, name))
+        progress(sum(count.values()), types * coins)
+    return parts

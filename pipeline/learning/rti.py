@@ -1,0 +1,82 @@
+"""A coin measured by reflectance transformation imaging, as a coin to train on.
+
+A folder as OpenLIME and Relight write it (https://github.com/cnr-isti-vclab/relight): ``info.json`` and one picture a
+plane. The polynomial texture map (T. Malzbender, D. Gelb, H. Wolters, "Polynomial texture maps", SIGGRAPH 2001) gives
+every pixel's light under a lamp from anywhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field, ValidationError
+
+from calibration.image import Image, read_image
+from calibration.outline import find_coin, normalise
+from models.batches import TrainingCoin
+from models.relight import measured_relief
+from pipeline.errors import LabError
+
+LAMPS_DEG = range(0, 360, 45)
+ELEVATION_DEG = 38.0
+_TERMS = 6  # 1, x, y, x², xy, y²
+
+
+class _Material(BaseModel):
+    scale: list[float] = Field(min_length=3 * _TERMS, max_length=3 * _TERMS)
+    bias: list[float] = Field(min_length=3 * _TERMS, max_length=3 * _TERMS)
+
+
+class _Info(BaseModel):
+    type: Literal["ptm"]
+    colorspace: Literal["rgb"]
+    format: Literal["jpg", "png"]
+    materials: list[_Material] = Field(min_length=1)
+
+
+def rti_coin(folder: Path) -> TrainingCoin:
+    """The coin under lamps all around, and the relief that they show.
+
+    Raises
+    ------
+    LabError
+        If the folder holds no RGB polynomial texture map.
+    ImageError, NoCoinError
+        If a plane cannot be read, or shows no coin.
+    """
+    planes, info = _planes(folder)
+    pictures = [_lit(planes, info, lamp_deg) for lamp_deg in LAMPS_DEG]
+    outline = find_coin(_lit(planes, info, None))  # found once: it does not move between lamps
+    crops = tuple(normalise(picture, outline) for picture in pictures)
+    relief = measured_relief([crop[:, :, 0].astype(np.float32) for crop in crops], LAMPS_DEG)
+    return TrainingCoin(folder.name, "", crops, relief=relief)
+
+
+def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
+    """(6, H, W, 3) stored planes, and what they are scaled by."""
+    path = folder / "info.json"
+    try:
+        info = _Info.model_validate_json(path.read_text())
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be read: {error.strerror}. Give a folder as OpenLIME or Relight write it."
+        ) from error
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
+        raise LabError(f"{path} describes no RGB polynomial texture map ({what}). Export it as such.") from error
+    pictures = [read_image(folder / f"plane_{number}.{info.format}") for number in range(_TERMS)]
+    return np.stack(pictures).astype(np.float32) / np.float32(255.0), info.materials[0]
+
+
+def _lit(planes: npt.NDArray[np.float32], material: _Material, lamp_deg: float | None) -> Image:
+    """The picture under a lamp at an azimuth, counter-clockwise from the right; None for a lamp straight above."""
+    reach = 0.0 if lamp_deg is None else np.cos(np.radians(ELEVATION_DEG))
+    azimuth = np.radians(lamp_deg or 0.0)
+    x, y = reach * np.cos(azimuth), reach * np.sin(azimuth)
+    terms = np.array([1.0, x, y, x * x, x * y, y * y], np.float32)
+    scale, bias = (np.array(each, np.float32).reshape(_TERMS, 1, 1, 3) for each in (material.scale, material.bias))
+    light = np.tensordot(terms, (planes - bias) * scale, axes=1)
+    return np.asarray(np.clip(light, 0.0, 1.0) * 255.0, np.uint8)

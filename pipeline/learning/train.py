@@ -1,0 +1,143 @@
+"""`rig train`: an embedder of one's own, by a recipe. Without one it is the recipe of the starter.
+
+Started by torchrun, every process draws the same coins and trains on its part of each batch; the first one alone
+judges, saves and speaks.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models import processes
+from models.embedder import Embedder
+from models.evaluation import evaluate
+from models.probability import fit
+from models.training import Step, train
+from models.training_log import LOG_FOLDER
+from pipeline.documents import read_document
+from pipeline.errors import UsageError
+from pipeline.lab import Lab
+from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
+from pipeline.learning.training_coins import Progress, fitting_searches, photograph_searches
+
+TURNS_TO_VALIDATE = 24  # every 15 degrees finds nearly as many as the full search, in two thirds of its time
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes
+    ----------
+    folder
+        The model, with its curves (`models.training_log.LOG_FOLDER`).
+    last
+        Its last step; None if they were all taken before the run was broken off.
+    real
+        The figure of the kept step on the recipe's real coins, where it names some.
+    """
+
+    folder: Path
+    last: Step | None
+    real: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """The answer of `rig train --json`."""
+        return {
+            "model": str(self.folder),
+            "tensorboard": str(self.folder / LOG_FOLDER),
+            "step": self.last.step if self.last else None,
+            "loss": self.last.loss if self.last else None,
+            "retrieved": self.last.retrieved if self.last else None,
+            "busy": self.last.busy if self.last else None,
+            "real_rank1": self.real,
+        }
+
+
+@processes.joined()
+def train_embedder(
+    lab: Lab,
+    config: Path | None,
+    *,
+    dataset: str | None = None,
+    name: str | None = None,
+    drawing: Progress,
+    training: Callable[[Step], None],
+    fitting: Progress,
+) -> Trained | None:
+    """Train an embedder, fit its probability on other coins, and write both to ``models/<name>`` of the lab.
+
+    Broken off, the same call goes on at the last saved step. Of several processes all but the first answer None.
+
+    Parameters
+    ----------
+    config
+        YAML with the fields of `Recipe`; None for the starter's recipe.
+    dataset
+        A dataset of the lab, whose training coins are trained on too, and whose validation coins decide which step is
+        kept where the recipe names no others.
+    name
+        Of the model, in the place of the recipe's.
+    drawing, training, fitting
+        Told how far each stage is.
+
+    Raises
+    ------
+    UsageError
+        If the lab has a model of that name already.
+    LabError
+        If coins would both train and decide which step is kept, or a test coin of the dataset either.
+    """
+    recipe = read_document(config or STARTER_RECIPE, Recipe)
+    recipe = recipe.model_copy(update={"name": name or recipe.name})
+    folder = lab.folder / "models" / recipe.name
+    if folder.exists():
+        raise UsageError(f"{folder} exists already and is not written over. Give the recipe another name.")
+    quietly = drawing if processes.is_first() else lambda _done, _total: None
+    coins, real, taught = gather_with_dataset(lab, recipe, dataset, quietly)
+    unfinished = folder.with_name(f"{recipe.name}.unfinished")
+    last: list[Step] = []
+
+    def on_step(step: Step, _: Embedder) -> None:
+        last[:] = [step]
+        training(step)
+
+    embedder = train(
+        recipe,
+        coins,
+        on_step,
+        state=unfinished,
+        real_figure=(lambda now: evaluate(now, real, turns=TURNS_TO_VALIDATE).rank1) if real else None,
+    )
+    if not processes.is_first():
+        return None
+    probability = fit(fitting_searches(embedder, recipe.data.fitting_coins, fitting))
+    if real:
+        probability = replace(probability, single=fit(photograph_searches(embedder, real)))
+    told = embedder.card["training"]
+    card = {**embedder.card, "training": {**told, "code": code_version(), **taught}}
+    fitted = Embedder(embedder.network, {**card, "probability": probability.as_card()})
+    fitted.save(unfinished / "result")
+    shutil.copytree(unfinished / LOG_FOLDER, unfinished / "result" / LOG_FOLDER, dirs_exist_ok=True)
+    (unfinished / "result").rename(folder)
+    shutil.rmtree(unfinished)
+    reached = max((figure for _, figure in told.get("real_figures", [])), default=None)
+    return Trained(folder, last[0] if last else None, reached)
+
+
+def code_version() -> str:
+    """The version that is installed, and of a checkout the commit, with a mark if files differ from it."""
+    version, checkout = importlib.metadata.version("coinlab"), Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return version
+    asked = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or not ours to read
+        return version
+    return f"{version} ({commit})"

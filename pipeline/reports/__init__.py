@@ -1,0 +1,1 @@
+"""Pages for people: a session's, a night's, an evaluation's."""

@@ -1,0 +1,66 @@
+"""What the reports have in common: pages that are filled in and written, and how a session is described in a line."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from capture.plan import Plan
+from capture.records import Session
+
+
+def page_template(name: str) -> Template:
+    """A page of ``pipeline/reports/templates``, in which everything that is filled in is escaped."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["commands"] = _commands
+    return environment.get_template(name)
+
+
+def _commands(sentence: str) -> Markup:
+    """Set what stands in backticks as code, and escape everything."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write a page so that it is seen whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("w", encoding="utf-8") as stream:
+        stream.write(page)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return unfinished.replace(path)
+
+
+def moment(time: str) -> datetime:
+    """A time of the store."""
+    return datetime.fromisoformat(time)
+
+
+def minute(time: str) -> str:
+    """A time of the store, to the minute."""
+    return time[:16].replace("T", " ") + " UTC"
+
+
+def plan_line(plan: Plan) -> str:
+    """A plan in a line."""
+    return (
+        f"{plan.name}: {len(plan.lights)} lights, {len(plan.turntable_deg)} turntable angles, "
+        f"{len(plan.tilt_deg)} tilt, {plan.exposure_us} µs"
+    )
+
+
+def device_line(session: Session) -> str:
+    """What the devices of a session said of themselves, in a line."""
+    return "; ".join(f"{each['kind']} on {each['port']} ({each['firmware']})" for each in session.devices)

@@ -1,0 +1,1 @@
+"""Trays through the rig: one scan, or a night of them, watched and accounted for."""

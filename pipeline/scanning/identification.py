@@ -1,0 +1,153 @@
+"""Identifying coins beside the scan: in a thread of its own, which never holds up or ends the photographing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from capture.records import Candidate, Session
+from capture.store import Store
+from pipeline.collection.catalogue import Progress
+from pipeline.errors import explain
+from pipeline.lab import Lab
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+
+Say = Callable[[str, str], None]
+"""Told of a coin what it was matched with (rich markup)."""
+
+
+class Identified(Protocol):
+    """An answer to which catalogue coin this is."""
+
+    @property
+    def verdict(self) -> str | None: ...
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]: ...
+
+
+class Identifies(Protocol):
+    """What a scan asks of `pipeline.collection.identify.Identifier`, which needs torch and is not imported here."""
+
+    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified: ...
+
+
+def open_identifier(lab: Lab, model: str, progress: Progress) -> Identifies:
+    """See `Identifier.open`; imported only here, since a machine without torch photographs all the same."""
+    from pipeline.collection.identify import Identifier
+
+    return Identifier.open(lab, model, progress)
+
+
+@dataclass(frozen=True)
+class Unidentified:
+    """A coin that could not be identified, and why; the same command tries it again."""
+
+    tray: str
+    coin: str
+    why: str
+
+
+class Identification:
+    """Does what it is given one after the other, in a thread of its own; a context manager that waits for the rest.
+
+    What goes wrong is noted, told and written to the journal: photographs are what cannot be had again.
+
+    Parameters
+    ----------
+    identifier
+        None to photograph only.
+    tell
+        Says something to the technician.
+
+    Attributes
+    ----------
+    failed
+        Coins that could not be identified.
+    """
+
+    def __init__(self, store: Store, identifier: Identifies | None, tell: Callable[[str], None]) -> None:
+        self._store = store
+        self._identifier = identifier
+        self._tell = tell
+        self._pool = ThreadPoolExecutor(1, "identify")
+        self._given: list[Future[None]] = []
+        self.failed: list[Unidentified] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def wait(self, is_stopped: Callable[[], bool]) -> None:
+        """Wait until all that was given is done, or, once it is stopped, what is being done now."""
+        while any(not each.done() for each in self._given):
+            if is_stopped():
+                self._pool.shutdown(wait=True, cancel_futures=True)
+            time.sleep(POLL_S)
+
+    def take_up(self, session: Session, say: Say) -> None:
+        """Identify the coins that an earlier run photographed but did not identify."""
+        for coin in unidentified(self._store, session) if self._identifier is not None else ():
+            self.coin(session, coin, say)
+
+    def coin(self, session: Session, coin: str, say: Say) -> None:
+        """Identify a coin whose photographs are all there. Returns at once."""
+        if self._identifier is not None:
+            self._submit(self._identify, self._identifier, session, coin, say)
+
+    def then(self, what: str, action: Callable[[], object]) -> None:
+        """Do something when all that was given so far is done. Returns at once; a failure is told, no more."""
+        self._submit(self._attempt, what, action)
+
+    def _submit(self, action: Callable[..., None], *args: object) -> None:
+        self._given = [each for each in self._given if not each.done()]
+        self._given.append(self._pool.submit(action, *args))
+
+    def _identify(self, identifier: Identifies, session: Session, coin: str, say: Say) -> None:
+        try:
+            answer = identifier.identify_scanned(self._store, session.id, coin)
+        except Exception as error:
+            why = explain(error)
+            self.failed.append(Unidentified(session.name, coin, why))
+            self._attempt(
+                "The journal",
+                lambda: self._store.journal.log("not identified", session.id, coin=coin, why=why),
+            )
+            say(coin, "[red]not identified[/red]")
+            self._tell(f"{coin} could not be identified: {why}")
+            return
+        if answer.verdict is None:
+            say(coin, "no good frame")
+            return
+        best = f", {answer.candidates[0].coin} ({answer.candidates[0].probability:.2f})" if answer.candidates else ""
+        say(coin, f"{answer.verdict}{best}")
+
+    def _attempt(self, what: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:
+            log.exception("%s", what)
+            self._tell(f"{what} could not be written: {explain(error)}")
+
+
+def unidentified(store: Store, session: Session) -> list[str]:
+    """Coins of a session that are photographed and not identified."""
+    missing = {shot.coin for shot in store.missing_shots(session.id)}
+    good = {frame.coin_id for frame in store.frames(session.id)}
+    return [
+        coin
+        for coin in session.frozen_tray().coins.values()
+        if coin not in missing and coin in good and store.catalogue.ranking(session.id, coin) is None
+    ]

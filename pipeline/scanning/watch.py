@@ -1,0 +1,253 @@
+"""Watching a job: what the runner tells becomes the status, lines of a log file, and word to whoever is not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from capture.events import (
+    CoinFinished,
+    CoinFound,
+    CoinSkipped,
+    CoinStarted,
+    Event,
+    FrameKept,
+    FrameRejected,
+    Recovered,
+    ScanStarted,
+    ShotTaken,
+    Stopping,
+)
+from capture.records import now
+from pipeline.assembly import command_line
+from pipeline.errors import explain
+from pipeline.lab import Lab
+from pipeline.scanning.outlook import Outlook, free_bytes, wall_s
+from pipeline.status import Ended, Ending, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
+
+log = logging.getLogger(__name__)
+
+MEASURED_SHOTS = 10  # from then on the time left is reckoned by how long shots took, not by the estimate
+
+
+class Watch:
+    """Keeps the status and the log of a job; a context manager, left with `ended` or it ended by a failure.
+
+    Parameters
+    ----------
+    plan, trays
+        What is to be done.
+    until
+        When it has to be over.
+
+    Attributes
+    ----------
+    status
+        Change it through the methods here alone.
+    trouble
+        Told in one line what needs a person; nobody, until somebody is set.
+    """
+
+    def __init__(self, lab: Lab, plan: str, trays: Sequence[str], until: datetime | None = None) -> None:
+        self._lab = lab
+        self.trouble: Callable[[str], None] = lambda line: None
+        self.status = Status(
+            command=command_line(),
+            pid=os.getpid(),
+            since=now(),
+            at=now(),
+            plan=plan,
+            trays=[TrayStatus(tray=tray) for tray in trays],
+            until=until.astimezone(UTC).isoformat(timespec="seconds") if until else None,
+        )
+        self._heartbeat = Heartbeat(lab, self.status, self._refresh)
+        self._log: _LogFile | None = None
+        self._waiting_shots: dict[str, int] = {}
+        self._estimated_shot_s = 0.0
+        self._coin_shots = 0.0
+        self._taken = 0
+        self._photographing_s = 0.0
+        self._began_s: float | None = None
+
+    def __enter__(self) -> Self:
+        self._heartbeat.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.status.ended is None:
+            if isinstance(error, Exception):
+                self.ended("failed", explain(error))
+            else:
+                self.ended("stopped", "Stopped at once; the same command goes on.")
+        self._heartbeat.__exit__(kind, error, trace)
+        if self._log is not None:
+            self._log.leave()
+
+    def batch_begins(self, batch: str, finished: Sequence[str]) -> None:
+        """The batch, and its trays that are done already."""
+        self.log_to(batch)
+        self._change(batch=batch)
+        for tray in finished:
+            self._set(tray, "done", None)
+
+    def log_to(self, name: str) -> None:
+        """Write a log from now on: ``logs/<name>.log``, to its end if there is one."""
+        self._lab.logs.mkdir(exist_ok=True)
+        path = self._lab.logs / f"{name}.log"
+        self._log = _LogFile(path)
+        self._change(log=str(path))
+        log.info("%s (process %d)", self.status.command, self.status.pid)
+
+    def expect(self, outlooks: Sequence[Outlook], *, realtime: bool) -> None:
+        """Know what is to be done, for the time that is left."""
+        with self._heartbeat.lock:
+            self._waiting_shots = {outlook.tray: len(outlook.shots) for outlook in outlooks}
+            bench_s = sum(outlook.time_s for outlook in outlooks)
+            shots = max(1, sum(self._waiting_shots.values()))
+            self._estimated_shot_s = wall_s(self._lab, bench_s, realtime=realtime) / shots
+            self._coin_shots = max((len(each.shots) / max(1, each.coins) for each in outlooks), default=0.0)
+
+    def coin_s(self) -> float:
+        """How long one coin takes: as those before it, or as was estimated."""
+        with self._heartbeat.lock:
+            return self._coin_shots * self._shot_s()
+
+    def tray_begins(self, tray: str, session: str) -> None:
+        """A tray is in place and its session is begun or taken up."""
+        self.say(f"Tray {tray}, session {session}.")
+        self._began_s = time.monotonic()
+        self._change(tray=tray, session=session, slot=None, coin=None, side=None, shots_done=0, shots=0)
+        self._set(tray, "scanning", None)
+
+    def tray_ends(self, tray: str, state: TrayWord, why: str | None) -> None:
+        """What a tray came to."""
+        with self._heartbeat.lock:
+            self._waiting_shots.pop(tray, None)
+            if self._began_s is not None:
+                self._photographing_s += time.monotonic() - self._began_s
+                self._began_s = None
+        self._set(tray, state, why)
+        self._change(slot=None, coin=None, side=None)
+        (log.info if state == "done" else log.warning)("Tray %s: %s. %s", tray, state, why or "")
+        if state in ("skipped", "not begun"):
+            self.trouble(f"Tray {tray}: {state}. {why or ''}".strip())
+
+    def ended(self, state: Ending, why: str | None = None, report: str | None = None) -> None:
+        """What the job came to."""
+        (log.error if state == "failed" else log.info)("Ended: %s. %s", state, why or "")
+        self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
+
+    def say(self, message: str) -> None:
+        """What is going on, in a sentence."""
+        log.info("%s", message)
+        self._change(message=message)
+
+    def told(self, event: Event) -> None:
+        """Take an event of the runner in."""
+        status = self.status
+        with self._heartbeat.lock:
+            match event:
+                case ScanStarted():
+                    status.shots_done, status.shots = event.done_shots, event.shots
+                case CoinFound():
+                    self.say(f"{event.coin} was found on the turntable, {event.side} up, and is taken up from there.")
+                case CoinStarted():
+                    status.slot, status.coin, status.side = event.slot, event.coin, None
+                    self.say(f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}.")
+                case ShotTaken():
+                    status.side, status.shots_done = event.shot.side, event.done_shots
+                    self._taken += 1
+                    if status.tray is not None:
+                        self._waiting_shots[status.tray] = event.shots - event.done_shots
+                case FrameKept():
+                    status.frames += 1
+                    status.retakes += event.frame.attempt > 1
+                case FrameRejected():
+                    status.retakes += event.frame.attempt > 1
+                    status.quarantined += not event.is_retaken
+                    log.warning("%s: a frame failed its check: %s", event.frame.coin_id, event.frame.quarantine_reason)
+                case CoinFinished():
+                    status.slot = status.coin = status.side = None
+                    self.say(f"Slot {event.slot}: {event.coin} is back, {event.frames} frames.")
+                case CoinSkipped():
+                    status.slot = status.coin = status.side = None
+                    status.skipped.append(
+                        SkippedCoin(
+                            tray=status.tray or "",
+                            slot=event.slot,
+                            coin=event.coin,
+                            reason=event.reason,
+                            why=event.why,
+                            looks_like=event.looks_like,
+                        )
+                    )
+                    log.warning("Slot %d, %s: skipped. %s", event.slot, event.coin, event.why)
+                    self.trouble(f"Tray {status.tray}, slot {event.slot}, {event.coin}: {event.why}")
+                case Recovered():
+                    fault = event.problem
+                    status.recovered.append(
+                        RecoveredFault(at=now(), device=fault.device, problem=fault.problem, attempt=event.attempt)
+                    )
+                    log.warning("%s: %s Brought back at attempt %d.", fault.device, fault.problem, event.attempt)
+                case Stopping():
+                    self.say("Stopping: the coin is put back first.")
+
+    def json(self) -> dict[str, Any]:
+        """The status as it is now."""
+        with self._heartbeat.lock:
+            return self.status.model_dump(mode="json")
+
+    def _change(self, **values: Any) -> None:
+        with self._heartbeat.lock:
+            for name, value in values.items():
+                setattr(self.status, name, value)
+
+    def _set(self, tray: str, state: TrayWord, why: str | None) -> None:
+        with self._heartbeat.lock:
+            for each in self.status.trays:
+                if each.tray == tray:
+                    each.state, each.why = state, why
+
+    def _refresh(self, status: Status) -> None:
+        status.free_bytes = free_bytes(self._lab)
+        if status.ended is None and self._estimated_shot_s:
+            status.time_left_s = round(sum(self._waiting_shots.values()) * self._shot_s(), 1)
+            end = datetime.now(UTC) + timedelta(seconds=status.time_left_s)
+            status.expected_end = end.isoformat(timespec="seconds")
+
+    def _shot_s(self) -> float:
+        if self._taken < MEASURED_SHOTS:
+            return self._estimated_shot_s
+        busy_s = self._photographing_s + (time.monotonic() - self._began_s if self._began_s is not None else 0.0)
+        return busy_s / self._taken
+
+
+class _LogFile(logging.FileHandler):
+    """Everything that our rooms log, in a file, until `leave`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.setLevel(logging.INFO)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        root = logging.getLogger()
+        self._former_level = root.level
+        root.addHandler(self)
+        root.setLevel(logging.INFO)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a full disk: the scan has its own word on it
+        pass
+
+    def leave(self) -> None:
+        """Log no more."""
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self._former_level)
+        self.close()

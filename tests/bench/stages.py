@@ -1,0 +1,63 @@
+"""``python -m tests.bench.stages FILE ARGS``: run ``rig ARGS`` and write what its main thread spent its time on (s).
+
+Time inside a stage that another stage takes part of is counted once, for the inner one; what no stage claims is
+``the rest``: Python, the terminal, locks.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from capture.arrival import Arrivals
+from capture.cameras.replay import ReplayCamera
+from capture.frames import FrameWorker
+from pipeline.cli import main
+from pipeline.scanning import scan
+from pipeline.scanning.identification import Identification
+from rig.station import Station
+from rig.twin.clock import ScaledClock
+
+seconds: dict[str, float] = {}
+inner_s = [0.0]
+
+
+def time_stage(owner: Any, name: str, stage: str) -> None:
+    function: Callable[..., Any] = getattr(owner, name)
+
+    @functools.wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return function(*args, **kwargs)
+        began_s = time.perf_counter()
+        inner_s.append(0.0)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            took_s = time.perf_counter() - began_s
+            seconds[stage] = seconds.get(stage, 0.0) + took_s - inner_s.pop()
+            inner_s[-1] += took_s
+
+    setattr(owner, name, timed)
+
+
+folder, sys.argv[1:] = Path(sys.argv[1]), sys.argv[2:]
+time_stage(ScaledClock, "sleep", "devices: motion, settling, exposure")
+time_stage(Station, "connect", "connecting")
+time_stage(ReplayCamera, "grab", "waiting for the played picture")
+time_stage(FrameWorker, "add", "waiting for room in the queue of frames")
+time_stage(FrameWorker, "finish", "waiting for the last frames of a side")
+time_stage(Arrivals, "examine", "looking at a coin that was put down")
+time_stage(Arrivals, "plate_is_free", "looking whether the plate is free")
+time_stage(Identification, "__exit__", "waiting for the last coin's match")
+time_stage(scan, "write_report", "report")
+with suppress(SystemExit):
+    main()
+folder.write_text(json.dumps(seconds))
