@@ -294,7 +294,8 @@ def rounds(judged: list[Round], plot: Path | None, json: bool) -> None:
     if not judged:
         console.print("No round yet. Begin: `rig models improve DATASET`.")
         return
-    table = Table("", "training coins", "in use before", "Rank-1", "new model", "Rank-1", "points", "")
+    table = Table("", "training coins", "in use before", "Rank-1", "new model", "Rank-1", "points")
+    table.add_column("", no_wrap=True)
     for each in judged:
         low, high = each.interval95
         table.add_row(

@@ -26,14 +26,18 @@ from pipeline.learning.training_coins import (
 STARTER_RECIPE = Path(__file__).parents[2] / "models" / "recipes" / "starter.yaml"
 
 
+def expanded(path: Path) -> Path:
+    """A path of a recipe with its ``$VARIABLES`` put in."""
+    return Path(os.path.expandvars(path))
+
+
 def _there(path: Path) -> Path:
-    """A path with its ``$VARIABLES`` put in."""
-    expanded = os.path.expandvars(path)
-    if "$" in expanded:
+    """A path that leads somewhere, left as it is written: a model's card is read on other machines."""
+    if "$" in str(expanded(path)):
         raise ValueError(f"{path} names a variable that is not set. Set it, or write the path itself.")
-    if not Path(expanded).exists():
-        raise ValueError(f"{expanded} does not exist.")
-    return Path(expanded)
+    if not expanded(path).exists():
+        raise ValueError(f"{expanded(path)} does not exist.")
+    return path
 
 
 Existing = Annotated[Path, AfterValidator(_there)]
@@ -51,7 +55,7 @@ class Labelled(BaseModel):
 
     def read(self, progress: Progress) -> list[Sample]:
         """Normalised pictures of these coins."""
-        return labelled_pictures(self.labels, self.share, self.seed, rest=self.rest, progress=progress)
+        return labelled_pictures(expanded(self.labels), self.share, self.seed, rest=self.rest, progress=progress)
 
 
 class Data(BaseModel):
@@ -86,8 +90,8 @@ def gather(recipe: Recipe, progress: Progress) -> tuple[list[TrainingCoin], list
     """
     coins = procedural_coins(recipe.data.procedural_coins, progress) if recipe.data.procedural_coins else []
     for folder in recipe.data.photographs:
-        coins += photographed_coins(folder, progress)
-    coins += [rti_coin(folder) for folder in recipe.data.rti]
+        coins += photographed_coins(expanded(folder), progress)
+    coins += [rti_coin(expanded(folder)) for folder in recipe.data.rti]
     labelled = recipe.data.labelled.read(progress) if recipe.data.labelled else []
     real = recipe.real.read(progress) if recipe.real else []
     shared = {sample.coin for sample in labelled} & {sample.coin for sample in real}

@@ -72,5 +72,7 @@ def _short(recipe: Path) -> Path:
 
 
 def test_without_real_coins_it_says_what_is_missing(rig: Rig, lab: Path) -> None:
-    ran = rig("tune", "--lab", lab)
+    recipe = lab / "tune.yaml"
+    recipe.write_text("data: {procedural_coins: 4}\n")
+    ran = rig("tune", recipe, "--lab", lab)
     assert ran.code == 2 and "real:" in ran.err and "--from" in ran.err
