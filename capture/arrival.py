@@ -31,12 +31,11 @@ LIGHTS = 3  # pictures of one portrait: under as many lights, evenly out of thos
 TURN_DEG = 30.0  # the plate's, where the light may have to come from elsewhere
 SAME_DIAMETER = 0.05  # share that two measurements of one coin may differ by
 LIKELY_DIAMETER = 0.08  # the same, where one is of single frames, each lit from one side
+RECORDED_DIAMETER = 0.15  # the same, where one was written down by somebody, of whatever measure of an uneven flan
 ONE_COIN = 0.8  # share of its circle that a coin fills: 0.92 at the median on the twin, two overlapping ones 0.72
 LIT = 6.0  # grey level that the brightest 1 % reaches; 24 and more on the twin's bare plate, 3 without light
 BESIDE = 0.04  # share of its area that may stand out beside it: 0.003 for one coin on the twin, else 0.06 and more
 SECOND_COIN = 0.35  # radius over the largest one's from which on another thing counts as a coin
-
-RECORDED_DIAMETER = 0.15  # the same, where one was written down by somebody, of whatever measure of an uneven flan
 
 Setting = tuple[str, int, float]
 Look = Callable[[str, int, float], Image]

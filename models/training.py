@@ -110,7 +110,7 @@ class _Clock:
 def train(
     config: TrainingConfig,
     coins: Sequence[TrainingCoin],
-    on_step: Callable[[Step, Embedder], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
     every: int = 20,
     *,
     state: Path | None = None,
@@ -125,7 +125,7 @@ def train(
     Parameters
     ----------
     on_step
-        Called every ``every`` steps and at the last, with the embedder as it is then; in the first process only.
+        Called every ``every`` steps and at the last, in the first process only.
     state
         Folder for the state of the run and its log (tensorboard); one that is there already is taken up at its step.
     real_figure
@@ -163,7 +163,7 @@ def train(
                 progress = _progress(run, config, clock, real)
                 log(run.step, progress.scalars())
                 if on_step is not None and processes.is_first():
-                    on_step(progress, now())
+                    on_step(progress)
             if state is not None and processes.is_first() and (run.step % config.save_every == 0 or last):
                 run.save(state / STATE_FILE, about)
     if run.best is None:

@@ -144,6 +144,12 @@ def open_lab(folder: Path) -> Lab:
     return Lab(folder, read_document(folder / "rig.yaml", RigConfig))
 
 
+def open_lab_if_any(option: Path | None) -> Lab | None:
+    """Open the lab that is meant, for what can do without: None where none was named and none is there."""
+    folder = lab_folder(option)
+    return open_lab(folder) if option is not None or (folder / "rig.yaml").is_file() else None
+
+
 def natural(name: str) -> list[tuple[int, str]]:
     """Sort key that puts ``coin 2`` before ``coin 10``."""
     return [(int(part), "") if part.isdigit() else (1 << 60, part) for part in re.split(r"(\d+)", name) if part]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from models.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.options import IN_USE
+from pipeline.whole import write_whole
 
 FILE = "in-use.json"
 STARTER = "starter"  # always the one that is shipped, even if a lab has trained one of this name
@@ -47,13 +47,7 @@ def open_model(lab: Lab | None, name: str) -> Embedder:
 def put_in_use(lab: Lab, name: str, model_id: str) -> None:
     """Let `--model` mean this one from now on; done at once or not at all."""
     path = lab.folder / "models" / FILE
-    path.parent.mkdir(exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as stream:
-        stream.write(json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    write_whole(path, json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
 
 
 def trained_models(lab: Lab) -> list[Path]:

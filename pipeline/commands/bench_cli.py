@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands import answers, bench_answers
-from pipeline.lab import lab_folder, open_lab
+from pipeline.lab import lab_folder, open_lab, open_lab_if_any
 from pipeline.options import (
     DONE,
     FAILED,
@@ -62,8 +62,7 @@ def devices(
     """List what is plugged in, ask at every port who is there, and suggest lines for rig.yaml. Nothing moves."""
     from pipeline.bench.devices import find_devices, suggestion
 
-    folder = lab_folder(lab)
-    opened = open_lab(folder) if lab is not None or (folder / "rig.yaml").is_file() else None
+    opened = open_lab_if_any(lab)
     found = find_devices(opened, probe=not no_probe, tell=answers.told)
     bench_answers.devices(found, suggestion(found), json)
     return DONE
@@ -189,7 +188,6 @@ def print_(
     """Write the calibration board or the plate's ring of markers as a picture to print at true scale."""
     from pipeline.bench.printing import write_print
 
-    folder = lab_folder(lab)
-    opened = open_lab(folder) if lab is not None or (folder / "rig.yaml").is_file() else None
+    opened = open_lab_if_any(lab)
     answers.said(write_print(opened, what.value, file))
     return DONE

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.commands import answers, models_answers
 from pipeline.errors import UsageError
-from pipeline.lab import lab_folder, open_lab
+from pipeline.lab import lab_folder, open_lab, open_lab_if_any
 from pipeline.options import DONE, FAILED, IN_USE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
 
 app = typer.Typer()
@@ -92,9 +92,7 @@ def explain(
     """Show what makes two coins alike: both above, and below under their evidence, red the strongest."""
     from pipeline.learning.explain import explain_pair
 
-    folder = lab_folder(lab)
-    opened = open_lab(folder) if lab is not None or (folder / "rig.yaml").is_file() else None
-    explained = explain_pair(opened, first, second, model, method.value, out)
+    explained = explain_pair(open_lab_if_any(lab), first, second, model, method.value, out)
     models_answers.explained(explained, json)
     return DONE
 

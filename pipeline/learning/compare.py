@@ -23,7 +23,8 @@ from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
 from pipeline.options import IN_USE
-from pipeline.service import name_in_use, open_model, put_in_use
+from pipeline.service import STARTER, name_in_use, open_model, put_in_use
+from pipeline.whole import write_whole
 
 PROMOTED, REFUSED = "model promoted", "model refused"  # lines of the journal
 Verdict = Literal["better", "worse", "no sure difference"]
@@ -149,7 +150,7 @@ def promote_model(
     if model in (in_use, IN_USE):
         raise LabError(f"{in_use} is in use already. `rig models list` shows the others.")
     own = lab.folder / "models" / model / CARD_FILE
-    if model != "starter" and not own.is_file():
+    if model != STARTER and not own.is_file():
         raise LabError(f"{lab.folder} has no model {model}: {own.parent} is not there. Train it, or copy it there.")
     embedder = open_model(lab, model)
     if "probability" not in embedder.card:
@@ -201,9 +202,7 @@ def _put_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
     """Write what a model reached on its card, at once or not at all."""
     figures = {"data": comparison.data, **_figures_of(comparison.second)}
     card: dict[str, Any] = {**json.loads(path.read_text()), "figures": figures}
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(card, indent=2) + "\n")
-    fresh.replace(path)
+    write_whole(path, json.dumps(card, indent=2) + "\n")
     return card
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from models.backbones import WeightsError
 from models.embedder import CARD_FILE, STARTER_DIR, Embedder
 from pipeline.lab import Lab
-from pipeline.service import name_in_use, trained_models
+from pipeline.service import STARTER, name_in_use, trained_models
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def list_models(lab: Lab) -> list[Listed]:
     in_use = name_in_use(lab)
     listed = []
     for folder in [STARTER_DIR, *trained_models(lab)]:
-        name = "starter" if folder == STARTER_DIR else folder.name
+        name = STARTER if folder == STARTER_DIR else folder.name
         card: dict[str, Any] = {}
         try:
             card = json.loads((folder / CARD_FILE).read_text())

@@ -21,7 +21,8 @@ from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.explain import under, write_picture
 from pipeline.reports import plots
-from pipeline.reports.pages import write_page
+from pipeline.reports.pages import write_drawing
+from pipeline.whole import write_whole
 from rig.twin.drawer import ProceduralDrawer
 from rig.twin.reproduction import reproduction
 
@@ -94,11 +95,10 @@ def low_data(
         "test_pictures": len(test),
         "points": [asdict(point) for point in points],
     }
-    path.write_text(json.dumps(answer, indent=2) + "\n")
+    write_whole(path, json.dumps(answer, indent=2) + "\n")
     curve = ([100 * point.share for point in points], [point.accuracy for point in points])
     panel = plots.Panel(f"{config.network}, {config.tuning}", "% of the training coins", "accuracy", {"": curve})
-    svg = plots.curves([panel]).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    write_page(path.with_suffix(".svg"), svg)
+    write_drawing(path.with_suffix(".svg"), plots.curves([panel]))
     return path
 
 

@@ -30,7 +30,7 @@ from pipeline.learning.dataset import Dataset, latest
 from pipeline.learning.dataset_build import build_dataset, frames_to_come
 from pipeline.learning.train import train_embedder
 from pipeline.reports import plots
-from pipeline.reports.pages import write_page
+from pipeline.reports.pages import write_drawing
 from pipeline.service import name_in_use, put_in_use
 
 
@@ -186,8 +186,7 @@ def draw_rounds(lab: Lab, name: str, judged: list[Round]) -> Path:
         "new model": [(each.after.rank1, *each.after.rank1_interval95) for each in judged],
     }
     svg = plots.intervals(f"{name}: Rank-1 on the test coins", "Rank-1", labels, series)
-    svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return write_page(lab.folder / "results" / f"rounds-{name}.svg", svg)
+    return write_drawing(lab.folder / "results" / f"rounds-{name}.svg", svg)
 
 
 def model_of(dataset: Dataset) -> str:

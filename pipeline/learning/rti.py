@@ -17,11 +17,9 @@ from pydantic import BaseModel, Field, ValidationError
 from calibration.image import Image, read_image
 from calibration.outline import find_coin, normalise
 from models.batches import TrainingCoin
-from models.relight import measured_relief
 from pipeline.errors import LabError
+from pipeline.learning.training_coins import RELIEF_ELEVATION_DEG, RELIEF_LAMPS_DEG, relief_of
 
-LAMPS_DEG = range(0, 360, 45)
-ELEVATION_DEG = 38.0
 _TERMS = 6  # 1, x, y, x², xy, y²
 
 
@@ -48,11 +46,10 @@ def rti_coin(folder: Path) -> TrainingCoin:
         If a plane cannot be read, or shows no coin.
     """
     planes, info = _planes(folder)
-    pictures = [_lit(planes, info, lamp_deg) for lamp_deg in LAMPS_DEG]
+    pictures = [_lit(planes, info, lamp_deg) for lamp_deg in RELIEF_LAMPS_DEG]
     outline = find_coin(_lit(planes, info, None))  # found once: it does not move between lamps
     crops = tuple(normalise(picture, outline) for picture in pictures)
-    relief = measured_relief([crop[:, :, 0].astype(np.float32) for crop in crops], LAMPS_DEG)
-    return TrainingCoin(folder.name, "", crops, relief=relief)
+    return TrainingCoin(folder.name, "", crops, relief=relief_of(crops))
 
 
 def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
@@ -73,7 +70,7 @@ def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
 
 def _lit(planes: npt.NDArray[np.float32], material: _Material, lamp_deg: float | None) -> Image:
     """The picture under a lamp at an azimuth, counter-clockwise from the right; None for a lamp straight above."""
-    reach = 0.0 if lamp_deg is None else np.cos(np.radians(ELEVATION_DEG))
+    reach = 0.0 if lamp_deg is None else np.cos(np.radians(RELIEF_ELEVATION_DEG))
     azimuth = np.radians(lamp_deg or 0.0)
     x, y = reach * np.cos(azimuth), reach * np.sin(azimuth)
     terms = np.array([1.0, x, y, x * x, x * y, y * y], np.float32)

@@ -103,7 +103,7 @@ def train_embedder(
     unfinished = folder.with_name(f"{recipe.name}.unfinished")
     last: list[Step] = []
 
-    def on_step(step: Step, _: Embedder) -> None:
+    def on_step(step: Step) -> None:
         last[:] = [step]
         training(step)
 

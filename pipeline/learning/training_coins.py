@@ -34,6 +34,7 @@ TRAINING_TYPES, FITTING_TYPES = 20, 30  # few types, so that many coins share on
 FRAMES, PRINTS = 8, 4  # pictures of each side to train on
 STRANGERS = 80  # coins of the fitting's catalogue that are never looked for
 LAMPS_DEG = range(0, 360, 30)
+RELIEF_LAMPS_DEG, RELIEF_ELEVATION_DEG = range(0, 360, 45), 38.0  # that a relief is measured from
 
 Progress = Callable[[int, int], None]
 Search = tuple[list[Candidate], str | None]
@@ -151,6 +152,11 @@ def photograph_searches(embedder: Embedder, samples: Sequence[Sample]) -> list[S
     return searches
 
 
+def relief_of(crops: Sequence[Image]) -> Relief:
+    """The relief that crops of one placement under `RELIEF_LAMPS_DEG` show."""
+    return measured_relief([crop[:, :, 0].astype(np.float32) for crop in crops], RELIEF_LAMPS_DEG)
+
+
 def _names(prefix: str, seed: int, types: int, coins: int) -> Iterator[str]:
     every = (f"{prefix}{number}" for number in count())
     return islice((name for name in every if coin_type(name, seed) < types), coins)
@@ -158,16 +164,15 @@ def _names(prefix: str, seed: int, types: int, coins: int) -> Iterator[str]:
 
 def _relief_seen(surface: Surface) -> Relief:
     """A relief as eight lamps around it show it, the coin found once: it does not move between them."""
-    lamps_deg = range(0, 360, 45)
     pictures = []
-    for lamp_deg in lamps_deg:
-        light = shade(surface, [beam_from(lamp_deg, 38.0, (1.3, 1.3, 1.3))], (0.1, 0.1, 0.1))
+    for lamp_deg in RELIEF_LAMPS_DEG:
+        light = shade(surface, [beam_from(lamp_deg, RELIEF_ELEVATION_DEG, (1.3, 1.3, 1.3))], (0.1, 0.1, 0.1))
         light = light * np.float32(0.9 / float(np.percentile(light[surface.coverage > 0.9], 96)))
         coverage = surface.coverage[..., None]
         seen = cv2.GaussianBlur(light, (0, 0), 1.0) * coverage + np.float32(0.012) * (1 - coverage)
         pictures.append(np.asarray(np.clip(seen, 0, 1) ** (1 / 2.2) * 255, np.uint8))
     outline = find_coin(pictures[0])
-    return measured_relief([normalise(each, outline)[:, :, 0].astype(np.float32) for each in pictures], lamps_deg)
+    return relief_of([normalise(each, outline) for each in pictures])
 
 
 def _any_frame(surface: Surface, rng: np.random.Generator) -> Image:

@@ -18,8 +18,8 @@ from pipeline.lab import Lab
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
 from pipeline.learning.training_coins import Progress
-from pipeline.reports.pages import write_page
 from pipeline.reports.tuning_page import write_tuning_page
+from pipeline.whole import write_whole
 
 STORAGE_FILE, TUNED_FILE = "trials.db", "tuned.yaml"
 
@@ -142,4 +142,4 @@ def _write_recipe(tuned: Path, original: Path, recipe: Recipe, found: list[Trial
         f"# The best of {len(found)} trials of {steps} steps by `rig tune`: mAP {best.reached.map:.4f}, "
         f"Rank-1 {best.reached.rank1:.1%} on the real coins.\n"
     )
-    return write_page(tuned, head + yaml.safe_dump(document, sort_keys=False))
+    return write_whole(tuned, head + yaml.safe_dump(document, sort_keys=False))

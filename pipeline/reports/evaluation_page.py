@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from calibration.image import Image, encode_jpeg
 from models.embedder import Embedder
 from models.evaluation import Evaluation, Outcome, Sample
 from pipeline.lab import Lab
 from pipeline.reports import plots
-from pipeline.reports.pages import page_template, write_page
+from pipeline.reports.pages import page_template
+from pipeline.reports.pictures import inline
+from pipeline.whole import write_whole
 
 WORST = 12  # cases shown
 
@@ -31,7 +31,7 @@ def write_evaluation_page(
         curves=plots.curves(_panels(real, synthetic)),
         cases=_cases(real, samples),
     )
-    return write_page(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
+    return write_whole(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
 
 
 def _rows(real: Evaluation, synthetic: Evaluation) -> list[tuple[str, str, str, str]]:
@@ -128,7 +128,7 @@ def _cases(real: Evaluation, samples: Sequence[Sample]) -> list[dict[str, Any]]:
 def _case(outcome: Outcome, query: Sample, first: dict[str, Sample]) -> dict[str, Any]:
     shown = [query, first[outcome.coin], first[outcome.rival]]
     return {
-        "picture": _inline(np.hstack([sample.picture() for sample in shown])),
+        "picture": inline(np.hstack([sample.picture() for sample in shown]), 80),
         "name": outcome.name,
         "coin": outcome.coin,
         "rank": outcome.rank,
@@ -136,7 +136,3 @@ def _case(outcome: Outcome, query: Sample, first: dict[str, Sample]) -> dict[str
         "score": f"{outcome.score:.3f}",
         "rival_score": f"{outcome.rival_score:.3f}",
     }
-
-
-def _inline(picture: Image) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(np.ascontiguousarray(picture), 80)).decode()

@@ -19,11 +19,12 @@ from capture.store import Store
 from pipeline.lab import Lab
 from pipeline.reports import attention
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
-from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line, write_page
+from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line
 from pipeline.reports.pictures import Thumbnails, inline
 from pipeline.reports.report import report_path
 from pipeline.reports.results import caption
 from pipeline.reports.sheets import contact_sheet, entry_pair, frame_pair
+from pipeline.whole import write_whole
 from pipeline.wording import duration
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
@@ -89,7 +90,7 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         put_right=[str(event.detail["what"]) for event in night.told("put right")],
         provenance=_provenance(lab, night),
     )
-    return write_page(lab.reports / f"batch-{night.batch}.html", page)
+    return write_whole(lab.reports / f"batch-{night.batch}.html", page)
 
 
 def _tray(lab: Lab, tray: TrayNight) -> dict[str, Any]:

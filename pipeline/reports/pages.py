@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from markupsafe import Markup, escape
 
 from capture.plan import Plan
 from capture.records import Session
+from pipeline.whole import write_whole
 
 
 def page_template(name: str) -> Template:
@@ -32,15 +32,9 @@ def _commands(sentence: str) -> Markup:
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
 
 
-def write_page(path: Path, page: str) -> Path:
-    """Write a page so that it is seen whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("w", encoding="utf-8") as stream:
-        stream.write(page)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return unfinished.replace(path)
+def write_drawing(path: Path, svg: str) -> Path:
+    """Write an SVG of `pipeline.reports.plots` as a file of its own: it then has to name its name space."""
+    return write_whole(path, svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
 
 def moment(time: str) -> datetime:

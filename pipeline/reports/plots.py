@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -149,9 +149,7 @@ def progress(curves: Mapping[str, Sequence[datetime]]) -> str:
     """Draw how many there were of each thing by what time, one panel each."""
     with mpl.rc_context(_STYLE):
         figure = _empty(WIDTH_IN, 1.9)
-        for number, (title, times) in enumerate(curves.items(), 1):
-            axes = figure.add_subplot(1, len(curves), number)
-            axes.set_title(title, fontsize=9, loc="left")
+        for axes, times in zip(_side_by_side(figure, list(curves)), curves.values(), strict=True):
             at = np.sort(_dates(times))
             axes.step(at, np.arange(1, len(at) + 1), where="post", color=BLUE, linewidth=1.6)
             axes.set_ylim(bottom=0)
@@ -164,9 +162,7 @@ def histograms(panels: Sequence[Histogram]) -> str:
     """Draw distributions side by side."""
     with mpl.rc_context(_STYLE):
         figure = _empty(WIDTH_IN, 2.1)
-        for number, panel in enumerate(panels, 1):
-            axes = figure.add_subplot(1, len(panels), number)
-            axes.set_title(panel.title, fontsize=9, loc="left")
+        for axes, panel in zip(_side_by_side(figure, [panel.title for panel in panels]), panels, strict=True):
             axes.set_xlabel(panel.unit, fontsize=8)
             _histogram(axes, panel)
             axes.locator_params(axis="x", nbins=4)
@@ -184,9 +180,7 @@ def curves(panels: Sequence[Panel]) -> str:
     dashes = ("-", (0, (4, 2)), (0, (1, 1)))
     with mpl.rc_context(_STYLE):
         figure = _empty(WIDTH_IN, 2.8)
-        for number, panel in enumerate(panels, 1):
-            axes = figure.add_subplot(1, len(panels), number)
-            axes.set_title(panel.title, fontsize=9, loc="left")
+        for axes, panel in zip(_side_by_side(figure, [panel.title for panel in panels]), panels, strict=True):
             axes.set_xlabel(panel.across, fontsize=8)
             axes.set_ylabel(panel.up, fontsize=8)
             if panel.is_diagonal_right:
@@ -240,6 +234,14 @@ def shares(of: Mapping[str, float]) -> str:
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         return _svg(figure, "shares")
+
+
+def _side_by_side(figure: Figure, titles: Sequence[str]) -> Iterator[Axes]:
+    """Axes in a row, a title above each."""
+    for number, title in enumerate(titles, 1):
+        axes = figure.add_subplot(1, len(titles), number)
+        axes.set_title(title, fontsize=9, loc="left")
+        yield axes
 
 
 def _histogram(axes: Axes, panel: Histogram) -> None:

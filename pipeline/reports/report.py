@@ -14,9 +14,10 @@ from capture.records import Candidate, Entry, Frame, Session
 from capture.store import Store
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.pages import device_line, minute, page_template, plan_line, write_page
+from pipeline.reports.pages import device_line, minute, page_template, plan_line
 from pipeline.reports.pictures import Thumbnails, cut, inline, place_in, resized, turned
 from pipeline.reports.results import CoinResult, caption, coin_results, diameter_mm
+from pipeline.whole import write_whole
 
 PICTURE_PX = 340
 THUMBNAIL_PX = 64
@@ -63,7 +64,7 @@ def write_report(lab: Lab, store: Store, session: Session) -> Path:
         coins=coins,
         provenance=_provenance(session, results),
     )
-    return write_page(report_path(lab, session), page)
+    return write_whole(report_path(lab, session), page)
 
 
 def report_path(lab: Lab, session: Session) -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 from models.tuning import SPACE, Trial
 from pipeline.lab import Lab
 from pipeline.reports import plots
-from pipeline.reports.pages import page_template, write_page
+from pipeline.reports.pages import page_template
+from pipeline.whole import write_whole
 
 SHOWN = 10  # trials in the table
 
@@ -50,4 +51,4 @@ def write_tuning_page(
         importances=plots.shares(importances) if importances else "",
         history=plots.curves([plots.Panel("mAP on the real coins", "trial", "mAP", history)]),
     )
-    return write_page(lab.reports / f"tuning-{name}.html", page)
+    return write_whole(lab.reports / f"tuning-{name}.html", page)

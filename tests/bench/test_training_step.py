@@ -49,7 +49,7 @@ def step_s(augmentation: Augmentation, coins: list[TrainingCoin]) -> tuple[float
     """Seconds of a step, and the share of them in which the network computes."""
     told: list[Step] = []
     config = CONFIG.model_copy(update={"augmentation": augmentation})
-    train(config, coins, lambda step, _: told.append(step), every=EVERY)
+    train(config, coins, told.append, every=EVERY)
     steps_s = [(later.seconds - earlier.seconds) / EVERY for earlier, later in pairwise(told)]
     return min(steps_s), told[-1].busy
 

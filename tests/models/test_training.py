@@ -39,7 +39,7 @@ def some_coins(count: int) -> list[TrainingCoin]:
 
 def test_training_lowers_the_loss(random_weights: Path) -> None:
     steps: list[Step] = []
-    train(SMALL, some_coins(9), lambda step, _: steps.append(step), every=8)
+    train(SMALL, some_coins(9), steps.append, every=8)
     assert [step.step for step in steps] == [8, 16, 24]
     assert steps[-1].loss < steps[0].loss
     assert all(0.0 < step.busy <= 1.0 for step in steps)
@@ -62,14 +62,14 @@ def test_broken_off_and_taken_up_it_ends_with_the_same_weights(random_weights: P
     )
     whole = train(recipe, some_coins(7))
 
-    def break_off(step: Step, _: Embedder) -> None:
+    def break_off(step: Step) -> None:
         if step.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, some_coins(7), break_off, every=1, state=tmp_path / "run")
     seen: list[int] = []
-    resumed = train(recipe, some_coins(7), lambda step, _: seen.append(step.step), every=1, state=tmp_path / "run")
+    resumed = train(recipe, some_coins(7), lambda step: seen.append(step.step), every=1, state=tmp_path / "run")
     assert seen == [5, 6]
     assert resumed.id == whole.id
     curves = EventAccumulator(str(tmp_path / "run" / LOG_FOLDER)).Reload()
@@ -98,7 +98,7 @@ def test_it_stops_when_real_coins_are_found_no_better_and_keeps_the_best(random_
         return next(figures)
 
     steps: list[Step] = []
-    best = train(recipe, some_coins(7), lambda step, _: steps.append(step), real_figure=real_figure)
+    best = train(recipe, some_coins(7), steps.append, real_figure=real_figure)
     assert best.id == ids[1] and len(set(ids)) == 4
     assert [(step.step, step.real) for step in steps] == [(2, 0.5), (4, 0.4), (6, 0.5)]
     assert best.card["training"]["kept_step"] == 2

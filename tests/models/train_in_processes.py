@@ -25,6 +25,6 @@ if __name__ == "__main__":
     )
     losses: list[float] = []
     with processes.joined():
-        embedder = train(config, coins, lambda step, _: losses.append(step.loss), every=1)
+        embedder = train(config, coins, lambda step: losses.append(step.loss), every=1)
         if processes.is_first():
             print(json.dumps({"processes": processes.count(), "losses": losses}))
