@@ -15,10 +15,10 @@ from capture.cameras import Camera, make_camera
 from capture.cameras.twin import TwinCameraConfig
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
-from pipeline.status import read_status
+from pipeline.run_status import read_status
+from rig.clock import Clock, ScaledClock, SystemClock
 from rig.station import Station
-from rig.twin.clock import Clock, ScaledClock, SystemClock
-from rig.twin.drawer import Drawer, DrawerError, PhotoDrawer, ProceduralDrawer
+from rig.twin.coins.drawer import Drawer, DrawerError, PhotoDrawer, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 

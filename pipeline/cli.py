@@ -16,7 +16,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import answers, batch_cli, bench_cli, models_cli, store_cli
+from pipeline.commands import answers
+from pipeline.commands import batch as batch_cli
+from pipeline.commands import bench as bench_cli
+from pipeline.commands import models as models_cli
+from pipeline.commands import store as store_cli
 from pipeline.errors import UsageError, explain
 from pipeline.lab import Lab, lab_folder, open_lab
 from pipeline.options import (
@@ -121,8 +125,8 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
+    from pipeline.scanning.estimate import outline_scan
     from pipeline.scanning.identification import open_identifier
-    from pipeline.scanning.outlook import outline_scan
     from pipeline.scanning.scan import scan_tray
 
     opened = _lab_for_newcomers(lab)

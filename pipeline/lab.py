@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.board import BoardSpec
 from capture.cameras import CameraConfig
+from capture.engine.policy import Policy
 from capture.plan import Plan, Tray
-from capture.policy import Policy
 from capture.quality import Limits
 from pipeline.documents import read_document
 from pipeline.errors import LabError

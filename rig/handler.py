@@ -8,10 +8,10 @@ import math
 from typing import Any
 
 from rig.bench import Bench, PointMm
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import DeviceError, GripError, NothingThereError
 from rig.safety import Interlock
-from rig.twin.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rig.bench import Bench, PointMm
+from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError
 from rig.handler import ArmHandler
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES, any_config
 from rig.safety import Envelope, Interlock
 from rig.technician import Ask, Asks, at_keyboard
-from rig.twin.clock import Clock
 
 log = logging.getLogger(__name__)
 

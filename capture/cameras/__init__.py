@@ -11,8 +11,8 @@ from capture.cameras.opencv import OpenCvCamera, OpenCvConfig
 from capture.cameras.picamera2 import Picamera2Camera, Picamera2Config
 from capture.cameras.replay import ReplayCamera, ReplayConfig
 from capture.cameras.twin import TwinCamera, TwinCameraConfig
-from rig.twin.clock import Clock
-from rig.twin.drawer import Drawer, ProceduralDrawer
+from rig.clock import Clock
+from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 
 __all__ = ["Camera", "CameraConfig", "Picture", "make_camera"]
 

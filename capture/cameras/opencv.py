@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.image import Image
 from capture.cameras.camera import Picture
 from capture.cameras.watchdog import in_time
-from capture.records import now
+from capture.store.records import now
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
-from rig.twin.clock import Clock
 
 log = logging.getLogger(__name__)
 

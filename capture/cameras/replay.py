@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.image import IMAGE_SUFFIXES, Image, ImageError, read_image
 from capture.cameras.camera import Picture
-from capture.records import now
+from capture.store.records import now
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import NoAnswerError, NotConnectedError
-from rig.twin.clock import Clock
 
 
 class ReplayConfig(BaseModel):

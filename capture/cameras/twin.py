@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.image import Image
 from capture.cameras.camera import Picture
-from capture.records import now
+from capture.store.records import now
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import NotConnectedError
 from rig.twin import world
-from rig.twin.clock import Clock
-from rig.twin.drawer import Drawer
+from rig.twin.coins.drawer import Drawer
 from rig.twin.render import CameraModel, Renderer
 
 

@@ -12,10 +12,10 @@ from serial.tools import list_ports
 
 from pipeline.assembly import assemble, sole_driver
 from pipeline.lab import Lab
+from rig.clock import Clock, SystemClock
 from rig.devices import Identity
 from rig.errors import DeviceError
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
-from rig.twin.clock import Clock, SystemClock
 
 PATIENCE_S = 1.5  # how long one port is asked in one language
 BY_ID = Path("/dev/serial/by-id")

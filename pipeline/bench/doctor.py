@@ -13,8 +13,8 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest
 from calibration.errors import CalibrationError
-from capture.files import StoreError
 from capture.store import Store
+from capture.store.files import StoreError
 from pipeline.assembly import Rig, assemble, sole_driver
 from pipeline.errors import LabError
 from pipeline.lab import Lab

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, find_coin, normalise
-from capture.records import Candidate, Entry, Frame
 from capture.store import Store
-from models.embedder import Embedder, Features
-from models.index import CatalogueIndex, CatalogueIndexError, FaissIndex
-from models.index import Entry as IndexEntry
-from models.matching import View, embed_entries, match
-from models.probability import Probability, Verdict, verdict
+from capture.store.records import Candidate, Entry, Frame
+from models.embedding.embedder import Embedder, Features
+from models.matching.grid import View, embed_entries, match
+from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissIndex
+from models.matching.index import Entry as IndexEntry
+from models.matching.probability import Probability, Verdict, verdict
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.service import open_model
+from pipeline.model_in_use import open_model
 
 TOP = 10  # candidates kept of every ranking
 _BATCH = 32  # pictures embedded at a time

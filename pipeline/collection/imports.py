@@ -10,8 +10,8 @@ from pathlib import Path
 from calibration.image import IMAGE_SUFFIXES, ImageError, decode_image
 from calibration.outline import NoCoinError, find_coin
 from capture.plan import Side
-from capture.records import Photograph
 from capture.store import Store
+from capture.store.records import Photograph
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab

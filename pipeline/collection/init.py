@@ -12,13 +12,13 @@ from pathlib import Path
 
 from calibration.image import encode_jpeg
 from capture.plan import DEFAULT_LIGHTS, Plan, Side
-from capture.records import NewEntry
 from capture.store import Store
+from capture.store.records import NewEntry
 from pipeline.collection.catalogue import Progress, add_directory
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural, open_lab
-from rig.twin.drawer import SIDES, ProceduralDrawer, photo_sides
-from rig.twin.reproduction import reproduction
+from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides
+from rig.twin.coins.reproduction import reproduction
 
 SEED = 3
 SLOTS = 20

@@ -6,12 +6,12 @@ import getpass
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from capture.deletion import Doomed, delete_frames, doomed
-from capture.export import Exported, export
-from capture.rebuild import Rebuilt, rebuild
-from capture.selection import select_frames
 from capture.store import Store
-from capture.waste import Waste, find_waste, remove_waste
+from capture.store.deletion import Doomed, delete_frames, doomed
+from capture.store.export import Exported, export
+from capture.store.garbage import Waste, find_waste, remove_waste
+from capture.store.rebuild import Rebuilt, rebuild
+from capture.store.selection import select_frames
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 

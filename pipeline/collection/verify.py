@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from capture.store import Store
-from capture.verify import Problem
+from capture.store.verify import Problem
 from pipeline.lab import Lab
 
 

@@ -20,15 +20,15 @@ from pipeline.wording import duration
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
     from calibration.bundle import Bundle
-    from capture.records import Candidate
-    from models.training import Step
+    from capture.store.records import Candidate
+    from models.training.training import Step
     from pipeline.collection.catalogue import Added
     from pipeline.collection.identify import Answer, Identifier
     from pipeline.collection.imports import Imported
     from pipeline.collection.init import Made
     from pipeline.learning.train import Trained
     from pipeline.reports.results import ScanResult
-    from pipeline.scanning.outlook import Outlook
+    from pipeline.scanning.estimate import Outlook
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

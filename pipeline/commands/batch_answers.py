@@ -15,10 +15,10 @@ from pipeline.wording import duration
 
 if TYPE_CHECKING:
     from pipeline.notify import NotifyConfig, Sent
+    from pipeline.run_status import Status
     from pipeline.scanning.batch import BatchResult
-    from pipeline.scanning.batch_outlook import BatchOutlook
-    from pipeline.scanning.look import Look
-    from pipeline.status import Status
+    from pipeline.scanning.batch_estimate import BatchOutlook
+    from pipeline.scanning.status import Look
 
 COLOURS = {
     "done": "green",

@@ -1,4 +1,4 @@
-"""What the commands of `pipeline.commands.bench_cli` print."""
+"""What the commands of `pipeline.commands.bench` print."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from models.classification import Point
-    from models.evaluation import Evaluation
-    from models.tuning import Trial
+    from models.evaluation.evaluation import Evaluation
+    from models.training.classification import Point
+    from models.training.tuning import Trial
     from pipeline.learning.compare import Comparison, Promotion
     from pipeline.learning.dataset import Dataset
     from pipeline.learning.dataset_build import Built

@@ -6,10 +6,10 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from capture.deletion import Doomed
-from capture.export import Exported
-from capture.rebuild import Rebuilt
-from capture.waste import Waste
+from capture.store.deletion import Doomed
+from capture.store.export import Exported
+from capture.store.garbage import Waste
+from capture.store.rebuild import Rebuilt
 from pipeline.collection.verify import Verified
 from pipeline.commands.answers import as_json, console, failed
 

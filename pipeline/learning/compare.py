@@ -13,18 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calibration.files import write_whole
 from capture.store import Store
-from models.embedder import CARD_FILE, Embedder
-from models.evaluation import Evaluation, Sample, evaluate, split
-from models.measures import interval_over_coins
+from models.embedding.embedder import CARD_FILE, Embedder
+from models.evaluation.evaluation import Evaluation, Sample, evaluate, split
+from models.evaluation.measures import interval_over_coins
 from pipeline.collection.catalogue import Progress
 from pipeline.collection.identify import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
+from pipeline.model_in_use import STARTER, name_in_use, open_model, put_in_use
 from pipeline.options import IN_USE
-from pipeline.service import STARTER, name_in_use, open_model, put_in_use
-from pipeline.whole import write_whole
 
 PROMOTED, REFUSED = "model promoted", "model refused"  # lines of the journal
 Verdict = Literal["better", "worse", "no sure difference"]

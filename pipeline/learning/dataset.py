@@ -21,10 +21,10 @@ import numpy.typing as npt
 from calibration.image import Image
 from calibration.outline import find_coin, normalise
 from capture.store import Store
-from models.backbones import CROP_PX
-from models.batches import TrainingCoin
-from models.evaluation import Sample, split
-from models.splits import PARTS, Part
+from models.embedding.backbones import CROP_PX
+from models.evaluation.evaluation import Sample, split
+from models.training.batches import TrainingCoin
+from models.training.splits import PARTS, Part
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab, natural
@@ -62,7 +62,7 @@ class Dataset:
         return np.asarray(np.load(self.folder / f"{part}.npy", mmap_mode="r"))
 
     def training_coins(self, part: Part = "train") -> list[TrainingCoin]:
-        """The coin sides of a part as `models.training.train` takes them."""
+        """The coin sides of a part as `models.training.training.train` takes them."""
         crops = self.crops(part)
         sides: dict[tuple[str, str, str], list[Image]] = {}
         for number, row in enumerate(self.rows(part)):
@@ -74,7 +74,7 @@ class Dataset:
         ]
 
     def samples(self, part: Part) -> list[Sample]:
-        """The pictures of a part as `models.evaluation.evaluate` takes them. Each side is a coin of its own there."""
+        """The samples of a part as `models.evaluation.evaluation.evaluate` takes them. Each side counts as a coin."""
         crops = self.crops(part)
         return [
             Sample(

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.outline import NoCoinError
-from capture.records import Frame
 from capture.store import Store
-from models.backbones import CROP_PX
-from models.duplicates import find_duplicates, joined, perceptual_hash
-from models.embedder import Embedder
-from models.splits import PARTS, Part, Shares, split_by_coin
+from capture.store.records import Frame
+from models.embedding.backbones import CROP_PX
+from models.embedding.embedder import Embedder
+from models.matching.duplicates import find_duplicates, joined, perceptual_hash
+from models.training.splits import PARTS, Part, Shares, split_by_coin
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural

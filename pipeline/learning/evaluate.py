@@ -14,15 +14,15 @@ from typing import Any
 from calibration.image import Image
 from calibration.outline import find_coin, normalise
 from capture.store import Store
-from models.embedder import Embedder
-from models.evaluation import Evaluation, Sample, evaluate
+from models.embedding.embedder import Embedder
+from models.evaluation.evaluation import Evaluation, Sample, evaluate
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.synthetic import synthetic_samples
+from pipeline.model_in_use import open_model
 from pipeline.reports.evaluation_page import write_evaluation_page
-from pipeline.service import open_model
 
 
 @dataclass(frozen=True)

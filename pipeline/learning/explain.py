@@ -13,13 +13,13 @@ import numpy.typing as npt
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, find_coin, normalise
 from capture.store import Store
-from models.explanation import Explanation, Method, explain
+from models.matching.explanation import Explanation, Method, explain
 from pipeline.collection.identify import entry_crop
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
-from pipeline.service import open_model
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
+from pipeline.model_in_use import open_model
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
 
 REFERENCE_COINS = 24  # other coins: what these have too is no evidence
 REFERENCE_SEED = 9003  # used nowhere else (see `pipeline.learning.training_coins`)

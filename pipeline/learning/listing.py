@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from models.backbones import WeightsError
-from models.embedder import CARD_FILE, STARTER_DIR, Embedder
+from models.embedding.backbones import WeightsError
+from models.embedding.embedder import CARD_FILE, STARTER_DIR, Embedder
 from pipeline.lab import Lab
-from pipeline.service import STARTER, name_in_use, trained_models
+from pipeline.model_in_use import STARTER, name_in_use, trained_models
 
 
 @dataclass(frozen=True)

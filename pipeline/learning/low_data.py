@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from calibration.files import write_whole
 from calibration.image import Image
 from calibration.outline import find_coin, normalise
-from models.classification import ClassificationConfig, Classifier, Point, TypePicture, low_data_curve
-from models.explanation import ExplanationError
-from models.type_explanation import explain_type
+from models.matching.explanation import ExplanationError
+from models.training.classification import ClassificationConfig, Classifier, Point, TypePicture, low_data_curve
+from models.training.type_explanation import explain_type
 from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.explain import under, write_picture
 from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
-from pipeline.whole import write_whole
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
 
 GENERATED = "generated"
 SEED = 9005  # of the generated coins; used nowhere else

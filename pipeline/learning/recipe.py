@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from models.batches import TrainingCoin
-from models.evaluation import Sample
-from models.training import TrainingConfig
+from models.evaluation.evaluation import Sample
+from models.training.batches import TrainingCoin
+from models.training.training import TrainingConfig
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from capture.records import Event
 from capture.store import Store
-from models.embedder import CARD_FILE
-from models.training import Step
+from capture.store.records import Event
+from models.embedding.embedder import CARD_FILE
+from models.training.training import Step
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -29,9 +29,9 @@ from pipeline.learning.compare import PROMOTED, REFUSED, judging_samples, promot
 from pipeline.learning.dataset import Dataset, latest
 from pipeline.learning.dataset_build import build_dataset, frames_to_come
 from pipeline.learning.train import train_embedder
+from pipeline.model_in_use import name_in_use, put_in_use
 from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
-from pipeline.service import name_in_use, put_in_use
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from calibration.image import Image, read_image
 from calibration.outline import find_coin, normalise
-from models.batches import TrainingCoin
+from models.training.batches import TrainingCoin
 from pipeline.errors import LabError
 from pipeline.learning.training_coins import RELIEF_ELEVATION_DEG, RELIEF_LAMPS_DEG, relief_of
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from capture.store import Store
-from models.embedder import CARD_FILE, Embedder
-from models.evaluation import EvaluationError, evaluate
+from models.embedding.embedder import CARD_FILE, Embedder
+from models.evaluation.evaluation import EvaluationError, evaluate
 from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.evaluate import imported_samples
 from pipeline.learning.low_data import result_path
-from pipeline.service import open_model
+from pipeline.model_in_use import open_model
 
 Suite = Literal["poster", "rrc60"]
 POSTER = "sawhill-poster"

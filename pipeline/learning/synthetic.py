@@ -11,10 +11,10 @@ import numpy as np
 
 from calibration.image import Image
 from calibration.outline import find_coin, normalise
-from models.evaluation import Sample
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
-from rig.twin.surface import Surface, beam_from, shade
+from models.evaluation.evaluation import Sample
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from rig.twin.coins.surface import Surface, beam_from, shade
 
 SEED = 9004
 QUERIES = 2

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models import processes
-from models.embedder import Embedder
-from models.evaluation import evaluate
-from models.probability import fit
-from models.training import Step, train
-from models.training_log import LOG_FOLDER
+from models.embedding.embedder import Embedder
+from models.evaluation.evaluation import evaluate
+from models.matching.probability import fit
+from models.training import processes
+from models.training.log import LOG_FOLDER
+from models.training.training import Step, train
 from pipeline.documents import read_document
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
@@ -35,7 +35,7 @@ class Trained:
     Attributes
     ----------
     folder
-        The model, with its curves (`models.training_log.LOG_FOLDER`).
+        The model, with its curves (`models.training.log.LOG_FOLDER`).
     last
         Its last step; None if they were all taken before the run was broken off.
     real

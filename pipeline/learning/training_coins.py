@@ -16,18 +16,18 @@ import numpy as np
 
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, find_coin, normalise
-from models.batches import TrainingCoin
-from models.embedder import Embedder
-from models.evaluation import Sample, split
-from models.index import Entry, FaissIndex
-from models.matching import TURNS, Candidate, View, embed_entries, match
-from models.relight import Relief, measured_relief
-from models.scores import best_over_turns
+from models.embedding.embedder import Embedder
+from models.evaluation.evaluation import Sample, split
+from models.evaluation.scores import best_over_turns
+from models.matching.grid import TURNS, Candidate, View, embed_entries, match
+from models.matching.index import Entry, FaissIndex
+from models.training.batches import TrainingCoin
+from models.training.relight import Relief, measured_relief
 from pipeline.collection.imports import read_labels
-from rig.twin.drawer import SIDES, ProceduralDrawer, photo_sides, read_photo
-from rig.twin.procedural import coin_type
-from rig.twin.reproduction import reproduction
-from rig.twin.surface import Array, Beam, Surface, beam_from, shade
+from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides, read_photo
+from rig.twin.coins.procedural import coin_type
+from rig.twin.coins.reproduction import reproduction
+from rig.twin.coins.surface import Array, Beam, Surface, beam_from, shade
 
 TRAINING_SEED, FITTING_SEED = 9001, 9002
 TRAINING_TYPES, FITTING_TYPES = 20, 30  # few types, so that many coins share one: hard negatives
@@ -57,7 +57,7 @@ def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
 
 
 def photographed_coins(folder: Path, progress: Progress) -> list[TrainingCoin]:
-    """Both sides of the coins in a folder of photographs (see `rig.twin.drawer.photo_sides`), of each what there is.
+    """Both sides of the coins in a folder of photographs (see `rig.twin.coins.drawer.photo_sides`), whatever there is.
 
     Raises
     ------

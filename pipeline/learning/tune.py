@@ -8,10 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from models.augmentation import Augmentation
-from models.evaluation import evaluate
-from models.training import train
-from models.tuning import Reached, Trial, importances, search
+from calibration.files import write_whole
+from models.evaluation.evaluation import evaluate
+from models.training.augmentation import Augmentation
+from models.training.training import train
+from models.training.tuning import Reached, Trial, importances, search
 from pipeline.documents import read_document
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
@@ -19,7 +20,6 @@ from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
 from pipeline.learning.training_coins import Progress
 from pipeline.reports.tuning_page import write_tuning_page
-from pipeline.whole import write_whole
 
 STORAGE_FILE, TUNED_FILE = "trials.db", "tuned.yaml"
 
@@ -33,7 +33,7 @@ class Tuned:
     trials
         All finished ones, the best first.
     importances
-        How much each number mattered (`models.tuning.importances`).
+        How much each number mattered (`models.training.tuning.importances`).
     recipe
         The recipe with the best numbers, for `rig train`.
     page

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from capture.handling import IN_SLOT
-from capture.handling import KINDS as HANDLING
-from capture.records import Event
-from capture.skips import NOT_THERE, Skipped, are_swapped, in_words, skipped_of
+from capture.engine.skips import NOT_THERE, Skipped, are_swapped, in_words, skipped_of
+from capture.engine.transport import IN_SLOT
+from capture.engine.transport import KINDS as HANDLING
+from capture.store.records import Event
 from pipeline.reports.night import CoinNight, Night, TrayNight
 
 KINDS_TOLD = 3  # kinds of failure of one device that are told, the most frequent

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from models.embedder import Embedder
-from models.evaluation import Evaluation, Outcome, Sample
+from calibration.files import write_whole
+from models.embedding.embedder import Embedder
+from models.evaluation.evaluation import Evaluation, Outcome, Sample
 from pipeline.lab import Lab
 from pipeline.reports import plots
+from pipeline.reports.images import inline
 from pipeline.reports.pages import page_template
-from pipeline.reports.pictures import inline
-from pipeline.whole import write_whole
 
 WORST = 12  # cases shown
 

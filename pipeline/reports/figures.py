@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from capture.quality import Limits
-from capture.records import Frame
+from capture.store.records import Frame
 from pipeline.reports import plots
 from pipeline.reports.night import Night
 from pipeline.reports.pages import moment

@@ -14,17 +14,17 @@ from urllib.parse import quote
 from markupsafe import Markup
 from rich.filesize import decimal
 
-from capture.records import Entry
+from calibration.files import write_whole
 from capture.store import Store
+from capture.store.records import Entry
 from pipeline.lab import Lab
 from pipeline.reports import attention
+from pipeline.reports.images import Thumbnails, inline
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
 from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line
-from pipeline.reports.pictures import Thumbnails, inline
 from pipeline.reports.report import report_path
 from pipeline.reports.results import caption
 from pipeline.reports.sheets import contact_sheet, entry_pair, frame_pair
-from pipeline.whole import write_whole
 from pipeline.wording import duration
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from capture.handling import IN_SLOT
-from capture.handling import KINDS as HANDLING
+from capture.engine.skips import is_away, skipped_of
+from capture.engine.transport import IN_SLOT
+from capture.engine.transport import KINDS as HANDLING
 from capture.plan import Shot
-from capture.records import Event, Frame, Session
-from capture.skips import is_away, skipped_of
 from capture.store import Store
+from capture.store.records import Event, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reports.results import CoinResult, coin_result, diameter_mm

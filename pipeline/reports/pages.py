@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from calibration.files import write_whole
 from capture.plan import Plan
-from capture.records import Session
-from pipeline.whole import write_whole
+from capture.store.records import Session
 
 
 def page_template(name: str) -> Template:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capture.files import StoreError
+from calibration.files import write_whole
 from capture.plan import SIDES
-from capture.records import Candidate, Entry, Frame, Session
 from capture.store import Store
+from capture.store.files import StoreError
+from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
+from pipeline.reports.images import Thumbnails, cut, inline, place_in, resized, turned
 from pipeline.reports.pages import device_line, minute, page_template, plan_line
-from pipeline.reports.pictures import Thumbnails, cut, inline, place_in, resized, turned
 from pipeline.reports.results import CoinResult, caption, coin_results, diameter_mm
-from pipeline.whole import write_whole
 
 PICTURE_PX = 340
 THUMBNAIL_PX = 64

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from capture.records import Candidate, Frame, Session
 from capture.store import Store
+from capture.store.records import Candidate, Frame, Session
 
 
 @dataclass(frozen=True)

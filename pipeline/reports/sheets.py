@@ -10,9 +10,9 @@ import numpy as np
 
 from calibration.image import Image
 from capture.plan import SIDES
-from capture.records import Candidate, Entry
+from capture.store.records import Candidate, Entry
+from pipeline.reports.images import Thumbnails, inline, resized, turned
 from pipeline.reports.night import CoinNight
-from pipeline.reports.pictures import Thumbnails, inline, resized, turned
 from pipeline.reports.report import best_frames, turns_deg
 
 CELL_PX = 56

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from models.tuning import SPACE, Trial
+from calibration.files import write_whole
+from models.training.tuning import SPACE, Trial
 from pipeline.lab import Lab
 from pipeline.reports import plots
 from pipeline.reports.pages import page_template
-from pipeline.whole import write_whole
 
 SHOWN = 10  # trials in the table
 

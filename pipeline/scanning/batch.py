@@ -20,10 +20,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from capture.events import Event
-from capture.files import StoreError
-from capture.handling import HandlingError, coin_out
+from capture.engine.events import Event
+from capture.engine.transport import HandlingError, coin_out
 from capture.store import Store
+from capture.store.files import StoreError
 from pipeline.assembly import sole_driver, switched_on
 from pipeline.errors import explain
 from pipeline.lab import Lab
@@ -31,14 +31,14 @@ from pipeline.notify import Notifier, Sent
 from pipeline.reports.morning import write_morning_report
 from pipeline.reports.report import write_report
 from pipeline.reports.results import CoinResult, coin_results
-from pipeline.scanning.batch_outlook import BatchOutlook, outline_batch
+from pipeline.run_status import Ending, SkippedCoin, TrayWord
+from pipeline.scanning.batch_estimate import BatchOutlook, outline_batch
 from pipeline.scanning.bounds import Bounds
+from pipeline.scanning.estimate import check_fits
 from pipeline.scanning.identification import Identification, Identifies, Unidentified
-from pipeline.scanning.outlook import check_fits
 from pipeline.scanning.scan import Bench, Tell, begin_scan, calibration, interrupted, photograph, tray_state
 from pipeline.scanning.trays import mount
 from pipeline.scanning.watch import Watch
-from pipeline.status import Ending, SkippedCoin, TrayWord
 from rig.errors import DeviceError
 
 log = logging.getLogger(__name__)

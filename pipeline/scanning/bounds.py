@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
-from capture.events import Event, ScanStarted
+from capture.engine.events import Event, ScanStarted
 from pipeline.lab import Lab
-from pipeline.scanning.batch_outlook import BatchOutlook
-from pipeline.scanning.outlook import room_for
+from pipeline.scanning.batch_estimate import BatchOutlook
+from pipeline.scanning.estimate import room_for
 from pipeline.scanning.watch import Watch
 
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from capture.events import (
+from capture.engine.events import (
     CoinFinished,
     CoinFound,
     CoinSkipped,

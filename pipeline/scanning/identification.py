@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from capture.records import Candidate, Session
 from capture.store import Store
+from capture.store.records import Candidate, Session
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import explain
 from pipeline.lab import Lab

@@ -14,24 +14,24 @@ from typing import Literal
 from rich.console import Console
 
 from calibration.bundle import Bundle, latest
-from capture.events import CoinFinished, Event, FrameKept
-from capture.handling import KINDS as HANDLING
+from capture.engine.events import CoinFinished, Event, FrameKept
+from capture.engine.runner import Runner, ScanStopped
+from capture.engine.skips import in_words, is_away, skipped_of
+from capture.engine.transport import KINDS as HANDLING
 from capture.plan import Plan, Tray
 from capture.quality import Limits
-from capture.records import Session
-from capture.runner import Runner, ScanStopped
-from capture.skips import in_words, is_away, skipped_of
 from capture.store import Store
+from capture.store.records import Session
 from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.bench.calibrate import calibrate_rig
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.pictures import Thumbnails
+from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
 from pipeline.reports.results import ScanResult, coin_results
 from pipeline.scanning.display import ScanDisplay
+from pipeline.scanning.estimate import changes, check_fits, check_possible, outline_trays, room_for
 from pipeline.scanning.identification import Identification, Identifies
-from pipeline.scanning.outlook import changes, check_fits, check_possible, outline_trays, room_for
 from pipeline.scanning.watch import Watch
 
 Tell = Callable[[str], None]

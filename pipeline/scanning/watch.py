@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from capture.events import (
+from capture.engine.events import (
     CoinFinished,
     CoinFound,
     CoinSkipped,
@@ -24,12 +24,12 @@ from capture.events import (
     ShotTaken,
     Stopping,
 )
-from capture.records import now
+from capture.store.records import now
 from pipeline.assembly import command_line
 from pipeline.errors import explain
 from pipeline.lab import Lab
-from pipeline.scanning.outlook import Outlook, free_bytes, wall_s
-from pipeline.status import Ended, Ending, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
+from pipeline.run_status import Ended, Ending, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
+from pipeline.scanning.estimate import Outlook, free_bytes, wall_s
 
 log = logging.getLogger(__name__)
 

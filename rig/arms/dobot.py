@@ -26,10 +26,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
 from rig.link import SerialLink
-from rig.twin.clock import Clock
 
 HEADER = b"\xaa\xaa"
 VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31

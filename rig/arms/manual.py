@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import GripError
 from rig.technician import Ask, at_keyboard
-from rig.twin.clock import Clock
 
 
 class ManualHandlerConfig(BaseModel):

@@ -29,10 +29,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
-from rig.twin.clock import Clock
 
 log = logging.getLogger(__name__)
 

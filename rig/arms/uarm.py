@@ -23,10 +23,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
 from rig.link import SerialLink
-from rig.twin.clock import Clock
 
 ANSWER = re.compile(r"\$(\d+)\s+(.*)")
 POSITION = re.compile(r"X(-?\d{1,3}\.\d+)\s+Y(-?\d{1,3}\.\d+)\s+Z(-?\d{1,3}\.\d+)", re.IGNORECASE)

@@ -19,11 +19,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rig.clock import Clock
 from rig.devices import Identity, Light
 from rig.errors import DeviceError, NoAnswerError
 from rig.lights.wled import LightConfig, six_sectors
 from rig.link import SerialLink
-from rig.twin.clock import Clock
 
 START, END = 0x7E, 0xE7
 GET_PARAMETERS, SEND_DMX, GET_SERIAL = 3, 6, 10

@@ -11,11 +11,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.devices import Identity, Light
 from rig.errors import DeviceError
 from rig.lights.wled import LightConfig, six_sectors
 from rig.technician import Ask, at_keyboard
-from rig.twin.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from rig.clock import Clock
 from rig.devices import Identity, Light
 from rig.errors import DeviceError, NoAnswerError
 from rig.link import SerialLink
-from rig.twin.clock import Clock
 
 TRIES = 3
 

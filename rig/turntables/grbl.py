@@ -20,11 +20,11 @@ import contextlib
 import re
 from typing import Literal
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
 from rig.turntables.axis import AxisConfig
-from rig.twin.clock import Clock
 
 SOFT_RESET = b"\x18"
 BANNER = re.compile(r"Grbl (\d+\.\d+\w*)")

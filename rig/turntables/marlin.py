@@ -25,11 +25,11 @@ import re
 import time
 from typing import Literal
 
+from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
 from rig.turntables.axis import AxisConfig
-from rig.twin.clock import Clock
 
 # Two whole lines each, so that half a line before them spoils neither.
 QUICK_STOP = b"\nM410\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from rig.twin.clock import Clock
+from rig.clock import Clock
 
 Firmware = Generator[float | None, None, None]
 

@@ -9,13 +9,13 @@ from typing import Any
 from rig.arms.dobot_emulator import DobotEmulator
 from rig.arms.roarm_emulator import RoarmEmulator
 from rig.arms.uarm_emulator import UarmEmulator
+from rig.clock import Clock
 from rig.lights.dmx_emulator import DmxEmulator
 from rig.lights.wled_emulator import WledEmulator
 from rig.station import StationConfig
 from rig.turntables.grbl_emulator import GrblEmulator
 from rig.turntables.marlin_emulator import MarlinEmulator
 from rig.twin import world
-from rig.twin.clock import Clock
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Fault
 from rig.twin.world import Contents, World

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from rig.twin.coins.surface import Array
 from rig.twin.scene import Lamp
-from rig.twin.surface import Array
 
 LAMP_DISTANCE_MM = 170.0
 IRRADIANCE = 1.45  # of a lamp of intensity 1, face on, at the plate's centre

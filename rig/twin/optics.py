@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from rig.twin.surface import Array, as_array
+from rig.twin.coins.surface import Array, as_array
 
 
 class CameraModel(BaseModel):

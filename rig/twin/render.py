@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rig.twin.drawer import Drawer
+from rig.twin.coins.drawer import Drawer
+from rig.twin.coins.surface import Array, Beam, Surface, as_array, shade
 from rig.twin.lamps import AMBIENT, LAMP_DISTANCE_MM, irradiance, lamp_position, merged, power_of
 from rig.twin.optics import CameraModel, Sensor, blurred, on_plane, on_tilted_plane, to_pixel
 from rig.twin.scene import Lamp, PlacedCoin, Scene
-from rig.twin.surface import Array, Beam, Surface, as_array, shade
 from rig.twin.targets import (
     BOARD_PX_PER_MM,
     BORDER_MM,

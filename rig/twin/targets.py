@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from rig.twin.relief import fractal_noise
-from rig.twin.surface import Array
+from rig.twin.coins.relief import fractal_noise
+from rig.twin.coins.surface import Array
 
 PLATE_RADIUS_MM = 45.0
 PAPER = 0.66  # reflectance of the white card and of the board's paper

@@ -18,10 +18,10 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rig.bench import Bench, PointMm
-from rig.twin.clock import Clock
-from rig.twin.coins import Coin, in_slot, let_go, share, take, touched
+from rig.clock import Clock
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Move, Point, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target

@@ -16,14 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from capture.arrival import Arrivals
 from capture.cameras.replay import ReplayCamera
-from capture.frames import FrameWorker
+from capture.engine.coin_check import Arrivals
+from capture.engine.frame_pipeline import FrameWorker
 from pipeline.cli import main
 from pipeline.scanning import scan
 from pipeline.scanning.identification import Identification
+from rig.clock import ScaledClock
 from rig.station import Station
-from rig.twin.clock import ScaledClock
 
 seconds: dict[str, float] = {}
 inner_s = [0.0]

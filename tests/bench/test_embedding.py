@@ -22,10 +22,10 @@ from rich.table import Table
 
 from calibration.image import Image, read_image
 from calibration.outline import find_coin, normalise
-from models.embedder import Embedder, to_tensor
-from models.evaluation import Pictures, Sample, ranks_of_truth, split
-from models.forward import bf16_pays, by_torch
-from models.scores import best_over_turns, embedded
+from models.embedding.embedder import Embedder, to_tensor
+from models.embedding.forward import bf16_pays, by_torch
+from models.evaluation.evaluation import Pictures, Sample, ranks_of_truth, split
+from models.evaluation.scores import best_over_turns, embedded
 
 BATCH = 36  # as many as an embedder takes at a time
 BATCHES, ROUNDS = 2, 7

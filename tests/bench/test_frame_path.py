@@ -27,13 +27,13 @@ from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
 from capture.cameras import Picture
-from capture.frames import Exposure, FrameWorker
+from capture.engine.frame_pipeline import Exposure, FrameWorker
 from capture.plan import Plan, Tray
 from capture.quality import Limits
-from capture.records import now
 from capture.store import Store
+from capture.store.records import now
 from rig.devices import Identity
-from rig.twin.drawer import ProceduralDrawer
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import Lamp, PlacedCoin, Scene
 

@@ -17,11 +17,11 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
 from rig.station import Station, StationConfig
 from rig.twin import world as twin_world
-from rig.twin.clock import ScaledClock
 from rig.twin.lab import make_world
 from rig.twin.motion import Trapezoid
 from rig.twin.world import World

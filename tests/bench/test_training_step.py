@@ -16,12 +16,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from models.augmentation import Augmentation
-from models.backbones import freeze_statistics, pretrained
-from models.batches import TrainingCoin
-from models.embedder import EmbedderNetwork, to_tensor
-from models.forward import bf16_pays
-from models.training import Step, TrainingConfig, train
+from models.embedding.backbones import freeze_statistics, pretrained
+from models.embedding.embedder import EmbedderNetwork, to_tensor
+from models.embedding.forward import bf16_pays
+from models.training.augmentation import Augmentation
+from models.training.batches import TrainingCoin
+from models.training.training import Step, TrainingConfig, train
 from tests.models.model_coins import crop_of
 
 COINS, STEPS, EVERY, BARE = 48, 12, 4, 4

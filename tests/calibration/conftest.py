@@ -6,7 +6,7 @@ import pytest
 
 from calibration.board import BoardSpec, BoardView, find_board
 from calibration.lens import Lens, calibrate_lens
-from rig.twin.drawer import ProceduralDrawer
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, Scene
 

@@ -57,7 +57,7 @@ def test_useless_picture_says_why(renderer: Renderer, spoil: object, message: st
 
 
 def test_another_board_is_named_as_such(camera: CameraModel) -> None:
-    from rig.twin.drawer import ProceduralDrawer
+    from rig.twin.coins.drawer import ProceduralDrawer
 
     other = PrintedBoard(squares_x=6, squares_y=5, square_mm=8, marker_mm=5)
     picture = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)

@@ -11,7 +11,7 @@ from calibration.flat import Flat, flat_field
 from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
 from calibration.outline import Outline, find_coins
-from rig.twin.drawer import ProceduralDrawer
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import PlacedCoin, Scene

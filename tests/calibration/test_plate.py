@@ -11,7 +11,7 @@ from calibration.image import Image
 from calibration.lens import Lens
 from calibration.outline import find_coins
 from calibration.plate import PlateAngle, RingSpec, plate_angle_deg, ring_picture
-from rig.twin.drawer import ProceduralDrawer
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
 from rig.twin.targets import PrintedRing

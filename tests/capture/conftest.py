@@ -11,8 +11,8 @@ import pytest
 
 from calibration.image import encode_lossless
 from capture.plan import Plan, Shot, Tray
-from capture.records import Frame, now
 from capture.store import Store
+from capture.store.records import Frame, now
 
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: "2024.1.2", 3: None})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 180.0))

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.image import Image
 from capture.quality import Limits, check
-from rig.twin.drawer import ProceduralDrawer
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import Lamp, PlacedCoin, Scene
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capture.files import Files
-from capture.records import Frame
 from capture.store import Store
+from capture.store.files import Files
+from capture.store.records import Frame
 from tests.kills.processes import Processes, truth_of
 from tests.kills.truth import digest, read_truth
 

@@ -12,7 +12,7 @@ import yaml
 
 from calibration.bundle import load
 from capture.store import Store
-from tests.capture.old_store import unpack
+from tests.capture.store.old_store import unpack
 from tests.kills.check import check_scans, count_rows
 from tests.kills.processes import KILLED, Kill, Processes
 

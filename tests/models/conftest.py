@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_coins import settled
 from safetensors.torch import save_file
 
-from models.backbones import build
-from models.embedder import Embedder, EmbedderNetwork
-from models.vision import torchvision_models
+from models.embedding.backbones import build
+from models.embedding.embedder import Embedder, EmbedderNetwork
+from models.embedding.vision import torchvision_models
+from tests.models.model_coins import settled
 
 
 @pytest.fixture(scope="session")

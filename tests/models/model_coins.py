@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from calibration.image import Image
-from models.embedder import to_tensor
+from models.embedding.embedder import to_tensor
 
 
 @functools.cache

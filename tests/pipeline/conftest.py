@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from calibration.image import encode_jpeg
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
 
 COINS = tuple(f"1994.{number}" for number in range(1, 7))
 QUICK_PLAN = """\

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from calibration.image import Image, encode_jpeg
 from pipeline.cli import app
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
-from rig.twin.surface import beam_from, shade
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from rig.twin.coins.surface import beam_from, shade
 from tests.pipeline.conftest import Ran
 
 SEED = 21

@@ -6,13 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pty_harness import Cable
-
+from rig.clock import ScaledClock
 from rig.link import SerialLink
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
 from rig.station import Station, StationConfig
-from rig.twin.clock import ScaledClock
 from rig.twin.lab import make_world
+from tests.rig.pty_harness import Cable
 
 ROLES = {"turntable": TURNTABLES, "arm": ARMS, "lightbox": LIGHTBOXES}
 # Short (wall-clock) patience: nothing in the twin needs longer, and what never answers is found out sooner.

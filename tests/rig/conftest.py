@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from wires import CONFIG
 
+from rig.clock import ScaledClock
 from rig.station import Station
 from rig.twin import world as twin_world
-from rig.twin.clock import ScaledClock
 from rig.twin.lab import make_world
 from rig.twin.world import World
+from tests.rig.wires import CONFIG
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from rig.twin.clock import ScaledClock, SystemClock
+from rig.clock import ScaledClock, SystemClock
 
 
 def test_hardware_time_passes_only_while_somebody_waits_for_it() -> None:

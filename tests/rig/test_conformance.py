@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import driving
 import pytest
-from benches import DEFAULTS, PATIENCE, ROLE, Bench
-from pty_harness import Cable
 
 from rig.devices import Light
 from rig.errors import AlarmError, DeviceError, EnvelopeError
@@ -24,6 +21,9 @@ from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
 from rig.twin.world import World
+from tests.rig import driving
+from tests.rig.benches import DEFAULTS, PATIENCE, ROLE, Bench
+from tests.rig.pty_harness import Cable
 
 KINDS = list(PATIENCE)
 MOVING = [kind for kind in KINDS if ROLE[kind] != "lightbox"]

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches import PATIENCE, ROLE, Bench
-from test_conformance import KINDS, use
 
 from rig.errors import AlarmError, DeviceError, NoAnswerError, NotConnectedError
 from rig.twin import world as twin_world
 from rig.twin.faults import Alarm, Brownout, Glitch, Jam, Unplugged
+from tests.rig.benches import PATIENCE, ROLE, Bench
+from tests.rig.test_conformance import KINDS, use
 
 # A wait ends soon, as nothing in the twin takes time: an axis that is said to be fast is not waited for long.
 HASTE: dict[str, dict[str, Any]] = {

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from rig.arms.manual import ManualHandler, ManualHandlerConfig
+from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.errors import DeviceError, GripError, NoAnswerError
 from rig.lights.manual import ManualLightbox, ManualLightboxConfig
 from rig.technician import Asks, at_keyboard
-from rig.twin.clock import ScaledClock
 
 CLOCK = ScaledClock(math.inf)
 

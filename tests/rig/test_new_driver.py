@@ -25,7 +25,7 @@ SCRIPT = """\
 import json, sys, yaml
 from rig.errors import DeviceError
 from rig.station import Station, StationConfig
-from rig.twin.clock import SystemClock
+from rig.clock import SystemClock
 
 config = StationConfig.model_validate(yaml.safe_load(open(sys.argv[1]))["station"])
 told = {}

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from benches import PATIENCE, ROLE, ROLES, Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rig.arms import dobot
+from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.errors import DeviceError
 from rig.lights import dmx
 from rig.link import Cut, SerialLink
 from rig.twin import world as twin_world
-from rig.twin.clock import ScaledClock
+from tests.rig.benches import PATIENCE, ROLE, ROLES, Bench
 
 KINDS = list(PATIENCE)
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from wires import CONFIG
 
+from rig.clock import ScaledClock
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NotConnectedError
 from rig.station import Station, StationConfig
-from rig.twin.clock import ScaledClock
 from rig.twin.faults import Brownout, Jam, Unplugged
 from rig.twin.lab import make_world
 from rig.twin.world import World
+from tests.rig.wires import CONFIG
 
 
 def places(world: World) -> dict[str, str]:

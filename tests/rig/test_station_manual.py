@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from rig.clock import ScaledClock
 from rig.errors import AlarmError, EnvelopeError, GripError
 from rig.station import Station, StationConfig
 from rig.twin import world as twin_world
-from rig.twin.clock import ScaledClock
 from rig.twin.lab import make_world
 from rig.twin.world import World
 

@@ -22,9 +22,9 @@ from calibration.image import read_image
 from calibration.plate import RingSpec, plate_angle_deg
 from capture.quality import Expected, check
 from pipeline.lab import open_lab
+from rig.clock import ScaledClock
 from rig.station import StationConfig
 from rig.twin import world as twin_world
-from rig.twin.clock import ScaledClock
 from rig.twin.lab import make_world
 from tests.pipeline.conftest import Rig, command, environment
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import bagit
 import pytest
 
-from capture.records import Frame, NewEntry
 from capture.store import Store
+from capture.store.records import Frame, NewEntry
 from pipeline.cli import main
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
-from tests.capture.old_store import unpack
+from tests.capture.store.old_store import unpack
 from tests.pipeline.conftest import Ran, Rig, command, environment
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.backbones import WeightsError, build
-from models.embedder import STARTER_DIR, Embedder, EmbedderNetwork
+from models.embedding.backbones import WeightsError, build
+from models.embedding.embedder import STARTER_DIR, Embedder, EmbedderNetwork
 from pipeline.errors import LabError, UsageError
 from tests.pipeline.loop import album, run
 

@@ -18,8 +18,8 @@ import torch
 
 from calibration.image import Image
 from capture.store import Store
-from models.backbones import build
-from models.embedder import STARTER_DIR, Embedder, EmbedderNetwork
+from models.embedding.backbones import build
+from models.embedding.embedder import STARTER_DIR, Embedder, EmbedderNetwork
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import open_lab
 from pipeline.learning.dataset import Dataset, open_dataset

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.relight import on_coin, relit
+from models.training.relight import on_coin, relit
 from pipeline.errors import LabError
 from pipeline.learning.rti import rti_coin
 from pipeline.learning.training_coins import RELIEF_LAMPS_DEG

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.backbones import build
-from models.embedder import Embedder, EmbedderNetwork
+from models.embedding.backbones import build
+from models.embedding.embedder import Embedder, EmbedderNetwork
 from tests.pipeline.loop import album, run
 
 NO_PHOTOGRAPHS = "the poster's photographs"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from calibration.image import Image, encode_jpeg
-from models.embedder import Embedder
+from models.embedding.embedder import Embedder
 from pipeline.errors import LabError
 from pipeline.learning.recipe import Data, Labelled, Recipe, gather
 from pipeline.learning.training_coins import coins_of, labelled_pictures, photograph_searches, procedural_coins

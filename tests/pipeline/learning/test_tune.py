@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from calibration.image import encode_jpeg
-from rig.twin.drawer import ProceduralDrawer
-from rig.twin.reproduction import reproduction
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
 from tests.pipeline.conftest import Rig
 
 

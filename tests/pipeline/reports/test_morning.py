@@ -13,8 +13,8 @@ import pytest
 
 from calibration.image import Image, encode_jpeg, encode_lossless
 from capture.plan import Shot
-from capture.records import Candidate, NewEntry, Session, now
 from capture.store import Store
+from capture.store.records import Candidate, NewEntry, Session, now
 from pipeline.errors import LabError
 from pipeline.lab import Lab, open_lab
 from pipeline.reports.morning import write_morning_report, write_morning_report_of

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rig.twin.drawer import Drawer, ProceduralDrawer
+from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.lamps import merged
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene

@@ -1,0 +1,1 @@
+"""One run over a session: transport, coin check, exposure, recovery and the frame pipeline."""

@@ -1,0 +1,123 @@
+"""What the runner tells while it works, as frozen data. Progress displays and matching listen; nothing answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from calibration.image import Image
+from capture.engine.skips import Reason
+from capture.plan import Shot, Side
+from capture.quality import Quality
+from capture.store.records import Frame
+from rig.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class ScanStarted:
+    """Before anything moves. ``done_shots`` were settled by an earlier run of the same session."""
+
+    session_id: str
+    coins: int
+    shots: int
+    done_shots: int
+
+
+@dataclass(frozen=True)
+class CoinFound:
+    """A coin of a killed run was found on the plate and is taken up from there."""
+
+    slot: int
+    coin: str
+    side: Side
+
+
+@dataclass(frozen=True)
+class CoinStarted:
+    """A coin is about to be lifted, the ``number``-th of ``coins`` that have something left to do."""
+
+    slot: int
+    coin: str
+    number: int
+    coins: int
+    shots: int
+
+
+@dataclass(frozen=True)
+class ShotTaken:
+    """An exposure was made and the rig goes on. ``hardware_s`` is what motion, settling and exposure took so far."""
+
+    shot: Shot
+    attempt: int
+    done_shots: int
+    shots: int
+    hardware_s: float
+
+
+@dataclass(frozen=True)
+class FrameKept:
+    """A good frame is safe on disk.
+
+    ``image`` is the calibrated picture, the raw one without a calibration.
+    """
+
+    frame: Frame
+    quality: Quality
+    image: Image = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class FrameRejected:
+    """A frame failed the quality check and is stored in quarantine; ``is_retaken`` unless it had its last chance."""
+
+    frame: Frame
+    quality: Quality
+    is_retaken: bool
+
+
+@dataclass(frozen=True)
+class CoinFinished:
+    """A coin is back in its slot."""
+
+    slot: int
+    coin: str
+    frames: int
+    retakes: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class CoinSkipped:
+    """A coin was passed over and lies in its slot, if it was there; see `capture.engine.skips.Skipped`."""
+
+    slot: int
+    coin: str
+    reason: Reason
+    why: str
+    looks_like: str | None
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A device failed; the rig was connected and homed anew, at the `attempt`-th try in a row, and goes on."""
+
+    problem: DeviceError
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Somebody asked to stop; the coin on the plate is put back first."""
+
+
+Event = (
+    ScanStarted
+    | CoinFound
+    | CoinStarted
+    | ShotTaken
+    | FrameKept
+    | FrameRejected
+    | CoinFinished
+    | CoinSkipped
+    | Recovered
+    | Stopping
+)

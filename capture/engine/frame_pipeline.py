@@ -1,0 +1,242 @@
+"""What happens to a picture while the rig moves on: checked, calibrated, encoded, kept."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from threading import BoundedSemaphore
+from types import TracebackType
+from typing import Any
+
+from calibration.apply import Box, apply
+from calibration.bundle import Bundle
+from calibration.image import Image, encode_lossless
+from calibration.outline import Outline
+from capture.cameras import Picture
+from capture.engine.events import Event, FrameKept, FrameRejected
+from capture.plan import Shot
+from capture.quality import Expected, Limits, Quality, check
+from capture.store import Store
+from rig.devices import Identity
+
+WAITING_FRAMES = 16
+CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and stays in the raw frame
+
+
+@dataclass(frozen=True)
+class Astray:
+    """Where a frame showed the plate, and where the turntable was told to be (deg)."""
+
+    seen_deg: float
+    commanded_deg: float
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A picture, and how it came about. ``may_retake``: there is another chance if it is not good."""
+
+    shot: Shot
+    attempt: int
+    placement: str
+    turntable_read_deg: float
+    picture: Picture
+    may_retake: bool
+
+
+@dataclass(frozen=True)
+class _Checked:
+    quality: Quality
+    metrics: dict[str, Any]
+    calibrated: Image | None
+    encoded: Future[bytes] | None
+
+
+class FrameWorker:
+    """Keeps exposures in threads of its own, in order; a context manager that finishes what it was given.
+
+    One thread checks and calibrates a frame while another encodes it and a third writes the one before: the last
+    waits for the disk, which costs no processor.
+
+    Parameters
+    ----------
+    store, session_id
+        Where frames go.
+    camera
+        Who took them.
+    bundle
+        How they are calibrated; None to keep raw frames alone.
+    limits
+        What is good enough.
+    on_event
+        Told of every frame, from the thread that writes.
+
+    Attributes
+    ----------
+    astray
+        The latest frame on which the plate did not stand where it should, until `start_over`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session_id: str,
+        camera: Identity,
+        bundle: Bundle | None,
+        limits: Limits,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._camera = asdict(camera)
+        self._bundle = bundle
+        self._limits = limits
+        self._on_event = on_event
+        self._room = BoundedSemaphore(WAITING_FRAMES)
+        self._under_way: deque[Future[None]] = deque()
+        self._failed: list[Shot] = []
+        self._error: BaseException | None = None
+        self._previous: Image | None = None
+        self._since_verified = 0
+        self._last_angle_deg: float | None = None
+        self._is_jammed = False
+        self.astray: Astray | None = None
+        self._checker = ThreadPoolExecutor(1, "check")
+        self._encoder = ThreadPoolExecutor(1, "encode")
+        self._writer = ThreadPoolExecutor(1, "write")
+
+    def __enter__(self) -> FrameWorker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stage in (self._checker, self._encoder, self._writer):  # the order in which one hands on to the next
+            stage.shutdown()
+        if kind is None:
+            self._raise()
+
+    def add(self, exposure: Exposure) -> None:
+        """Hand over an exposure; waits only if many are waiting already.
+
+        Raises
+        ------
+        Exception
+            Whatever went wrong with an earlier one, such as a full disk.
+        """
+        self._raise()
+        self._room.acquire()
+        raw = self._encoder.submit(encode_lossless, exposure.picture.image)
+        checked = self._checker.submit(self._check, exposure)
+        self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
+
+    def finish(self) -> list[Shot]:
+        """Wait until everything handed over is kept; return the shots to take again, in order.
+
+        Raises
+        ------
+        Exception
+            Whatever went wrong.
+        """
+        wait(self._under_way)
+        self._under_way.clear()
+        self._raise()
+        failed, self._failed = self._failed, []
+        return failed
+
+    def start_over(self) -> None:
+        """Wait until everything handed over is kept; the plate may since stand anywhere, so look at the next frame.
+
+        Raises
+        ------
+        Exception
+            Whatever went wrong.
+        """
+        self.finish()
+        self.astray = None
+        self._last_angle_deg = None
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _check(self, exposure: Exposure) -> _Checked:
+        shot, raw = exposure.shot, exposure.picture.image
+        error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
+        quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
+        self._previous = raw
+        self._heed(quality, shot)
+        if not (self._bundle and quality.is_good and quality.outline is not None):
+            return _Checked(quality, quality.metrics, None, None)
+        box = _around(quality.outline, raw)
+        calibrated = apply(raw, self._bundle, shot.light, box)
+        metrics = {**quality.metrics, "calibrated_box_px": list(box)}
+        return _Checked(quality, metrics, calibrated, self._encoder.submit(encode_lossless, calibrated))
+
+    def _keep(self, exposure: Exposure, raw: Future[bytes], checking: Future[_Checked]) -> None:
+        try:
+            if self._error is None:
+                self._write(exposure, raw.result(), checking.result())
+        except BaseException as error:  # handed to the thread that drives the rig
+            self._error = error
+        finally:
+            self._room.release()
+
+    def _write(self, exposure: Exposure, raw: bytes, checked: _Checked) -> None:
+        quality = checked.quality
+        frame = self._store.add_frame(
+            self._session_id,
+            exposure.shot,
+            exposure.attempt,
+            exposure.placement,
+            raw,
+            checked.encoded.result() if checked.encoded else None,
+            calibration_id=self._bundle.id if self._bundle else None,
+            camera=self._camera,
+            turntable_read_deg=exposure.turntable_read_deg,
+            mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
+            quality=checked.metrics,
+            quarantine_reason=", ".join(quality.reasons) or None,
+            taken_at=exposure.picture.taken_at,
+        )
+        if quality.is_good:
+            shown = exposure.picture.image if checked.calibrated is None else checked.calibrated
+            self._on_event(FrameKept(frame, quality, shown))
+            return
+        if exposure.may_retake:
+            self._failed.append(exposure.shot)
+        self._on_event(FrameRejected(frame, quality, exposure.may_retake))
+
+    def _expected(self, exposure: Exposure) -> Expected | None:
+        """What the frame should show, where it is its turn to be looked at.
+
+        Whatever the rate, the first frame after the plate was told to turn is, since no other can be the first of a
+        jam, and so is every one from a jam on until one is right again.
+        """
+        shot, every = exposure.shot, self._limits.verify_every
+        if not every:
+            return None
+        has_turned = shot.turntable_deg != self._last_angle_deg or exposure.attempt > 1 or self._is_jammed
+        self._last_angle_deg = shot.turntable_deg
+        self._since_verified += 1
+        if not has_turned and self._since_verified < every:
+            return None
+        self._since_verified = 0
+        return Expected(shot.turntable_deg, shot.light, self._bundle.flats if self._bundle else {})
+
+    def _heed(self, quality: Quality, shot: Shot) -> None:
+        seen_deg = quality.metrics.get("plate_deg")
+        if seen_deg is None:
+            return
+        self._is_jammed = "wrong angle" in quality.reasons
+        if self._is_jammed:
+            self.astray = Astray(seen_deg, shot.turntable_deg)
+
+
+def _around(outline: Outline, raw: Image) -> Box:
+    """The square around the coin that is calibrated."""
+    (x, y), reach_px = outline.centre_px, CALIBRATED_REACH * outline.radius_px
+    height_px, width_px = raw.shape[:2]
+    left, top = max(0, round(x - reach_px)), max(0, round(y - reach_px))
+    return left, top, min(width_px, round(x + reach_px)), min(height_px, round(y + reach_px))

@@ -1,0 +1,201 @@
+"""The connections to ``index.sqlite``: one that writes, and one for each thread that reads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database as SqliteUtils
+
+from capture.store.files import StoreError
+from capture.store.schema import migrations
+from capture.store.writers import writers
+
+BUSY_TIMEOUT_S = 30.0
+
+
+class Database:
+    """SQLite in WAL mode: readers are never blocked by the writer, and a commit survives a power cut.
+
+    Usable from several threads: writes take turns, every reading thread has a connection of its own.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is missing and `writing`.
+    writing
+        False for a reader, such as a status display beside a running scan: it changes nothing, not even the schema.
+    """
+
+    def __init__(self, path: Path, writing: bool = True) -> None:
+        self._path = path
+        self._lock = threading.RLock()  # held while writing
+        self._opening = threading.Lock()
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+        if writing:
+            try:
+                self._writer = self._connect()
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                self._refuse_newer(self._writer)
+                migrations.apply(SqliteUtils(self._writer, recursive_triggers=False))
+            except StoreError:
+                self.close()
+                raise
+            except sqlite3.OperationalError as error:
+                self.close()
+                raise _unwritable(path, error) from error
+            except sqlite3.DatabaseError as error:
+                self.close()
+                raise _unreadable(path, error) from error
+        elif not path.exists():
+            raise StoreError(f"{path} does not exist: nothing has been stored yet.")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction; committed at the end, rolled back after an exception.
+
+        Raises
+        ------
+        StoreError
+            If the index cannot be written: another process held it for too long, the disk is full, or it failed.
+        sqlite3.IntegrityError
+            If a row contradicts those that are there.
+        """
+        if self._writer is None:
+            raise StoreError(f"{self._path} was opened for reading only.")
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+                    raise _unwritable(self._path, error) from error
+                raise
+
+    def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query, as of the last commit.
+
+        Raises
+        ------
+        StoreError
+            If the index is damaged.
+        """
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+        try:
+            return list(connection.execute(sql, parameters))
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self._path, error) from error
+
+    def compact(self) -> None:
+        """Give back to the file system what deleted rows took. For a writer that is alone.
+
+        Raises
+        ------
+        StoreError
+            If there is no room to write the index a second time.
+        """
+        if self._writer is None:
+            raise StoreError(f"{self._path} was opened for reading only.")
+        with self._lock:
+            try:
+                self._writer.execute("VACUUM")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise _unwritable(self._path, error) from error
+
+    def is_behind(self) -> bool:
+        """Whether it was written by an earlier version, and waits for being brought up to date.
+
+        Raises
+        ------
+        StoreError
+            If it was written by a later version, or is damaged.
+        """
+        try:
+            with closing(self._connect()) as connection:
+                self._refuse_newer(connection)
+                return bool(migrations.pending(SqliteUtils(connection, recursive_triggers=False)))
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self._path, error) from error
+
+    def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        with self._lock:
+            self._writer = None
+        with self._opening:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def _refuse_newer(self, connection: sqlite3.Connection) -> None:
+        database = SqliteUtils(connection, recursive_triggers=False)
+        applied = {each.name for each in migrations.applied(database)}
+        if applied - {each.name for each in migrations.pending(SqliteUtils(memory=True))}:
+            raise StoreError(
+                f"{self._path} was written by a later version of this program. Update the program; nothing was changed."
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        # isolation_level None: no transaction begins behind our back; close() closes what other threads opened
+        connection = sqlite3.connect(
+            self._uri(), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True
+        )
+        with self._opening:
+            self._connections.append(connection)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _uri(self) -> str:
+        """Where SQLite finds it. What lies on a read-only file system cannot change, and needs no lock beside it."""
+        uri = self._path.absolute().as_uri()
+        wal = self._path.with_name(self._path.name + "-wal")
+        is_fixed = self._path.exists() and bool(os.statvfs(self._path).f_flag & os.ST_RDONLY)
+        return f"{uri}?immutable=1" if is_fixed and not (wal.exists() and wal.stat().st_size) else uri
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        return StoreError(
+            f"{path} cannot be opened. Check its owner and permissions; if its file system is mounted read-only, mount "
+            "it writable once, so that what was written last is taken in."
+        )
+    return StoreError(
+        f"{path} cannot be read: {error}. The pictures are safe: `rig store rebuild` makes it anew from the records "
+        "beside it."
+    )
+
+
+def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants apart
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        why = (
+            f"another process has held it for more than {BUSY_TIMEOUT_S:.0f} s "
+            f"({', '.join(writers(path.parent)) or 'none of ours: a backup or an SQLite browser?'}). End that"
+        )
+    elif code == sqlite3.SQLITE_FULL:
+        why = "the disk is full. Free some space (`rig store gc --dry-run` says what the store could spare)"
+    elif code == sqlite3.SQLITE_READONLY:
+        why = "it is read-only. Check its owner, its permissions, and that its file system is mounted writable"
+    else:
+        why = f"{error}. See that the disk and its cable are sound, run `rig store verify`"
+    return StoreError(
+        f"{path} cannot be written: {why}; then give the same command again. Nothing stored before is lost."
+    )

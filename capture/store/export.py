@@ -1,0 +1,209 @@
+"""Frames copied out of the store into a folder that explains itself, as a BagIt bag (RFC 8493) or plain."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import bagit
+
+from capture.store.files import StoreError, hash_file, remedy
+from capture.store.records import Frame, Session, now
+from capture.store.store import Store
+
+SPARE_BYTES = 16 * 1024 * 1024  # for what is written beside the pictures
+
+README = """\
+{count} frames of {coins} coins out of {sessions} sessions, exported {at} by {software}.
+
+frames/             the pictures: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw.jxl as the camera gave it,
+                    .calibrated.jxl without distortion and uneven light; lossless JPEG XL, 8-bit RGB (imported
+                    photographs: as they were)
+frames.csv          one line for each frame: which coin and side, pose commanded and read back, light, exposure,
+                    mm per pixel, quality, SHA-256 of its pictures
+frames.json         the same, with everything the camera and the quality check said
+sessions.json       each session's plan, tray, devices and shots as they were frozen when it began
+coins.csv           each coin's type and diameter, where known
+journal.jsonl       what was done and what happened in these sessions, in order
+calibrations/       the bundles that the calibrated pictures were made with
+"""
+
+_LEFT_FOR_JSON = ("quality", "camera")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where an export lies and what it holds; ``missing_calibrations`` were not to be found in the lab."""
+
+    folder: Path
+    frames: int
+    pictures: int
+    bytes: int
+    coins: int
+    sessions: int
+    missing_calibrations: tuple[str, ...]
+
+
+def export(
+    store: Store,
+    calibrations: Path,
+    target: Path,
+    frames: Sequence[Frame],
+    bag: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Exported:
+    """Copy frames, and all that is needed to understand them, into the folder `target`.
+
+    Every picture is checked against its hash as it is read, and again where it was written.
+
+    Parameters
+    ----------
+    calibrations
+        The lab's folder of calibration bundles.
+    bag
+        Make it a BagIt bag.
+
+    Raises
+    ------
+    StoreError
+        If `target` holds something already, there is too little room, or a picture is damaged.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise StoreError(f"{target} is not empty. Name a new folder; nothing was written.")
+    target = target.resolve()
+    files = [(frame, list(_pictures(store, frame))) for frame in frames]
+    size = sum(store.path(sha256).stat().st_size for _, pictures in files for _, sha256 in pictures)
+    working = target.with_name(f".{target.name}.partial")  # what was interrupted never looks like an export
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(target.parent).free
+        if free < size + SPARE_BYTES:
+            raise StoreError(
+                f"{target.parent} has room for {free / 1e9:.2f} GB, and the export takes {size / 1e9:.2f} GB. "
+                "Name another disk, or export less (--session, --coin, --tray); nothing was written."
+            )
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
+        total = sum(len(pictures) for _, pictures in files)
+        copied = 0
+        for _, pictures in files:
+            for name, sha256 in pictures:
+                _copy(store, sha256, working / name)
+                copied += 1
+                progress(copied, total)
+        sessions = [store.session(session_id) for session_id in dict.fromkeys(frame.session_id for frame in frames)]
+        missing = _describe(store, calibrations, working, files, sessions)
+        _seal(working, bag, len(frames))
+        working.rename(target)
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror}. {remedy(error)}") from error
+    coins = {frame.coin_id for frame in frames}
+    return Exported(target, len(frames), total, size, len(coins), len(sessions), missing)
+
+
+def _pictures(store: Store, frame: Frame) -> Iterator[tuple[str, str]]:
+    """Where a frame's pictures go, and their hashes."""
+    parts = [frame.session_id, frame.light or Path(frame.source or "").stem]
+    if frame.turntable_deg is not None:
+        parts.append(f"{frame.turntable_deg:05.1f}deg")
+    name = f"frames/{_plain(frame.coin_id)}/{frame.side or 'unknown'}/{_plain('_'.join(parts))}_{frame.id[:8]}"
+    yield f"{name}.raw{store.path(frame.sha256).suffix}", frame.sha256
+    if frame.calibrated_sha256 is not None:
+        suffix = store.path(frame.calibrated_sha256).suffix
+        yield f"{name}.calibrated{suffix}", frame.calibrated_sha256
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w.,+ -]", "_", name).strip(". ") or "_"
+
+
+def _copy(store: Store, sha256: str, path: Path) -> None:
+    data = store.files.read(sha256, store.path(sha256).suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    if hash_file(path) != sha256:
+        raise StoreError(f"{path} reads back other than it was written: its disk is not sound. Use another.")
+
+
+def _describe(
+    store: Store,
+    calibrations: Path,
+    folder: Path,
+    files: Sequence[tuple[Frame, Sequence[tuple[str, str]]]],
+    sessions: Sequence[Session],
+) -> tuple[str, ...]:
+    """Write what explains the pictures; return the calibrations that were not to be found."""
+    coins = {row["id"]: row for row in store.database.read("SELECT * FROM coin ORDER BY id")}
+    rows: list[dict[str, Any]] = []
+    for frame, pictures in files:
+        raw, calibrated = pictures[0][0], pictures[1][0] if len(pictures) > 1 else None
+        coin = coins[frame.coin_id]
+        known = {"type": coin["type"], "diameter_mm": coin["diameter_mm"]}
+        rows.append({"raw": raw, "calibrated": calibrated, **asdict(frame), **known})
+    _write_json(folder / "frames.json", rows)
+    table = [{name: value for name, value in row.items() if name not in _LEFT_FOR_JSON} for row in rows]
+    _write_csv(
+        folder / "frames.csv",
+        [{**row, "sharpness": frame["quality"].get("sharpness")} for row, frame in zip(table, rows, strict=True)],
+    )
+    present = sorted({frame.coin_id for frame, _ in files})
+    _write_csv(
+        folder / "coins.csv", [{name: coins[coin][name] for name in ("id", "type", "diameter_mm")} for coin in present]
+    )
+    shots = {
+        session.id: [{"id": shot.id, **shot.model_dump()} for shot in store.shots(session.id)] for session in sessions
+    }
+    _write_json(folder / "sessions.json", [{**asdict(session), "shots": shots[session.id]} for session in sessions])
+    events = sorted(
+        (event for session in sessions for event in store.journal.events(session.id)), key=lambda event: event.id
+    )
+    (folder / "journal.jsonl").write_text("".join(json.dumps(asdict(event)) + "\n" for event in events))
+    used = {frame.calibration_id for frame, _ in files} - {None}
+    missing = []
+    for row in store.database.read("SELECT * FROM calibration ORDER BY id"):
+        if row["id"] in used:
+            if (calibrations / row["folder"]).is_dir():
+                shutil.copytree(calibrations / row["folder"], folder / "calibrations" / row["folder"])
+            else:
+                missing.append(row["id"])
+    readme = README.format(
+        count=len(files),
+        coins=len(present),
+        sessions=len(sessions),
+        at=now(),
+        software=", ".join(sorted({session.software for session in sessions})),
+    )
+    (folder / "README.txt").write_text(readme)
+    return tuple(missing)
+
+
+def _seal(folder: Path, bag: bool, count: int) -> None:
+    """Make a bag of the folder, checked; or list the hashes of a plain one."""
+    if bag:
+        made = bagit.make_bag(str(folder), {"External-Description": f"{count} frames of coins"}, checksums=["sha256"])
+        try:
+            made.validate()
+        except bagit.BagError as error:
+            raise StoreError(f"{folder} is no valid bag ({error}): its disk is not sound. Use another.") from error
+        return
+    names = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in names]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,153 @@
+"""Whether a store still holds what was put into it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from calibration.image import ImageError, decode_image
+from capture.store import kinds
+from capture.store.database import Database
+from capture.store.files import Files, StoreError
+from capture.store.journal import Journal
+from capture.store.writers import wait_for_landing
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a store.
+
+    Attributes
+    ----------
+    kind
+        ``"missing"``, ``"damaged"``, ``"orphan"``, ``"index"`` or ``"leftover"``.
+    what
+        The file or row.
+    remedy
+        What it means and what to do.
+    """
+
+    kind: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}. {self.remedy}"
+
+
+def verify(
+    files: Files, database: Database, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Problem]:
+    """Check every file, record and row. Changes nothing; may run while a scan writes."""
+    journal = Journal(files, database)
+    pictures = dict(files.all_files())
+    records = {kind: dict(files.all_records(kind)) for kind in kinds.KINDS}
+    lines = journal.lines()
+    # Whatever is listed has its row from here on, or never will. Rows that came since are looked up on disk.
+    wait_for_landing(files.folder)
+    problems = list(_check_index(database))
+    problems += _check_pictures(files, database, progress)
+    for kind in kinds.KINDS:
+        known = set()
+        for name, content in kinds.contents(database, kind):
+            known.add(name)
+            problems += _check_record(files, kind, name, content)
+        for name in sorted(set(records[kind]) - known):
+            problems += _check_spare(files, database, kind, name)
+    problems += _check_journal(journal, lines)
+    indexed = {row["sha256"] for row in database.read("SELECT sha256 FROM file")}
+    problems += [Problem("orphan", str(path), _LEFT) for sha256, path in pictures.items() if sha256 not in indexed]
+    return problems
+
+
+def _check_index(database: Database) -> Iterator[Problem]:
+    try:
+        for row in database.read("PRAGMA integrity_check"):
+            if row[0] != "ok":
+                yield Problem("index", str(row[0]), _REBUILD)
+        for row in database.read("PRAGMA foreign_key_check"):
+            yield Problem("index", f"row {row['rowid']} of {row['table']} names a missing {row['parent']}", _REBUILD)
+        for row in database.read(
+            "SELECT image_id FROM embedding WHERE image_id NOT IN (SELECT id FROM frame UNION SELECT id FROM entry)"
+        ):
+            yield Problem("index", f"an embedding of {row['image_id']}, which is neither frame nor entry", _REBUILD)
+        for row in database.read(
+            "SELECT sha256 FROM file WHERE sha256 NOT IN (SELECT sha256 FROM frame UNION SELECT sha256 FROM entry "
+            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL)"
+        ):
+            yield Problem("index", f"a picture {row['sha256']} that is of neither frame nor entry", _REBUILD)
+    except (StoreError, sqlite3.DatabaseError) as error:
+        yield Problem("index", str(error), _REBUILD)
+
+
+def _check_pictures(files: Files, database: Database, progress: Callable[[int, int], None]) -> Iterator[Problem]:
+    (total,) = database.read("SELECT count(*) FROM file")[0]
+    done = 0
+    for part in range(256):  # not all rows in memory at once
+        first, beyond = f"{part:02x}", f"{part + 1:02x}" if part < 255 else "g"
+        for row in database.read("SELECT * FROM file WHERE sha256 >= ? AND sha256 < ?", (first, beyond)):
+            path = files.path(row["sha256"], row["suffix"])
+            yield from _check_picture(str(path), row["sha256"], path.read_bytes() if path.exists() else None)
+            done += 1
+            progress(min(done, total), total)
+
+
+def _check_picture(path: str, sha256: str, data: bytes | None) -> Iterator[Problem]:
+    if data is None:
+        yield Problem("missing", path, _RESTORE)
+    elif hashlib.sha256(data).hexdigest() != sha256:
+        yield Problem("damaged", path, _RESTORE)
+    else:
+        try:
+            decode_image(data, path)
+        except ImageError as error:
+            yield Problem("damaged", path, f"It was stored like this: {error}")
+
+
+def _check_record(files: Files, kind: str, name: str, content: kinds.Content) -> Iterator[Problem]:
+    path = files.record_path(kind, name)
+    if not path.exists():
+        yield Problem("missing", f"the record of {kind} {name.split('/')[-1]}", _RESTORE)
+        return
+    try:
+        kept = files.read_record(path)
+    except StoreError:
+        yield Problem("damaged", str(path), _RESTORE)
+        return
+    if kept != content:
+        yield Problem("index", f"the row of {kind} {name.split('/')[-1]} differs from {path}", _REBUILD)
+
+
+def _check_spare(files: Files, database: Database, kind: str, name: str) -> Iterator[Problem]:
+    """A record that no row was found for."""
+    path = files.record_path(kind, name)
+    if not path.exists():
+        return  # a frame that was deleted since
+    try:
+        content = files.read_record(path)
+    except StoreError:
+        yield Problem("damaged", str(path), _RESTORE)
+        return
+    if content != {"at": None}:  # an entry that is back in the catalogue
+        yield Problem("orphan", str(path), _LEFT)
+
+
+def _check_journal(journal: Journal, lines: dict[int, kinds.Content]) -> Iterator[Problem]:
+    rows = journal.rows()
+    listed = set(lines)
+    if any(number not in lines for number in rows):
+        lines = {**journal.lines(), **lines}  # lines that came since
+    for number, row in rows.items():
+        if number not in lines:
+            yield Problem("damaged", journal.path(number), _RESTORE)
+        elif lines[number] != row:
+            yield Problem("index", f"the row of event {number} differs from {journal.path(number)}", _REBUILD)
+    for number in sorted(listed - set(rows)):
+        yield Problem("orphan", journal.path(number), "It is taken into the index with the next line.")
+
+
+_REBUILD = "Run `rig store rebuild`: it makes the index anew from the records."
+_RESTORE = "Restore it from a backup."
+_LEFT = "It belongs to no row; it is set aside when the store is next put right."

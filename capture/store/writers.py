@@ -1,0 +1,172 @@
+"""Who has the store open for writing: a killed writer is noticed by the next, a living one is left alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from capture.store.files import StoreError
+
+LOOK_AGAIN_S = 0.05
+
+
+class Presence:
+    """Marks a writer's presence in a store's folder.
+
+    Every writer holds a shared lock for as long as it lives and leaves a file in ``writers/`` that only `leave`
+    removes. Who finds nobody else holding the lock, but files, knows that a process died there. Who puts the whole
+    store in order holds the lock alone, until it leaves.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers = folder / "writers"
+        self._writers.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(folder / "writers.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._mark: Path | None = None
+
+    def enter(self) -> bool:
+        """Wait until no other writer is just entering; return whether there is no other writer at all.
+
+        Raises
+        ------
+        StoreError
+            If another process has the store for itself.
+        """
+        while True:
+            if self._lock(fcntl.LOCK_EX):
+                self._note(alone=False)
+                return True
+            if self._lock(fcntl.LOCK_SH):
+                return False
+            holder = self._holder()
+            if holder is not None:
+                self._close()
+                raise StoreError(
+                    f"{self._folder} is being put in order by {holder}. Wait until that has ended, then give the same "
+                    "command again."
+                )
+            time.sleep(LOOK_AGAIN_S)
+
+    def enter_alone(self) -> None:
+        """Have the store for oneself, until `leave`.
+
+        Raises
+        ------
+        StoreError
+            If another process is writing; the message says which.
+        """
+        if not self._lock(fcntl.LOCK_EX):
+            others = ", ".join(writers(self._folder)) or self._holder() or "another process"
+            self._close()
+            raise StoreError(
+                f"{self._folder} is in use by {others}. This needs the store for itself: wait until that has ended, or "
+                "stop it, then give the same command again."
+            )
+        self._note(alone=True)
+
+    def somebody_died(self) -> bool:
+        """Whether a writer went without leaving. Ask only when there is no other."""
+        return any(self._writers.iterdir())
+
+    def settle(self, alone: bool, stay_alone: bool = False) -> None:
+        """Count as a writer from here on, and let others in unless `stay_alone`."""
+        mark = self._writers / f"{os.getpid()}-{secrets.token_hex(4)}"
+        mark.write_text(_what())
+        self._mark = mark
+        if alone:  # only now, or a kill in between would leave no trace of who died before
+            for former in set(self._writers.iterdir()) - {mark}:
+                former.unlink()
+        if not stay_alone:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def leave(self, in_order: bool = True) -> None:
+        """Go; if not `in_order`, so that the next writer looks for what was left unfinished. Safe to call twice."""
+        if self._mark is not None and in_order:
+            self._mark.unlink(missing_ok=True)
+        self._mark = None
+        self._close()
+
+    def _lock(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _note(self, alone: bool) -> None:
+        note = json.dumps({"pid": os.getpid(), "what": _what(), "alone": alone}).encode()
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, note, 0)
+
+    def _holder(self) -> str | None:
+        """Who has the store for itself; None if it cannot be told, as while a writer is just entering."""
+        try:
+            note = json.loads(os.pread(self._descriptor, 4096, 0))
+        except ValueError:
+            return None
+        if not note["alone"] or not _is_alive(note["pid"]):
+            return None
+        return f"`{note['what']}` (pid {note['pid']})"
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def writers(folder: Path) -> list[str]:
+    """Who has a store open for writing, as "`rig scan --tray 3` (pid 1234)"."""
+    present = []
+    for mark in sorted((folder / "writers").glob("*-*")):
+        pid = int(mark.name.split("-")[0])
+        if _is_alive(pid):
+            present.append(f"`{mark.read_text()}` (pid {pid})")
+    return present
+
+
+@contextmanager
+def in_flight(folder: Path) -> Iterator[None]:
+    """Mark files as on their way into rows, so that `wait_for_landing` can wait for the rows."""
+    descriptor = os.open(folder / "writing.lock", os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def wait_for_landing(folder: Path) -> None:
+    """Return when every file now on disk has its row, or never will: whoever was just writing it has ended.
+
+    Writers are held up for no longer than it takes to let go again.
+    """
+    try:
+        descriptor = os.open(folder / "writing.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return  # nothing was ever written
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _what() -> str:
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200] if sys.argv else "python"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

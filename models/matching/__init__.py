@@ -1,0 +1,1 @@
+"""Which catalogue coin is this: shortlist, grid, probability, explanation."""

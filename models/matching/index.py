@@ -1,0 +1,195 @@
+"""The catalogue, ready to be searched: one row per entry, its pooled features in FAISS, its grid beside them.
+
+The truth is the store's table of embeddings; an index is built from it and can be thrown away. `CatalogueIndex` is all
+that matching knows, so that a catalogue that outgrows one machine can live elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from models.embedding.embedder import Features
+
+Rows = npt.NDArray[np.int64]
+_VECTORS, _GRIDS, _ENTRIES = "pooled.faiss", "grids.npy", "entries.json"
+
+
+class CatalogueIndexError(Exception):
+    """An index that cannot be used: damaged, or made by another model."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One coin side in one lot or record.
+
+    ``side`` is ``obverse``, ``reverse`` or None when nobody has said; ``type`` is what the coin depicts, where known.
+    """
+
+    entry_id: str
+    coin: str
+    side: str | None = None
+    type: str | None = None
+
+
+class CatalogueIndex(Protocol):
+    """What matching asks of a catalogue. Rows are whole numbers that stay the same until entries are removed."""
+
+    model_id: str
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries, by row."""
+
+    def add(self, entries: Sequence[Entry], features: Features) -> None:
+        """Add entries with their features."""
+
+    def remove(self, entry_ids: Sequence[str]) -> int:
+        """Remove entries; returns how many were there."""
+
+    def search(self, pooled: npt.NDArray[np.float32], count: int, allowed: Rows | None = None) -> Rows:
+        """The ``count`` rows most like any of the given pooled vectors (N, C), most alike first."""
+
+    def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Grids (len(rows), C, h, w) of some rows."""
+
+    def save(self, folder: Path) -> None:
+        """Write the index into a folder, replacing what is there at once."""
+
+
+class FaissIndex:
+    """`CatalogueIndex` in this process: exact inner products."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+        self._entries: list[Entry] = []
+        self._grids: npt.NDArray[np.float16] | None = None
+        self._vectors: Any = None  # faiss.IndexFlatIP, once there is an entry
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries, by row."""
+        return self._entries
+
+    def add(self, entries: Sequence[Entry], features: Features) -> None:
+        """Add entries with their features.
+
+        Raises
+        ------
+        ValueError
+            If their numbers differ, an entry is there already, or the features are of another shape.
+        """
+        if len(entries) != len(features.pooled) or len(entries) != len(features.grid):
+            raise ValueError(f"{len(entries)} entries but {len(features.pooled)} features.")
+        known = {entry.entry_id for entry in self._entries}
+        for entry in entries:
+            if entry.entry_id in known:
+                raise ValueError(f"entry {entry.entry_id} is in the index already; remove it first.")
+            known.add(entry.entry_id)
+        if not entries:
+            return
+        if self._vectors is None or self._grids is None:
+            self._vectors = faiss.IndexFlatIP(features.pooled.shape[1])
+            self._grids = np.asarray(features.grid, np.float16)
+        else:
+            self._grids = np.concatenate([self._grids, features.grid])
+        self._vectors.add(np.ascontiguousarray(features.pooled, np.float32))
+        self._entries.extend(entries)
+
+    def remove(self, entry_ids: Sequence[str]) -> int:
+        """Remove entries; returns how many were there. Later rows move up."""
+        gone = set(entry_ids)
+        keep = np.array([row for row, entry in enumerate(self._entries) if entry.entry_id not in gone], np.int64)
+        removed = len(self._entries) - len(keep)
+        if removed == 0 or self._vectors is None or self._grids is None:
+            return 0
+        vectors = self._vectors.reconstruct_n(0, len(self._entries))[keep]
+        self._vectors.reset()
+        self._vectors.add(np.ascontiguousarray(vectors))
+        self._grids = np.ascontiguousarray(self._grids[keep])
+        self._entries = [self._entries[row] for row in keep]
+        return removed
+
+    def search(self, pooled: npt.NDArray[np.float32], count: int, allowed: Rows | None = None) -> Rows:
+        """The ``count`` rows most like any of the given pooled vectors, most alike first."""
+        total = len(self._entries) if allowed is None else len(allowed)
+        count = min(count, total)
+        if count == 0 or self._vectors is None:
+            return np.zeros(0, np.int64)
+        selected: Any = None
+        if allowed is not None:
+            selected = faiss.SearchParameters()
+            selected.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
+        scores, rows = self._vectors.search(np.ascontiguousarray(pooled, np.float32), count, params=selected)
+        best = np.full(len(self._entries), -np.inf, np.float32)
+        np.maximum.at(best, rows[rows >= 0], scores[rows >= 0])
+        order = np.argsort(-best, kind="stable")[:count]
+        return order[np.isfinite(best[order])].astype(np.int64)
+
+    def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Grids (len(rows), C, h, w) of some rows."""
+        if self._grids is None:
+            raise CatalogueIndexError("the catalogue is empty. Fill it with `rig catalogue add DIR`.")
+        return np.asarray(self._grids[rows])
+
+    def save(self, folder: Path) -> None:
+        """Write the index into a folder, replacing what is there at once."""
+        fresh = folder.with_name(folder.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        document = {"model_id": self.model_id, "entries": [asdict(entry) for entry in self._entries]}
+        (fresh / _ENTRIES).write_text(json.dumps(document))
+        if self._vectors is not None and self._grids is not None:
+            faiss.write_index(self._vectors, str(fresh / _VECTORS))
+            np.save(fresh / _GRIDS, self._grids)
+        if folder.exists():
+            old = folder.with_name(folder.name + ".old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            fresh.rename(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(folder)
+
+    @classmethod
+    def load(cls, folder: Path, model_id: str | None = None) -> FaissIndex:
+        """Read an index; grids stay on disk until they are asked for.
+
+        Raises
+        ------
+        CatalogueIndexError
+            If the folder holds no index, a damaged one, or one of another model than ``model_id``.
+        """
+        try:
+            document = json.loads((folder / _ENTRIES).read_text())
+            index = cls(document["model_id"])
+            index._entries = [Entry(**entry) for entry in document["entries"]]
+            if index._entries:
+                index._vectors = faiss.read_index(str(folder / _VECTORS))
+                index._grids = np.load(folder / _GRIDS, mmap_mode="r")
+                if not index._vectors.ntotal == len(index._entries) == len(index._grids):
+                    raise ValueError("its parts are of different lengths")
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise CatalogueIndexError(
+                f"the catalogue index in {folder} cannot be read ({error}). Make it again: `rig catalogue build`."
+            ) from error
+        if model_id is not None and index.model_id != model_id:
+            raise CatalogueIndexError(
+                f"the catalogue index in {folder} was made by model {index.model_id}, and model {model_id} is in use. "
+                "Make it again: `rig catalogue build`."
+            )
+        return index

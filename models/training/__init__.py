@@ -1,0 +1,1 @@
+"""Learning to find the same coin again: data, augmentation, losses, the training loop, tuning."""

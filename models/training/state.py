@@ -1,0 +1,117 @@
+"""All that changes while training, kept in a file that a run broken off is taken up from."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.embedding.embedder import EmbedderNetwork
+from models.training import processes
+from models.training.batches import TrainingError
+
+STATE_FILE = "state.pt"
+
+
+@dataclass
+class Run:
+    """A training under way. What a batch holds is no part of it: that hangs on the seed and the step alone.
+
+    Attributes
+    ----------
+    losses
+        Of the grid, and of the pooled features.
+    start
+        The weights before the first step.
+    recent
+        Loss and retrieved share of the steps that were not told of yet.
+    best
+        The weights with the best figure on real pictures.
+    figures
+        Step and figure on real pictures.
+    """
+
+    network: EmbedderNetwork
+    losses: nn.ModuleList
+    optimiser: torch.optim.Optimizer
+    start: dict[str, torch.Tensor]
+    step: int = 0
+    recent: list[tuple[float, float]] = field(default_factory=list)
+    best: dict[str, torch.Tensor] | None = None
+    figures: list[tuple[int, float]] = field(default_factory=list)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """A copy of the network's weights, in the computer's own memory."""
+        return {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
+
+    def save(self, path: Path, config: dict[str, Any]) -> None:
+        """Write everything to a file, replacing what is there at once.
+
+        Raises
+        ------
+        TrainingError
+            If there is no room for it.
+        """
+        state = {
+            "config": config,
+            "network": self.network.state_dict(),
+            "losses": self.losses.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "start": self.start,
+            "step": self.step,
+            "recent": self.recent,
+            "best": self.best,
+            "figures": self.figures,
+        }
+        fresh = path.with_suffix(".new")
+        try:
+            torch.save(state, fresh)
+        except (OSError, RuntimeError) as error:  # torch has no words of its own for a full disk
+            fresh.unlink(missing_ok=True)
+            raise TrainingError(
+                f"{path} cannot be written ({error}). Free some space; the same command goes on at the last saved step."
+            ) from error
+        fresh.replace(path)
+
+    def load(self, path: Path, config: dict[str, Any]) -> None:
+        """Take a run up again where `save` left it, if it did; the first process reads for all.
+
+        Raises
+        ------
+        TrainingError
+            If the file is damaged, or of a run with another recipe.
+        """
+        state = processes.from_first(lambda: _read(path))
+        if state is None:
+            return
+        try:
+            if state["config"] != config:
+                raise TrainingError(
+                    f"{path} holds a run of another recipe. Give the recipe another name, or delete {path.parent}."
+                )
+            self.network.load_state_dict(state["network"])
+            self.losses.load_state_dict(state["losses"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.start, self.step, self.best = state["start"], state["step"], state["best"]
+            self.recent = [tuple(each) for each in state["recent"]]
+            self.figures = [tuple(each) for each in state["figures"]]
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise _damaged(path, error) from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _damaged(path, error) from error
+    return state
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is damaged ({error}). Delete {path.parent} to begin again.")

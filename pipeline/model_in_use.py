@@ -1,0 +1,56 @@
+"""The model in use: which one `--model` means when nothing is said, and how another takes its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from calibration.files import write_whole
+from models.embedding.embedder import CARD_FILE, Embedder
+from pipeline.errors import LabError
+from pipeline.lab import Lab
+from pipeline.options import IN_USE
+
+FILE = "in-use.json"
+STARTER = "starter"  # always the one that is shipped, even if a lab has trained one of this name
+
+
+def name_in_use(lab: Lab) -> str:
+    """Name of the model in use: the starter that is shipped, until another is promoted."""
+    path = lab.folder / "models" / FILE
+    if not path.is_file():
+        return STARTER
+    try:
+        return str(json.loads(path.read_text())["model"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(
+            f"{path} cannot be read ({error}). Put a model in service again: `rig models promote starter --force`."
+        ) from error
+
+
+def open_model(lab: Lab | None, name: str) -> Embedder:
+    """Load a model: the one in use, one of the lab's by its name, or whatever `Embedder.load` takes.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such model.
+    """
+    if lab is None:
+        return Embedder.load(STARTER if name == IN_USE else name)
+    if name == IN_USE:
+        name = name_in_use(lab)
+    own = lab.folder / "models" / name
+    return Embedder.load(own if name != STARTER and (own / CARD_FILE).is_file() else name)
+
+
+def put_in_use(lab: Lab, name: str, model_id: str) -> None:
+    """Let `--model` mean this one from now on; done at once or not at all."""
+    path = lab.folder / "models" / FILE
+    write_whole(path, json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
+
+
+def trained_models(lab: Lab) -> list[Path]:
+    """Folders of the lab's own models, by name; one called as the starter is cannot be told from it."""
+    folder = lab.folder / "models"
+    return sorted(path.parent for path in folder.glob(f"*/{CARD_FILE}") if path.parent.name != STARTER)

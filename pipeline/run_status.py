@@ -1,0 +1,155 @@
+"""What a running scan or batch tells those who look on: ``status.json`` in the lab.
+
+It is written anew about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there,
+and a disk that is full only makes it old.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal, Self
+
+from pydantic import BaseModel, ValidationError
+
+from capture.store.records import now
+from pipeline.lab import Lab
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+
+TrayWord = Literal["waiting", "scanning", "done", "left over", "skipped", "not begun"]
+Ending = Literal["done", "left over", "stopped", "failed"]
+
+
+class TrayStatus(BaseModel):
+    """A tray of the job, and what became of it so far."""
+
+    tray: str
+    state: TrayWord = "waiting"
+    why: str | None = None
+
+
+class SkippedCoin(BaseModel):
+    """A coin that was not photographed, and why; ``looks_like`` is the coin that lies there instead, where known."""
+
+    tray: str
+    slot: int
+    coin: str
+    reason: str
+    why: str
+    looks_like: str | None = None
+
+
+class RecoveredFault(BaseModel):
+    """A device that failed and was brought back."""
+
+    at: str
+    device: str
+    problem: str
+    attempt: int
+
+
+class Ended(BaseModel):
+    """What a job came to."""
+
+    at: str
+    state: Ending
+    why: str | None = None
+    report: str | None = None
+
+
+class Status(BaseModel):
+    """``status.json``. Times are ISO 8601 in UTC; docs/json.md tells every key."""
+
+    command: str
+    pid: int
+    since: str
+    at: str
+    plan: str
+    trays: list[TrayStatus]
+    batch: str | None = None
+    session: str | None = None
+    log: str | None = None
+    tray: str | None = None
+    slot: int | None = None
+    coin: str | None = None
+    side: str | None = None
+    shots_done: int = 0
+    shots: int = 0
+    frames: int = 0
+    retakes: int = 0
+    quarantined: int = 0
+    skipped: list[SkippedCoin] = []
+    recovered: list[RecoveredFault] = []
+    until: str | None = None
+    time_left_s: float | None = None
+    expected_end: str | None = None
+    free_bytes: int | None = None
+    message: str = ""
+    ended: Ended | None = None
+
+
+class Heartbeat:
+    """Writes a status about once a second for as long as the block lasts, and once more at its end.
+
+    Parameters
+    ----------
+    status
+        Changed by the job, under `lock`.
+    refresh
+        Called before each writing, to bring times and disk up to date; under `lock` too.
+    """
+
+    def __init__(self, lab: Lab, status: Status, refresh: Callable[[Status], None]) -> None:
+        self.lock = threading.RLock()
+        self._path = lab.status
+        self._status = status
+        self._refresh = refresh
+        self._failing = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.write()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self.write()
+
+    def write(self) -> None:
+        """Write the status now. What cannot be written is logged: the job goes on."""
+        with self.lock:
+            self._status.at = now()
+            self._refresh(self._status)
+            text = self._status.model_dump_json(indent=1)
+        unfinished = self._path.with_name("status.json.unfinished")
+        try:
+            unfinished.write_text(text, "utf-8")
+            unfinished.replace(self._path)
+        except OSError as error:
+            if not self._failing:  # once, not every second of a night
+                log.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _work(self) -> None:
+        while not self._over.wait(EVERY_S):
+            self.write()
+
+
+def read_status(lab: Lab) -> Status | None:
+    """The last status that a scan or batch wrote; None where there is none that can be read."""
+    try:
+        return Status.model_validate_json(lab.status.read_text("utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None

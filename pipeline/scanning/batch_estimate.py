@@ -1,0 +1,143 @@
+"""What a batch would do: which trays it goes on with, which it begins, and whether time and disk are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from capture.engine.transport import KINDS as HANDLING
+from capture.store import Store
+from capture.store.records import Session
+from pipeline.lab import Lab
+from pipeline.scanning.estimate import Outlook, free_bytes, kept_bytes, outline_trays, wall_s
+from pipeline.scanning.identification import unidentified
+
+RECENT = timedelta(hours=12)  # a batch that lacks nothing but names is taken up in the morning, not the next evening
+
+
+@dataclass(frozen=True)
+class BatchOutlook:
+    """What a batch would do.
+
+    Attributes
+    ----------
+    batch
+        The one that is gone on with; None to begin a new one.
+    trays
+        As they were named.
+    finished
+        Trays that this batch has photographed already, and their sessions: they are left alone.
+    to_do
+        The others, in the order in which they are to lie at the bench.
+    time_s, disk_bytes
+        What is expected in all; a twin's time as fast as it runs.
+    expected
+        How many trays of `to_do` should be done by `until`.
+    """
+
+    batch: str | None
+    trays: tuple[str, ...]
+    plan: str
+    finished: dict[str, Session]
+    to_do: tuple[Outlook, ...]
+    until: datetime | None
+    time_s: float
+    disk_bytes: int
+    free_bytes: int
+    kept_bytes: int
+    expected: int
+
+
+def outline_batch(
+    lab: Lab,
+    trays: Sequence[str],
+    plan: str,
+    *,
+    fresh: bool,
+    until: datetime | None,
+    realtime: bool,
+    identify: bool,
+    store: Store | None = None,
+) -> BatchOutlook:
+    """Work out what `run_batch` would do; nothing moves and nothing is written.
+
+    Raises
+    ------
+    LabError
+        If a tray or the plan is wrong or does not fit the rig.
+    """
+    if store is None and (lab.store / "index.sqlite").exists():
+        with Store.open(lab.store, writing=False) as reader:
+            return outline_batch(
+                lab, trays, plan, fresh=fresh, until=until, realtime=realtime, identify=identify, store=reader
+            )
+    batch = None if fresh or store is None else _unfinished(lab, store, trays, plan, identify)
+    finished = _finished(store, batch, trays) if store is not None and batch is not None else {}
+    names = [tray for tray in trays if tray not in finished]
+    if store is not None:
+        lies_there = _at_the_bench(store, is_same_batch=batch is not None)
+        names.sort(key=lambda tray: tray != lies_there)  # stable
+    to_do = outline_trays(lab, store, names, plan, fresh=fresh)
+    times_s = [wall_s(lab, outlook.time_s, realtime=realtime) for outlook in to_do]
+    left_s = (until - datetime.now().astimezone()).total_seconds() if until else float("inf")
+    return BatchOutlook(
+        batch=batch,
+        trays=tuple(trays),
+        plan=plan,
+        finished=finished,
+        to_do=tuple(to_do),
+        until=until,
+        time_s=sum(times_s),
+        disk_bytes=sum(outlook.disk_bytes for outlook in to_do),
+        free_bytes=free_bytes(lab),
+        kept_bytes=kept_bytes(lab),
+        expected=sum(sum(times_s[: number + 1]) <= left_s for number in range(len(times_s))),
+    )
+
+
+def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
+    """The tray that was interrupted: it lies at the bench still, and one of its coins perhaps on the plate."""
+    last = store.journal.last(HANDLING)
+    if last is None or last.session_id is None or (last.kind == "returned" and not is_same_batch):
+        return None
+    return store.session(last.session_id).name
+
+
+def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identify: bool) -> str | None:
+    """The last batch of just these trays and this plan, if anything of it can still be done."""
+    lines = store.journal.events(kinds=("batch began", "batch report"))
+    same = [
+        line
+        for line in lines
+        if line.kind == "batch began" and set(line.detail["trays"]) == set(trays) and line.detail["plan"] == plan
+    ]
+    if not same:
+        return None
+    batch = str(same[-1].detail["batch"])
+    finished = _finished(store, batch, trays)
+    if any(session.frozen_tray() != lab.tray(tray) for tray, session in finished.items()):
+        return None  # other coins lie there now: another night
+    if len(finished) < len(set(trays)):
+        return batch
+    reports = [line for line in lines if line.kind == "batch report" and line.id > same[-1].id]
+    if not reports:
+        return batch  # it was interrupted while its report was written
+    is_recent = datetime.now(UTC) - datetime.fromisoformat(reports[-1].at) < RECENT
+    return batch if identify and is_recent and any(unidentified(store, each) for each in finished.values()) else None
+
+
+def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:
+    """Trays of which a batch has nothing left to take."""
+    sessions = {
+        str(line.detail["tray"]): store.session(line.session_id)
+        for line in store.journal.events(kinds=("batch session",))
+        if line.detail["batch"] == batch and line.session_id is not None
+    }
+    return {
+        tray: sessions[tray]
+        for tray in trays
+        if tray in sessions
+        and sessions[tray].finished_at is not None
+        and store.journal.last(("abandoned",), sessions[tray].id) is None
+    }

@@ -1,0 +1,1 @@
+"""The twin's coins: generated, photographed or measured; their relief, surface and reproduction in print."""

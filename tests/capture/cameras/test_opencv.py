@@ -1,0 +1,331 @@
+"""OpenCV's cameras: a real film through the real OpenCV, and a USB camera with the habits of real ones.
+
+No USB camera can be attached to a test, so `Usb` plays one in place of ``cv2.VideoCapture``: it exposes a frame each
+period of its own time, keeps them in a queue, and counts exposure as UVC does.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from capture.cameras import make_camera
+from capture.cameras.opencv import OpenCvCamera, OpenCvConfig
+from rig.clock import ScaledClock
+from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
+
+PERIOD_S = 1 / 30
+
+
+class Usb:
+    """A USB camera as the kernel and OpenCV show it, and the cable it hangs on."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.queue: list[float] = []  # when the exposure of each waiting frame began
+        self.size = (640, 480)
+        self.fourcc = "MJPG"
+        self.values: dict[int, float] = {cv2.CAP_PROP_EXPOSURE: 156.0, cv2.CAP_PROP_GAIN: 0.0}
+        self.exposure_limits = (3.0, 2047.0)
+        self.tells_fps = True
+        self.refuses: set[int] = set()
+        self.plugged = True
+        self.comes_back = False
+        self.hangs: threading.Event | None = None
+        self.fails = 0  # so many frames are cut short on the cable
+        self.opened: list[tuple[Any, int]] = []
+        self.dequeue_s = 0.001
+
+    def wait(self, seconds: float) -> None:
+        """Time goes by, and the queue fills."""
+        end_s = self.now_s + seconds
+        while self.now_s + PERIOD_S <= end_s:
+            self._expose()
+        self.now_s = end_s
+
+    def dequeue(self) -> float | None:
+        if self.hangs is not None:
+            self.hangs.wait()
+        if not self.plugged:
+            return None
+        if self.queue:
+            self.now_s += self.dequeue_s
+        else:
+            self._expose()
+        return self.queue.pop(0)
+
+    def _expose(self) -> None:
+        if len(self.queue) < 4:
+            self.queue.append(self.now_s)
+        self.now_s += PERIOD_S
+
+    def capture(self, device: Any, backend: int = cv2.CAP_ANY) -> Capture:
+        self.opened.append((device, backend))
+        if self.comes_back and len(self.opened) > 1:
+            self.plugged = True
+        return Capture(self)
+
+
+class Capture:
+    """``cv2.VideoCapture`` on `Usb`; once opened it says so for ever."""
+
+    def __init__(self, usb: Usb) -> None:
+        self._usb = usb
+        self._began_s = 0.0
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def getBackendName(self) -> str:  # noqa: N802
+        return "V4L2"
+
+    def release(self) -> None:
+        self._usb.queue.clear()
+
+    def grab(self) -> bool:
+        began_s = self._usb.dequeue()
+        if began_s is None:
+            return False
+        self._began_s = began_s
+        return True
+
+    def read(self) -> tuple[bool, npt.NDArray[np.uint8] | None]:
+        if not self.grab():
+            return False, None
+        if self._usb.fails > 0:
+            self._usb.fails -= 1
+            return False, None
+        width, height = self._usb.size
+        # blue, green, red; the moment of exposure in ms is written into green and red
+        stamp_ms = round(self._began_s * 1000)
+        return True, np.full((height, width, 3), (7, stamp_ms // 256, stamp_ms % 256), np.uint8)
+
+    def set(self, prop: int, value: float) -> bool:
+        usb = self._usb
+        if prop in usb.refuses:
+            return False
+        if prop == cv2.CAP_PROP_FOURCC:
+            usb.fourcc = "".join(chr(int(value) >> shift & 255) for shift in (0, 8, 16, 24))
+        elif prop == cv2.CAP_PROP_EXPOSURE:
+            usb.values[prop] = float(np.clip(round(value), *usb.exposure_limits))
+        elif prop not in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
+            usb.values[prop] = value
+        return True
+
+    def get(self, prop: int) -> float:
+        usb = self._usb
+        fixed = {
+            cv2.CAP_PROP_FRAME_WIDTH: usb.size[0],
+            cv2.CAP_PROP_FRAME_HEIGHT: usb.size[1],
+            cv2.CAP_PROP_FPS: 30.0 if usb.tells_fps else 0.0,
+            cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*usb.fourcc),
+        }
+        return float(fixed.get(prop, usb.values.get(prop, 0.0)))
+
+
+@pytest.fixture
+def usb(monkeypatch: pytest.MonkeyPatch) -> Usb:
+    made = Usb()
+    monkeypatch.setattr(cv2, "VideoCapture", made.capture)
+    monkeypatch.setattr("capture.cameras.opencv.time", SimpleNamespace(monotonic=lambda: made.now_s))
+    return made
+
+
+@pytest.fixture
+def by_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A camera's name among those that stay the same."""
+    folder = tmp_path / "by-id"
+    folder.mkdir()
+    monkeypatch.setattr("capture.cameras.opencv.BY_ID", folder)
+    (folder / "usb-046d_HD_Pro_Webcam_C920_5A2B-video-index0").touch()
+    return folder
+
+
+@pytest.fixture
+def camera_with(usb: Usb) -> Iterator[Callable[..., OpenCvCamera]]:
+    made: list[OpenCvCamera] = []
+
+    def make(**settings: Any) -> OpenCvCamera:
+        camera = make_camera(OpenCvConfig(**settings), ScaledClock(math.inf))
+        assert isinstance(camera, OpenCvCamera)
+        camera.connect()
+        made.append(camera)
+        return camera
+
+    yield make
+    for camera in made:
+        camera.close()
+
+
+def exposed_at_s(picture: Any) -> float:
+    red, green, blue = (int(value) for value in picture.image[0, 0])
+    assert blue == 7
+    return (256 * green + red) / 1000
+
+
+def test_it_says_who_it_is(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with(fourcc="YUYV")
+    assert camera.identity.firmware == "V4L2 640x480 YUYV"
+    assert usb.opened == [(0, cv2.CAP_V4L2)]
+    assert camera.grab().image.shape == (480, 640, 3)
+
+
+@pytest.mark.parametrize("idle_s", [0.0, 0.02, 0.2, 3.0])
+@pytest.mark.parametrize("tells_fps", [True, False])
+@pytest.mark.parametrize("dequeue_s", [0.0002, 0.008])
+def test_what_waited_in_the_queue_is_thrown_away(
+    camera_with: Callable[..., OpenCvCamera], usb: Usb, idle_s: float, tells_fps: bool, dequeue_s: float
+) -> None:
+    usb.tells_fps, usb.dequeue_s = tells_fps, dequeue_s
+    camera = camera_with()
+    camera.configure(1_000, 1.0)  # far shorter than a frame's period
+    for _ in range(3):
+        usb.wait(idle_s)
+        called_s = usb.now_s
+        assert exposed_at_s(camera.grab()) >= called_s - 0.001
+        if tells_fps:
+            assert usb.now_s - called_s < 8 * PERIOD_S  # it does not wait for a whole queue that was not there
+
+
+def test_exposure_is_told_in_the_drivers_units(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with(gain_unit=16.0)
+    camera.configure(20_040, 2.0)
+    assert usb.values[cv2.CAP_PROP_EXPOSURE] == 200.0
+    assert usb.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1
+    assert usb.values[cv2.CAP_PROP_GAIN] == 32.0
+    picture = camera.grab()
+    assert (picture.exposure_us, picture.gain) == (20_000, 2.0)  # what it is, not what was asked for
+    in_ms = camera_with(exposure_unit_us=1_000.0)
+    in_ms.configure(20_000, 1.0)
+    assert usb.values[cv2.CAP_PROP_EXPOSURE] == 20.0
+
+
+def test_settings_that_it_does_not_take(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with()
+    with pytest.raises(EnvelopeError, match=r"exposure was set to 5000 and is 2047.*list-ctrls"):
+        camera.configure(500_000, 1.0)
+    usb.refuses.add(cv2.CAP_PROP_GAIN)
+    with pytest.raises(EnvelopeError, match="gain was set to 4 and is 0"):
+        camera.configure(20_000, 4.0)
+
+
+@pytest.mark.parametrize("asked", [{"width_px": 1920, "height_px": 1080}, {"width_px": 641}])
+def test_a_size_that_it_does_not_have(usb: Usb, asked: dict[str, int]) -> None:
+    with pytest.raises(EnvelopeError, match="delivers 640x480 MJPG"):
+        make_camera(OpenCvConfig(**asked), ScaledClock(math.inf)).connect()  # type: ignore[arg-type]
+
+
+def test_a_cut_frame_is_read_again(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with()
+    usb.fails = 2
+    assert camera.grab().sequence == 1
+    assert len(usb.opened) == 1
+
+
+def test_unplugged_and_plugged_in_again(camera_with: Callable[..., OpenCvCamera], usb: Usb, by_id: Path) -> None:
+    path = next(by_id.iterdir())
+    camera = camera_with(device=f"/dev/../{path}")  # OpenCV is told that it is a device
+    camera.configure(20_000, 2.0)
+    camera.grab()
+    usb.values.clear()  # a camera that lost its supply forgets
+    usb.plugged, usb.comes_back = False, True
+    picture = camera.grab()
+    assert (picture.exposure_us, picture.gain, picture.sequence) == (20_000, 2.0, 2)
+    assert usb.values[cv2.CAP_PROP_EXPOSURE] == 200.0
+    assert [backend for _, backend in usb.opened] == [cv2.CAP_V4L2] * 2
+
+
+def test_unplugged_for_good(camera_with: Callable[..., OpenCvCamera], usb: Usb, by_id: Path) -> None:
+    path = next(by_id.iterdir())
+    camera = camera_with(device=f"/dev/../{path}")
+    usb.plugged = False
+    path.rename(by_id / "usb-Another-video-index0")
+    with pytest.raises(NotConnectedError, match=r"no such device. Plug the camera in. Cameras in .*: usb-Another"):
+        camera.grab()
+    with pytest.raises(NotConnectedError, match="not connected"):
+        camera.grab()
+
+
+def test_unplugged_under_a_number_and_still_said_to_be_open(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with(device=2)
+    usb.plugged = False
+    with pytest.raises(NotConnectedError, match="opens and delivers no picture"):
+        camera.grab()
+
+
+def test_a_camera_that_delivers_once_and_never_again(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with()
+    usb.fails = 100
+    with pytest.raises(NoAnswerError, match=r"3 pictures were asked for and none came, nor after .* Plug the camera"):
+        camera.grab()
+
+
+def test_a_read_that_never_ends(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+    camera = camera_with(answer_s=0.2)
+    usb.hangs = threading.Event()
+    try:
+        with pytest.raises(NotConnectedError, match="camera on 0"):
+            camera.grab()
+    finally:
+        usb.hangs.set()
+
+
+# The real OpenCV
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for number in range(24):
+        frame = np.zeros((48, 64, 3), np.uint8)
+        frame[:, :, 2] = 10 * number  # red
+        frame[:24, :, 0] = 200  # blue above
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def test_a_film(film: Path) -> None:
+    camera = make_camera(OpenCvConfig(device=str(film), queue_frames=2), ScaledClock(math.inf))
+    assert "64x48" in camera.connect().firmware
+    camera.configure(20_000, 1.0)
+    reds = []
+    for number in range(1, 5):
+        picture = camera.grab()
+        assert picture.sequence == number
+        assert picture.image[5, 5, 2] > 150 > 60 > picture.image[40, 5, 2]
+        reds.append(float(picture.image[40, :, 0].mean()))
+    assert reds == sorted(reds)
+    assert reds[0] > 10  # the first frames waited
+    with pytest.raises(NoAnswerError, match="The film is at its end"):
+        for _ in range(20):
+            camera.grab()
+    camera.connect()
+    assert camera.grab().sequence == 1
+    camera.close()
+    camera.close()
+
+
+def test_a_film_of_another_size(film: Path) -> None:
+    with pytest.raises(EnvelopeError, match="asked for 640x480"):
+        make_camera(OpenCvConfig(device=str(film), width_px=640, height_px=480), ScaledClock(math.inf)).connect()
+
+
+def test_no_film_and_no_camera(tmp_path: Path, by_id: Path) -> None:
+    with pytest.raises(NotConnectedError, match=r"no such device.*Webcam_C920"):
+        make_camera(OpenCvConfig(device=str(tmp_path / "none.avi")), ScaledClock(math.inf)).connect()
+    (tmp_path / "empty.avi").touch()
+    with pytest.raises(NotConnectedError, match="delivers no picture"):
+        make_camera(OpenCvConfig(device=str(tmp_path / "empty.avi")), ScaledClock(math.inf)).connect()
+    with pytest.raises(NotConnectedError, match="delivers no picture"):
+        make_camera(OpenCvConfig(device="/dev/null"), ScaledClock(math.inf)).connect()

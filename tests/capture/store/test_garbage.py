@@ -1,0 +1,76 @@
+"""What a store can do without is found and removed; frames never."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from capture.store import Store
+from capture.store.garbage import find_waste, remove_waste
+from capture.store.rebuild import rebuild
+from capture.store.records import Frame, NewEntry
+from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+
+Fill = Callable[[int], tuple[str, list[Frame]]]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for kind in ("files", "records")
+        for path in sorted((folder / kind).rglob("*"))
+        if path.is_file() and "journal" not in path.parts
+    }
+
+
+def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
+    with Store.open(folder) as store:
+        session = store.begin_scan(TRAY, PLAN)
+        frames = [
+            add_frame(store, session.id, shot, seed, quarantine_reason="blur" if seed else None, calibrated=None)
+            for seed, shot in enumerate(store.missing_shots(session.id)[:3])
+        ]
+        entries = store.catalogue.add_entries([NewEntry(f"R{n}", picture(60 + n), f"{n}.jxl", "x") for n in range(2)])
+        for model, name in (("m1", "starter"), ("m2", "starter"), ("m3", "other")):
+            store.catalogue.add_model(model, name, {})
+            pooled, grid = np.zeros((2, 8), np.float32), np.zeros((2, 2, 3, 3), np.float16)
+            store.catalogue.add_embeddings(model, [entry.id for entry in entries], pooled, grid)
+        store.catalogue.remove_entries("R1")
+        lost = store.files.set_aside(store.files.path(store.files.keep(picture(99))[0].sha256, ".jxl"))
+    rebuild(folder)
+    with Store.open(folder) as store:
+        store.catalogue.add_embeddings("m1", [entry.id for entry in entries], pooled, grid)
+        store.catalogue.add_embeddings("m2", [entry.id for entry in entries], pooled, grid)
+    (folder / "tmp" / "0123").write_bytes(b"half a pic")
+    before = hashes(folder)
+    with Store.open(folder, writing=False) as store:
+        young = {each.kind: each.count for each in find_waste(store.files, store.database)}
+        waste = find_waste(store.files, store.database, keep_days=0)
+    assert young == {"half written": 1, "set aside": 0, "former index": 0, "embedding": 3}
+    assert {each.kind: each.count for each in waste} == {
+        "half written": 1,
+        "set aside": 1,
+        "former index": 1,
+        "embedding": 3,
+    }
+    assert [each.bytes for each in waste if each.kind == "embedding"] == [3 * (8 * 4 + 18 * 2)]
+    assert lost.exists()
+    with Store.open(folder, alone=True) as store:
+        remove_waste(store, waste)
+        assert not lost.exists()
+        assert sum(each.count for each in find_waste(store.files, store.database, keep_days=0)) == 0
+        assert store.frames(good=None) == frames
+        assert store.catalogue.embedded("m2") == {entries[0].id}
+        assert store.verify() == []
+        event = store.journal.last(["cleared"])
+        assert event is not None
+        assert set(event.detail["bytes"]) == {"half written", "set aside", "former index", "embedding"}
+    assert hashes(folder) == before
+
+
+def test_what_a_living_writer_is_writing_is_no_waste(store: Store, folder: Path) -> None:
+    (folder / "tmp" / "0123").write_bytes(b"half a pic")
+    assert [each.count for each in find_waste(store.files, store.database, 0)] == [0, 0, 0, 0]

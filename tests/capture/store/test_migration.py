@@ -1,0 +1,132 @@
+"""A store that an earlier version wrote is brought forward, with nothing lost, whatever stops it on the way."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.store import Store
+from capture.store.files import StoreError
+from capture.store.rebuild import rebuild
+from tests.capture.store.old_store import unpack
+
+TABLES = ("coin", "calibration", "session", "shot", "frame", "entry", "model", "embedding", "match", "event", "slot")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return unpack("0.1.0", tmp_path)
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    """Rows of a table, without what version 0.1 had no column for."""
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+    return [{name: value for name, value in row.items() if name != "number"} for row in found]
+
+
+def read_all(store: Store) -> dict[str, Any]:
+    sessions = store.sessions()
+    return {
+        "sessions": sessions,
+        "frames": [store.frames(session.id, good=None) for session in sessions],
+        "missing": [store.missing_shots(session.id) for session in sessions if session.kind == "scan"],
+        "events": store.journal.events(),
+        "entries": store.catalogue.entries(),
+        "ranking": store.catalogue.ranking(sessions[0].id, "2024.2.1"),
+        "coins": [tuple(row) for row in store.database.read("SELECT * FROM coin ORDER BY id")],
+        "models": [tuple(row) for row in store.database.read("SELECT * FROM model")],
+        "slots": [tuple(row) for row in store.database.read("SELECT * FROM slot ORDER BY tray_id, number")],
+    }
+
+
+def test_every_row_is_there_again(old: Path) -> None:
+    before = {table: rows(old, table) for table in TABLES}
+    with Store.open(old) as store:
+        assert store.verify() == []
+        assert [session.name for session in store.sessions()] == ["4", "euros", "3"]
+        assert len(store.missing_shots(store.sessions()[2].id)) == 7
+        ranking = store.catalogue.ranking(store.sessions()[0].id, "2024.2.1")
+        assert ranking is not None
+        assert ranking.verdict == "possible"
+        pooled, grid = store.catalogue.embeddings("m1", [entry.id for entry in store.catalogue.entries()])
+        assert pooled.shape == (3, 8)
+        assert grid is not None
+    assert {table: rows(old, table)[: len(before[table])] for table in TABLES} == before
+
+
+def test_all_of_it_outlives_the_index_from_then_on(old: Path) -> None:
+    with Store.open(old) as store:
+        before = read_all(store)
+    with Store.open(old) as store:
+        assert store.swept == []
+    for path in old.glob("index.sqlite*"):
+        path.unlink()
+    with Store.open(old) as store:
+        after = read_all(store)
+        assert store.verify() == []
+    events = after.pop("events")
+    assert events[: len(before["events"])] == before.pop("events")
+    assert after == before
+
+
+def test_without_its_index_what_version_0_1_wrote_down_is_read_in_order(old: Path) -> None:
+    frames = rows(old, "frame")
+    (old / "index.sqlite").unlink()
+    with Store.open(old) as store:
+        assert [frame.id for frame in store.frames(good=None)] == [row["id"] for row in frames]
+        assert [session.name for session in store.sessions()] == ["4", "euros", "3"]
+        assert store.verify() == []
+    for path in old.glob("index.sqlite*"):
+        path.unlink()
+    with Store.open(old) as store:
+        assert [frame.id for frame in store.frames(good=None)] == [row["id"] for row in frames]
+
+
+def test_an_onlooker_sees_it_brought_forward(old: Path) -> None:
+    with Store.open(old, writing=False) as store:
+        assert store.verify() == []
+
+
+def test_a_store_of_a_later_version_is_left_alone(old: Path) -> None:
+    Store.open(old).close()
+    with closing(sqlite3.connect(old / "index.sqlite")) as connection, connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('store', 'm999_later', '2031')"
+        )
+    for writing in (True, False):
+        with pytest.raises(StoreError, match="later version of this program"):
+            Store.open(old, writing)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
+def test_killed_on_the_way_it_goes_on(old: Path, delay_s: float) -> None:
+    before = {table: rows(old, table) for table in TABLES}
+    script = (
+        "import sys; from pathlib import Path; from capture.store import Store; print('.', flush=True);"
+        "Store.open(Path(sys.argv[1]))"
+    )
+    for attempt in range(3):
+        process = subprocess.Popen([sys.executable, "-c", script, str(old)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay_s + random.Random(attempt).random() * 0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with Store.open(old) as store:
+        assert store.verify() == []
+        assert list((old / "tmp").iterdir()) == []
+    assert {table: rows(old, table)[: len(before[table])] for table in TABLES} == before
+    rebuilt = rebuild(old)
+    assert (rebuilt.lost, rebuilt.unfit) == ((), ())

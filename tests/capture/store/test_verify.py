@@ -1,0 +1,157 @@
+"""`Store.verify` finds whatever is wrong with a store, and names it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from calibration.image import decode_image, encode_jpeg
+from capture.store import Store
+from capture.store.deletion import delete_frames
+from capture.store.kinds import KINDS
+from capture.store.records import Candidate, Frame, NewEntry, Photograph
+from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+
+Fill = Callable[[int], tuple[str, list[Frame]]]
+
+
+def damage(path: Path, data: bytes) -> None:
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def test_a_store_in_order_has_no_problems(store: Store, fill: Fill) -> None:
+    fill(6)
+    store.add_photographs(store.begin_import("euros").id, [Photograph("c7", picture(50), "1.jxl")])
+    assert store.verify() == []
+
+
+def fill_every_kind(store: Store) -> None:
+    """Something in every kind of file the store has."""
+    store.add_calibration("cal1", "2026-01-01T00:00:00Z", "20260101T000000Z_cal1")
+    session = store.begin_scan(TRAY, PLAN, [{"kind": "grbl"}], "cal1")
+    shots = store.missing_shots(session.id)
+    add_frame(store, session.id, shots[0], 1, calibration_id="cal1")
+    add_frame(store, session.id, shots[1], 2, quarantine_reason="blur", calibrated=None)
+    other = store.begin_import("euros")
+    jpeg = encode_jpeg(decode_image(picture(50), ""))
+    store.add_photographs(other.id, [Photograph("c7", jpeg, "1.jpg", type="10c")])
+    store.finish_session(other.id)
+    entries = store.catalogue.add_entries([NewEntry(f"RIC {n}", picture(60 + n), f"{n}.jxl", "sale") for n in (9, 1)])
+    store.catalogue.remove_entries("RIC 1")
+    store.catalogue.add_model("m1", "starter", {"layers": 3})
+    store.catalogue.add_ranking(session.id, shots[0].coin, "m1", "match", [Candidate("RIC 9", entries[0].id, 0.5, 0.9)])
+    store.journal.log("lifting", session.id, coin=shots[0].coin)
+    delete_frames(store, [add_frame(store, session.id, shots[2], 3)], "ada", "why")
+
+
+@pytest.mark.parametrize("bits", [1, pytest.param(300, marks=pytest.mark.slow)])
+def test_any_one_flipped_bit_is_found(store: Store, folder: Path, bits: int) -> None:
+    fill_every_kind(store)
+    assert store.verify() == []
+    chance = random.Random(bits)
+    paths = [path for kind in ("files", "records") for path in sorted((folder / kind).rglob("*")) if path.is_file()]
+    assert {path.relative_to(folder).parts[1] for path in paths if "records" in path.parts} == {*KINDS, "journal"}
+    for path in paths:
+        whole = path.read_bytes()
+        for bit in [8 * len(whole) - 1, *(chance.randrange(8 * len(whole)) for _ in range(bits))]:
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            damage(path, bytes(flipped))
+            problems = store.verify()
+            assert {problem.kind for problem in problems} == {"damaged"}, bit
+            assert all(problem.what.startswith(str(path)) for problem in problems), bit
+        damage(path, whole)
+    assert store.verify() == []
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from capture.store import Store
+from tests.capture.conftest import PLAN, TRAY, add_frame
+
+with Store.open(Path(sys.argv[1])) as store:
+    print("writing", flush=True)
+    for seed in range(10**6):
+        session = store.unfinished_scan("3") or store.begin_scan(TRAY, PLAN)
+        store.journal.log("note", session.id, seed=seed)
+        missing = store.missing_shots(session.id)
+        if missing:
+            add_frame(store, session.id, missing[0], seed)
+        else:
+            store.finish_session(session.id)
+"""
+
+
+def test_a_store_that_another_process_writes_has_no_problems(folder: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            with Store.open(folder, writing=False) as onlooker:
+                seen = [0]
+                for _ in range(12):
+                    assert onlooker.verify() == []
+                    seen.append(len(onlooker.frames()))
+                assert sorted(seen) == seen
+                assert seen[-1] > seen[1]
+        finally:
+            process.kill()
+    with Store.open(folder) as store:
+        assert store.verify() == []
+
+
+def test_missing_files_are_found(store: Store, fill: Fill) -> None:
+    session_id, frames = fill(2)
+    picture_path = store.path(frames[0].sha256)
+    record_path = store.files.record_path("frame", f"{session_id}/{frames[1].id}")
+    picture_path.unlink()
+    record_path.unlink()
+    assert [(problem.kind, problem.what) for problem in store.verify()] == [
+        ("missing", str(picture_path)),
+        ("missing", f"the record of frame {frames[1].id}"),
+    ]
+
+
+def test_orphans_are_found(store: Store, fill: Fill) -> None:
+    fill(1)
+    kept = store.files.keep(picture(99))[0]
+    store.files.keep_records("frame", {"nobody/0123": {"row": {}}})
+    assert {(problem.kind, Path(problem.what).name) for problem in store.verify()} == {
+        ("orphan", f"{kept.sha256[2:]}.jxl"),
+        ("orphan", "0123.json"),
+    }
+
+
+def test_a_file_that_was_stored_broken_is_found(store: Store, fill: Fill) -> None:
+    session_id, _ = fill(0)
+    frame = add_frame(store, session_id, store.missing_shots(session_id)[0], 1, raw=picture(3)[:-20])
+    assert [(problem.kind, problem.what) for problem in store.verify()] == [
+        ("damaged", str(store.path(frame.sha256))),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE frame SET light = 'az999'", "differs from"),
+        ("INSERT INTO slot (tray_id, number, coin_id) VALUES ('3', 9, 'ghost')", "names a missing coin"),
+    ],
+)
+def test_a_row_that_was_changed_is_found(store: Store, fill: Fill, sql: str, said: str) -> None:
+    fill(1)
+    with store.database._lock:
+        writer = store.database._writer
+        assert writer is not None
+        writer.execute("PRAGMA foreign_keys = OFF")
+        writer.execute(sql)
+    problems = store.verify()
+    assert len(problems) == 1
+    assert said in str(problems[0])

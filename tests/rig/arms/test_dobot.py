@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rig.arms import dobot
+from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError
+from rig.twin import world as twin_world
+from tests.rig.benches import Bench
+
+HASTE = {"answer_s": 0.1, "move_s": 1.0}
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def build(**options: Any) -> Bench:
+        made.append(Bench("dobot", **(HASTE | options)))
+        made[-1].device.connect()
+        made[-1].device.home()
+        return made[-1]
+
+    yield build
+    for bench in made:
+        bench.close()
+    twin_world.use(None)
+
+
+def to_slot(bench: Bench, slot: int) -> None:
+    x_mm, y_mm, z_mm = bench.config.bench.tray.position_mm(slot)
+    bench.device.move_to(x_mm, y_mm, 90.0)
+    bench.device.move_to(x_mm, y_mm, z_mm)
+
+
+# The driver
+
+
+def test_without_a_vacuum_switch_it_knows_only_what_it_commanded(make: Callable[..., Bench]) -> None:
+    bench = make()
+    to_slot(bench, 7)  # which is empty
+    bench.device.grip()
+    assert bench.device.holds()
+    assert not bench.world.cup_holds()
+
+
+def test_with_a_vacuum_switch_a_grip_is_verified(make: Callable[..., Bench]) -> None:
+    bench = make(vacuum_input=12)
+    to_slot(bench, 7)
+    with pytest.raises(GripError, match="took hold of nothing"):
+        bench.device.grip()
+    assert not bench.world.suction
+    to_slot(bench, 1)
+    bench.device.grip()
+    assert bench.device.holds()
+    with bench.world.lock:
+        bench.world.suck(False)  # it drops off
+    assert not bench.device.holds()
+
+
+@pytest.mark.parametrize("point", [(100.0, 0.0, 90.0), (250.0, 250.0, 90.0), (200.0, 0.0, 300.0)])
+def test_a_point_out_of_its_reach_is_refused(make: Callable[..., Bench], point: tuple[float, float, float]) -> None:
+    bench = make()
+    sent = bench.sent()
+    with pytest.raises(EnvelopeError, match=r"out of its reach, 140 to 330 mm .* nothing was sent"):
+        bench.device.move_to(*point)
+    assert bench.sent() == sent
+
+
+def test_a_point_the_controller_cannot_plan_is_an_alarm(make: Callable[..., Bench]) -> None:
+    bench = make(reach_mm=(50, 500))
+    with pytest.raises(AlarmError, match=r"alarm 0x12 \(the target cannot be planned: out of its reach\?\)"):
+        bench.device.move_to(400, 0, 90)
+    bench.device.home()
+    bench.device.move_to(240, 0, 90)
+
+
+def test_homing_clears_alarms_and_lifts_first(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.device.move_to(220, 0, 30)
+    moves = bench.world.moves["arm"]
+    bench.device.home()
+    assert bench.world.moves["arm"] == moves + 2  # up, then to the reference
+    assert bench.world.cup_mm() == bench.device.config.home_mm
+
+
+def test_stopped_it_keeps_its_coin(make: Callable[..., Bench]) -> None:
+    bench = make()
+    to_slot(bench, 1)
+    bench.device.grip()
+    bench.device.stop()
+    assert bench.world.cup_holds()
+    with pytest.raises(AlarmError):
+        bench.device.move_to(220, 0, 90)
+    bench.device.home()
+    assert bench.world.cup_holds()
+
+
+def test_a_killed_program_leaves_the_coin_on_the_arm(make: Callable[..., Bench]) -> None:
+    bench = make()
+    to_slot(bench, 1)
+    bench.device.grip()
+    bench.device.close()
+    bench.device.connect()
+    assert bench.device.holds()
+    assert bench.world.coins[0].place == "cup"
+
+
+def test_an_arm_that_stands_elsewhere_than_it_should_is_told(make: Callable[..., Bench]) -> None:
+    """A controller that calls a command done and has not moved."""
+    bench = make()
+    bench.world.emulators["arm"]._go = lambda *_: None  # type: ignore[attr-defined]
+    with pytest.raises(DeviceError, match=r"it stopped 126 mm before \(240, 120, 120\)"):
+        bench.device.move_to(240, 120, 120)
+
+
+# The controller
+
+
+def test_a_wrong_checksum_is_dropped_without_a_word(make: Callable[..., Bench]) -> None:
+    emulator = make().world.emulators["arm"]
+    good = dobot.message(dobot.POSE)
+    emulator.feed(good[:-1] + bytes((good[-1] ^ 1,)))
+    assert emulator.poll() == b""
+    emulator.feed(good)
+    frame = emulator.poll()
+    assert frame[:5] == bytes.fromhex("aa aa 22 0a 00")
+    assert struct.unpack("<3f", frame[5:17]) == pytest.approx((200, 0, 120))
+
+
+def test_in_alarm_it_executes_nothing_of_its_queue(make: Callable[..., Bench]) -> None:
+    bench = make()
+    emulator = bench.world.emulators["arm"]
+    emulator._alarm(0x40)  # type: ignore[attr-defined]
+    before = bench.world.cup_mm()
+    emulator.feed(dobot.message(dobot.PTP, dobot.WRITE | dobot.QUEUED, struct.pack("<B4f", 2, 240, 0, 90, 0)))
+    for _ in range(100):
+        bench.clock.sleep(0.1)
+        emulator.poll()
+    assert math.dist(bench.world.cup_mm(), before) == 0

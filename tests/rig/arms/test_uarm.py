@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import serial
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rig.arms.uarm import UarmArm, UarmConfig
+from rig.clock import ScaledClock
+from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NotConnectedError
+from rig.link import SerialLink
+from rig.twin.faults import Brownout, Jam, LostBytes, Unplugged
+from rig.twin.lab import make_world
+from rig.twin.world import World
+from tests.rig.wires import CONFIG, Wire
+
+SLOT_1 = CONFIG.bench.tray.position_mm(1)
+
+
+@pytest.fixture
+def arm(world: World, clock: ScaledClock) -> Iterator[UarmArm]:
+    made = connected(clock)
+    made.home()
+    yield made
+    made.close()
+
+
+def connected(clock: ScaledClock) -> UarmArm:
+    arm = UarmArm(CONFIG.arm, clock)
+    arm.connect()
+    return arm
+
+
+def lift_first(arm: UarmArm) -> None:
+    """Take up the coin of slot 1 and hold it above."""
+    x_mm, y_mm, z_mm = SLOT_1
+    arm.move_to(x_mm, y_mm, 90)
+    arm.move_to(x_mm, y_mm, z_mm)
+    arm.grip()
+    arm.move_to(x_mm, y_mm, 90)
+
+
+# The driver
+
+
+def test_it_says_what_it_is(world: World, clock: ScaledClock) -> None:
+    identity = UarmArm(CONFIG.arm, clock).connect()
+    assert (identity.kind, identity.port, identity.firmware) == ("uarm", "twin://arm", "V4.10.0")
+
+
+def test_a_move_returns_when_the_cup_is_there(arm: UarmArm, world: World) -> None:
+    arm.move_to(220, 50, 60)
+    assert world.cup_mm() == (220, 50, 60)
+    assert arm.position_mm() == (220, 50, 60)
+
+
+def test_nothing_moves_before_homing(world: World, clock: ScaledClock) -> None:
+    with pytest.raises(AlarmError, match="not homed"):
+        connected(clock).move_to(220, 0, 60)
+
+
+def test_homing_goes_straight_up_first(arm: UarmArm, clock: ScaledClock) -> None:
+    arm.move_to(220, 0, 21)
+    arm.home()
+    moves = [line.split("G1 ")[1] for line in arm.link.recent if "G1 " in line][-2:]
+    assert moves == ["X220.00 Y0.00 Z150.00 F100", "X200.00 Y0.00 Z150.00 F100"]
+
+
+def test_it_grips_carries_and_lets_go(arm: UarmArm, world: World) -> None:
+    assert not arm.holds()
+    lift_first(arm)
+    assert arm.holds()
+    assert world.coins[0].place == "cup"
+    arm.move_to(220, 0, 90)
+    arm.move_to(220, 0, 21)
+    arm.release()
+    assert not arm.holds()
+    assert [coin.coin for coin in world.scene().coins] == ["first"]
+
+
+def test_gripping_nothing_is_told_and_stops_the_pump(arm: UarmArm, world: World) -> None:
+    arm.move_to(220, 0, 90)
+    with pytest.raises(GripError, match="took hold of nothing"):
+        arm.grip()
+    assert not world.suction
+
+
+def test_out_of_reach_is_refused_before_a_byte_is_sent_or_by_the_controller(arm: UarmArm) -> None:
+    sent = len(arm.link.recent)
+    with pytest.raises(EnvelopeError, match=r"\(400, 0, 90\) mm is out of its reach, 50 to 340 mm"):
+        arm.move_to(400, 0, 90)
+    assert len(arm.link.recent) == sent
+    with pytest.raises(DeviceError, match=r"'G1 X200.*' was refused: E22 \(out of its reach\)"):
+        arm.move_to(200, 0, -500)
+
+
+def test_stopped_in_mid_move_it_keeps_its_coin_and_has_to_be_homed(arm: UarmArm, world: World) -> None:
+    lift_first(arm)
+    caught: list[DeviceError] = []
+
+    def carry() -> None:
+        try:
+            for _ in range(1000):
+                arm.move_to(220, 0, 90)
+                arm.move_to(120, 200, 90)
+        except DeviceError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=carry)
+    before = world.cup_mm()
+    thread.start()
+    while world.cup_mm() == before:
+        pass
+    arm.stop()
+    thread.join(10)
+    assert isinstance(caught[0], AlarmError)
+    assert world.cup_holds()
+    with pytest.raises(AlarmError):
+        arm.move_to(220, 0, 90)
+    arm.home()
+    assert world.cup_holds()
+
+
+# When things go wrong
+
+
+def test_a_killed_program_leaves_the_coin_on_the_arm(arm: UarmArm, world: World, clock: ScaledClock) -> None:
+    """DTR stays up when a program dies, so that the controller does not restart when the next one opens the port."""
+    lift_first(arm)
+    arm.close()  # all that a kill does to the wire
+    again = connected(clock)
+    assert again.holds()
+    assert world.coins[0].place == "cup"
+
+
+def test_so_it_does_in_another_process(world_with: Callable[..., World], clock: ScaledClock, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    world_with(seed=1, state_path=tmp_path / "world.json").fill({1: "first"})
+    arm = connected(clock)
+    arm.home()
+    lift_first(arm)
+    reopened = make_world(CONFIG, clock, seed=1, state_path=tmp_path / "world.json")
+    arm = connected(clock)
+    assert arm.holds()
+    arm.home()
+    assert reopened.coins[0].place == "cup"
+
+
+def test_a_brownout_drops_the_coin_and_is_noticed(world_with: Callable[..., World], clock: ScaledClock) -> None:
+    world = world_with(Brownout(device="arm", after_moves=5))
+    world.fill({1: "first"})
+    arm = connected(clock)
+    with pytest.raises(AlarmError, match="started anew"):
+        arm.home()
+        lift_first(arm)
+        arm.move_to(220, 0, 90)
+        arm.move_to(240, 0, 90)
+    assert world.coins[0].place != "cup"
+    assert not world.suction
+
+
+def test_a_blocked_arm_is_noticed_by_its_sensors(world_with: Callable[..., World], clock: ScaledClock) -> None:
+    world_with(Jam(device="arm", after_moves=2))
+    arm = connected(clock)
+    arm.home()
+    arm.move_to(220, 0, 90)
+    with pytest.raises(DeviceError, match=r"it stopped \d+ mm before \(220, 100, 90\)\. Look what is in its way"):
+        arm.move_to(220, 100, 90)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lost_answers_are_asked_for_again(world_with: Callable[..., World], clock: ScaledClock, seed: int) -> None:
+    world_with(LostBytes(device="arm", rate=0.004), seed=seed)
+    arm = connected(clock)
+    for _ in range(30):
+        assert not arm.holds()
+
+
+def test_a_pulled_cable_is_told(world_with: Callable[..., World], clock: ScaledClock) -> None:
+    world = world_with(Unplugged(device="arm", after_messages=10))
+    with pytest.raises(NotConnectedError, match="arm on twin://arm: the connection was lost"):
+        connected(clock).home()
+    with pytest.raises(NotConnectedError, match="could not be opened"):
+        connected(clock)
+    world.repair()
+    connected(clock).home()
+
+
+def test_an_arm_without_power_is_told() -> None:
+    link = SerialLink("loop://", 115200, "arm")
+    link.open()
+    link.send(b"$1 OK V0\n")
+    with contextlib.closing(link), pytest.raises(DeviceError, match=r"its motors have no power\. Switch the arm on"):
+        UarmArm(UarmConfig(), ScaledClock(math.inf), link).home()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(
+    noise=st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"$1", b"$1 ok", b"$1 ok X Y1 Z", b"$2 E22"])))
+)
+def test_any_bytes_raise_nothing_but_device_errors(noise: list[bytes]) -> None:
+    link = SerialLink("loop://", 115200, "arm")
+    link.open()
+    link.send(b"\n".join(noise) + b"\n")
+    arm = UarmArm(UarmConfig(answer_s=0.02), ScaledClock(math.inf), link)
+    try:
+        arm.position_mm()
+    except DeviceError:
+        pass
+    finally:
+        link.close()
+
+
+# The controller, against the firmware's source
+
+
+def test_it_greets_and_ignores_what_came_while_it_started(world: World) -> None:
+    port = serial.serial_for_url("twin://arm", timeout=0.02)
+    port.write(b"#1 P2203\n")
+    world.clock.sleep(3)
+    assert port.read(500).decode().endswith("api ver : V4.0.5\r\nwork mode : 0\r\n@1\n@5 V1\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"#7 P2203", "$7 ok V4.10.0\n"),
+        (b"#7P2220", "$7 ok X200.0000 Y0.0000 Z150.0000\n"),
+        (b"P2231", "ok V0\n"),
+        (b"#9999 p2234", "$9999 ok V1\n"),
+        (b"#8 G0 X500 Y0 Z0 F100", "$8 E22\n"),
+        (b"#8 G28", "$8 E20\n"),
+        (b"#8 M2231 V7", "$8 E21\n"),
+        (b"hello", ""),
+        (b"", ""),
+    ],
+)
+def test_lines_are_answered_as_in_the_firmware(world: World, line: bytes, answer: str) -> None:
+    assert Wire(world, "arm").say(line + b"\n") == answer
+
+
+def test_questions_are_answered_at_once_and_moves_when_done(world: World) -> None:
+    wire = Wire(world, "arm")
+    wire.port.write(b"#1 G1 X250 Y0 Z150 F50\n#2 P2231\n")
+    assert wire.port.read(9) == b"$2 ok V0\n"
+    assert wire.say(b"", 5.0) == "$1 ok\n@9 V0\n"
+
+
+def test_its_queue_is_short(world: World) -> None:
+    wire = Wire(world, "arm")
+    heard = wire.say(b"".join(b"#%d G1 X%d Y0 Z150 F50\n" % (n, 200 + 10 * n) for n in range(1, 7)), 10.0)
+    assert heard.count("E23 buffer full\r\n") == 2
+    assert heard.count("ok") == 4
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(noise=st.binary(max_size=200))
+def test_no_bytes_break_the_controller(world: World, noise: bytes) -> None:
+    wire = Wire(world, "arm")
+    wire.say(noise + b"\n", 5.0)
+    assert "$3 ok V4.10.0\n" in wire.say(b"#3 P2203\n")

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rig.clock import ScaledClock
+from rig.errors import AlarmError, DeviceError, NoAnswerError
+from rig.link import SerialLink
+from rig.turntables.marlin import MarlinConfig, MarlinTurntable, numbered
+from rig.turntables.marlin_emulator import MarlinEmulator
+from rig.twin import world as twin_world
+from rig.twin.emulator import Emulator
+from rig.twin.faults import Glitch
+from tests.rig.benches import Bench
+
+HASTE = {"answer_s": 0.1, "speed_deg_s": 2000.0}
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def build(**options: Any) -> Bench:
+        made.append(Bench("marlin", **(HASTE | options)))
+        made[-1].device.connect()
+        return made[-1]
+
+    yield build
+    for bench in made:
+        bench.close()
+    twin_world.use(None)
+
+
+def sent(bench: Bench) -> list[str]:
+    return [line.split(" >> ")[1] for line in bench.link.recent if " >> " in line]
+
+
+def restarted(emulator: Emulator) -> bytes:
+    """Start the controller afresh, and return what it says."""
+    emulator.reset()
+    emulator.poll()
+    emulator.clock.sleep(5)
+    return emulator.poll()
+
+
+# The driver
+
+
+@pytest.mark.parametrize(("number", "command", "line"), [(3, "T0", b"N3 T0*57\n"), (4, "G92 E0", b"N4 G92 E0*67\n")])
+def test_checksums_are_those_of_the_reprap_wiki(number: int, command: str, line: bytes) -> None:
+    assert numbered(number, command) == line
+
+
+def test_a_turn_is_planned_awaited_and_read_back(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.device.home()
+    bench.device.rotate_to(90)
+    bench.device.rotate_to(30)
+    commands = [line.split("*")[0].split(" ", 1)[1] for line in sent(bench) if " G1 " in line or "M400" in line]
+    assert commands == ["G1 X90.000 F120000", "M400", "G1 X29.500 F120000", "G1 X30.000 F120000", "M400"]
+
+
+def test_it_goes_the_shorter_way_unless_a_cable_winds_up(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.device.home()
+    before = bench.world.plate_deg()
+    for angle_deg in (350, 10, 200):  # -10, +20, half-way round would be +190: -170
+        bench.device.rotate_to(angle_deg)
+    assert bench.world.plate_deg() - before == pytest.approx(-10 + 20 - 170, abs=0.1)
+    bench = make(endless=False, range_deg=(0, 350))
+    bench.device.home()
+    before = bench.world.plate_deg()
+    bench.device.rotate_to(340)
+    assert bench.world.plate_deg() - before == pytest.approx(340, abs=0.1)
+
+
+@pytest.mark.parametrize("ok_after_resend", [False, True])
+def test_both_ways_of_asking_again_are_understood(make: Callable[..., Bench], ok_after_resend: bool) -> None:
+    bench = make()
+    bench.world.emulators["turntable"] = MarlinEmulator(bench.world, ok_after_resend=ok_after_resend)
+    bench.device.connect()
+    bench.device.home()
+    for angle_deg in (90.0, 200.0, 10.0):
+        count = bench.world.wires["turntable"].count("sent")
+        bench.world.faults.append(
+            Glitch(device="turntable", what="lost byte", way="sent", after_messages=count, messages=2, at=8)
+        )
+        assert bench.device.rotate_to(angle_deg) == pytest.approx(angle_deg)
+        assert bench.world.plate_deg() % 360 == pytest.approx(angle_deg)
+
+
+def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.device.home()
+    restarted(bench.world.emulators["turntable"])  # what it said is lost
+    with pytest.raises(AlarmError, match="started anew"):
+        bench.device.rotate_to(90)
+
+
+def test_an_ok_too_many_is_not_believed(make: Callable[..., Bench]) -> None:
+    bench = make(speed_deg_s=45.0)
+    bench.device.home()
+    count = bench.world.wires["turntable"].count("answered")
+    bench.world.faults.append(Glitch(device="turntable", what="duplicated", after_messages=count))
+    bench.device.rotate_to(170)
+    assert bench.world.scene().plate_speed_deg_s == 0
+    assert bench.world.plate_deg() % 360 == pytest.approx(170)
+
+
+def test_while_homing_it_is_killed_and_then_woken_by_its_port() -> None:
+    bench = Bench("marlin", speed=20.0, **HASTE)
+    bench.device.connect()
+    caught: list[DeviceError] = []
+
+    def home() -> None:
+        try:
+            bench.device.home()
+        except DeviceError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=home)
+    thread.start()
+    while thread.is_alive() and not bench.world.moves["turntable"]:
+        pass
+    bench.device.stop()
+    thread.join(20)
+    assert isinstance(caught[0], AlarmError)
+    assert sent(bench)[-1] == r"\x0aM112"
+    bench.device.home()
+    assert bench.device.rotate_to(90) == pytest.approx(90)
+    bench.close()
+    twin_world.use(None)
+
+
+def test_an_angle_beyond_its_soft_endstops_is_told(make: Callable[..., Bench]) -> None:
+    bench = make(endless=False, range_deg=(0, 500))
+    bench.device.home()
+    with pytest.raises(NoAnswerError, match=r"stands at 0\.00 deg after being sent to 400 deg.*soft endstops"):
+        bench.device.rotate_to(400)
+
+
+@pytest.mark.parametrize(
+    ("answer", "angle_deg"),
+    [
+        (b"X:12.50 Y:0.00 Z:0.00 E:0.00 Count X:1000 Y:0 Z:0\nok\n", 12.5),
+        (b"X:-12.50 Y:0.00 Z:0.00 E:0.00 Count X: -1000 Y:0 Z:0\nok P15 B3\n", 347.5),
+        (b"X:12.50Y:0.00Z:0.00E:0.00 Count X: 12.50Y:0.00Z:0.00\nok\n", 12.5),
+        (b"echo:busy: processing\nwait\nX:12.50 Y:0.00 Z:0.00 E:0.00 Count X:1000 Y:0 Z:0\nok\n", 12.5),
+    ],
+)
+def test_the_answers_of_old_and_new_marlins_are_understood(answer: bytes, angle_deg: float) -> None:
+    link = SerialLink("loop://", 115200, "turntable")
+    link.open()
+    link.send(answer)
+    turntable = MarlinTurntable(MarlinConfig(answer_s=0.2), ScaledClock(math.inf), link)
+    assert turntable.angle_deg() == angle_deg
+    link.close()
+
+
+# The controller, against the firmware's source
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"M114", "X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0\nok\n"),
+        (b"N7 G28", "Error:Line Number is not Last Line Number+1, Last Line: 0\nResend: 1\n"),
+        (b"N1 G28", "Error:No Checksum with line number, Last Line: 0\nResend: 1\n"),
+        (b"N1 G90*1", "Error:checksum mismatch, Last Line: 0\nResend: 1\n"),
+        (b"G99", 'echo:Unknown command: "G99"\nok\n'),
+        (b"M112", "echo:M112 Shutdown\nError:Printer halted. kill() called!\n"),
+        (b"", ""),
+    ],
+)
+def test_lines_are_answered_as_in_the_firmware(make: Callable[..., Bench], line: bytes, answer: str) -> None:
+    emulator = make().world.emulators["turntable"]
+    assert restarted(emulator).startswith(b"start\n")
+    emulator.feed(line + b"\n")
+    emulator.clock.sleep(0.1)
+    assert emulator.poll().decode() == answer
