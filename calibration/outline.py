@@ -149,6 +149,17 @@ def normalise(image: Image, outline: Outline, size_px: int = 224, turned_deg: fl
     return _neutral(crop.astype(np.float32), mask.astype(np.float32) / 255.0)
 
 
+def crop_coin(image: Image, turned_deg: float = 0.0) -> Image:
+    """Find the largest coin and cut it out, as `normalise` does: the crop that every comparison starts from.
+
+    Raises
+    ------
+    NoCoinError
+        If nothing compact stands out from the background.
+    """
+    return normalise(image, find_coin(image), turned_deg=turned_deg)
+
+
 def _square(image: Image, outline: Outline, reach_px: float) -> tuple[slice, slice]:
     """Rows and columns of an image that lie within a square around the coin."""
     (x, y), (height, width) = outline.centre_px, image.shape[:2]
