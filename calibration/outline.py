@@ -79,8 +79,7 @@ def find_coin(image: Image) -> Outline:
     outlines = find_coins(image)
     if not outlines:
         raise NoCoinError(
-            "no coin was found in the image. "
-            "One coin must lie whole in it, on a plain background that differs from it."
+            "no coin was found in the image. One coin must lie whole in it, on a plain background that differs from it."
         )
     return outlines[0]
 
