@@ -28,6 +28,16 @@ DARK_BACKGROUND = 40.0  # Lab lightness
 BY_LIGHTNESS = (1.0, 0.5, 0.5)  # weights of Lab's three axes
 BY_HUE = (0.3, 1.0, 1.0)
 MAX_ELONGATION = 1.7  # a scale bar or a caption is longer
+MAX_FRAGMENT_ELONGATION = 2.4  # of half a coin, whose outline has no notch: two coins that touch have
+FRAGMENT_SOLIDITY = 0.93
+DOUBTFUL = 0.8  # below this confidence an uneven background is tried as well
+SURFACE_ROUNDS = 4
+LEAST_DEPTH = 0.45  # of the deepest point of a thing, for another to be a coin's centre
+MOUNT_EDGE = (0.04, 0.16)  # how far inside its outline a mount has to be even, in its radius
+MOUNT_NOISE = 3.0  # Lab units, the median over that band; a coin's rim has more
+MOUNT_EVEN = 0.9  # share of that band
+MOUNT_FILLED = 0.8  # share of a mount that a coin may cover
+MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
 BESIDE_GAP, BESIDE_REACH, BESIDE_THICK = 0.12, 2.5, 0.05  # radii of the coin: its own glow, how far, the thinnest thing
 CROP_MARGIN = 0.96  # the coin's radius over half the crop
@@ -88,13 +98,19 @@ def find_coin(image: Image) -> Outline:
 def find_coins(image: Image) -> list[Outline]:
     """Find every coin, largest first; an empty list if there is none."""
     height, width = image.shape[:2]
+    lab = _small_lab(image)
     best: list[Outline] = []
-    for distance, noise in _distances_from_background(_small_lab(image)):
-        outlines = _find_by(distance, noise, (width, height))
-        if outlines and (not best or outlines[0].confidence > best[0].confidence):
-            best = outlines
+    for distance, noise in _distances_from_background(lab):
         if best and best[0].confidence >= SURE:
             break
+        outlines = _find_by(distance, noise, lab, (width, height))
+        if outlines and (not best or outlines[0].confidence > best[0].confidence):
+            best = outlines
+    if not best or best[0].confidence < DOUBTFUL:
+        for distance, noise in _distances_from_uneven_background(lab):
+            outlines = _find_by(distance, noise, lab, (width, height))
+            if outlines and (not best or outlines[0].confidence > best[0].confidence):
+                best = outlines
     return best
 
 
@@ -209,8 +225,32 @@ def _distances_from_background(lab: npt.NDArray[np.float32]) -> Iterator[tuple[n
         yield distance, float(np.median(distance[border]))
 
 
-def _find_by(distance: npt.NDArray[np.float32], noise: float, size: tuple[int, int]) -> list[Outline]:
-    """The coins of one distance map, largest first; ``size`` is the picture's (width, height)."""
+def _distances_from_uneven_background(
+    lab: npt.NDArray[np.float32],
+) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
+    """The same for a background whose light falls off: a surface of second order, fitted from the border inwards."""
+    height, width = lab.shape[:2]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    edge = max(2, round(0.05 * min(height, width)))
+    background = np.ones((height, width), bool)
+    background[edge:-edge, edge:-edge] = False
+    for weights in (BY_LIGHTNESS, BY_HUE):
+        fits = background.copy()
+        for _ in range(SURFACE_ROUNDS):
+            surface = terms @ np.linalg.lstsq(terms[fits], lab[fits], rcond=None)[0]
+            distance = np.sqrt(np.sum(((lab - surface) * np.array(weights, np.float32)) ** 2, axis=2))
+            noise = float(np.median(distance[background]))
+            fits = distance < max(MIN_CONTRAST / 2.0, 3.0 * noise)
+            if fits.sum() < background.sum() / 2:
+                break
+        yield distance.astype(np.float32), noise
+
+
+def _find_by(
+    distance: npt.NDArray[np.float32], noise: float, lab: npt.NDArray[np.float32], size: tuple[int, int]
+) -> list[Outline]:
+    """The coins of one distance map, largest first; ``size`` is the image's (width, height)."""
     threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
     found = _tidy((distance > threshold).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
@@ -218,10 +258,95 @@ def _find_by(distance: npt.NDArray[np.float32], noise: float, size: tuple[int, i
     for label in range(1, count):
         if stats[label, cv2.CC_STAT_AREA] < MIN_AREA_FRACTION * found.size:
             continue
-        outline = _outline((labels == label).astype(np.uint8), distance, threshold, size)
-        if outline is not None:
-            outlines.append(outline)
+        for blob in _separate((labels == label).astype(np.uint8)):
+            mounted = _on_mount(blob, lab, size)
+            if mounted:
+                outlines += mounted
+            elif (outline := _outline(blob, distance, threshold, size)) is not None:
+                outlines.append(outline)
     return sorted(outlines, key=lambda outline: -outline.radius_px)
+
+
+def _separate(blob: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+    """The coins of one connected thing, where several touch; else the thing as it is.
+
+    Coins that touch leave notches, and each has a centre of its own that is far from every edge: those of the distance
+    transform are grown back to the outline by watershed. Pieces that are no rounder than the whole are not believed.
+    """
+    contour = _contour(blob)
+    whole = _solidity(contour)
+    if whole >= FRAGMENT_SOLIDITY:
+        return [blob]
+    depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
+    deepest = float(depth.max())
+    centres: npt.NDArray[np.int32] | None = None
+    most = 1
+    for level in np.arange(0.95, 0.35, -0.05):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats((depth > level * deepest).astype(np.uint8))
+        deep = [n for n in range(1, count) if depth[labels == n].max() > LEAST_DEPTH * deepest]
+        if len(deep) > most:
+            most, centres = len(deep), np.where(np.isin(labels, deep), labels, 0).astype(np.int32)
+    if centres is None:
+        return [blob]
+    markers = np.where(blob > 0, centres, centres.max() + 1).astype(np.int32)
+    hills = np.repeat(np.uint8(255) - np.clip(depth / deepest * 255, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    cv2.watershed(np.ascontiguousarray(hills), markers)
+    pieces = [
+        cv2.dilate(((markers == n) & (blob > 0)).astype(np.uint8), np.ones((3, 3), np.uint8)) & blob
+        for n in np.unique(centres[centres > 0])
+    ]
+    pieces = [piece for piece in pieces if piece.sum() > MIN_AREA_FRACTION * piece.size]
+    if len(pieces) > 1 and all(_solidity(_contour(piece)) > max(whole + 0.01, 0.9) for piece in pieces):
+        return pieces
+    return [blob]
+
+
+def _on_mount(
+    blob: npt.NDArray[np.uint8], lab: npt.NDArray[np.float32], size: tuple[int, int]
+) -> list[Outline]:
+    """The coins that lie on one thing, where that is a sheet, a holder or a capsule: even all along its edge."""
+    reach = float(np.sqrt(blob.sum() / np.pi))
+    depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
+    band = (depth > MOUNT_EDGE[0] * reach) & (depth < MOUNT_EDGE[1] * reach)
+    centre = np.median(lab[band], axis=0)
+    distance = np.sqrt(np.sum((lab - centre) ** 2, axis=2)).astype(np.float32)
+    noise = float(np.median(distance[band]))
+    threshold = max(MIN_CONTRAST, 4.0 * noise)
+    if noise > MOUNT_NOISE or float(np.mean(distance[band] < threshold)) < MOUNT_EVEN:
+        return []
+    inside = (depth >= MOUNT_EDGE[1] * reach).astype(np.uint8)
+    found = _tidy((distance > threshold).astype(np.uint8) * inside)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
+    outlines = []
+    for label in range(1, count):
+        area = stats[label, cv2.CC_STAT_AREA]
+        if not MIN_AREA_FRACTION * found.size <= area <= MOUNT_FILLED * blob.sum():
+            continue
+        for piece in _separate((labels == label).astype(np.uint8)):
+            deeper = _on_mount(piece, lab, size)
+            outline = _outline(piece, distance, threshold, size)
+            if deeper:
+                outlines += deeper
+            elif outline is not None and outline.confidence >= MOUNTED_CONFIDENCE:
+                outlines.append(outline)
+    return outlines
+
+
+def _contour(blob: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    contours, _ = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return max(contours, key=cv2.contourArea)
+
+
+def _solidity(contour: npt.NDArray[Any]) -> float:
+    """Area over that of the convex hull."""
+    hull_area = float(cv2.contourArea(cv2.convexHull(contour)))
+    return float(cv2.contourArea(contour)) / hull_area if hull_area > 0.0 else 0.0
+
+
+def _is_sheet(hull: npt.NDArray[Any]) -> bool:
+    """Whether an outline has four straight sides: paper, a board, a screen."""
+    corners = cv2.approxPolyDP(hull, 0.04 * cv2.arcLength(hull, True), True)
+    return len(corners) == 4 and cv2.contourArea(corners) > 0.93 * cv2.contourArea(hull)
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:
@@ -252,15 +377,16 @@ def _outline(
     blob: npt.NDArray[np.uint8], distance: npt.NDArray[np.float32], threshold: float, size: tuple[int, int]
 ) -> Outline | None:
     """Judge one connected thing; None if it is no coin."""
-    contours, _ = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    contour = max(contours, key=cv2.contourArea)
+    contour = _contour(blob)
     hull = cv2.convexHull(contour)
     hull_area = float(cv2.contourArea(hull))
     area = float(cv2.contourArea(contour))
-    if hull_area <= 0.0 or area / hull_area < MIN_SOLIDITY:
+    solidity = _solidity(contour)
+    if solidity < MIN_SOLIDITY or _is_sheet(hull):
         return None
     (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
-    if max(side_a, side_b) > MAX_ELONGATION * max(1.0, min(side_a, side_b)):
+    longest = MAX_FRAGMENT_ELONGATION if solidity >= FRAGMENT_SOLIDITY else MAX_ELONGATION
+    if max(side_a, side_b) > longest * max(1.0, min(side_a, side_b)):
         return None
     large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
     cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)
