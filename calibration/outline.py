@@ -1,8 +1,8 @@
-"""Where the coin is in a picture, and the picture of the coin alone that every comparison starts from.
+"""Where the coin is in an image, and the image of the coin alone that every comparison starts from.
 
 One rule for every source: twin and bench frames (bright coin on a dark plate, lit from one side), studio photographs
 and printed plates (dark coin on white), hand-held ones (on a cloth of any one colour). The background is what the
-picture's border shows; the coin is the compact thing that differs from it. Everything is decided on a copy of at most
+image's border shows; the coin is the compact thing that differs from it. Everything is decided on a copy of at most
 320 pixels.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -33,9 +34,11 @@ FRAGMENT_SOLIDITY = 0.93
 DOUBTFUL = 0.8  # below this confidence an uneven background is tried as well
 SURFACE_ROUNDS = 4
 LEAST_DEPTH = 0.45  # of the deepest point of a thing, for another to be a coin's centre
-MOUNT_EDGE = (0.04, 0.16)  # how far inside its outline a mount has to be even, in its radius
-MOUNT_NOISE = 3.0  # Lab units, the median over that band; a coin's rim has more
-MOUNT_EVEN = 0.9  # share of that band
+SMALL_HOLE = 0.05  # of a thing's area; the gap in the midst of four coins is 0.064
+PATTERN = 7  # so many centres that are no coins are a chessboard or print
+MOUNT_RINGS = (0.03, 0.06, 0.09, 0.12, 0.15)  # bands inside its outline in which a mount is even, in its radius
+MOUNT_EVEN, MOUNT_EVEN_RINGS = 0.93, 2  # share of such a band, and how many bands; a coin's rim is not
+SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
 MOUNT_FILLED = 0.8  # share of a mount that a coin may cover
 MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
@@ -48,7 +51,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class NoCoinError(ImageError):
-    """Nothing in the picture looks like a coin."""
+    """Nothing in the image looks like a coin."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,7 @@ def find_coin(image: Image) -> Outline:
     outlines = find_coins(image)
     if not outlines:
         raise NoCoinError(
-            "no coin was found in the picture. "
-            "One coin must lie whole in it, on a plain background that differs from it."
+            "no coin was found in the image. One coin must lie whole in it, on a plain background that differs from it."
         )
     return outlines[0]
 
@@ -165,8 +167,19 @@ def normalise(image: Image, outline: Outline, size_px: int = 224, turned_deg: fl
     return _neutral(crop.astype(np.float32), mask.astype(np.float32) / 255.0)
 
 
+def crop_coin(image: Image, turned_deg: float = 0.0) -> Image:
+    """Find the largest coin and cut it out, as `normalise` does: the crop that every comparison starts from.
+
+    Raises
+    ------
+    NoCoinError
+        If nothing compact stands out from the background.
+    """
+    return normalise(image, find_coin(image), turned_deg=turned_deg)
+
+
 def _square(image: Image, outline: Outline, reach_px: float) -> tuple[slice, slice]:
-    """Rows and columns of a picture that lie within a square around the coin."""
+    """Rows and columns of an image that lie within a square around the coin."""
     (x, y), (height, width) = outline.centre_px, image.shape[:2]
     return (
         slice(max(0, int(y - reach_px)), min(height, int(y + reach_px) + 2)),
@@ -252,13 +265,14 @@ def _find_by(
 ) -> list[Outline]:
     """The coins of one distance map, largest first; ``size`` is the image's (width, height)."""
     threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
-    found = _tidy((distance > threshold).astype(np.uint8))
+    apart = (distance > threshold).astype(np.uint8)
+    found = _tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
     outlines = []
     for label in range(1, count):
         if stats[label, cv2.CC_STAT_AREA] < MIN_AREA_FRACTION * found.size:
             continue
-        for blob in _separate((labels == label).astype(np.uint8)):
+        for blob in _separate((labels == label).astype(np.uint8), apart):
             mounted = _on_mount(blob, lab, size)
             if mounted:
                 outlines += mounted
@@ -267,38 +281,52 @@ def _find_by(
     return sorted(outlines, key=lambda outline: -outline.radius_px)
 
 
-def _separate(blob: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
-    """The coins of one connected thing, where several touch; else the thing as it is.
+def _separate(blob: npt.NDArray[np.uint8], apart: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+    """The coins of one connected thing, where several touch; else the thing as it is; nothing where it is a pattern.
 
-    Coins that touch leave notches, and each has a centre of its own that is far from every edge: those of the distance
-    transform are grown back to the outline by watershed. Pieces that are no rounder than the whole are not believed.
+    Coins that touch leave notches, and each has a centre of its own that is far from every edge. A pixel belongs to
+    the centre that is nearest in terms of that coin's own radius. Pieces that are no more solid than the whole are not
+    believed. ``apart`` is what stands out from the background, the gap in the midst of coins that touch left open.
     """
-    contour = _contour(blob)
-    whole = _solidity(contour)
+    whole = _solidity(_contour(blob))
     if whole >= FRAGMENT_SOLIDITY:
         return [blob]
-    depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
-    deepest = float(depth.max())
-    centres: npt.NDArray[np.int32] | None = None
-    most = 1
-    for level in np.arange(0.95, 0.35, -0.05):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats((depth > level * deepest).astype(np.uint8))
-        deep = [n for n in range(1, count) if depth[labels == n].max() > LEAST_DEPTH * deepest]
-        if len(deep) > most:
-            most, centres = len(deep), np.where(np.isin(labels, deep), labels, 0).astype(np.int32)
-    if centres is None:
+    open_ = cv2.morphologyEx(apart, cv2.MORPH_CLOSE, _disc(2)) & blob
+    solid, holes = _without_holes(open_, SMALL_HOLE * float(blob.sum()))
+    if holes >= PATTERN:
+        return []
+    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
+    centres = _centres(depth)
+    if len(centres) < 2:
         return [blob]
-    markers = np.where(blob > 0, centres, centres.max() + 1).astype(np.int32)
-    hills = np.repeat(np.uint8(255) - np.clip(depth / deepest * 255, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    cv2.watershed(np.ascontiguousarray(hills), markers)
-    pieces = [
-        cv2.dilate(((markers == n) & (blob > 0)).astype(np.uint8), np.ones((3, 3), np.uint8)) & blob
-        for n in np.unique(centres[centres > 0])
-    ]
-    pieces = [piece for piece in pieces if piece.sum() > MIN_AREA_FRACTION * piece.size]
-    if len(pieces) > 1 and all(_solidity(_contour(piece)) > max(whole + 0.01, 0.9) for piece in pieces):
+    y, x = np.nonzero(blob)
+    reach = [np.hypot(x - centre_x, y - centre_y) / radius for centre_x, centre_y, radius in centres]
+    nearest = np.argmin(reach, axis=0)
+    pieces = []
+    for number in range(len(centres)):
+        piece = np.zeros_like(blob)
+        piece[y[nearest == number], x[nearest == number]] = 1
+        pieces.append(piece & solid)
+    if all(_solidity(_contour(piece)) > max(whole + 0.01, 0.9) for piece in pieces):
         return pieces
-    return [blob]
+    return [] if len(centres) >= PATTERN else [blob]
+
+
+def _centres(depth: npt.NDArray[np.float32]) -> list[tuple[float, float, float]]:
+    """Centre (x, y) and inner radius of each coin of a thing, where its distance transform falls into most parts."""
+    deepest = float(depth.max())
+    best: list[tuple[float, float, float]] = []
+    for level in np.arange(0.95, 0.35, -0.05):
+        count, labels = cv2.connectedComponents((depth > level * deepest).astype(np.uint8))
+        found = []
+        for label in range(1, count):
+            own = np.where(labels == label, depth, 0.0)
+            y, x = np.unravel_index(int(own.argmax()), own.shape)
+            if own[y, x] > LEAST_DEPTH * deepest:
+                found.append((float(x), float(y), float(own[y, x])))
+        if len(found) > len(best):
+            best = found
+    return best
 
 
 def _on_mount(
@@ -307,22 +335,26 @@ def _on_mount(
     """The coins that lie on one thing, where that is a sheet, a holder or a capsule: even all along its edge."""
     reach = float(np.sqrt(blob.sum() / np.pi))
     depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
-    band = (depth > MOUNT_EDGE[0] * reach) & (depth < MOUNT_EDGE[1] * reach)
-    centre = np.median(lab[band], axis=0)
-    distance = np.sqrt(np.sum((lab - centre) ** 2, axis=2)).astype(np.float32)
-    noise = float(np.median(distance[band]))
-    threshold = max(MIN_CONTRAST, 4.0 * noise)
-    if noise > MOUNT_NOISE or float(np.mean(distance[band] < threshold)) < MOUNT_EVEN:
+    even = []
+    for low, high in pairwise(MOUNT_RINGS):
+        ring = lab[(depth > low * reach) & (depth <= high * reach)]
+        spread = np.linalg.norm(ring - np.median(ring, axis=0), axis=-1)
+        if float(np.mean(spread < MIN_CONTRAST)) > MOUNT_EVEN:
+            even.append((high, np.median(ring, axis=0), float(np.median(spread))))
+    if len(even) < MOUNT_EVEN_RINGS:
         return []
-    inside = (depth >= MOUNT_EDGE[1] * reach).astype(np.uint8)
-    found = _tidy((distance > threshold).astype(np.uint8) * inside)
+    inner, centre, noise = even[-1]
+    distance = np.linalg.norm(lab - centre, axis=2).astype(np.float32)
+    threshold = max(MIN_CONTRAST, 4.0 * noise)
+    apart = ((distance > threshold) & (depth > inner * reach)).astype(np.uint8)
+    found = _tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
     outlines = []
     for label in range(1, count):
         area = stats[label, cv2.CC_STAT_AREA]
         if not MIN_AREA_FRACTION * found.size <= area <= MOUNT_FILLED * blob.sum():
             continue
-        for piece in _separate((labels == label).astype(np.uint8)):
+        for piece in _separate((labels == label).astype(np.uint8), apart):
             deeper = _on_mount(piece, lab, size)
             outline = _outline(piece, distance, threshold, size)
             if deeper:
@@ -330,6 +362,14 @@ def _on_mount(
             elif outline is not None and outline.confidence >= MOUNTED_CONFIDENCE:
                 outlines.append(outline)
     return outlines
+
+
+def _without_holes(found: npt.NDArray[np.uint8], area_px: float) -> tuple[npt.NDArray[np.uint8], int]:
+    """Fill holes up to an area; and how many of them were more than specks."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - found, connectivity=4)
+    small = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] <= area_px]
+    specks = sum(stats[n, cv2.CC_STAT_AREA] > area_px / 10 for n in small)
+    return np.asarray(found | np.isin(labels, small), np.uint8), specks
 
 
 def _contour(blob: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
@@ -346,7 +386,9 @@ def _solidity(contour: npt.NDArray[Any]) -> float:
 def _is_sheet(hull: npt.NDArray[Any]) -> bool:
     """Whether an outline has four straight sides: paper, a board, a screen."""
     corners = cv2.approxPolyDP(hull, 0.04 * cv2.arcLength(hull, True), True)
-    return len(corners) == 4 and cv2.contourArea(corners) > 0.93 * cv2.contourArea(hull)
+    (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
+    fills = cv2.contourArea(hull) / max(1.0, side_a * side_b)
+    return fills > SHEET or (len(corners) == 4 and cv2.contourArea(corners) > 0.93 * cv2.contourArea(hull))
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:
@@ -367,7 +409,7 @@ def _tidy(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thin, thin))
-    # Bordered by nothing, so that what touches the picture's edge is cut off like everything else.
+    # Bordered by nothing, so that what touches the image's edge is cut off like everything else.
     bordered = cv2.copyMakeBorder(filled, thin, thin, thin, thin, cv2.BORDER_CONSTANT, value=0)
     opened = cv2.morphologyEx(bordered, cv2.MORPH_OPEN, kernel, iterations=2)
     return np.ascontiguousarray(opened[thin:-thin, thin:-thin], np.uint8)
@@ -405,7 +447,7 @@ def _outline(
 
 
 def _around(contour: npt.NDArray[Any], small: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what a contour of the small picture can cover in the large one."""
+    """Left, top, right and bottom of what a contour of the small image can cover in the large one."""
     x, y, width, height = cv2.boundingRect(contour)
     across, down = size[0] / small[1], size[1] / small[0]
     return (
