@@ -12,6 +12,7 @@ from calibration.background import Blob, disc
 
 FRAGMENT_SOLIDITY = 0.93
 LEAST_DEPTH = 0.45  # of the deepest point of a thing, for another to be a coin's centre
+CENTRES_APART = 0.72  # of the sum of two coins' radii; the gap in the midst of three is at 0.6
 SMALL_HOLE = 0.012  # of a thing's area; the gap in the midst of three coins is 0.017, of four 0.064
 PATTERN = 7  # so many centres that are no coins are a chessboard or print
 
@@ -69,9 +70,19 @@ def _centres(depth: npt.NDArray[np.float32]) -> list[tuple[float, float, float]]
             y, x = np.unravel_index(int(own.argmax()), own.shape)
             if own[y, x] > LEAST_DEPTH * deepest:
                 found.append((float(x), float(y), float(own[y, x])))
+        found = _apart(found)
         if len(found) > len(best):
             best = found
     return best
+
+
+def _apart(centres: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Without those that lie within a deeper one's coin, such as the gap between three coins."""
+    kept: list[tuple[float, float, float]] = []
+    for x, y, radius in sorted(centres, key=lambda centre: -centre[2]):
+        if all(np.hypot(x - other[0], y - other[1]) > CENTRES_APART * (radius + other[2]) for other in kept):
+            kept.append((x, y, radius))
+    return kept
 
 
 def _without_holes(found: Blob, area_px: float) -> tuple[Blob, int]:
