@@ -283,8 +283,8 @@ class Station:
         Needs no connection: `rig scan --dry-run` and the time left ask this.
         """
         turns_s = sum(self._turntable.estimate_s(by_deg) for by_deg in turns_deg)
-        handling_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
-        return handling_s + turns_s + lights * float(self._lightbox.estimate_s())
+        transport_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
+        return transport_s + turns_s + lights * float(self._lightbox.estimate_s())
 
     def _check_slot(self, slot: int) -> None:
         try:
