@@ -23,7 +23,8 @@ PATIENCE: dict[str, dict[str, Any]] = {
     "wled": {"answer_s": 0.3, "boot_s": 1.0},
     "dmx": {"answer_s": 0.3},
 }
-ROLE = {kind: registry.role for registry in STATION for kind in registry.drivers if kind in PATIENCE}
+REGISTRY = {kind: registry for registry in STATION for kind in registry.drivers if kind in PATIENCE}
+ROLE = {kind: registry.role for kind, registry in REGISTRY.items()}
 DEFAULTS = {"turntable": "grbl", "arm": "uarm", "lightbox": "wled"}
 
 
