@@ -17,7 +17,7 @@ from rig.errors import DeviceError
 from rig.lights import dmx
 from rig.link import Cut, SerialLink
 from rig.twin import world as twin_world
-from tests.rig.benches import PATIENCE, REGISTRY, Bench
+from tests.rig.benches import PATIENCE, REGISTRY, ROLE, Bench
 
 KINDS = list(PATIENCE)
 
