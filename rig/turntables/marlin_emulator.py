@@ -259,6 +259,12 @@ class MarlinEmulator(Emulator):
                     "Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:Turntable EXTRUDER_COUNT:1 AXIS_COUNT:3\n"
                     "Cap:SERIAL_XON_XOFF:0\nCap:EEPROM:0\nCap:EMERGENCY_PARSER:0\nCap:HOST_ACTION_COMMANDS:0\n"
                 )
+            case "M201" | "M203" as report if not any(letter in words for letter in "XYZETABC"):
+                limits = dict.fromkeys("XYZE", 3000.0 if report == "M201" else 300.0)
+                limits |= {self.axis: ACCELERATION if report == "M201" else self.max_feed / 60}
+                name = "acceleration (units/s2)" if report == "M201" else "feedrates (units/s)"
+                values = " ".join(f"{letter}{value:.2f}" for letter, value in limits.items())
+                self.say(f"echo:; Max {name}:\n  {report} {values}\n")
             case "M211":
                 self._endstops = bool(words.get("S", float(self._endstops)))
                 self.say(f"echo:Soft endstops: {'On' if self._endstops else 'Off'}  Min:  X0.00  Max:  X360.00\n")
