@@ -1,8 +1,8 @@
-"""Where the coin is in a picture, and the picture of the coin alone that every comparison starts from.
+"""Where the coin is in an image, and the image of the coin alone that every comparison starts from.
 
 One rule for every source: twin and bench frames (bright coin on a dark plate, lit from one side), studio photographs
 and printed plates (dark coin on white), hand-held ones (on a cloth of any one colour). The background is what the
-picture's border shows; the coin is the compact thing that differs from it. Everything is decided on a copy of at most
+image's border shows; the coin is the compact thing that differs from it. Everything is decided on a copy of at most
 320 pixels.
 """
 
@@ -38,7 +38,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class NoCoinError(ImageError):
-    """Nothing in the picture looks like a coin."""
+    """Nothing in the image looks like a coin."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ def find_coin(image: Image) -> Outline:
     outlines = find_coins(image)
     if not outlines:
         raise NoCoinError(
-            "no coin was found in the picture. "
-            "One coin must lie whole in it, on a plain background that differs from it."
+            "no coin was found in the image. One coin must lie whole in it, on a plain background that differs from it."
         )
     return outlines[0]
 
@@ -149,8 +148,19 @@ def normalise(image: Image, outline: Outline, size_px: int = 224, turned_deg: fl
     return _neutral(crop.astype(np.float32), mask.astype(np.float32) / 255.0)
 
 
+def crop_coin(image: Image, turned_deg: float = 0.0) -> Image:
+    """Find the largest coin and cut it out, as `normalise` does: the crop that every comparison starts from.
+
+    Raises
+    ------
+    NoCoinError
+        If nothing compact stands out from the background.
+    """
+    return normalise(image, find_coin(image), turned_deg=turned_deg)
+
+
 def _square(image: Image, outline: Outline, reach_px: float) -> tuple[slice, slice]:
-    """Rows and columns of a picture that lie within a square around the coin."""
+    """Rows and columns of an image that lie within a square around the coin."""
     (x, y), (height, width) = outline.centre_px, image.shape[:2]
     return (
         slice(max(0, int(y - reach_px)), min(height, int(y + reach_px) + 2)),
@@ -210,7 +220,7 @@ def _distances_from_background(lab: npt.NDArray[np.float32]) -> Iterator[tuple[n
 
 
 def _find_by(distance: npt.NDArray[np.float32], noise: float, size: tuple[int, int]) -> list[Outline]:
-    """The coins of one distance map, largest first; ``size`` is the picture's (width, height)."""
+    """The coins of one distance map, largest first; ``size`` is the image's (width, height)."""
     threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
     found = _tidy((distance > threshold).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
@@ -242,7 +252,7 @@ def _tidy(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thin, thin))
-    # Bordered by nothing, so that what touches the picture's edge is cut off like everything else.
+    # Bordered by nothing, so that what touches the image's edge is cut off like everything else.
     bordered = cv2.copyMakeBorder(filled, thin, thin, thin, thin, cv2.BORDER_CONSTANT, value=0)
     opened = cv2.morphologyEx(bordered, cv2.MORPH_OPEN, kernel, iterations=2)
     return np.ascontiguousarray(opened[thin:-thin, thin:-thin], np.uint8)
@@ -279,7 +289,7 @@ def _outline(
 
 
 def _around(contour: npt.NDArray[Any], small: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what a contour of the small picture can cover in the large one."""
+    """Left, top, right and bottom of what a contour of the small image can cover in the large one."""
     x, y, width, height = cv2.boundingRect(contour)
     across, down = size[0] / small[1], size[1] / small[0]
     return (
