@@ -128,14 +128,15 @@ def lab_folder(option: Path | None) -> Path:
     return option or Path(os.environ.get("RIG_LAB") or "lab")
 
 
-def open_lab(folder: Path) -> Lab:
-    """Open an existing lab.
+def open_lab(option: Path | None) -> Lab:
+    """Open the lab that is meant (`lab_folder`).
 
     Raises
     ------
     LabError
-        If there is no lab in `folder` or its ``rig.yaml`` is wrong.
+        If there is no lab there or its ``rig.yaml`` is wrong.
     """
+    folder = lab_folder(option)
     if not (folder / "rig.yaml").is_file():
         raise LabError(
             f"there is no lab in {folder} (no rig.yaml). "
@@ -146,8 +147,8 @@ def open_lab(folder: Path) -> Lab:
 
 def open_lab_if_any(option: Path | None) -> Lab | None:
     """Open the lab that is meant, for what can do without: None where none was named and none is there."""
-    folder = lab_folder(option)
-    return open_lab(folder) if option is not None or (folder / "rig.yaml").is_file() else None
+    is_there = (lab_folder(option) / "rig.yaml").is_file()
+    return open_lab(option) if option is not None or is_there else None
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -9,9 +9,9 @@ from calibration.files import write_whole
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.options import IN_USE
 
 FILE = "in-use.json"
+IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter
 STARTER = "starter"  # always the one that is shipped, even if a lab has trained one of this name
 
 

@@ -72,10 +72,12 @@ class Reporter(Protocol):
     def progress(self, what: str) -> AbstractContextManager[Progress]:
         """Show how far some work is, with the time left, from its first step until the block is left."""
 
-    def live(self, render: Callable[[], RenderableType]) -> AbstractContextManager[Callable[[], None]]:
-        """Show something that is drawn again and again until the block is left; only where `is_live`.
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Show something that is drawn again, so often, until the block is left; only where `is_live`.
 
-        The block is given a function that draws it at once.
+        The block is given a function that draws it at once; with ``per_s=0`` it is drawn by that alone.
         """
 
 
@@ -152,13 +154,19 @@ class TerminalReporter:
                         self._bars = None
 
     @contextmanager
-    def live(self, render: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> Iterator[Callable[[], None]]:
         """See `Reporter`."""
         if not self.is_live:
             yield _do_nothing
             return
         with Live(
-            get_renderable=render, console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True
+            get_renderable=render,
+            console=self._console,
+            auto_refresh=per_s > 0,
+            refresh_per_second=per_s or REFRESHES_PER_S,
+            transient=True,
         ) as shown:
             yield shown.refresh
 
@@ -229,7 +237,9 @@ class SilentReporter:
         yield lambda done, total: None
 
     @contextmanager
-    def live(self, render: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> Iterator[Callable[[], None]]:
         """Show nothing."""
         yield _do_nothing
 

@@ -90,7 +90,7 @@ def devices(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """List what is plugged in, ask at every port which device answers, and suggest lines for rig.yaml. Nothing moves."""
+    """List what is plugged in, ask every port which device answers, and suggest lines for rig.yaml. Nothing moves."""
     from pipeline.bench.devices import find_devices
 
     print_result(find_devices(open_lab_if_any(lab), reporter, probe=not no_probe), print_devices, json=json)

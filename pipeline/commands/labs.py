@@ -49,6 +49,8 @@ def open_lab_for_newcomer(option: Path | None) -> Lab:
     if option is None and "RIG_LAB" not in os.environ and not lab_folder(None).exists():
         from pipeline.collection.init import make_lab
 
-        reporter.report(f"There is no lab yet: making a twin lab in ./{lab_folder(None)} (`rig init --help` has others).")
+        reporter.report(
+            f"There is no lab yet: making a twin lab in ./{lab_folder(None)} (`rig init --help` has others)."
+        )
         make_lab(lab_folder(None), reporter=reporter)
     return open_lab(option)

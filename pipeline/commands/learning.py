@@ -72,9 +72,7 @@ def train(
     return DONE
 
 
-@app.command(
-    rich_help_panel=PANEL, epilog="Example: `rig tune recipe.yaml --trials 40`, a recipe with `real:` coins."
-)
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig tune recipe.yaml --trials 40`, a recipe with `real:` coins.")
 def tune(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A recipe as `rig train` takes it.")] = None,
     trials: Annotated[int, typer.Option(min=1, help="How many trials in all, earlier ones included.")] = 40,

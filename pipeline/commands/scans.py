@@ -179,6 +179,7 @@ def notify(lab: LabOption = None, json: JsonOption = False, debug: DebugOption =
     """Test the webhook and the e-mail of `notify:` in rig.yaml: send a message and report whether it was delivered."""
     from pipeline.notify import send_test
 
-    deliveries = send_test(open_lab(lab))
+    opened = open_lab(lab)
+    deliveries = send_test(opened.rig.notify, opened.folder.resolve().name)
     print_result(deliveries, print_deliveries, json=json)
     return DONE if deliveries.are_all_delivered else FAILED

@@ -86,9 +86,7 @@ def gc(
     """Remove what the store does not need: leftovers, old indexes, unused embeddings. Never a frame."""
     from pipeline.collection.storekeeping import clear_garbage
 
-    print_result(
-        clear_garbage(open_lab(lab), keep_days=older_than_days, dry_run=dry_run), print_garbage, json=json
-    )
+    print_result(clear_garbage(open_lab(lab), keep_days=older_than_days, dry_run=dry_run), print_garbage, json=json)
     return DONE
 
 
@@ -104,7 +102,7 @@ def delete(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Delete frames for good, raw ones too; who, when and why is kept. Several options together select what matches all."""
+    """Delete frames for good, raw ones too; who, when and why is kept. Several options select what matches them all."""
     from pipeline.collection.storekeeping import Selection, delete_marked, mark_frames
 
     opened = open_lab(lab)

@@ -37,25 +37,25 @@ class Explained:
     explanation: Explanation
     picture: Path
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        told = self.explanation
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        explanation = self.explanation
         answer: dict[str, Any] = {
             "first": self.first,
             "second": self.second,
             "model": self.model,
-            "method": told.method,
-            "score": told.score,
-            "turn_deg": told.turn_deg,
+            "method": explanation.method,
+            "score": explanation.score,
+            "turn_deg": explanation.turn_deg,
             "picture": str(self.picture),
         }
-        if told.common is not None:
-            parts = sum(pair.part for pair in told.pairs)
+        if explanation.common is not None:
+            parts = sum(pair.part for pair in explanation.pairs)
             pairs = [
                 {"first_px": list(pair.first_px), "second_px": list(pair.second_px), "part": pair.part}
-                for pair in told.pairs
+                for pair in explanation.pairs
             ]
-            answer |= {"reference": self.reference, "common": told.common, "evidence": parts, "pairs": pairs}
+            answer |= {"reference": self.reference, "common": explanation.common, "evidence": parts, "pairs": pairs}
         return answer
 
 

@@ -16,12 +16,12 @@ from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.rti import rti_coin
 from pipeline.learning.training_coins import (
-    Progress,
     coins_of,
     labelled_pictures,
     photographed_coins,
     procedural_coins,
 )
+from pipeline.reporter import Progress
 
 STARTER_RECIPE = Path(__file__).parents[2] / "models" / "recipes" / "starter.yaml"
 

@@ -6,7 +6,7 @@ tested on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from models.matching.index import Entry, FaissIndex
 from models.training.batches import TrainingCoin
 from models.training.relight import Relief, measured_relief
 from pipeline.collection.imports import read_labels
+from pipeline.reporter import Progress
 from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides, read_photo
 from rig.twin.coins.procedural import coin_type
 from rig.twin.coins.reproduction import reproduction
@@ -36,7 +37,6 @@ STRANGERS = 80  # coins of the fitting's catalogue that are never looked for
 LAMPS_DEG = range(0, 360, 30)
 RELIEF_LAMPS_DEG, RELIEF_ELEVATION_DEG = range(0, 360, 45), 38.0  # that a relief is measured from
 
-Progress = Callable[[int, int], None]
 Search = tuple[list[Candidate], str | None]
 
 

@@ -23,7 +23,7 @@ from pipeline.reports.images import Thumbnails, inline
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
 from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line
 from pipeline.reports.report import report_path
-from pipeline.reports.results import caption
+from pipeline.reports.results import WrittenReport, caption
 from pipeline.reports.sheets import contact_sheet, entry_pair, frame_pair
 from pipeline.wording import duration
 
@@ -31,7 +31,7 @@ GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
 ROW_PX, MATCH_PX = 56, 128
 
 
-def write_morning_report_of(lab: Lab, batch: str | None) -> Path:
+def write_morning_report_of(lab: Lab, batch: str | None) -> WrittenReport:
     """Write the report of a batch; without an id, of the newest one.
 
     Raises
@@ -40,7 +40,7 @@ def write_morning_report_of(lab: Lab, batch: str | None) -> Path:
         If there is no such batch.
     """
     with Store.open(lab.store, writing=False) as store:
-        return write_morning_report(lab, store, batch or newest_batch(store, lab))
+        return WrittenReport(write_morning_report(lab, store, batch or newest_batch(store, lab)))
 
 
 def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:

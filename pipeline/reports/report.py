@@ -17,7 +17,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reports.images import Thumbnails, cut, inline, place_in, resized, turned
 from pipeline.reports.pages import device_line, minute, page_template, plan_line
-from pipeline.reports.results import CoinResult, caption, coin_results, diameter_mm
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
 
 PICTURE_PX = 340
 THUMBNAIL_PX = 64
@@ -31,7 +31,7 @@ class _Picture:
     bad: bool = False
 
 
-def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Path:
+def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> WrittenReport:
     """Write the report of a session; without an id, of the newest scan (of `tray`).
 
     Raises
@@ -41,12 +41,12 @@ def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Path:
     """
     with Store.open(lab.store, writing=False) as store:
         if session_id is not None:
-            return write_report(lab, store, store.session(session_id))
+            return WrittenReport(write_report(lab, store, store.session(session_id)))
         scans = store.sessions("scan", tray)
         if not scans:
             which = f"tray {tray} was never" if tray else "nothing was ever"
             raise LabError(f"{which} scanned in {lab.folder}. Scan first: `rig scan --tray {tray or 3}`.")
-        return write_report(lab, store, scans[-1])
+        return WrittenReport(write_report(lab, store, scans[-1]))
 
 
 def write_report(lab: Lab, store: Store, session: Session) -> Path:

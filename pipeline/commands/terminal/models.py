@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from models.evaluation.evaluation import Evaluation
     from pipeline.learning.compare import Comparison, Promotion
-    from pipeline.learning.dataset_build import BuiltDataset
+    from pipeline.learning.dataset import BuiltDataset
     from pipeline.learning.listing import ModelList
     from pipeline.learning.rounds import Figures, FinishedRound, PlannedRound, Round, Rounds
 

@@ -72,7 +72,9 @@ def print_garbage(result: GarbageResult) -> None:
         table.add_row(_KINDS[each.kind], str(each.count), decimal(each.bytes))
     console.print(table)
     total = decimal(result.bytes)
-    print_line(f"{total} could go; nothing was changed." if result.is_dry_run else f"{total} removed. No frame was touched.")
+    print_line(
+        f"{total} could go; nothing was changed." if result.is_dry_run else f"{total} removed. No frame was touched."
+    )
 
 
 def print_marked(marked: DeletionResult) -> None:
