@@ -33,13 +33,13 @@ class TwinConfig(BaseModel):
     faults: tuple[Fault, ...] = ()
     contents: dict[str, dict[int, str | tuple[str, str] | None]] = Field(
         default={},
-        description="what truly lies in a tray where it differs from its file: tray, slot, then a coin, null for an "
+        description="what is really in a tray where it differs from its file: tray, slot, then a coin, null for an "
         "empty slot, or two coins that share it",
     )
 
 
 class BatchConfig(BaseModel):
-    """What `rig batch` keeps to."""
+    """``batch:`` of rig.yaml: limits of `rig batch`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -89,7 +89,7 @@ class Lab:
 
     @property
     def catalogue(self) -> Path:
-        """Where the catalogue's search index lies; its pictures are in the store."""
+        """Where the catalogue's search index lies; its images are in the store."""
         return self.folder / "catalogue"
 
     @property
@@ -104,12 +104,12 @@ class Lab:
 
     @property
     def status(self) -> Path:
-        """What the running scan or batch says of itself, and after it, what it came to."""
+        """The state of the running scan or batch, and afterwards, what it came to."""
         return self.folder / "status.json"
 
     @property
     def world(self) -> Path:
-        """The twin's state of the world: what would be the bench itself in a real lab."""
+        """The twin's state: where its coins and devices are, as the bench itself has it in a real lab."""
         return self.folder / "twin" / "world.json"
 
     def _named(self, kind: str, name: str, word: str) -> Path:

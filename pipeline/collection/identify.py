@@ -174,7 +174,7 @@ def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin:
             if not same_coin:
                 answers.append(identifier.identify(str(path), [view]))
     if same_coin and seen:
-        # Nobody said which side is which: as views of different "sides" they are searched apart and then fused.
+        # Which side is which is not known: as views of different "sides" they are searched apart and then fused.
         views = [View(view.crop, side=None) for _, view in seen]
         answers.append(identifier.identify(", ".join(str(path) for path, _ in seen), views))
     return answers

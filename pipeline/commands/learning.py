@@ -167,7 +167,7 @@ def types_(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """How well are types told apart, depending on how many coins they are learnt from?"""
+    """How well are types recognised, depending on how many coins they are learnt from?"""
     from models.embedding.backbones import CROP_PX
     from models.training.classification import ClassificationConfig
     from pipeline.learning.low_data import GeneratedTypes, measure_low_data

@@ -111,7 +111,7 @@ def measure_low_data(
     write_whole(path, json.dumps(answer, indent=2) + "\n")
     curve = ([100 * point.share for point in points], [point.accuracy for point in points])
     panel = plots.Panel(f"{config.network}, {config.tuning}", "% of the training coins", "accuracy", {"": curve})
-    write_drawing(path.with_suffix(".svg"), plots.curves([panel]))
+    write_drawing(path.with_suffix(".svg"), plots.draw_curves([panel]))
     return LowDataCurve(path, tuple(points))
 
 

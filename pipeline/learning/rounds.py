@@ -208,7 +208,7 @@ def _draw(lab: Lab, name: str, judged: Sequence[Round]) -> Path:
         "in use before": [(each.before.rank1, *each.before.rank1_interval95) for each in judged],
         "new model": [(each.after.rank1, *each.after.rank1_interval95) for each in judged],
     }
-    svg = plots.intervals(f"{name}: Rank-1 on the test coins", "Rank-1", labels, series)
+    svg = plots.draw_intervals(f"{name}: Rank-1 on the test coins", "Rank-1", labels, series)
     return write_drawing(lab.folder / "results" / f"rounds-{name}.svg", svg)
 
 

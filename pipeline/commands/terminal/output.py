@@ -1,4 +1,4 @@
-"""Where output goes: results to standard output, everything said meanwhile to standard error, so that they never mix.
+"""Where output goes: results to standard output, messages to standard error, so that they never mix.
 
 A result is printed for a person by its renderer, or as JSON (docs/json.md) for a program.
 """
