@@ -108,6 +108,61 @@ def test_a_ruler_is_no_coin() -> None:
     assert find_coins(image) == []
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_coins_that_touch_are_counted_one_by_one(count: int) -> None:
+    reach = {2: 60.0, 3: 69.0, 4: 84.0}[count]
+    angles = 0.4 + 2 * np.pi * np.arange(count) / count
+    coins = tuple((float(200 + reach * np.cos(a)), float(190 + reach * np.sin(a)), 60.0) for a in angles)
+    outlines = find_coins(a_image(DARK, coins, size=(400, 380)))
+    assert len(outlines) == count
+    for outline in outlines:
+        assert min(np.hypot(outline.centre_px[0] - x, outline.centre_px[1] - y) for x, y, _ in coins) < 6
+        assert outline.radius_px == pytest.approx(60, abs=4)
+
+
+@pytest.mark.parametrize("holder", ["paper", "window of a holder", "capsule"])
+def test_what_a_coin_lies_on_is_not_the_coin(holder: str) -> None:
+    coin = a_image((235, 235, 230), ((300.0, 300.0, 70.0),), size=(600, 600))
+    image = a_image((60, 45, 30), (), size=(600, 600))
+    y, x = np.mgrid[:600, :600]
+    inside = {
+        "paper": (abs(x - 300) < 210) & (abs(y - 290) < 240),
+        "window of a holder": np.hypot(x - 300, y - 300) < 120,
+        "capsule": np.hypot(x - 300, y - 300) < 110,
+    }[holder]
+    image[inside] = coin[inside]
+    if holder == "capsule":
+        image[abs(np.hypot(x - 300, y - 300) - 113) < 4] = (120, 120, 125)
+    (outline,) = find_coins(image)
+    assert outline.centre_px == pytest.approx((300, 300), abs=2)
+    assert outline.radius_px == pytest.approx(70, abs=3)
+
+
+def test_a_board_or_a_sheet_without_a_coin_is_no_coin() -> None:
+    sheet = a_image(DARK, (), size=(500, 400))
+    sheet[60:340, 80:420] = a_image(WHITE, (), size=(340, 280))
+    board = np.kron(np.indices((7, 9)).sum(axis=0) % 2, np.ones((40, 40)))[:, :, None]
+    board = np.pad((255 - 230 * board).repeat(3, axis=2), ((60, 60), (60, 60), (0, 0)), constant_values=255)
+    assert find_coins(sheet) == find_coins(board.astype(np.uint8)) == []
+
+
+def test_light_that_falls_off_across_a_cloth_hides_no_coin() -> None:
+    image = a_image((30, 110, 60), ((250.0, 160.0, 90.0),)).astype(np.float32)
+    image[...] *= np.linspace(0.45, 1.35, 400)[None, :, None]
+    outline = find_coin(np.clip(image, 0, 255).astype(np.uint8))
+    assert outline.centre_px == pytest.approx((250, 160), abs=2)
+    assert outline.radius_px == pytest.approx(90, abs=3)
+
+
+def test_half_a_coin_keeps_its_outline() -> None:
+    image = a_image(coins=((200.0, 150.0, 120.0),))
+    image[150:] = a_image(coins=())[150:]
+    cv2.rectangle(image, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
+    (outline,) = find_coins(image)
+    assert outline.mask.sum() == pytest.approx(np.pi * 120**2 / 2, rel=0.05)
+    assert outline.mask[100, 200] and not outline.mask[170, 200]
+
+
 def test_normalising_undoes_place_size_brightness_and_colour() -> None:
     reference = normalise(*_found(a_image(WHITE)))
     elsewhere = a_image(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
