@@ -19,7 +19,7 @@ from models.training.classification import ClassificationConfig, Classifier, Poi
 from models.training.type_explanation import explain_type
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
-from pipeline.learning.explain import under, write_picture
+from pipeline.learning.explain import overlay, write_image
 from pipeline.reporter import Progress, Reporter
 from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
@@ -98,7 +98,7 @@ def measure_low_data(
         )
         if point.share == max(shares):
             with contextlib.suppress(ExplanationError):
-                write_picture(path.with_suffix(".png"), seen_types(classifier, test))
+                write_image(path.with_suffix(".png"), seen_types(classifier, test))
 
     points = low_data_curve(config, training, test, shares, keep)
     answer: dict[str, Any] = {
@@ -127,7 +127,7 @@ def seen_types(classifier: Classifier, pictures: Sequence[TypePicture]) -> Image
     columns = []
     for crop in crops:
         found = explain_type(classifier, crop)
-        columns.append(np.vstack([crop, under(crop, found / max(float(found.max()), 1e-12))]))
+        columns.append(np.vstack([crop, overlay(crop, found / max(float(found.max()), 1e-12))]))
     return np.ascontiguousarray(np.hstack(columns))
 
 

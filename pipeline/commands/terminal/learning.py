@@ -98,7 +98,7 @@ def print_explained(result: Explained) -> None:
         for pair in explanation.pairs[:5]:
             (x, y), (u, v) = pair.first_px, pair.second_px
             print_line(f"  {pair.part:+.4f}  at ({x:.0f}, {y:.0f}) and ({u:.0f}, {v:.0f}) px of the 224 px crops")
-    print_line(f"Drawn in {result.picture}")
+    print_line(f"Drawn in {result.drawing}")
 
 
 def print_low_data(result: LowDataCurve) -> None:
