@@ -27,7 +27,7 @@ PANEL = "Models"
 
 
 class MethodName(StrEnum):
-    """How similarity is explained; see `models.matching.explanation`."""
+    """How similarity is explained; see `models.explanation`."""
 
     CELLS = "cells"
     GRADCAM = "gradcam"
@@ -43,7 +43,7 @@ class SuiteName(StrEnum):
 
 
 class TuningName(StrEnum):
-    """How much of a network is tuned; see `models.training.heads`."""
+    """How much of a network is tuned; see `models.classification.heads`."""
 
     BASELINE = "baseline"
     PARTIAL = "partial"
@@ -168,8 +168,8 @@ def types_(
     debug: DebugOption = False,
 ) -> int:
     """How well are types recognised, depending on how many coins they are learnt from?"""
+    from models.classification.classification import ClassificationConfig
     from models.embedding.backbones import CROP_PX
-    from models.training.classification import ClassificationConfig
     from pipeline.learning.low_data import GeneratedTypes, measure_low_data
 
     if network.startswith("vit") and picture_px != CROP_PX:

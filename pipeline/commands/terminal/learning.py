@@ -56,7 +56,7 @@ def print_evaluated(result: Evaluated) -> None:
         ("Rank-1, any type", real.any_type_rank1, synthetic.any_type_rank1),
         ("Rank-1, same die", real.same_die_rank1, synthetic.same_die_rank1),
         ("Rank-1 by the shortlist's features", real.pooled_rank1, synthetic.pooled_rank1),
-        ("Rank-1 by one vector per image", real.turnless_rank1, synthetic.turnless_rank1),
+        ("Rank-1 by one vector per image", real.rotation_invariant_rank1, synthetic.rotation_invariant_rank1),
         ("Rank-1 within a session, apart", real.within_session_rank1, synthetic.within_session_rank1),
     ):
         if one is not None or other is not None:
