@@ -7,7 +7,7 @@ import logging
 import math
 from typing import Any
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import DeviceError, GripError, NothingThereError
@@ -35,7 +35,7 @@ class ArmHandler:
         What the flip station's chute is waited on.
     """
 
-    def __init__(self, arm: Any, bench: Bench, interlock: Interlock, clock: Clock) -> None:
+    def __init__(self, arm: Any, bench: BenchLayout, interlock: Interlock, clock: Clock) -> None:
         self._arm = arm
         self._bench = bench
         self._interlock = interlock

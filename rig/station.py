@@ -15,7 +15,7 @@ from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError
@@ -35,7 +35,7 @@ class StationConfig(BaseModel):
     turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
     arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
     lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
-    bench: Bench = Bench()
+    bench: BenchLayout = BenchLayout()
     envelope: Envelope = Envelope()
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.devices import Handler
 from rig.errors import EnvelopeError
 from rig.station import Station
@@ -157,7 +157,7 @@ def jog(lab: Lab, tell: Callable[[Place], None], *, realtime: bool) -> Place:
     return place
 
 
-def bench_line(bench: Bench, cup_mm: PointMm) -> str:
+def bench_line(bench: BenchLayout, cup_mm: PointMm) -> str:
     """The line of rig.yaml for a place measured with `jog`: that of the bench's places which lies nearest."""
     places = {
         "plate_mm: {}": bench.plate_mm,

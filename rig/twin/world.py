@@ -17,13 +17,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
-from rig.twin.motion import Move, Point, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
 from rig.twin.trouble import draw, due
@@ -79,7 +79,7 @@ class World:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: BenchLayout,
         clock: Clock,
         *,
         seed: int = 0,
@@ -223,7 +223,7 @@ class World:
         return (x_mm, y_mm, z_mm)
 
     def carry(self, target_mm: Point, speed: float, acceleration: float, start_s: float) -> None:
-        """Move the cup in a straight line (mm, mm/s, mm/s²)."""
+        """StraightMove the cup in a straight line (mm, mm/s, mm/s²)."""
         with self.lock:
             self._append(self._cup, "arm", target_mm, speed, acceleration, start_s)
 
@@ -308,22 +308,22 @@ class World:
                 log.info("the twin will have trouble: %r", fault)
 
     def _append(
-        self, moves: list[Move], device: str, target: Point, speed: float, acceleration: float, start_s: float
+        self, moves: list[StraightMove], device: str, target: Point, speed: float, acceleration: float, start_s: float
     ) -> None:
         del moves[: moves.index(self._current(moves))]
         self.moves[device] += 1
-        move = Move(start_s, moves[-1].target, target, speed, acceleration)
+        move = StraightMove(start_s, moves[-1].target, target, speed, acceleration)
         count = self.moves[device]
         jams = [fault for fault in self.faults if isinstance(fault, Jam) and fault.device == device]
         if any(0 < count - fault.after_moves <= (fault.moves or count) for fault in jams):
             # Half-way in the move it strikes in, and not at all in those that follow.
             fresh = any(count == fault.after_moves + 1 for fault in jams)
             stuck = move.at((move.start_s + move.end_s) / 2) if fresh else move.origin
-            move = Move(start_s, move.origin, stuck, speed, acceleration)
+            move = StraightMove(start_s, move.origin, stuck, speed, acceleration)
         moves.append(move)
         self._save()
 
-    def _current(self, moves: list[Move]) -> Move:
+    def _current(self, moves: list[StraightMove]) -> StraightMove:
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
