@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from calibration.image import Image
 from capture.engine.skips import Reason
-from capture.plan import Shot, Side
+from capture.plan import Shot
 from capture.quality import Quality
 from capture.store.records import Frame
 from rig.errors import DeviceError
+from rig.sides import Side
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ from dataclasses import dataclass
 from capture.engine.coin_check import Arrivals, Sight
 from capture.engine.policy import Policy, Then
 from capture.engine.skips import Reason, Skipped
-from capture.plan import SIDES, Side
 from capture.store import Store
 from capture.store.files import StoreError
 from capture.store.records import Event, Session, now
 from rig.errors import GripError, NothingThereError
+from rig.sides import SIDES, Side
 from rig.station import Station
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.image import ImageError, decode_image
+from capture.photographs import PhotoSide, photo_sides
 from capture.store import Store
 from capture.store.records import NewEntry
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
-from rig.twin.coins.drawer import PhotoSide, photo_sides
 
 Progress = Callable[[int, int], None]
 _BATCH = 64  # pictures to a transaction

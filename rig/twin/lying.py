@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from rig.bench import BenchLayout, PointMm
-from rig.twin.scene import Side
+from rig.sides import Side
 
 # How far the cup may be off a coin's centre and height and still get hold of it (mm): a 10 mm cup on a 20 mm coin.
 CUP_REACH_MM = 7.0

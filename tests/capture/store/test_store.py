@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from calibration.image import ImageError, decode_image, encode_jpeg
-from capture.plan import SIDES
 from capture.store import Store
 from capture.store.files import StoreError
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
+from rig.sides import SIDES
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
