@@ -30,7 +30,7 @@ class ArmHandler:
     bench
         Where everything stands.
     interlock
-        Told where the cup is, and asked before it moves; the station's, which asks it before the plate turns.
+        Knows where the cup is, and is asked before it moves; the station asks it before the plate turns.
     clock
         What the flip station's chute is waited on.
     """
@@ -41,7 +41,7 @@ class ArmHandler:
         self._interlock = interlock
         self._clock = clock
         self._has_moved = False
-        # Where the coin that is under way goes if its errand is cut short.
+        # Where the coin that is under way goes if its errand is interrupted.
         self._refuge_mm: PointMm | None = None
 
     def connect(self) -> Identity:
