@@ -68,7 +68,7 @@ def _check_stitched(path: Path) -> None:
     try:
         ratio = aspect_ratio(path)
     except ImageError as error:
-        raise DrawerError(f"{error} Remove it, or save it as JPEG or PNG.") from error
+        raise DrawerError(f"{error} Replace or remove it.") from error
     if not 1.6 <= ratio <= 2.5:
         raise DrawerError(
             f"{path} is {ratio:.2f} times as wide as high: neither obverse and reverse side by side (about 2) "
@@ -87,7 +87,7 @@ def read_photo(photo: PhotoSide) -> Image:
     try:
         image = read_image(photo.path)
     except ImageError as error:
-        raise DrawerError(f"{error} Remove it, or save it as JPEG or PNG.") from error
+        raise DrawerError(f"{error} Replace or remove it.") from error
     middle = image.shape[1] // 2
     if photo.half == "left":
         return np.ascontiguousarray(image[:, :middle])

@@ -265,7 +265,7 @@ def test_unplugged_under_a_number_and_still_said_to_be_open(camera_with: Callabl
 def test_a_camera_that_delivers_once_and_never_again(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
     camera = camera_with()
     usb.fails = 100
-    with pytest.raises(NoAnswerError, match=r"3 pictures were asked for and none came, nor after .* Plug the camera"):
+    with pytest.raises(NoAnswerError, match=r"3 images were asked for and none came, nor after .* Plug the camera"):
         camera.grab()
 
 
