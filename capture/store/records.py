@@ -15,7 +15,7 @@ from capture.plan import Plan, Side, Tray
 from capture.store.files import canonical_json
 
 JSON_COLUMNS = frozenset(
-    {"tray", "plan", "devices", "camera", "quality", "box", "content", "detail", "evidence", "card"}
+    {"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"}
 )
 
 
@@ -235,17 +235,6 @@ class Deletion(_Row):
     who: str
     why: str
     at: str
-
-
-@dataclass(frozen=True)
-class Event(_Row):
-    """A line of the journal."""
-
-    id: int
-    session_id: str | None
-    at: str
-    kind: str
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)
