@@ -228,13 +228,13 @@ class Handling:
             elif self.on_plate is None or self.on_plate.side != up:
                 self._laid_down(slot, coin, up)
             return self.on_plate
-        if was_turning:
+        if isinstance(last, TurningOver):
             try:
                 self._station.fetch_from_flip_station()
             except GripError:
                 pass  # it cannot be told from here where it is: if not in its slot, loading it will fail and say so
             else:  # look, since an arm without a sense of its own may have carried it, not turned, all along
-                up = self._side_up(slot, coin, _other(side), _other(side))
+                up = self._side_up(slot, coin, _other(last.side), _other(last.side))
                 if self.on_plate is None or self.on_plate.side != up:
                     self._laid_down(slot, coin, up)
                 return self.on_plate

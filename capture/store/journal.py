@@ -111,10 +111,10 @@ class Journal:
         try:
             return as_line(row["id"], **_content(row))
         except ValidationError as error:
-            what = ", ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            wrong = ", ".join(dict.fromkeys(str(each["loc"][0]) for each in error.errors()))
             raise StoreError(
-                f"{self.path(row['id'])} ({row['kind']}) lacks what this version of the program needs to know ({what}). "
-                "Update the program, if a later one wrote it."
+                f"{self.path(row['id'])} cannot be understood: {wrong} of {row['kind']!r} is missing or unexpected. "
+                "If a later version of this program wrote it, update the program."
             ) from error
 
     def _adopt(self, connection: sqlite3.Connection) -> int:

@@ -9,7 +9,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
     JournalLine
         CoinLine            where a coin is: CoinSkipped
             CoinMove        Lifting, LaidOnPlate, TurningOver, Returning, Returned
-        DeviceFailed, DeviceRecovered
+        DeviceLine          DeviceFailed, DeviceRecovered
         ScanBegan, ScanReported, ScanAbandoned, NotIdentified
         BatchLine           BatchBegan, BatchSession, TrayEnded, BatchEnded, BatchReported
         NotificationSent
@@ -111,12 +111,14 @@ class LaidOnPlate(CoinMove):
     """A coin lies on the plate."""
 
     kind: Literal["on plate"] = Field(default="on plate", exclude=True)
+    side: Side
 
 
 class TurningOver(CoinMove):
     """A coin is about to be turned over."""
 
     kind: Literal["turning over"] = Field(default="turning over", exclude=True)
+    side: Side  # that was up
 
 
 class Returning(CoinMove):
@@ -133,7 +135,9 @@ class Returned(CoinMove):
     """
 
     kind: Literal["returned"] = Field(default="returned", exclude=True)
-    found: Literal["arm", "nowhere else", "by hand"] | None = Field(default=None, exclude_if=lambda found: found is None)
+    found: Literal["arm", "nowhere else", "by hand"] | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
 
 
 class CoinSkipped(CoinLine):
@@ -159,22 +163,25 @@ class CoinSkipped(CoinLine):
 # --- devices --------------------------------------------------------------------------------------------------------
 
 
-class DeviceFailed(JournalLine):
+class DeviceLine(JournalLine):
+    """What happens to a device."""
+
+    device: str
+    problem: str
+
+
+class DeviceFailed(DeviceLine):
     """A device failed, while ``coin`` was scanned; None if it was none."""
 
     kind: Literal["device failed"] = Field(default="device failed", exclude=True)
-    device: str
-    problem: str
     remedy: str
     coin: str | None = None
 
 
-class DeviceRecovered(JournalLine):
+class DeviceRecovered(DeviceLine):
     """The rig was connected and homed again after a failure, at the ``attempt``-th try."""
 
     kind: Literal["recovered"] = Field(default="recovered", exclude=True)
-    device: str
-    problem: str
     attempt: int
     pause_s: float
 

@@ -14,9 +14,7 @@ from calibration.image import Image
 from capture.plan import Plan, Side, Tray
 from capture.store.files import canonical_json
 
-JSON_COLUMNS = frozenset(
-    {"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"}
-)
+JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
 
 
 def now() -> str:
