@@ -1,26 +1,25 @@
 """`rig evaluate --suite`: the published tables, row by row, with our figure beside each or what is missing for it.
 
 A published figure stands here only if its source printed it; their accuracies are not defined there, ours are: for the
-poster Rank-1 across sessions, one gallery picture per coin side, all of them candidates; for types accuracy over coins
+poster Rank-1 across sessions, one gallery image per coin side, all of them candidates; for types accuracy over coins
 never trained on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from capture.store import Store
 from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import EvaluationError, evaluate
-from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.evaluate import imported_samples
 from pipeline.learning.low_data import result_path
 from pipeline.model_in_use import open_model
+from pipeline.reporter import Reporter
 
 Suite = Literal["poster", "rrc60"]
 POSTER = "sawhill-poster"
@@ -50,7 +49,7 @@ class Row:
         """What makes it."""
         return (
             f"`rig train CONFIG`, in CONFIG `name: {self.model}`, `backbone: {self.backbone}`, "
-            f"`augmentation: {{kind: {self.kind}}}` and the training pictures; from ImageNet weights in $RIG_WEIGHTS "
+            f"`augmentation: {{kind: {self.kind}}}` and the training images; from ImageNet weights in $RIG_WEIGHTS "
             "or torchvision's download"
         )
 
@@ -65,6 +64,17 @@ class Answered:
     needs: str | None
 
 
+@dataclass(frozen=True)
+class SuiteResult:
+    """A published table, answered row by row."""
+
+    rows: tuple[Answered, ...]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [asdict(row) for row in self.rows]
+
+
 POSTER_ROWS = (
     Row("ResNet50 truncated, tuned augmentation", 95.48, "resnet50", "tuned"),
     Row("ResNet50 truncated, standard augmentation", None, "resnet50", "standard"),
@@ -76,30 +86,24 @@ POSTER_ROWS = (
     Row("Inception, standard augmentation", None, "inception_v3", "standard"),
 )
 TYPE_ROWS = (
-    ("ViT-B/16, full fine-tuning, 80 % of the pictures", 99.10, "vit_b_16", "full", 0.8),
+    ("ViT-B/16, full fine-tuning, 80 % of the images", 99.10, "vit_b_16", "full", 0.8),
     ("ViT-B/16, full fine-tuning, 20 %", None, "vit_b_16", "full", 0.2),
     ("ViT-B/16, full fine-tuning, 10 %", None, "vit_b_16", "full", 0.1),
     ("ViT-B/16, full fine-tuning, 5 %", None, "vit_b_16", "full", 0.05),
     ("InceptionV3, 80 %", None, "inception_v3", "full", 0.8),
     ("InceptionV3 + squeeze-and-excitation, 80 %", 96.58, "inception_v3_se", "full", 0.8),
 )
-_TRAINING_SHARE = 0.8  # of all pictures; the others test
+_TRAINING_SHARE = 0.8  # of all images; the others test
 
 
-def run_suite(lab: Lab, suite: Suite, progress: Callable[[str], Progress]) -> list[Answered]:
-    """Answer every row of a suite as far as data and models are there.
-
-    Parameters
-    ----------
-    progress
-        Makes a progress bar for a row.
-    """
+def run_suite(lab: Lab, suite: Suite, reporter: Reporter) -> SuiteResult:
+    """Answer every row of a suite as far as data and models are there."""
     if suite == "rrc60":
-        return [_type_row(lab, *row) for row in TYPE_ROWS]
-    return [_poster_row(lab, row, progress) for row in POSTER_ROWS]
+        return SuiteResult(tuple(_type_row(lab, *row) for row in TYPE_ROWS))
+    return SuiteResult(tuple(_poster_row(lab, row, reporter) for row in POSTER_ROWS))
 
 
-def _poster_row(lab: Lab, row: Row, progress: Callable[[str], Progress]) -> Answered:
+def _poster_row(lab: Lab, row: Row, reporter: Reporter) -> Answered:
     def needs(what: str) -> Answered:
         return Answered(row.name, row.published, None, f"needs {what}")
 
@@ -122,7 +126,8 @@ def _poster_row(lab: Lab, row: Row, progress: Callable[[str], Progress]) -> Answ
                 f"{kind or 'no named'} augmentation. Delete {card_path.parent}, then {row.recipe}"
             )
         try:
-            result = evaluate(embedder, imported_samples(lab, store, POSTER), on_progress=progress(row.name))
+            with reporter.progress(row.name) as progress:
+                result = evaluate(embedder, imported_samples(lab, store, POSTER), on_progress=progress)
         except EvaluationError as error:
             return needs(f"other photographs in {POSTER}: {error}")
     return Answered(row.name, row.published, 100.0 * result.any_type_rank1, None)
@@ -154,10 +159,10 @@ def _type_row(lab: Lab, name: str, published: float | None, network: str, tuning
 
 
 def _accuracy(path: Path, share: float) -> float | None:
-    """What a kept curve says for a share of all pictures, to a tenth of it; nothing if it was trained from scratch."""
+    """What a kept curve says for a share of all images, to a tenth of it; nothing if it was trained from scratch."""
     kept = json.loads(path.read_text())
     if not kept["config"]["pretrained"]:
         return None
-    pictures = kept["training_pictures"] + kept["test_pictures"]
-    near = [point for point in kept["points"] if abs(point["pictures"] / pictures - share) <= 0.1 * share]
+    images = kept["training_pictures"] + kept["test_pictures"]
+    near = [point for point in kept["points"] if abs(point["pictures"] / images - share) <= 0.1 * share]
     return float(near[0]["accuracy"]) if near else None
