@@ -18,7 +18,8 @@ from rig.clock import Clock
 from rig.lights.dmx import DmxConfig, DmxLightbox
 from rig.lights.manual import ManualLightbox, ManualLightboxConfig
 from rig.lights.wled import WledConfig, WledLightbox
-from rig.turntables.grbl import GrblConfig, GrblTurntable
+from rig.turntables.grbl import GrblTurntable
+from rig.turntables.grbl_protocol import GrblConfig
 from rig.turntables.marlin import MarlinConfig, MarlinTurntable
 
 
@@ -50,7 +51,7 @@ class Registry:
         return self.drivers[self.default][0]()
 
     def config_type(self) -> Any:
-        """The type of a config field that takes the config of any driver, told apart by ``kind``."""
+        """The type of a config field that takes the config of any driver, distinguished by ``kind``."""
 
         def kind_of(value: Any) -> Any:
             return value.get("kind", self.default) if isinstance(value, dict) else getattr(value, "kind", None)

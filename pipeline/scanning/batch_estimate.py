@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from capture.engine.transport import KINDS as HANDLING
 from capture.store import Store
+from capture.store.journal_lines import BatchBegan, BatchReported, BatchSession, CoinLine, Returned, ScanAbandoned
 from capture.store.records import Session
 from pipeline.lab import Lab
 from pipeline.scanning.estimate import Outlook, free_bytes, kept_bytes, outline_trays, wall_s
@@ -34,6 +35,8 @@ class BatchOutlook:
         What is expected in all; a twin's time as fast as it runs.
     expected
         How many trays of `to_do` should be done by `until`.
+    notify
+        Channels over which somebody is notified.
     """
 
     batch: str | None
@@ -47,6 +50,47 @@ class BatchOutlook:
     free_bytes: int
     kept_bytes: int
     expected: int
+    notify: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for all of it."""
+        return self.disk_bytes <= self.free_bytes - self.kept_bytes
+
+    @property
+    def disk_is_measured(self) -> bool:
+        """Whether every `disk_bytes` is reckoned from frames of the same size."""
+        return all(each.disk_is_measured for each in self.to_do)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "batch": self.batch,
+            "trays": list(self.trays),
+            "plan": self.plan,
+            "finished": list(self.finished),
+            "to_do": [
+                {
+                    "tray": each.tray,
+                    "resumes": each.resumes,
+                    "coins": each.coins,
+                    "shots": len(each.shots),
+                    "done_shots": each.done_shots,
+                    "changed": list(each.changed),
+                    "disk_bytes": each.disk_bytes,
+                }
+                for each in self.to_do
+            ],
+            "until": self.until.isoformat(timespec="minutes") if self.until else None,
+            "time_s": round(self.time_s, 1),
+            "expected_trays": self.expected,
+            "disk_bytes": self.disk_bytes,
+            "disk_measured": self.disk_is_measured,
+            "free_bytes": self.free_bytes,
+            "kept_bytes": self.kept_bytes,
+            "fits": self.fits,
+            "notify": list(self.notify),
+        }
 
 
 def outline_batch(
@@ -93,51 +137,47 @@ def outline_batch(
         free_bytes=free_bytes(lab),
         kept_bytes=kept_bytes(lab),
         expected=sum(sum(times_s[: number + 1]) <= left_s for number in range(len(times_s))),
+        notify=lab.rig.notify.channels,
     )
 
 
 def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
     """The tray that was interrupted: it lies at the bench still, and one of its coins perhaps on the plate."""
-    last = store.journal.last(HANDLING)
-    if last is None or last.session_id is None or (last.kind == "returned" and not is_same_batch):
+    last = store.journal.last(CoinLine)
+    if last is None or last.session_id is None or (isinstance(last, Returned) and not is_same_batch):
         return None
     return store.session(last.session_id).name
 
 
 def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identify: bool) -> str | None:
     """The last batch of just these trays and this plan, if anything of it can still be done."""
-    lines = store.journal.events(kinds=("batch began", "batch report"))
-    same = [
-        line
-        for line in lines
-        if line.kind == "batch began" and set(line.detail["trays"]) == set(trays) and line.detail["plan"] == plan
-    ]
+    same = [line for line in store.journal.lines(BatchBegan) if set(line.trays) == set(trays) and line.plan == plan]
     if not same:
         return None
-    batch = str(same[-1].detail["batch"])
+    batch = same[-1].batch
     finished = _finished(store, batch, trays)
     if any(session.frozen_tray() != lab.tray(tray) for tray, session in finished.items()):
         return None  # other coins lie there now: another night
     if len(finished) < len(set(trays)):
         return batch
-    reports = [line for line in lines if line.kind == "batch report" and line.id > same[-1].id]
-    if not reports:
+    report = store.journal.last(BatchReported)
+    if report is None or report.number < same[-1].number:
         return batch  # it was interrupted while its report was written
-    is_recent = datetime.now(UTC) - datetime.fromisoformat(reports[-1].at) < RECENT
+    is_recent = datetime.now(UTC) - datetime.fromisoformat(report.at) < RECENT
     return batch if identify and is_recent and any(unidentified(store, each) for each in finished.values()) else None
 
 
 def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:
     """Trays of which a batch has nothing left to take."""
     sessions = {
-        str(line.detail["tray"]): store.session(line.session_id)
-        for line in store.journal.events(kinds=("batch session",))
-        if line.detail["batch"] == batch and line.session_id is not None
+        line.tray: store.session(line.session_id)
+        for line in store.journal.lines(BatchSession)
+        if line.batch == batch and line.session_id is not None
     }
     return {
         tray: sessions[tray]
         for tray in trays
         if tray in sessions
         and sessions[tray].finished_at is not None
-        and store.journal.last(("abandoned",), sessions[tray].id) is None
+        and store.journal.last(ScanAbandoned, session_id=sessions[tray].id) is None
     }

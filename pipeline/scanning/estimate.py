@@ -6,18 +6,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Any
 
 from rich.filesize import decimal
 
 from calibration.bundle import latest, size_px
 from capture.cameras.twin import TwinCameraConfig
-from capture.plan import Plan, Shot, Side, Tray
+from capture.plan import Plan, Shot, Tray
 from capture.store import Store
 from capture.store.records import Session
 from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from rig.clock import SystemClock
+from rig.sides import Side
 from rig.station import Station
 
 BYTES_PER_PIXEL = 4.0  # raw and calibrated, lossless: a generous guess until frames of this size are stored
@@ -57,6 +59,20 @@ class Outlook:
     disk_bytes: int
     disk_is_measured: bool
     free_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "tray": self.tray,
+            "plan": self.plan,
+            "resumes": self.resumes,
+            "coins": self.coins,
+            "shots": [{"id": shot.id, **shot.model_dump()} for shot in self.shots],
+            "done_shots": self.done_shots,
+            "time_s": round(self.time_s, 1),
+            "disk_bytes": self.disk_bytes,
+            "disk_measured": self.disk_is_measured,
+        }
 
 
 def outline_scan(lab: Lab, tray_name: str, plan_name: str, *, fresh: bool = False) -> Outlook:

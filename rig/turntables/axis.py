@@ -82,7 +82,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
 
     def estimate_s(self, by_deg: float) -> float:
         """Time a turn takes, settling included (s)."""
-        short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
+        short = abs(math.remainder(by_deg, 360.0)) if self.config.endless else abs(by_deg)
         return self._travel_s(short) + self.config.settle_s if short else 0.0
 
     def _turn(self, target: float) -> float:

@@ -12,12 +12,13 @@ the motor is; ``M410`` stops the motor in its step and drops whatever is planned
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import Move, at_rest
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 2.0  # the boot loader, then setup()
@@ -85,7 +86,7 @@ class MarlinEmulator(Emulator):
         self._line = bytearray()
         self._queue: deque[str] = deque()
         self._last_number = 0
-        self._blocks: list[Move] = [at_rest((0.0,))]
+        self._blocks: list[StraightMove] = [at_rest((0.0,))]
         self._current = 0.0  # current_position: where G-code believes to be
         self._cleaning_s = 0.0
         self._feed = 1500.0
@@ -288,7 +289,7 @@ class MarlinEmulator(Emulator):
         if self.clock.now() < self._cleaning_s:
             return  # buffer_segment(): dropped, and acknowledged
         start_s = max(self.clock.now(), last.end_s)
-        move = Move(start_s, last.target, (target,), min(self._feed, self.max_feed) / 60, ACCELERATION)
+        move = StraightMove(start_s, last.target, (target,), min(self._feed, self.max_feed) / 60, ACCELERATION)
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
         self.world.turn(target - last.target[0], move.speed, ACCELERATION, start_s)
         fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
@@ -304,12 +305,12 @@ class MarlinEmulator(Emulator):
         slowly = feed / BUMP_DIVISOR
         for by_deg, rate, finds in ((to_switch, feed, True), (BUMP_DEG, feed, False), (-BUMP_DEG, slowly, True)):
             now_s = self.clock.now()
-            move = Move(now_s, (0.0,), (by_deg,), rate / 60, ACCELERATION)
+            move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, ACCELERATION)
             self.world.turn(by_deg, move.speed, ACCELERATION, now_s)
             yield from self._until(move.end_s)
             if self._killed:
                 return
-            if finds and abs((self.world.plate_deg() + 180.0) % 360.0 - 180.0) > 0.5:  # validate_homing_move()
+            if finds and abs(math.remainder(self.world.plate_deg(), 360.0)) > 0.5:  # validate_homing_move()
                 return self._kill("echo:Homing Failed\n")
         self._homed, self._current = True, 0.0
         self._blocks = [at_rest((0.0,))]

@@ -32,7 +32,7 @@ if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
 PLACE = re.compile(
-    r"plate (?P<plate>[\d.]+) deg   cup x (?P<x>\S+)  y (?P<y>\S+)  z (?P<z>\S+) mm   step (?P<step>\S+)"
+    r"plate (?P<plate>[\d.]+) deg   cup x (?P<x>\S+)  y (?P<y>\S+)  z (?P<z>\S+) mm   step (?P<step>\S+) mm, \S+ deg"
 )
 LEFT, RIGHT = "\x1b[D", "\x1bOC"
 PATIENCE_S = 20.0
@@ -66,7 +66,7 @@ class Terminal:
         """Press a key and read where things are then."""
         since = len(self.shown)
         self.press(key)
-        found = self.wait_for(PLACE.pattern + r".*\r", since)
+        found = self.wait_for(PLACE.pattern, since)
         return {name: float(value) for name, value in found.groupdict().items()}
 
     def end(self) -> int:
@@ -163,7 +163,7 @@ def test_jog_needs_a_terminal_and_parks_when_interrupted(
 
 def test_focus_shows_sharpness_until_it_is_interrupted(rig: Rig, terminal: Callable[..., Terminal], lab: Path) -> None:
     focus = terminal("focus", "--light", "az060", "--lab", lab)
-    focus.wait_for("no coin is seen")
+    focus.wait_for("no coin is found")
     focus.process.send_signal(signal.SIGINT)
     assert focus.end() == 0
     assert "Best sharpness: 0.000" in focus.shown
@@ -189,7 +189,7 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
     lines = log.read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} \w+ on \S+ (>>|<<|--) ", line) for line in lines)
     heard = [line.split(" ", 1)[1] for line in lines]
-    for device, way, said in (
+    for device, way, printed in (
         ("turntable on twin://turntable", "<<", "Grbl 1.1"),
         ("turntable on twin://turntable", ">>", "$H"),
         ("turntable on twin://turntable", "<<", "ok"),
@@ -198,7 +198,7 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
         ("lightbox on twin://lightbox", ">>", "{"),
         ("lightbox on twin://lightbox", "<<", "{"),
     ):
-        assert any(line.startswith(f"{device} {way} {said}") for line in heard), (device, way, said)
+        assert any(line.startswith(f"{device} {way} {printed}") for line in heard), (device, way, printed)
     before = len(lines)
     assert rig("park", "--lab", lab, "--log", log).code == 0
     assert len(log.read_text().splitlines()) > before, "added to, never written over"
@@ -208,8 +208,8 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
 
 def test_prints_are_true_to_scale(rig: Rig, tmp_path: Path) -> None:
     board, ring = tmp_path / "board.png", tmp_path / "ring.png"
-    told = rig("print", "board", board)
-    assert told.code == 0 and "55 x 40 mm" in told.out and "300 dpi" in told.out
+    printed = rig("print", "board", board)
+    assert printed.code == 0 and "55 x 40 mm" in printed.out and "300 dpi" in printed.out
     view = find_board(read_image(board), BoardSpec())
     assert len(view.corners_px) == 70
     first, last = view.corners_px[0], view.corners_px[-1]
@@ -230,11 +230,11 @@ def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, t
     document = yaml.safe_load((lab / "rig.yaml").read_text())
     other = {"markers": 16, "radius_mm": 30.0, "marker_mm": 5.0, "first_id": 60}
     (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": other}}))
-    told = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
-    assert told.code == 0 and "70.0 x 70.0 mm" in told.out and "`quality: ring:`" in told.out
-    picture = read_image(tmp_path / "ring.png")
-    assert plate_angle_deg(picture) is None
-    metrics = check(picture, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
+    printed = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
+    assert printed.code == 0 and "70.0 x 70.0 mm" in printed.out and "`quality: ring:`" in printed.out
+    image = read_image(tmp_path / "ring.png")
+    assert plate_angle_deg(image) is None
+    metrics = check(image, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
     assert metrics["plate_markers"] == 16 and abs((metrics["plate_deg"] + 180) % 360 - 180) < 0.2
     (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": {"markers": 90}}}))
     wrong = rig("print", "ring", tmp_path / "other.png", "--lab", lab)

@@ -14,6 +14,23 @@ import pytest
 from calibration.image import Image, encode_jpeg, encode_lossless
 from capture.plan import Shot
 from capture.store import Store
+from capture.store.journal_lines import (
+    BatchBegan,
+    BatchEnded,
+    BatchSession,
+    BatchState,
+    CoinMove,
+    CoinSkipped,
+    DeviceFailed,
+    DeviceRecovered,
+    LaidOnPlate,
+    Lifting,
+    Returned,
+    Returning,
+    SkipReason,
+    TrayEnded,
+    TrayState,
+)
 from capture.store.records import Candidate, NewEntry, Session, now
 from pipeline.errors import LabError
 from pipeline.lab import Lab, open_lab
@@ -26,7 +43,7 @@ BATCH = "20261119T201500Z-abc123"
 HOSTILE = '<script>alert("1")</script>&$x^2$'
 
 
-def picture(number: int, blurred: bool = False) -> Image:
+def image(number: int, blurred: bool = False) -> Image:
     random = np.random.default_rng(number)
     image = np.full((120, 160, 3), 24, np.uint8)
     cv2.circle(image, (80, 60), 40, (150, 140, 120), cv2.FILLED)
@@ -43,38 +60,29 @@ class Night:
         self.numbers = iter(range(10_000))
 
     def begin(self, trays: Sequence[str]) -> None:
-        self.log(
-            "batch began",
-            batch=BATCH,
-            trays=list(trays),
-            plan="default",
-            until="2026-11-20T06:30+00:00",
-            estimate_s=60.0,
-            estimate_bytes=1,
-            free_bytes=2,
-        )
+        self.log(BatchBegan(batch=BATCH, trays=tuple(trays), plan="default", until="2026-11-20T06:30+00:00"))
 
     def session(self, tray: str) -> Session:
         devices = [{"kind": "grbl", "port": "twin://turntable", "firmware": "1.1h"}]
         session = self.store.begin_scan(self.lab.tray(tray), self.lab.plan("default"), devices)
-        self.log("batch session", session.id, batch=BATCH, tray=tray)
+        self.log(BatchSession(batch=BATCH, tray=tray), session.id)
         return session
 
-    def handle(self, session: Session, coin: str, kind: str) -> str:
+    def move(self, session: Session, coin: str, step: type[CoinMove]) -> str:
         slot = next(slot for slot, each in session.frozen_tray().coins.items() if each == coin)
-        return str(self.log(kind, session.id, slot=slot, coin=coin, side="obverse").id)
+        return str(self.log(step(slot=slot, coin=coin, side="obverse"), session.id).number)
 
     def scan(self, session: Session, coin: str, bad: Sequence[int] = (), takes: int = 1, only: int = 99) -> None:
         """Photograph a coin; the `bad` shots are blurred, `takes` times."""
-        self.handle(session, coin, "lifting")
-        placement = self.handle(session, coin, "on plate")
+        self.move(session, coin, Lifting)
+        placement = self.move(session, coin, LaidOnPlate)
         for number, shot in enumerate([shot for shot in self.store.shots(session.id) if shot.coin == coin][:only]):
             for attempt in range(1, takes + 1):
                 self._frame(session, shot, placement, attempt, "blur" if number in bad else None)
                 if number not in bad:
                     break
-        self.handle(session, coin, "returning")
-        self.handle(session, coin, "returned")
+        self.move(session, coin, Returning)
+        self.move(session, coin, Returned)
 
     def retake(self, session: Session, coin: str) -> None:
         """A shot that is good the second time."""
@@ -89,7 +97,7 @@ class Night:
             shot,
             attempt,
             placement,
-            encode_lossless(picture(next(self.numbers), reason == "blur")),
+            encode_lossless(image(next(self.numbers), reason == "blur")),
             None,
             calibration_id=None,
             camera={"kind": "twin"},
@@ -100,24 +108,15 @@ class Night:
             taken_at=now(),
         )
 
-    def skip(self, session: Session, coin: str, reason: str, why: str, looks_like: str | None = None) -> None:
+    def skip(self, session: Session, coin: str, reason: SkipReason, why: str, looks_like: str | None = None) -> None:
         slot = next(slot for slot, each in session.frozen_tray().coins.items() if each == coin)
-        self.log(
-            "coin skipped",
-            session.id,
-            slot=slot,
-            coin=coin,
-            reason=reason,
-            why=why,
-            looks_like=looks_like,
-            diameter_mm=None,
-        )
+        self.log(CoinSkipped(slot=slot, coin=coin, reason=reason, why=why, looks_like=looks_like), session.id)
 
-    def end_tray(self, tray: str, session: Session | None, state: str, why: str | None = None) -> None:
-        self.log("batch tray", batch=BATCH, tray=tray, session=session.id if session else None, state=state, why=why)
+    def end_tray(self, tray: str, session: Session | None, state: TrayState, why: str | None = None) -> None:
+        self.log(TrayEnded(batch=BATCH, tray=tray, session=session.id if session else None, state=state, why=why))
 
-    def end(self, state: str, why: str | None = None) -> None:
-        self.log("batch ended", batch=BATCH, state=state, why=why)
+    def end(self, state: BatchState, why: str | None = None) -> None:
+        self.log(BatchEnded(batch=BATCH, state=state, why=why))
 
     def page(self) -> Page:
         return Page(write_morning_report(self.lab, self.store, BATCH))
@@ -168,8 +167,8 @@ def a_night_with_everything(night: Night) -> None:
     night.scan(first, "1.3", only=0)
     for _ in range(3):
         problem = {"device": "arm on twin://arm", "problem": "it lost the coin."}
-        night.log("device failed", first.id, **problem, remedy="Clean the suction cup.", coin="1.3")
-        night.log("recovered", first.id, **problem, attempt=1, pause_s=2.0)
+        night.log(DeviceFailed(**problem, remedy="Clean the suction cup.", coin="1.3"), first.id)
+        night.log(DeviceRecovered(**problem, attempt=1, pause_s=2.0), first.id)
     night.end_tray("1", first, "left over", "2 shots are not taken.")
     second = night.session("2")
     night.skip(second, "2.1", "wrong coin", "It looks like 2.2.", "2.2")
@@ -181,7 +180,7 @@ def a_night_with_everything(night: Night) -> None:
     night.end_tray("2", second, "left over", "16 shots are not taken.")
     night.end_tray("3", None, "not begun", "The time was up.")
     entries = store.catalogue.add_entries(
-        NewEntry(f"RRC {number}", encode_jpeg(picture(900 + number)), f"{number}.jpg", "sale 12", "obverse")
+        NewEntry(f"RRC {number}", encode_jpeg(image(900 + number)), f"{number}.jpg", "sale 12", "obverse")
         for number in (1, 2)
     )
     store.catalogue.add_model("m1", "starter", {})
@@ -208,20 +207,20 @@ def test_every_coin_is_accounted_for_and_what_needs_a_person_is_named(everything
         "t3s2": "3.2 ○ not begun 0/4",
     }
     assert set(page.by_id) == set(states)
-    for anchor, said in states.items():
-        coin, glyph, *_ = said.split(" ")
+    for anchor, shown in states.items():
+        coin, glyph, *_ = shown.split(" ")
         row = page.by_id[anchor].text
-        assert coin in row and f"{glyph} {' '.join(said.split(' ')[2:-1])}" in row and said.split(" ")[-1] in row
+        assert coin in row and f"{glyph} {' '.join(shown.split(' ')[2:-1])}" in row and shown.split(" ")[-1] in row
     needs = [row.text for row in page.rows[1:9]]
     for what, remedy in (
-        ("Slots 1 and 2 are swapped", "Exchange them, then rig scan --tray 2 goes on"),
+        ("Slots 1 and 2 are swapped", "Swap them, then run rig scan --tray 2"),
         ("Slot 3 is empty: 2.3 is missing", "Look for the coin"),
-        ("Slot 4 holds a coin that was never scanned here", "Look which coin it is"),
-        ("1 coin is not done", "rig scan --tray 1 goes on"),
+        ("Slot 4 holds a coin that was never scanned here", "Find out which coin it is"),
+        ("1 coin is not done", "Run rig scan --tray 1 to resume"),
         ("It was not begun", "rig scan --tray 3"),
         ("It failed 3 times", "Clean the suction cup."),
         ("1 shot of 1 coin in quarantine", "rig scan --tray 1 --fresh"),
-        ("1 possible match to be looked at", "Compare the pictures"),
+        ("1 possible match to review", "Compare the images"),
     ):
         assert any(what in need and remedy in need for need in needs), what
     coins = page.sections["coins"].text
@@ -244,12 +243,12 @@ def test_the_page_needs_nothing_from_outside_and_takes_names_as_text(everything:
     assert HOSTILE in page.by_id["t3s1"].text
 
 
-def test_pictures_show_each_shot_once_and_mark_the_rejected(everything: tuple[Lab, Page]) -> None:
+def test_images_show_each_shot_once_and_mark_the_rejected(everything: tuple[Lab, Page]) -> None:
     page = everything[1]
     # 1.1 and its match are shown small in the table, and large among the matches
-    assert [each.shape for each in page.by_id["t1s1"].pictures] == [(56, 112, 3), (56, 56, 3)]
-    assert [each.shape for each in page.sections["matches"].pictures] == [(128, 256, 3), (128, 128, 3)]
-    sheets = [each for each in page.sections["coins"].pictures if each.shape == (112, 112, 3)]
+    assert [each.shape for each in page.by_id["t1s1"].images] == [(56, 112, 3), (56, 56, 3)]
+    assert [each.shape for each in page.sections["matches"].images] == [(128, 256, 3), (128, 128, 3)]
+    sheets = [each for each in page.sections["coins"].images if each.shape == (112, 112, 3)]
     assert len(sheets) == 4  # two sides by two lights of each coin that was photographed
     rejected = sheets[1][2:54, 58:60].reshape(-1, 3).mean(axis=0)
     good = sheets[1][2:54, 2:4].reshape(-1, 3).mean(axis=0)
@@ -262,15 +261,15 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     night.begin(["1", "2"])
     session = night.session("1")
     night.scan(session, "1.1")
-    night.handle(session, "1.2", "lifting")
+    night.move(session, "1.2", Lifting)
     page = night.page()
-    assert page.sentence.startswith("Not ended yet: 1 of 8 coins done so far")
+    assert page.sentence.startswith("Still running: 1 of 8 coins done so far")
     assert "Coin 1.2 of slot 2 was out of its slot then." in page.sections["needs"].text
     assert "not begun" in page.by_id["t2s1"].text
-    # the same batch goes on, and ends
+    # the same batch resumes, and ends
     night.begin(["1", "2"])
-    night.handle(session, "1.2", "returned")
-    night.log("batch session", session.id, batch=BATCH, tray="1")
+    night.move(session, "1.2", Returned)
+    night.log(BatchSession(batch=BATCH, tray="1"), session.id)
     for coin in ("1.2", "1.3"):
         night.scan(session, coin)
     night.end_tray("1", session, "done")
@@ -282,7 +281,7 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     page = night.page()
     assert page.sentence == "8 of 8 coins done, nothing needs you." and "needs" not in page.sections
     # what is done at the bench later is not this batch's
-    night.log("device failed", other.id, device="arm", problem="later", remedy="", coin=None)
+    night.log(DeviceFailed(device="arm", problem="later", remedy=""), other.id)
     assert "later" not in night.page().html
 
 
@@ -303,17 +302,17 @@ def test_coins_swapped_across_trays_and_one_lost_after_its_last_shot_are_asked_f
     page = night.page()
     assert page.sentence == "6 of 8 coins done, 2 things need you."
     needs = page.sections["needs"].text
-    assert "Coins 1.2 and 2.4 are swapped: 2.4 lies in tray 1, slot 2, 1.2 in tray 2, slot 4." in needs
-    assert "rig scan --tray 1 goes on with 1.2, and rig scan --tray 2 with 2.4." in needs
-    assert "Slot 3 is empty: 1.3 is missing." in needs and "every shot of it was taken before" in needs
+    assert "Coins 1.2 and 2.4 are swapped: 2.4 is in tray 1, slot 2, 1.2 in tray 2, slot 4." in needs
+    assert "run rig scan --tray 1 for 1.2, and rig scan --tray 2 for 2.4." in needs
+    assert "Slot 3 is empty: 1.3 is missing." in needs and "all its shots were taken before" in needs
     assert "It may have fallen off the arm." in page.sections["coins"].text
-    night.scan(first, "1.2")  # put right, and the same command given again
+    night.scan(first, "1.2")  # swapped back, and the same command run again
     night.scan(second, "2.4")
     assert tray_state(night.store, first) == ("left over", "Slot 3 is empty: 1.3 is missing.")
     assert tray_state(night.store, second) == ("done", None)
 
 
-def test_pictures_are_read_once_and_a_damaged_one_is_named(night: Night) -> None:
+def test_images_are_read_once_and_a_damaged_one_is_named(night: Night) -> None:
     night.begin(["1"])
     session = night.session("1")
     for coin in ("1.1", "1.2", "1.3"):
@@ -323,14 +322,14 @@ def test_pictures_are_read_once_and_a_damaged_one_is_named(night: Night) -> None
     before = night.page()
     thumbnail = sorted((night.lab.reports / "thumbnails").rglob("*.jpg"))[0]
     thumbnail.write_bytes(thumbnail.read_bytes()[:700])  # a power failure
-    assert all(np.array_equal(a, b) for a, b in zip(before.pictures, night.page().pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before.images, night.page().images, strict=True))
     damaged = night.store.path(night.store.frames(session.id, "1.2")[0].sha256)
     damaged.chmod(0o644)
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     after = night.page()
-    assert all(np.array_equal(a, b) for a, b in zip(before.pictures, after.pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before.images, after.images, strict=True))
     shutil.rmtree(night.lab.reports / "thumbnails")
     page = night.page()
     assert "1 thing needs you" in page.sentence and str(damaged) in page.sections["needs"].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_with_hard_limits_every_pass_through_zero_is_an_alarm(make: Callable[...
     bench.controller.memory.settings[HARD_LIMITS] = 1
     said = heard(bench, b"G53 G1 X20 F2700\n", 3)
     assert "ALARM:1\r\n" in said
-    assert (bench.world.plate_deg() + 180) % 360 - 180 == pytest.approx(0, abs=0.5)
+    assert math.remainder(bench.world.plate_deg(), 360) == pytest.approx(0, abs=0.5)
 
 
 def test_grblhal_obeys_nothing_after_an_error_until_an_empty_line(make: Callable[..., TurntableBench]) -> None:
