@@ -9,9 +9,9 @@ from pathlib import Path
 
 from calibration.image import IMAGE_SUFFIXES
 from capture.names import NameProblem, clean_name, printable
-from capture.plan import Side
 from pipeline.errors import LabError
 from pipeline.tables import Row, Table, read_table
+from rig.sides import Side
 
 # Other people's label tables call the same things by these names.
 COLUMNS = {
