@@ -17,6 +17,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
+from rig.devices import Identity
 from rig.station import Station
 from rig.twin.coins.drawer import Drawer, DrawerError, PhotoDrawer, ProceduralDrawer
 from rig.twin.lab import make_world
@@ -34,6 +35,11 @@ class Rig:
     camera: Camera
     clock: Clock
     world: World | None
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Who every device said it is when it was last connected, the camera last."""
+        return *self.station.identities, self.camera.identity
 
 
 def assemble(lab: Lab, *, realtime: bool) -> Rig:
@@ -82,7 +88,7 @@ def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     rig = assemble(lab, realtime=realtime)
     with rig.station:
         try:
-            rig.station.identities.append(rig.camera.connect())
+            rig.camera.connect()
             yield rig
         finally:
             rig.camera.close()

@@ -125,15 +125,15 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
-    from pipeline.scanning.estimate import outline_scan
     from pipeline.scanning.identification import open_identifier
-    from pipeline.scanning.scan import scan_tray
+    from pipeline.scanning.scan import check_scan, scan_tray
 
     opened = _lab_for_newcomers(lab)
+    preflight = check_scan(opened, tray, plan, fresh=fresh)
     if dry_run:
-        answers.dry_run(outline_scan(opened, tray, plan, fresh=fresh), json)
+        answers.dry_run(preflight, json)
         return DONE
-    opened.tray(tray), opened.plan(plan)  # a slip in these is told before the catalogue is embedded
+    preflight.require_ready()  # before the catalogue is embedded
     identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
     result = scan_tray(
         opened,

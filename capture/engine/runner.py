@@ -35,6 +35,7 @@ from capture.cameras import Camera
 from capture.engine.events import Event, Stopping
 from capture.engine.frame_pipeline import FrameWorker
 from capture.engine.policy import Policy
+from capture.engine.preflight import find_obstacles
 from capture.engine.run import Scan, ScanStopped
 from capture.engine.skips import Skipped
 from capture.plan import Shot
@@ -170,21 +171,8 @@ class Runner:
             )
 
     def _check_possible(self, session: Session, missing: list[Shot]) -> None:
-        slots, lights = self._station.slots, self._station.light_names
-        tray = session.frozen_tray()
-        if tray.slots and max(tray.slots) > slots:
-            raise PlanError(f"Tray {tray.id} has a slot {max(tray.slots)}, the rig has {slots}. Correct the tray file.")
-        for light in dict.fromkeys(shot.light for shot in missing):
-            if light not in lights:
-                raise PlanError(
-                    f"The plan asks for light {light}; rig.yaml has {', '.join(lights)}. Correct one of them."
-                )
-            if self._bundle is not None and light not in self._bundle.flats:
-                raise PlanError(f"Light {light} is not in calibration {self._bundle.id}. Run `rig calibrate` again.")
-        if any(shot.tilt_deg != 0 for shot in missing):
-            raise PlanError(
-                "The plan asks for a tilted camera, and this rig's is fixed. Set `tilt_deg: [0]` in the plan."
-            )
+        for obstacle in find_obstacles(missing, session.frozen_tray(), self._station, self._bundle):
+            raise PlanError(str(obstacle))
 
     def _tell(self, event: Event) -> None:
         with self._listening:

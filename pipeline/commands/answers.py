@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, n
     from pipeline.collection.init import Made
     from pipeline.learning.train import Trained
     from pipeline.reports.results import ScanResult
-    from pipeline.scanning.estimate import Outlook
+    from pipeline.scanning.preflight import Preflight
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -94,44 +94,37 @@ def lab_made(made: Made, json: bool) -> None:
     )
 
 
-def dry_run(outlook: Outlook, json: bool) -> None:
+def dry_run(preflight: Preflight, json: bool) -> None:
     """Answer of `scan --dry-run`."""
+    (planned,) = preflight.scans
     if json:
-        as_json(
-            {
-                "tray": outlook.tray,
-                "plan": outlook.plan,
-                "resumes": outlook.resumes,
-                "coins": outlook.coins,
-                "shots": [{"id": shot.id, **shot.model_dump()} for shot in outlook.shots],
-                "done_shots": outlook.done_shots,
-                "time_s": round(outlook.time_s, 1),
-                "disk_bytes": outlook.disk_bytes,
-                "disk_measured": outlook.disk_is_measured,
-            }
-        )
+        as_json(planned.as_dict())
         return
-    table = Table(title=f"Tray {outlook.tray}, plan {outlook.plan}: what would be done", title_justify="left")
+    table = Table(title=f"Tray {planned.tray.id}, plan {planned.plan.name}: what would be done", title_justify="left")
     for column in ("Slot", "Coin", "Side", "Tilt (deg)", "Turntable (deg)", "Lights", "Shots"):
         table.add_column(column, justify="right" if column in ("Slot", "Shots") else "left")
-    for move in outlook.moves:
+    for pose in planned.poses:
         table.add_row(
-            str(move.slot),
-            move.coin,
-            move.side,
-            f"{move.tilt_deg:g}",
-            f"{move.turntable_deg:g}",
-            ", ".join(move.lights),
-            str(len(move.lights)),
+            str(pose.slot),
+            pose.coin,
+            pose.side,
+            f"{pose.tilt_deg:g}",
+            f"{pose.turntable_deg:g}",
+            ", ".join(pose.lights),
+            str(len(pose.lights)),
         )
     console.print(table)
-    going_on = f"; {outlook.done_shots} are done already and stay" if outlook.done_shots else ""
+    if planned.set_aside is not None:
+        console.print(f"[yellow]The interrupted scan would start over:[/yellow] {escape(planned.set_aside)}")
+    resumed = f"; {planned.done_shots} are done already and stay" if planned.done_shots else ""
     console.print(
-        f"{len(outlook.shots)} shots of {outlook.coins} coins{going_on}. "
-        f"About {duration(outlook.time_s)} at the bench, "
-        f"{decimal(outlook.disk_bytes)} of {decimal(outlook.free_bytes)} free. Nothing was moved.",
+        f"{len(planned.shots)} shots of {planned.coins} coins{resumed}. "
+        f"About {duration(planned.estimate.time_s)} at the bench, "
+        f"{decimal(planned.estimate.disk_bytes)} of {decimal(preflight.free_bytes)} free. Nothing was moved.",
         soft_wrap=True,
     )
+    for obstacle in preflight.obstacles:
+        console.print(f"[red]The scan would not start:[/red] {escape(obstacle)}", soft_wrap=True)
 
 
 def scan(result: ScanResult, json: bool) -> None:

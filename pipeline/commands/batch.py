@@ -53,27 +53,24 @@ def batch(
 ) -> int:
     """Scan tray after tray, overnight: nothing is lost, and in the morning a report accounts for every coin."""
     from pipeline.scanning.batch import run_batch
-    from pipeline.scanning.batch_estimate import outline_batch
+    from pipeline.scanning.batch_plan import BatchOptions, plan_batch
     from pipeline.scanning.identification import open_identifier
     from pipeline.scanning.trays import next_time, tray_names
 
     opened = open_lab(lab_folder(lab))
     names = tray_names(opened, trays)
     over = next_time(until, datetime.now().astimezone()) if until is not None else None
-    # every slip in any tray is told before the catalogue is embedded
-    outlook = outline_batch(opened, names, plan, fresh=fresh, until=over, realtime=realtime, identify=not no_identify)
+    options = BatchOptions(plan, until=over, fresh=fresh, realtime=realtime, identify=not no_identify)
+    planned = plan_batch(opened, names, options)  # a mistake in any tray is reported before the catalogue is embedded
     if dry_run or not json:
-        batch_answers.outlook(outlook, opened.rig.notify, json, is_answer=dry_run)
+        batch_answers.planned(planned, opened.rig.notify, json, is_answer=dry_run)
     if dry_run:
         return DONE
     identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
     result = run_batch(
         opened,
         names,
-        plan,
-        until=over,
-        fresh=fresh,
-        realtime=realtime,
+        options,
         identifier=identifier,
         console=answers.errors,
         tell=answers.told,

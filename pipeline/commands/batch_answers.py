@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.notify import NotifyConfig, Sent
     from pipeline.run_status import Status
     from pipeline.scanning.batch import BatchResult
-    from pipeline.scanning.batch_estimate import BatchOutlook
+    from pipeline.scanning.batch_plan import BatchPlan
     from pipeline.scanning.status import Look
 
 COLOURS = {
@@ -31,39 +31,10 @@ COLOURS = {
 }
 
 
-def outlook(plan: BatchOutlook, notify: NotifyConfig, json: bool, *, is_answer: bool) -> None:
-    """Answer of `batch --dry-run`; without it the same is told before the batch begins."""
-    enough = plan.disk_bytes <= plan.free_bytes - plan.kept_bytes
+def planned(plan: BatchPlan, notify: NotifyConfig, json: bool, *, is_answer: bool) -> None:
+    """Answer of `batch --dry-run`; without it the same is printed before the batch begins."""
     if json:
-        as_json(
-            {
-                "batch": plan.batch,
-                "trays": list(plan.trays),
-                "plan": plan.plan,
-                "finished": list(plan.finished),
-                "to_do": [
-                    {
-                        "tray": each.tray,
-                        "resumes": each.resumes,
-                        "coins": each.coins,
-                        "shots": len(each.shots),
-                        "done_shots": each.done_shots,
-                        "changed": list(each.changed),
-                        "disk_bytes": each.disk_bytes,
-                    }
-                    for each in plan.to_do
-                ],
-                "until": plan.until.isoformat(timespec="minutes") if plan.until else None,
-                "time_s": round(plan.time_s, 1),
-                "expected_trays": plan.expected,
-                "disk_bytes": plan.disk_bytes,
-                "disk_measured": all(each.disk_is_measured for each in plan.to_do),
-                "free_bytes": plan.free_bytes,
-                "kept_bytes": plan.kept_bytes,
-                "fits": enough,
-                "notify": list(notify.channels),
-            }
-        )
+        as_json(plan.as_dict(notify.channels))
         return
     out = console if is_answer else errors
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -71,21 +42,23 @@ def outlook(plan: BatchOutlook, notify: NotifyConfig, json: bool, *, is_answer: 
         table.add_column(column, justify="right" if column in ("Coins", "Shots", "MB") else "left")
     for tray in plan.finished:
         table.add_row(escape(tray), "", "", "", "photographed already")
-    for each in plan.to_do:
-        going_on = f"goes on: {each.done_shots} shots are done" if each.resumes else ""
-        if each.changed:
-            going_on += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
-        megabytes = f"{each.disk_bytes / 1e6:.0f}"
-        table.add_row(escape(each.tray), str(each.coins), str(len(each.shots)), megabytes, going_on)
+    for scan in plan.to_do:
+        note = f"resumes: {scan.done_shots} shots are done" if scan.session else ""
+        if scan.set_aside is not None:
+            note = f"[yellow]starts over: {escape(scan.set_aside)}[/yellow]"
+        if scan.changed:
+            note += f", [yellow]as begun: the {' and the '.join(scan.changed)} changed since (--fresh)[/yellow]"
+        megabytes = f"{scan.estimate.disk_bytes / 1e6:.0f}"
+        table.add_row(escape(scan.tray.id), str(scan.coins), str(len(scan.shots)), megabytes, note)
     out.print(table)
-    guess = "" if all(each.disk_is_measured for each in plan.to_do) else " (a guess: no frame of this size is stored)"
+    guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored yet)"
     out.print(
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
         soft_wrap=True,
     )
-    if not enough:
-        out.print("[red]That does not fit on the disk: the batch would not be begun.[/red]")
+    for obstacle in plan.preflight.obstacles:
+        out.print(f"[red]The batch would not start:[/red] {escape(obstacle)}", soft_wrap=True)
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
         out.print(
@@ -93,8 +66,8 @@ def outlook(plan: BatchOutlook, notify: NotifyConfig, json: bool, *, is_answer: 
             "be done by then.",
             soft_wrap=True,
         )
-    told = " and ".join(notify.channels) or "nobody (`notify:` in rig.yaml is empty)"
-    out.print(f"Of trouble and of the end is told: {told}.")
+    channels = " and ".join(notify.channels) or "nobody (`notify:` in rig.yaml is empty)"
+    out.print(f"Trouble and the end are reported to: {channels}.")
     if is_answer:
         out.print("Nothing was moved.")
 

@@ -32,11 +32,11 @@ from pipeline.reports.morning import write_morning_report
 from pipeline.reports.report import write_report
 from pipeline.reports.results import CoinResult, coin_results
 from pipeline.run_status import Ending, SkippedCoin, TrayWord
-from pipeline.scanning.batch_estimate import BatchOutlook, outline_batch
+from pipeline.scanning.batch_plan import BatchOptions, BatchPlan, plan_batch
 from pipeline.scanning.bounds import Bounds
-from pipeline.scanning.estimate import check_fits
 from pipeline.scanning.identification import Identification, Identifies, Unidentified
-from pipeline.scanning.scan import Bench, Tell, begin_scan, calibration, interrupted, photograph, tray_state
+from pipeline.scanning.preflight import PlannedScan
+from pipeline.scanning.scan import Bench, Tell, announce, begin_scan, calibration, photograph, tray_state
 from pipeline.scanning.trays import mount
 from pipeline.scanning.watch import Watch
 from rig.errors import DeviceError
@@ -76,24 +76,17 @@ class BatchResult:
 def run_batch(
     lab: Lab,
     trays: Sequence[str],
-    plan_name: str,
+    options: BatchOptions,
     *,
-    until: datetime | None,
-    fresh: bool,
-    realtime: bool,
     identifier: Identifies | None,
     console: Console,
     tell: Tell,
     ask: Tell,
 ) -> BatchResult:
-    """Scan trays one after the other, or go on with the last batch of just these trays if it left something to do.
+    """Scan trays one after the other, or resume the last batch of just these trays if it left something to do.
 
     Parameters
     ----------
-    until
-        When the last coin has to be back in its slot; None for no limit.
-    fresh
-        Begin anew, whatever was interrupted.
     identifier
         None to photograph only.
     console, tell, ask
@@ -108,30 +101,21 @@ def run_batch(
         If the rig cannot be switched on.
     """
     started_s = time.monotonic()
-    with sole_driver(lab), Watch(lab, plan_name, trays, until) as watch, Store.open(lab.store) as store:
-        outlook = outline_batch(
-            lab,
-            trays,
-            plan_name,
-            fresh=fresh,
-            until=until,
-            realtime=realtime,
-            identify=identifier is not None,
-            store=store,
-        )
-        batch = outlook.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        watch.batch_begins(batch, [tray for tray in trays if tray in outlook.finished])
+    with sole_driver(lab), Watch(lab, options.plan, trays, options.until) as watch, Store.open(lab.store) as store:
+        plan = plan_batch(lab, trays, options, store)
+        batch = plan.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        watch.batch_begins(batch, [tray for tray in trays if tray in plan.finished])
         tell = _logged(tell)
         for line in store.swept:
             tell(f"Put right after an interruption: {line}")
-        watch.expect(outlook.to_do, realtime=realtime)
-        bounds = Bounds(lab, watch, outlook)
-        night = _Night(lab, store, batch, outlook, watch, bounds, tell, fresh=fresh)
+        watch.expect(plan.to_do, realtime=options.realtime)
+        bounds = Bounds(lab, watch, plan)
+        night = _Night(lab, store, batch, plan, watch, bounds, tell)
         about = f"{lab.folder.resolve().name}, batch {batch}"
         with Notifier(lab.rig.notify, about, watch.json, _journal(store)) as notifier, bounds.heeding_signals():
             watch.trouble = notifier.trouble
             try:
-                night.run(identifier, console, ask, realtime=realtime)
+                night.run(identifier, console, ask, realtime=options.realtime)
             except BaseException as error:
                 is_failure = isinstance(error, Exception)
                 why = explain(error) if is_failure else "Stopped at once; the same command goes on."
@@ -159,15 +143,13 @@ class _Night:
         lab: Lab,
         store: Store,
         batch: str,
-        outlook: BatchOutlook,
+        plan: BatchPlan,
         watch: Watch,
         bounds: Bounds,
         tell: Tell,
-        *,
-        fresh: bool,
     ) -> None:
-        self._lab, self._store, self._batch, self._outlook = lab, store, batch, outlook
-        self._watch, self._bounds, self._tell, self._fresh = watch, bounds, tell, fresh
+        self._lab, self._store, self._batch, self._plan = lab, store, batch, plan
+        self._watch, self._bounds, self._tell = watch, bounds, tell
         self._results: dict[str, TrayResult] = {}
         self._unidentified: list[Unidentified] = []
         self._lying: str | None = None  # the tray at the bench
@@ -178,48 +160,48 @@ class _Night:
 
     def run(self, identifier: Identifies | None, console: Console, ask: Tell, *, realtime: bool) -> None:
         """Switch on, and give every tray its turn."""
-        lab, store, outlook = self._lab, self._store, self._outlook
-        if outlook.batch is not None:
+        lab, store, plan = self._lab, self._store, self._plan
+        plan.preflight.require_ready()
+        if plan.batch is not None:
             self._tell(
-                f"Going on with batch {outlook.batch}: {len(outlook.finished)} of {len(outlook.trays)} trays are "
-                "photographed already and are left alone. To scan all of them anew: --fresh."
+                f"Resuming batch {plan.batch}: {len(plan.finished)} of {len(plan.trays)} trays are photographed "
+                "already and are left alone. To scan all of them again: --fresh."
             )
-        if not outlook.to_do:  # identify what is photographed, or only write the report: no rig is needed
+        if not plan.to_do:  # identify what is photographed, or only write the report: no rig is needed
             self._begin()
             with self._identifying(identifier):
                 pass
             return
         with switched_on(lab, realtime=realtime) as rig:
             bundle = calibration(lab, store, rig, self._tell, ask)
-            check_fits(lab, list(outlook.to_do))
             self._begin()
             began_s = rig.clock.now()
             with self._identifying(identifier) as identification:
                 bench = Bench(lab, store, rig, bundle, identification, self._told, console, self._tell)
-                for each in outlook.to_do:
-                    self._end_tray(*self._tray(bench, each.tray))
+                for planned in plan.to_do:
+                    self._end_tray(*self._tray(bench, planned))
                 self._hardware_s = rig.clock.now() - began_s
                 self._put_to_rest(bench)
 
     def _begin(self) -> None:
-        outlook = self._outlook
+        plan = self._plan
         self._began = True
         self._store.journal.log(
             "batch began",
             batch=self._batch,
-            trays=list(outlook.trays),
-            plan=outlook.plan,
-            until=outlook.until.isoformat(timespec="minutes") if outlook.until else None,
-            estimate_s=round(outlook.time_s, 1),
-            estimate_bytes=outlook.disk_bytes,
-            free_bytes=outlook.free_bytes,
+            trays=list(plan.trays),
+            plan=plan.plan,
+            until=plan.until.isoformat(timespec="minutes") if plan.until else None,
+            estimate_s=round(plan.time_s, 1),
+            estimate_bytes=plan.disk_bytes,
+            free_bytes=plan.free_bytes,
         )
 
     @contextmanager
     def _identifying(self, identifier: Identifies | None) -> Iterator[Identification]:
         """Identify coins in the meantime, those of an earlier run first; at the end wait for the last of them."""
         with Identification(self._store, identifier, self._tell) as identification:
-            for session in self._outlook.finished.values():
+            for session in self._plan.finished.values():
                 identification.take_up(session, lambda coin, text: None)
                 # also where an interruption came between a tray's last coin and its report
                 identification.then(f"The report of tray {session.name}", partial(_tray_report, self._lab, session.id))
@@ -230,7 +212,7 @@ class _Night:
 
     def finish(self, wall_s: float) -> BatchResult:
         """End in good order, and write the report."""
-        trays = tuple(self._result(tray) for tray in self._outlook.trays)
+        trays = tuple(self._result(tray) for tray in self._plan.trays)
         left = [tray.tray for tray in trays if tray.state != "done"]
         state: Ending = (
             "failed"
@@ -285,18 +267,16 @@ class _Night:
         self._store.journal.log("batch report", batch=self._batch, path=str(report) if report else None, why=why)
         return report
 
-    def _tray(self, bench: Bench, name: str) -> tuple[str, str | None, TrayWord, str | None]:
+    def _tray(self, bench: Bench, planned: PlannedScan) -> tuple[str, str | None, TrayWord, str | None]:
         """Scan a tray; its name, session, state, and why where it is not done."""
+        name, session = planned.tray.id, planned.session
         reason = self._failed or self._missing_tray or self._bounds()
         if reason is not None:
             return name, None, "not begun", reason
-        tray, plan = self._lab.tray(name), self._lab.plan(self._outlook.plan)
-        session = interrupted(self._store, tray, plan, fresh=self._fresh, tell=self._tell)
-        if session is not None:
-            tray, plan = session.frozen_tray(), session.frozen_plan()
+        announce(planned, self._tell)
         self._missing_tray = mount(
             bench.rig,
-            tray,
+            planned.tray,
             self._lying,
             wait_s=60 * self._lab.rig.batch.tray_wait_min,
             may_go_on=self._bounds,
@@ -307,7 +287,7 @@ class _Night:
         self._lying = name
         stopped: str | None = None
         try:
-            session = session or begin_scan(self._store, bench.rig, bench.bundle, tray, plan)
+            session = session or begin_scan(self._store, bench.rig, bench.bundle, planned)
             self._store.journal.log("batch session", session.id, batch=self._batch, tray=name)
             self._watch.tray_begins(name, session.id)
             self._tell(f"Tray {name}.")
@@ -344,18 +324,18 @@ class _Night:
             result = self._results[name]
             session = self._store.session(result.session) if result.session else None
         else:
-            session = self._outlook.finished[name]
+            session = self._plan.finished[name]
             result = TrayResult(name, session.id, *tray_state(self._store, session), ())
         return replace(result, coins=coin_results(self._store, session) if session else self._waiting(name))
 
     def _waiting(self, name: str) -> tuple[CoinResult, ...]:
         """The coins of a tray that was not begun in this run, as far as an earlier one came with them."""
-        outlook = next(each for each in self._outlook.to_do if each.tray == name)
-        if outlook.resumes is not None:
-            return coin_results(self._store, self._store.session(outlook.resumes))
-        planned = Counter(shot.coin for shot in outlook.shots)
-        slots = self._lab.tray(name).coins
-        return tuple(CoinResult(slot, coin, 0, planned[coin], 0, 0, None, ()) for slot, coin in slots.items())
+        planned = next(scan for scan in self._plan.to_do if scan.tray.id == name)
+        if planned.session is not None:
+            return coin_results(self._store, planned.session)
+        shots = Counter(shot.coin for shot in planned.shots)
+        slots = planned.tray.coins
+        return tuple(CoinResult(slot, coin, 0, shots[coin], 0, 0, None, ()) for slot, coin in slots.items())
 
     def _told(self, event: Event) -> None:
         self._bounds.told(event)

@@ -14,8 +14,8 @@ from types import FrameType
 
 from capture.engine.events import Event, ScanStarted
 from pipeline.lab import Lab
-from pipeline.scanning.batch_estimate import BatchOutlook
-from pipeline.scanning.estimate import room_for
+from pipeline.scanning.batch_plan import BatchPlan
+from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.watch import Watch
 
 
@@ -30,14 +30,14 @@ class Bounds:
         What was answered last, other than that it may go on.
     """
 
-    def __init__(self, lab: Lab, watch: Watch, outlook: BatchOutlook) -> None:
+    def __init__(self, lab: Lab, watch: Watch, plan: BatchPlan) -> None:
         self._lab = lab
         self._watch = watch
-        self._until = outlook.until
+        self._until = plan.until
         # A deadline that a clock which is set meanwhile does not move.
-        left_s = (outlook.until - datetime.now(UTC)).total_seconds() if outlook.until else float("inf")
+        left_s = (plan.until - datetime.now(UTC)).total_seconds() if plan.until else float("inf")
         self._over_s = time.monotonic() + left_s
-        self._coin_bytes = outlook.disk_bytes // max(1, sum(each.coins for each in outlook.to_do))
+        self._coin_bytes = plan.disk_bytes // max(1, sum(each.coins for each in plan.to_do))
         self.stopped = False
         self.why: str | None = None
         self.is_scanning = False
@@ -81,7 +81,7 @@ class Bounds:
         return f"The time is up: the next coin would not be back by {self._until:%H:%M}. The same command goes on."
 
     def _disk(self) -> str | None:
-        return room_for(self._lab, self._coin_bytes)
+        return find_shortage(self._lab, self._coin_bytes)
 
 
 def _let_go_of_terminal(number: int, frame: FrameType | None) -> None:

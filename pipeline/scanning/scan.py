@@ -18,7 +18,6 @@ from capture.engine.events import CoinFinished, Event, FrameKept
 from capture.engine.runner import Runner, ScanStopped
 from capture.engine.skips import in_words, is_away, skipped_of
 from capture.engine.transport import KINDS as HANDLING
-from capture.plan import Plan, Tray
 from capture.quality import Limits
 from capture.store import Store
 from capture.store.records import Session
@@ -29,9 +28,10 @@ from pipeline.lab import Lab
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
 from pipeline.reports.results import ScanResult, coin_results
+from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay
-from pipeline.scanning.estimate import changes, check_fits, check_possible, outline_trays, room_for
 from pipeline.scanning.identification import Identification, Identifies
+from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
 from pipeline.scanning.watch import Watch
 
 Tell = Callable[[str], None]
@@ -87,32 +87,28 @@ def scan_tray(
         If a device fails. Every frame taken is kept, and the same command goes on.
     """
     started_s = time.monotonic()
-    tray, plan = lab.tray(tray_name), lab.plan(plan_name)
-    with sole_driver(lab), Watch(lab, plan_name, [tray.id]) as watch, Store.open(lab.store) as store:
+    with sole_driver(lab), Watch(lab, plan_name, [tray_name]) as watch, Store.open(lab.store) as store:
         for line in store.swept:
             tell(f"Put right after an interruption: {line}")
-        session = interrupted(store, tray, plan, fresh=fresh, tell=tell)
-        if session is None and not fresh:
-            session = _unreported(store, tray, tell)
-        if session is not None:
-            tray, plan = session.frozen_tray(), session.frozen_plan()
+        preflight = check_trays(lab, store, {tray_name: None if fresh else _interrupted(store, tray_name)}, plan_name)
+        (planned,) = preflight.scans
+        announce(planned, tell)
+        preflight.require_ready()
+        tray = planned.tray
         with switched_on(lab, realtime=realtime) as rig:
-            check_possible(lab, tray, plan, rig.station)
             if rig.world is not None:
                 rig.world.fill(tray.coins, tray.id)
             bundle = calibration(lab, store, rig, tell, ask)
-            outlook = outline_trays(lab, store, [tray.id], plan_name, fresh=fresh)[0]
-            check_fits(lab, [outlook])
-            watch.expect([outlook], realtime=realtime)
+            watch.expect([planned], realtime=realtime)
             hardware_started_s = rig.clock.now()
-            session = session or begin_scan(store, rig, bundle, tray, plan)
+            session = planned.session or begin_scan(store, rig, bundle, planned)
             store.journal.log("scan began", session.id)
             watch.log_to(session.id)
             watch.tray_begins(tray.id, session.id)
             with Identification(store, identifier, tell) as identification:
                 bench = Bench(lab, store, rig, bundle, identification, watch.told, console, tell)
-                coin_bytes = outlook.disk_bytes // max(1, outlook.coins)
-                stopped = photograph(bench, session, lambda: room_for(lab, coin_bytes))
+                coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
+                stopped = photograph(bench, session, lambda: find_shortage(lab, coin_bytes))
             if stopped is not None:
                 tell(stopped)
             hardware_s = rig.clock.now() - hardware_started_s
@@ -176,37 +172,57 @@ def photograph(bench: Bench, session: Session, may_go_on: MayGoOn) -> str | None
     return None
 
 
-def interrupted(store: Store, tray: Tray, plan: Plan, *, fresh: bool, tell: Tell) -> Session | None:
-    """The scan of a tray that has something left to do, unless it is to begin anew; tells how it differs from now."""
-    session = None if fresh else store.unfinished_scan(tray.id)
+def check_scan(lab: Lab, tray_name: str, plan_name: str, *, fresh: bool) -> Preflight:
+    """Check a scan of one tray as `scan_tray` will; nothing moves and nothing is written.
+
+    Raises
+    ------
+    LabError
+        See `pipeline.scanning.preflight.check_trays`.
+    """
+    if not (lab.store / "index.sqlite").exists():
+        return check_trays(lab, None, {tray_name: None}, plan_name)
+    with Store.open(lab.store, writing=False) as store:
+        return check_trays(lab, store, {tray_name: None if fresh else _interrupted(store, tray_name)}, plan_name)
+
+
+def announce(planned: PlannedScan, tell: Tell) -> None:
+    """Say which interrupted scan is resumed or given up, and how it differs from the files as they are now."""
+    session = planned.session
+    if planned.set_aside is not None:
+        tell(f"The interrupted scan of tray {planned.tray.id} cannot be resumed: {planned.set_aside} Starting over.")
     if session is None:
-        return None
-    tell(f"Going on with the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
-    changed = changes(session, tray, plan)
-    if changed:
+        return
+    if not planned.shots:
+        tell(f"Every coin was photographed already ({session.id}); writing the report. To scan again: --fresh.")
+        return
+    tell(f"Resuming the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
+    if planned.changed:
         tell(
-            f"The {' and the '.join(changed)} changed since that scan began; it goes on as it was begun. "
+            f"The {' and the '.join(planned.changed)} changed since that scan began; it is resumed as it was begun. "
             "To scan as the files are now: --fresh."
         )
-    return session
 
 
-def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
-    """The last scan of a tray if it was interrupted after its last coin, so that it is not all taken anew."""
-    for session in store.sessions("scan", tray.id)[-1:]:
+def _interrupted(store: Store, tray: str) -> Session | None:
+    """The scan of a tray that has something left to do: shots, or the report after its last coin."""
+    unfinished = store.unfinished_scan(tray)
+    if unfinished is not None:
+        return unfinished
+    for session in store.sessions("scan", tray)[-1:]:
         last = store.journal.last(("scan began", "scan report", "batch session", "abandoned"), session.id)
         if last is not None and last.kind == "scan began":
-            tell(f"Every coin was photographed already ({session.id}); the report is written now. Anew: --fresh.")
             return session
     return None
 
 
-def begin_scan(store: Store, rig: Rig, bundle: Bundle, tray: Tray, plan: Plan) -> Session:
-    """A new session of a tray; those that were interrupted are given up, their frames kept."""
-    while (old := store.unfinished_scan(tray.id)) is not None:
-        store.journal.log("abandoned", old.id, why="a fresh scan was begun")
+def begin_scan(store: Store, rig: Rig, bundle: Bundle, planned: PlannedScan) -> Session:
+    """Begin a session of a tray; those that were interrupted are given up, their frames kept."""
+    while (old := store.unfinished_scan(planned.tray.id)) is not None:
+        store.journal.log("abandoned", old.id, why=planned.set_aside or "a fresh scan was begun")
         store.finish_session(old.id)
-    return store.begin_scan(tray, plan, [asdict(identity) for identity in rig.station.identities], bundle.id)
+    devices = [asdict(identity) for identity in rig.identities]
+    return store.begin_scan(planned.tray, planned.plan, devices, bundle.id)
 
 
 def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left over"], str | None]:

@@ -29,7 +29,9 @@ from pipeline.assembly import command_line
 from pipeline.errors import explain
 from pipeline.lab import Lab
 from pipeline.run_status import Ended, Ending, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
-from pipeline.scanning.estimate import Outlook, free_bytes, wall_s
+from pipeline.scanning.disk import free_bytes
+from pipeline.scanning.estimate import wall_s
+from pipeline.scanning.preflight import PlannedScan
 
 log = logging.getLogger(__name__)
 
@@ -106,14 +108,14 @@ class Watch:
         self._change(log=str(path))
         log.info("%s (process %d)", self.status.command, self.status.pid)
 
-    def expect(self, outlooks: Sequence[Outlook], *, realtime: bool) -> None:
+    def expect(self, scans: Sequence[PlannedScan], *, realtime: bool) -> None:
         """Know what is to be done, for the time that is left."""
         with self._heartbeat.lock:
-            self._waiting_shots = {outlook.tray: len(outlook.shots) for outlook in outlooks}
-            bench_s = sum(outlook.time_s for outlook in outlooks)
+            self._waiting_shots = {scan.tray.id: len(scan.shots) for scan in scans}
+            bench_s = sum(scan.estimate.time_s for scan in scans)
             shots = max(1, sum(self._waiting_shots.values()))
             self._estimated_shot_s = wall_s(self._lab, bench_s, realtime=realtime) / shots
-            self._coin_shots = max((len(each.shots) / max(1, each.coins) for each in outlooks), default=0.0)
+            self._coin_shots = max((len(scan.shots) / max(1, scan.coins) for scan in scans), default=0.0)
 
     def coin_s(self) -> float:
         """How long one coin takes: as those before it, or as was estimated."""
