@@ -71,7 +71,7 @@ def test_a_light_that_was_not_calibrated_and_a_full_disk_are_shown_by_a_dry_run_
     dry = run("scan", "--tray", 1, "--dry-run", "--lab", lab)
     assert dry.code == 0 and "Light extra is not in calibration" in dry.out and "too small" in dry.out
     for command in (("scan", "--tray", 1), ("batch", "--trays", "1")):
-        with pytest.raises(LabError, match="Light extra is not in calibration .* Run `rig calibrate` again"):
+        with pytest.raises(LabError, match=r"Light extra is not in calibration .* Run `rig calibrate` again"):
             run(*command, "--no-identify", "--lab", lab)
     assert sessions(lab) == []
 
