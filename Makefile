@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN = OMP_WAIT_POLICY=PASSIVE .venv/bin/
 
-.PHONY: scan test test-all bench check setup clean
+.PHONY: scan test test-all bench check words docs setup clean
 
 scan: setup
 	$(RUN)rig scan --tray 3
@@ -19,11 +19,20 @@ test-all: setup
 bench: setup
 	$(RUN)pytest -m bench -s tests/bench
 
-check: setup
+check: setup docs
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# Words that are not used in this project: .ci/words.txt says what to write instead.
+words: setup
+	.venv/bin/codespell --config .ci/words.cfg *.md Makefile pyproject.toml docs calibration capture models pipeline rig tests
+	.venv/bin/pytest tests/names.py
+
+# The pages of docs/ as a site: build/site/index.html opens without a server.
+docs: setup
+	.venv/bin/mkdocs build --strict --quiet
 
 setup: .venv/installed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calibration.image import Image, ImageError, read_image
-from calibration.outline import NoCoinError, find_coin, normalise
+from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store
 from capture.store.records import Candidate, Entry, Frame
 from models.embedding.embedder import Embedder, Features
@@ -102,7 +102,7 @@ def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin:
     for path in paths:
         try:
             image = read_image(path)
-            view = View(normalise(image, find_coin(image)))
+            view = View(crop_coin(image))
         except NoCoinError as error:
             answers.append(Answer(str(path), error=f"{path}: {error}"))
         except ImageError as error:
@@ -132,7 +132,7 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
                 image = store.image(frame.calibrated_sha256 or frame.sha256)
                 views.append(
                     View(
-                        normalise(image, find_coin(image)),
+                        crop_coin(image),
                         side,
                         frame.turntable_read_deg or 0.0,
                         azimuths.get(frame.light or ""),
@@ -144,7 +144,7 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
 def entry_crop(store: Store, entry: Entry) -> Image:
     """The normalised crop of a catalogue entry; NoCoinError if no coin is seen in its picture."""
     image = entry.cut(store.image(entry.sha256))
-    return normalise(image, find_coin(image))
+    return crop_coin(image)
 
 
 def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from capture.store import Store
 from models.embedding.backbones import CROP_PX
 from models.evaluation.evaluation import Sample, split
@@ -171,7 +171,7 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
 def stored_crop(store: Store, sha256: str) -> npt.NDArray[np.uint8]:
     """The grey crop of a stored picture, (224, 224); NoCoinError if no coin is seen in it."""
     image = store.image(sha256)
-    return normalise(image, find_coin(image))[:, :, 0]
+    return crop_coin(image)[:, :, 0]
 
 
 def as_image(grey: npt.NDArray[np.uint8]) -> Image:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import Image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from capture.store import Store
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import Evaluation, Sample, evaluate
@@ -109,6 +109,6 @@ def _evaluated(
 def _reader(store: Store, sha256: str) -> Callable[[], Image]:
     def read() -> Image:
         image = store.image(sha256)
-        return normalise(image, find_coin(image))
+        return crop_coin(image)
 
     return read

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image, read_image
-from calibration.outline import NoCoinError, find_coin, normalise
+from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store
 from models.matching.explanation import Explanation, Method, explain
 from pipeline.collection.identify import entry_crop
@@ -109,7 +109,7 @@ def _crop(lab: Lab | None, name: str) -> Image:
     if Path(name).is_file():
         try:
             image = read_image(Path(name))
-            return normalise(image, find_coin(image))
+            return crop_coin(image)
         except NoCoinError as error:
             raise LabError(f"{name}: {error}") from error
     if lab is not None:
@@ -137,7 +137,7 @@ def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
     crops = []
     for number in range(REFERENCE_COINS):
         picture = reproduction(drawer.side_texture(f"r{number}", "obverse"), number, "photograph")
-        crops.append(normalise(picture, find_coin(picture)))
+        crops.append(crop_coin(picture))
     return crops, f"{len(crops)} procedural coins"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.files import write_whole
 from calibration.image import Image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from models.matching.explanation import ExplanationError
 from models.training.classification import ClassificationConfig, Classifier, Point, TypePicture, low_data_curve
 from models.training.type_explanation import explain_type
@@ -133,6 +133,6 @@ def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list
         count[type_] = count.get(type_, 0) + 1
         picture = reproduction(drawer.side_texture(name, "reverse"), int(rng.integers(1 << 30)))
         part = parts[count[type_] % _TEST_SHARE == 0]
-        part.append(TypePicture(normalise(picture, find_coin(picture)), type_, name))
+        part.append(TypePicture(crop_coin(picture), type_, name))
         progress(sum(count.values()), types * coins)
     return parts

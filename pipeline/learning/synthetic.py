@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from calibration.image import Image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from models.evaluation.evaluation import Sample
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -38,7 +38,7 @@ def synthetic_samples(coins: int) -> list[Sample]:
         pictures += [_frame(surface, rng) for _ in range(QUERIES)]
         for place, picture in enumerate(pictures):
             turned_deg = 0.0 if place == 0 else float(rng.uniform(0.0, 360.0))
-            crop = normalise(picture, find_coin(picture), turned_deg=turned_deg)
+            crop = crop_coin(picture, turned_deg=turned_deg)
             samples.append(Sample(f"{name}-{place}", crop, name, str(place), drawer.coin_type(name)))
     return samples
 

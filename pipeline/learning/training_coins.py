@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from calibration.image import Image, read_image
-from calibration.outline import NoCoinError, find_coin, normalise
+from calibration.outline import NoCoinError, crop_coin, find_coin, normalise
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import Sample, split
 from models.evaluation.scores import best_over_turns
@@ -49,7 +49,7 @@ def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
             surface = drawer.side_texture(coin, side)
             pictures = [_any_frame(surface, rng) for _ in range(FRAMES)]
             pictures += [reproduction(surface, int(rng.integers(1 << 30))) for _ in range(PRINTS)]
-            crops = tuple(normalise(picture, find_coin(picture)) for picture in pictures)
+            crops = tuple(crop_coin(picture) for picture in pictures)
             group = f"{drawer.coin_type(coin)} {side}"
             made.append(TrainingCoin(f"{coin} {side}", group, crops, relief=_relief_seen(surface)))
         progress(number, coins)
@@ -70,7 +70,7 @@ def photographed_coins(folder: Path, progress: Progress) -> list[TrainingCoin]:
         for side, photo in sides.items():
             picture = read_photo(photo)
             with suppress(NoCoinError):  # a photograph without a coin has nothing to teach
-                made.append(TrainingCoin(f"{folder.name} {coin} {side}", "", (normalise(picture, find_coin(picture)),)))
+                made.append(TrainingCoin(f"{folder.name} {coin} {side}", "", (crop_coin(picture),)))
         progress(number, len(photographed))
     return made
 
@@ -97,7 +97,7 @@ def labelled_pictures(labels: Path, share: float, seed: int, *, rest: bool, prog
     samples = []
     for number, label in enumerate(chosen, 1):
         picture = read_image(label.path)
-        crop = normalise(picture, find_coin(picture))
+        crop = crop_coin(picture)
         samples.append(Sample(str(label.path), crop, label.coin, label.session, label.type or ""))
         progress(number, len(chosen))
     return samples
@@ -123,7 +123,7 @@ def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list
         for side in SIDES:
             picture = reproduction(drawer.side_texture(coin, side), int(rng.integers(1 << 30)))
             entries.append(Entry(f"{coin} {side}", coin, side))
-            crops.append(normalise(picture, find_coin(picture)))
+            crops.append(crop_coin(picture))
     index = FaissIndex(embedder.id)
     index.add(entries, embed_entries(embedder, crops))
     searches: list[Search] = []
@@ -197,7 +197,7 @@ def _scan(surface: Surface, side: str, rng: np.random.Generator) -> list[View]:
         light = light * np.float32(0.8 / float(np.percentile(light[surface.coverage > 0.9], 98)))
         picture = _developed(light, surface, blur_px, 0.006, width, rng)
         picture = np.asarray(cv2.copyMakeBorder(picture, 40, 40, 40, 40, cv2.BORDER_REPLICATE), np.uint8)
-        crop = normalise(picture, find_coin(picture), turned_deg=turn_deg)
+        crop = crop_coin(picture, turned_deg=turn_deg)
         views.append(View(crop, side, 0.0, (lamp_deg + turn_deg) % 360.0))
     return views
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calibration.image import Image, read_image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from models.embedding.embedder import Embedder, to_tensor
 from models.embedding.forward import bf16_pays, by_torch
 from models.evaluation.evaluation import Pictures, Sample, ranks_of_truth, split
@@ -104,7 +104,7 @@ def euro_coins(shared: Path) -> tuple[list[Sample], list[Sample]]:
     def reader(file: str) -> Callable[[], Image]:
         def read() -> Image:
             picture = read_image(folder / file)
-            return normalise(picture, find_coin(picture))
+            return crop_coin(picture)
 
         return read
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from calibration.image import read_image
-from calibration.outline import find_coin, normalise
+from calibration.outline import crop_coin
 from models.embedding.embedder import STARTER_DIR, Embedder
 from models.evaluation.evaluation import EvaluationError, Sample, evaluate, ranks_of_truth, split
 from models.evaluation.measures import interval_over_coins
@@ -91,7 +91,7 @@ def test_real_coins_are_found_again_by_the_starter(starter: Embedder) -> None:
     samples = []
     for row in rows:
         picture = read_image(folder / row["file"])
-        crop = normalise(picture, find_coin(picture))
+        crop = crop_coin(picture)
         samples.append(Sample(row["file"], crop, row["coin_id"], row["placement"], row["denomination"]))
     result = evaluate(starter, samples)
     assert (result.queries, result.labels) == (1269, 217)
