@@ -14,9 +14,7 @@ from calibration.image import Image
 from capture.plan import Plan, Side, Tray
 from capture.store.files import canonical_json
 
-JSON_COLUMNS = frozenset(
-    {"tray", "plan", "devices", "camera", "quality", "box", "content", "detail", "evidence", "card"}
-)
+JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
 
 
 def now() -> str:
@@ -235,17 +233,6 @@ class Deletion(_Row):
     who: str
     why: str
     at: str
-
-
-@dataclass(frozen=True)
-class Event(_Row):
-    """A line of the journal."""
-
-    id: int
-    session_id: str | None
-    at: str
-    kind: str
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from rich.console import Console
 from calibration.bundle import Bundle, latest
 from capture.engine.events import CoinFinished, Event, FrameKept
 from capture.engine.runner import Runner, ScanStopped
-from capture.engine.skips import in_words, is_away, skipped_of
-from capture.engine.transport import KINDS as HANDLING
+from capture.engine.skips import in_words, is_away, latest_skips
 from capture.quality import Limits
 from capture.store import Store
+from capture.store.journal_lines import BatchSession, CoinLine, ScanAbandoned, ScanBegan, ScanReported
 from capture.store.records import Session
 from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.bench.calibrate import calibrate_rig
@@ -102,7 +102,7 @@ def scan_tray(
             watch.expect([planned], realtime=realtime)
             hardware_started_s = rig.clock.now()
             session = planned.session or begin_scan(store, rig, bundle, planned)
-            store.journal.log("scan began", session.id)
+            store.journal.log(ScanBegan(), session.id)
             watch.log_to(session.id)
             watch.tray_begins(tray.id, session.id)
             with Identification(store, identifier, tell) as identification:
@@ -117,7 +117,7 @@ def scan_tray(
         for sentence in skipped:
             tell(sentence)
         report = write_report(lab, store, session)
-        store.journal.log("scan report", session.id, path=str(report))
+        store.journal.log(ScanReported(path=str(report)), session.id)
         result = ScanResult(
             tray=tray.id,
             session=session.id,
@@ -210,8 +210,8 @@ def _interrupted(store: Store, tray: str) -> Session | None:
     if unfinished is not None:
         return unfinished
     for session in store.sessions("scan", tray)[-1:]:
-        last = store.journal.last(("scan began", "scan report", "batch session", "abandoned"), session.id)
-        if last is not None and last.kind == "scan began":
+        last = store.journal.last(ScanBegan, ScanReported, BatchSession, ScanAbandoned, session_id=session.id)
+        if isinstance(last, ScanBegan):
             return session
     return None
 
@@ -219,7 +219,7 @@ def _interrupted(store: Store, tray: str) -> Session | None:
 def begin_scan(store: Store, rig: Rig, bundle: Bundle, planned: PlannedScan) -> Session:
     """Begin a session of a tray; those that were interrupted are given up, their frames kept."""
     while (old := store.unfinished_scan(planned.tray.id)) is not None:
-        store.journal.log("abandoned", old.id, why=planned.set_aside or "a fresh scan was begun")
+        store.journal.log(ScanAbandoned(why=planned.set_aside or "a fresh scan was begun"), old.id)
         store.finish_session(old.id)
     devices = [asdict(identity) for identity in rig.identities]
     return store.begin_scan(planned.tray, planned.plan, devices, bundle.id)
@@ -238,12 +238,12 @@ def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left ov
 def skipped_coins(store: Store, session: Session) -> list[str]:
     """A sentence for each coin that was skipped and is still to be photographed, or to be looked for."""
     missing = {shot.coin for shot in store.missing_shots(session.id)}
-    journal = store.journal.events(session.id, HANDLING)
+    lines = store.journal.lines(CoinLine, session_id=session.id)
 
     def is_left(coin: str) -> bool:
-        return coin in missing or is_away([event for event in journal if event.detail["coin"] == coin])
+        return coin in missing or is_away([line for line in lines if line.coin == coin])
 
-    return in_words([each for each in skipped_of(journal) if is_left(each.coin)])
+    return in_words([each for each in latest_skips(lines) if is_left(each.coin)])
 
 
 def limits_of(lab: Lab, bundle: Bundle) -> Limits:
