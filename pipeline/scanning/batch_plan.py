@@ -14,6 +14,7 @@ from pipeline.lab import Lab
 from pipeline.scanning.disk import kept_bytes
 from pipeline.scanning.estimate import wall_s
 from pipeline.scanning.identification import unidentified
+from pipeline.scanning.options import BatchOptions
 from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
 
 RECENT = timedelta(hours=12)  # a batch that lacks nothing but names is taken up in the morning, not the next evening
@@ -39,6 +40,8 @@ class BatchPlan:
         How many of the trays to do should be done by `until`.
     kept_bytes
         What has to stay free on the disk.
+    notify
+        Channels over which somebody is notified of trouble and of the end.
     """
 
     batch: str | None
@@ -50,6 +53,7 @@ class BatchPlan:
     time_s: float
     expected: int
     kept_bytes: int
+    notify: tuple[str, ...]
 
     @property
     def to_do(self) -> tuple[PlannedScan, ...]:
@@ -76,8 +80,8 @@ class BatchPlan:
         """Whether frames of the same size are stored, so that `disk_bytes` is no guess."""
         return all(scan.estimate.disk_is_measured for scan in self.to_do)
 
-    def as_dict(self, notify: Sequence[str]) -> dict[str, Any]:
-        """Answer of `rig batch --dry-run --json` (docs/json.md); `notify` names the channels for trouble."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return {
             "batch": self.batch,
             "trays": list(self.trays),
@@ -103,33 +107,8 @@ class BatchPlan:
             "free_bytes": self.free_bytes,
             "kept_bytes": self.kept_bytes,
             "fits": self.fits,
-            "notify": list(notify),
+            "notify": list(self.notify),
         }
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """What a batch was asked for.
-
-    Attributes
-    ----------
-    plan
-        Name of the plan.
-    until
-        When the last coin has to be back in its slot; None for no limit.
-    fresh
-        Start over, whatever was interrupted.
-    realtime
-        Run a twin at the speed of the real devices.
-    identify
-        False to photograph only.
-    """
-
-    plan: str
-    until: datetime | None = None
-    fresh: bool = False
-    realtime: bool = False
-    identify: bool = True
 
 
 def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Store | None = None) -> BatchPlan:
@@ -169,6 +148,7 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
         time_s=sum(times_s),
         expected=sum(sum(times_s[: number + 1]) <= left_s for number in range(len(times_s))),
         kept_bytes=kept_bytes(lab),
+        notify=lab.rig.notify.channels,
     )
 
 

@@ -73,8 +73,8 @@ class PlannedScan:
         """The poses that the shots go through."""
         return poses_of(self.tray, self.shots)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Answer of `rig scan --dry-run --json` (docs/json.md)."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return {
             "tray": self.tray.id,
             "plan": self.plan.name,
