@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -38,6 +36,8 @@ from pipeline.options import (
     PlanOption,
     RealtimeOption,
 )
+from pipeline.reporter import TerminalReporter
+from pipeline.signals import Interrupted, interrupt_on_signals
 
 
 def _exit(code: int, **_: object) -> None:
@@ -126,26 +126,18 @@ def scan(
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and held against the catalogue."""
     from pipeline.scanning.identification import open_identifier
+    from pipeline.scanning.options import ScanOptions
     from pipeline.scanning.scan import check_scan, scan_tray
 
     opened = _lab_for_newcomers(lab)
-    preflight = check_scan(opened, tray, plan, fresh=fresh)
+    options = ScanOptions(plan, fresh=fresh, realtime=realtime)
+    preflight = check_scan(opened, tray, options)
     if dry_run:
         answers.dry_run(preflight, json)
         return DONE
     preflight.require_ready()  # before the catalogue is embedded
     identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
-    result = scan_tray(
-        opened,
-        tray,
-        plan,
-        fresh=fresh,
-        realtime=realtime,
-        identifier=identifier,
-        console=answers.errors,
-        tell=answers.told,
-        ask=answers.ask,
-    )
+    result = scan_tray(opened, tray, options, identifier, TerminalReporter())
     answers.scan(result, json)
     return LEFT_OVER if result.left_over else DONE
 
@@ -325,18 +317,13 @@ def train(
     return DONE
 
 
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM outside a scan, which sees to its rig itself."""
-
-
 def main() -> None:
     """Run `rig` and exit with its code; a failure is told in a paragraph, with a traceback only on ``--debug``."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
         app()
     except Interrupted:
-        answers.failed("interrupted. Nothing is lost: the same command goes on.")
+        answers.failed("interrupted. Nothing is lost: run the same command again to resume.")
         sys.exit(LEFT_OVER)
     except Exception as error:
         if "--debug" in sys.argv:
@@ -354,10 +341,6 @@ def _lab_for_newcomers(option: Path | None) -> Lab:
         answers.told(f"There is no lab yet: making a twin lab in ./{folder} (`rig init --help` tells of others).")
         make_lab(folder, progress=answers.progress("Making the lab"))
     return open_lab(folder)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted
 
 
 if __name__ == "__main__":  # torchrun starts modules: `torchrun --nproc-per-node 2 -m pipeline.cli train recipe.yaml`

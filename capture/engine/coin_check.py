@@ -189,9 +189,10 @@ class CoinCheck:
             if measured_mm is not None and earlier.diameter_mm is not None:
                 if _differ(measured_mm, earlier.diameter_mm) > SAME_DIAMETER:
                     return f"It measures {measured_mm:.1f} mm, and that coin measured {earlier.diameter_mm:.1f} mm."
-            elif measured_mm is earlier.diameter_mm:  # neither was calibrated
-                if _differ(seen.radius_px, earlier.portrait.radius_px) > SAME_DIAMETER:
-                    return "It is of another size than earlier images show that coin."
+                continue
+            is_uncalibrated = measured_mm is None and earlier.diameter_mm is None
+            if is_uncalibrated and _differ(seen.radius_px, earlier.portrait.radius_px) > SAME_DIAMETER:
+                return "It is of another size than earlier images show that coin."
         recorded_mm = self._known.recorded_mm(coin)
         if measured_mm is not None and recorded_mm and _differ(measured_mm, recorded_mm) > RECORDED_DIAMETER:
             return f"It measures {measured_mm:.1f} mm, and that coin is recorded with {recorded_mm:.1f} mm."

@@ -86,7 +86,7 @@ class CoinFinished:
 
 @dataclass(frozen=True)
 class Recovered:
-    """A device failed; the rig was connected and homed again, at the `attempt`-th try in a row, and the scan continues."""
+    """A device failed; the rig was connected and homed again, at the ``attempt``-th try in a row, and continues."""
 
     problem: DeviceError
     attempt: int

@@ -120,7 +120,7 @@ class FrameWorker:
         return failed
 
     def start_over(self) -> None:
-        """Wait until everything handed over is kept; the plate may since stand anywhere, so its angle is checked on the next frame.
+        """Wait until everything handed over is kept; the plate may since stand anywhere, so the next frame is checked.
 
         Raises
         ------

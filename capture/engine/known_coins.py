@@ -39,8 +39,7 @@ class KnownSide:
     def settings(self, exposure_us: int) -> list[Setting]:
         """How a coin has to be lit to be compared: a run that was cut short may have left but one light of a side."""
         return [
-            (str(frame.light), int(frame.exposure_us or exposure_us), float(frame.gain or 1.0))
-            for frame in self.frames
+            (str(frame.light), int(frame.exposure_us or exposure_us), float(frame.gain or 1.0)) for frame in self.frames
         ]
 
 

@@ -54,11 +54,11 @@ class Policy(BaseModel):
 
     empty_slot: Remedy = Field(default=Remedy(), description="suction finds no coin in a slot")
     wrong_coin: Remedy = Field(
-        default=Remedy(), description="the coin does not look like earlier pictures of it, or has another diameter"
+        default=Remedy(), description="the coin does not look like earlier images of it, or has another diameter"
     )
     two_coins: Remedy = Field(default=Remedy(), description="more than one coin came out of a slot")
     compare_coins: bool = Field(
-        default=True, description="coins are compared with earlier pictures of them; false after they were cleaned"
+        default=True, description="coins are compared with earlier images of them; false after they were cleaned"
     )
     patience: Patience = Field(default=Patience(), description="how often a rig that failed is connected and homed")
     recoveries_per_coin: int = Field(

@@ -6,10 +6,11 @@ images at so many angles of the plate that one of them has the light where the e
 
 Measured on the twin (640 x 480, three lights 120 degrees apart, each off by 2 degrees and 10 %; coins laid down again,
 off centre by 0.9 mm, at any rotation): 120 procedural coins of 24 types, and 110 tetrarchic ones out of photographs.
-The same side had a similarity of 0.94 and more (690 pairs), coins of other types by 0.51 and less (25,790 pairs), coins of the
-same type, some of them of the same die, by 0.60 and less (480 pairs): at `SAME_SIDE` no error among any of these. Under
-one light, at 12 angles of the plate: 0.94 and more (50 pairs), 0.55 and less (1,200 pairs). Relief, wear and toning of
-the twin stay as they are: a cleaned coin, or other lamps, may agree less. A portrait takes 13 ms at that size.
+The same side had a similarity of 0.94 and more (690 pairs), coins of other types of 0.51 and less (25,790 pairs), coins
+of the same type, some of them of the same die, of 0.60 and less (480 pairs): at `SAME_SIDE` no error among any of
+these. Under one light, at 12 angles of the plate: 0.94 and more (50 pairs), 0.55 and less (1,200 pairs). Relief, wear
+and toning of the twin stay as they are: a cleaned coin, or other lamps, may agree less. A portrait takes 13 ms at that
+size.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class _Run:
         return Phase.EXPOSING
 
     def _expose(self) -> Phase:
-        """Take every shot that the coin on the plate misses, the side that is up first, until each is good or used up."""
+        """Take every shot that the coin on the plate misses, the side that is up first, until none is to be retaken."""
         coin, on_plate = self._coin(), self._transport.on_plate
         shots, up = self._state.shots_of(coin), on_plate.side if on_plate else None
         for side in sorted(self._context.plan.sides, key=lambda side: side != up):

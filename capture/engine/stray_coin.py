@@ -74,9 +74,7 @@ def _may_lie_wrong(last: Returned) -> bool:
 class _StrayCoin:
     """A coin that the journal last saw on its way."""
 
-    def __init__(
-        self, context: ScanContext, transport: CoinTransport, coin_check: CoinCheck, last: CoinMove
-    ) -> None:
+    def __init__(self, context: ScanContext, transport: CoinTransport, coin_check: CoinCheck, last: CoinMove) -> None:
         self._context = context
         self._station = context.station
         self._transport = transport
@@ -118,7 +116,8 @@ class _StrayCoin:
             self._station.fetch_from_flip_station()
         except GripError:
             return False  # where it is cannot be known from here: if not in its slot, loading it will fail and say so
-        self._lay_down(self._require_side_up(up, up))  # an arm without a sense may have carried it, not turned, all along
+        # an arm without a sense of its own may have carried it, not turned, all along
+        self._lay_down(self._require_side_up(up, up))
         return True
 
     def _lay_down(self, up: Side) -> None:

@@ -98,7 +98,7 @@ def dry_run(preflight: Preflight, json: bool) -> None:
     """Answer of `scan --dry-run`."""
     (planned,) = preflight.scans
     if json:
-        as_json(planned.as_dict())
+        as_json(planned.as_json())
         return
     table = Table(title=f"Tray {planned.tray.id}, plan {planned.plan.name}: what would be done", title_justify="left")
     for column in ("Slot", "Coin", "Side", "Tilt (deg)", "Turntable (deg)", "Lights", "Shots"):

@@ -23,6 +23,7 @@ from pipeline.options import (
     PlanOption,
     RealtimeOption,
 )
+from pipeline.reporter import TerminalReporter
 
 app = typer.Typer()
 
@@ -53,8 +54,9 @@ def batch(
 ) -> int:
     """Scan tray after tray, overnight: nothing is lost, and in the morning a report accounts for every coin."""
     from pipeline.scanning.batch import run_batch
-    from pipeline.scanning.batch_plan import BatchOptions, plan_batch
+    from pipeline.scanning.batch_plan import plan_batch
     from pipeline.scanning.identification import open_identifier
+    from pipeline.scanning.options import BatchOptions
     from pipeline.scanning.trays import next_time, tray_names
 
     opened = open_lab(lab_folder(lab))
@@ -63,19 +65,11 @@ def batch(
     options = BatchOptions(plan, until=over, fresh=fresh, realtime=realtime, identify=not no_identify)
     planned = plan_batch(opened, names, options)  # a mistake in any tray is reported before the catalogue is embedded
     if dry_run or not json:
-        batch_answers.planned(planned, opened.rig.notify, json, is_answer=dry_run)
+        batch_answers.planned(planned, json, is_answer=dry_run)
     if dry_run:
         return DONE
     identifier = None if no_identify else open_identifier(opened, model, answers.progress("Embedding the catalogue"))
-    result = run_batch(
-        opened,
-        names,
-        options,
-        identifier=identifier,
-        console=answers.errors,
-        tell=answers.told,
-        ask=answers.ask,
-    )
+    result = run_batch(opened, names, options, identifier, TerminalReporter())
     batch_answers.batch(result, json)
     return {"done": DONE, "failed": FAILED}.get(result.state, LEFT_OVER)
 
@@ -83,9 +77,9 @@ def batch(
 @app.command(epilog="Example: `rig status`, from another terminal while a scan or batch runs.")
 def status(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
     """What runs, how far it is and when it should be done; or what the last run came to, and what goes on with it."""
-    from pipeline.scanning.status import look
+    from pipeline.scanning.status import find_status
 
-    batch_answers.status(look(open_lab(lab_folder(lab))), json)
+    batch_answers.status(find_status(open_lab(lab_folder(lab))), json)
     return DONE
 
 

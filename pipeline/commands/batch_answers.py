@@ -14,11 +14,11 @@ from pipeline.commands.answers import as_json, console, errors, failed
 from pipeline.wording import duration
 
 if TYPE_CHECKING:
-    from pipeline.notify import NotifyConfig, Sent
+    from pipeline.notify import Sent
     from pipeline.run_status import Status
-    from pipeline.scanning.batch import BatchResult
     from pipeline.scanning.batch_plan import BatchPlan
-    from pipeline.scanning.status import Look
+    from pipeline.scanning.batch_results import BatchResult
+    from pipeline.scanning.status import LabStatus
 
 COLOURS = {
     "done": "green",
@@ -31,10 +31,10 @@ COLOURS = {
 }
 
 
-def planned(plan: BatchPlan, notify: NotifyConfig, json: bool, *, is_answer: bool) -> None:
+def planned(plan: BatchPlan, json: bool, *, is_answer: bool) -> None:
     """Answer of `batch --dry-run`; without it the same is printed before the batch begins."""
     if json:
-        as_json(plan.as_dict(notify.channels))
+        as_json(plan.as_json())
         return
     out = console if is_answer else errors
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -66,7 +66,7 @@ def planned(plan: BatchPlan, notify: NotifyConfig, json: bool, *, is_answer: boo
             "be done by then.",
             soft_wrap=True,
         )
-    channels = " and ".join(notify.channels) or "nobody (`notify:` in rig.yaml is empty)"
+    channels = " and ".join(plan.notify) or "nobody (`notify:` in rig.yaml is empty)"
     out.print(f"Trouble and the end are reported to: {channels}.")
     if is_answer:
         out.print("Nothing was moved.")
@@ -75,42 +75,7 @@ def planned(plan: BatchPlan, notify: NotifyConfig, json: bool, *, is_answer: boo
 def batch(result: BatchResult, json: bool) -> None:
     """Answer of `batch`."""
     if json:
-        as_json(
-            {
-                "batch": result.batch,
-                "state": result.state,
-                "why": result.why,
-                "trays": [
-                    {
-                        "tray": tray.tray,
-                        "session": tray.session,
-                        "state": tray.state,
-                        "why": tray.why,
-                        "coins": [
-                            {
-                                "slot": coin.slot,
-                                "coin": coin.coin,
-                                "frames": coin.frames,
-                                "planned": coin.planned,
-                                "retakes": coin.retakes,
-                                "quarantined": coin.quarantined,
-                                "verdict": coin.verdict,
-                            }
-                            for coin in tray.coins
-                        ],
-                    }
-                    for tray in result.trays
-                ],
-                "skipped": [each.model_dump() for each in result.skipped],
-                "unidentified": [
-                    {"tray": each.tray, "coin": each.coin, "why": each.why} for each in result.unidentified
-                ],
-                "report": str(result.report) if result.report else None,
-                "log": result.log,
-                "wall_s": round(result.wall_s, 2),
-                "hardware_s": round(result.hardware_s, 2),
-            }
-        )
+        as_json(result.as_json())
         return
     table = Table(title=f"Batch {result.batch}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in ("Tray", "State", "Coins", "Frames", "Retakes", "Why"):
@@ -139,7 +104,7 @@ def batch(result: BatchResult, json: bool) -> None:
         failed(f"{result.why} When it is mended, the same command goes on.")
 
 
-def status(seen: Look, json: bool) -> None:
+def status(seen: LabStatus, json: bool) -> None:
     """Answer of `status`."""
     if json:
         as_json(seen.model_dump(mode="json"))

@@ -225,9 +225,7 @@ class BatchRun:
     def _end_tray(self, result: TrayResult) -> None:
         self.results[result.tray] = result
         self.monitor.end_tray(result.tray, result.state, result.why)
-        line = TrayEnded(
-            batch=self.batch, tray=result.tray, session=result.session, state=result.state, why=result.why
-        )
+        line = TrayEnded(batch=self.batch, tray=result.tray, session=result.session, state=result.state, why=result.why)
         try:
             self.store.journal.log(line)
         except NOT_TRUSTED as error:

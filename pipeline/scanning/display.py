@@ -80,7 +80,9 @@ class ScanDisplay:
 
     def on_event(self, event: Event) -> None:
         """Take in what happened."""
-        with self._lock:  # and let go of it before anything is printed: whoever redraws holds the terminal and waits here
+        with (
+            self._lock
+        ):  # and let go of it before anything is printed: whoever redraws holds the terminal and waits here
             text = self._take_in(event)
         match event:
             case CoinSkipped() | Recovered():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from capture.engine.events import Event, FrameRejected, ShotTaken
-from capture.engine.runner import Summary
+from capture.engine.run import Summary
 from capture.plan import Tray
 from capture.quality import Limits
 from rig.errors import DeviceError
@@ -100,7 +100,7 @@ def test_another_lamp_than_was_told(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.world.led0_azimuth_deg += 60  # the ring of LEDs was mounted turned
         summary = run_calibrated(bench)
-        assert summary.quarantined == len(SHOTS)
+        assert summary.frames.quarantined == len(SHOTS)
         bad = bench.store.frames(good=False)
         assert all("wrong light" in (frame.quarantine_reason or "") for frame in bad)
 

@@ -77,7 +77,7 @@ def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
     assert files() == before
 
 
-def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) -> None:
+def test_a_killed_scan_is_resumed_and_takes_every_shot_once(rig: Rig, lab: Path) -> None:
     for frames in (5, 17, 29):
         scan = start(lab)
         wait_for_frames(lab, scan, frames)
@@ -85,7 +85,7 @@ def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) ->
         scan.communicate()
     resumed = rig(*SCAN, "--lab", lab, "--json")
     assert resumed.code == 0, resumed.err
-    assert "Going on with the scan" in resumed.err
+    assert "Resuming the scan" in resumed.err
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
     assert [coin["frames"] for coin in resumed.json["coins"]] == [SHOTS] * 3
     verified = rig("store", "verify", "--lab", lab, "--json")
@@ -93,13 +93,13 @@ def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_stopped_scan_parks_says_how_to_go_on_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
+def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
     scan = start(lab)
     wait_for_frames(lab, scan, 15)
     scan.send_signal(number)
     _, err = scan.communicate(timeout=60)
     assert scan.returncode == 3, err
-    assert "put back" in err and "same command goes on" in err
+    assert "put back" in err and "Run the same command again to resume" in err
     assert "Traceback" not in err
     assert '"place":"slot"' in (lab / "twin" / "world.json").read_text().replace(" ", "")
     assert '"place":"plate"' not in (lab / "twin" / "world.json").read_text().replace(" ", "")
@@ -135,7 +135,7 @@ FAULTS = {
         for name, fault in FAULTS.items()
     ],
 )
-def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
+def test_a_device_that_fails_is_named_and_the_scan_is_resumed_when_it_is_mended(
     rig: Rig, lab: Path, fault: str, device: str, remedy: str
 ) -> None:
     document = (lab / "rig.yaml").read_text()
@@ -158,11 +158,11 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
         pytest.param("{kind: brownout, device: arm, after_moves: 60}", marks=pytest.mark.slow),
     ],
 )
-def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, lab: Path, fault: str) -> None:
+def test_a_device_that_fails_once_is_recovered_and_the_scan_continues(rig: Rig, lab: Path, fault: str) -> None:
     with_faults(lab, fault)
     ran = rig(*SCAN, "--lab", lab)
     assert ran.code == 0, ran.err
-    assert "Connected and homed again (attempt 1): the scan goes on." in ran.err
+    assert "Connected and homed again (attempt 1): the scan continues." in ran.err
     assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 
