@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.board import BoardSpec
-from capture.cameras import CameraConfig
+from capture.cameras import CAMERAS
 from capture.engine.policy import Policy
 from capture.plan import Plan, Tray
 from capture.quality import Limits
@@ -54,7 +54,7 @@ class RigConfig(BaseModel):
 
     twin: TwinConfig | None = None
     station: StationConfig = StationConfig()
-    camera: CameraConfig
+    camera: CAMERAS.config_type()  # type: ignore[valid-type]
     board: BoardSpec = BoardSpec()
     quality: Limits = Limits()
     policy: Policy = Policy()

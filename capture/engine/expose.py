@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibration.image import Image
-from capture.cameras import Picture
+from capture.cameras import RawImage
 from capture.engine.context import ScanContext
 from capture.plan import Shot
 from rig.errors import NoAnswerError
@@ -17,7 +17,7 @@ FRESH_TRIES = 5  # images that may be the same one before the camera counts as f
 class Taken:
     """An exposure, and where the turntable says it stood (deg)."""
 
-    picture: Picture
+    raw: RawImage
     turntable_read_deg: float
 
 
@@ -46,9 +46,9 @@ class Exposer:
         if self._exposure != (shot.exposure_us, shot.gain):
             self._camera.configure(shot.exposure_us, shot.gain)
             self._exposure = (shot.exposure_us, shot.gain)
-        picture = self._camera.grab()
-        self._last = picture.image
-        return Taken(picture, self._angle[1])
+        raw = self._camera.grab()
+        self._last = raw.image
+        return Taken(raw, self._angle[1])
 
     def take_fresh(self, light: str, exposure_us: int, gain: float) -> Image:
         """Expose the plate as it is now: an image that is certainly new, since no two agree to the last bit.

@@ -12,7 +12,7 @@ from typing import Any
 from calibration.apply import Box, apply
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
-from capture.cameras import Picture
+from capture.cameras import RawImage
 from capture.engine.context import ScanContext
 from capture.engine.events import FrameKept, FrameRejected
 from capture.plan import Shot
@@ -38,7 +38,7 @@ class Exposure:
     attempt: int
     placement: str
     turntable_read_deg: float
-    picture: Picture
+    raw: RawImage
     may_retake: bool
 
 
@@ -101,7 +101,7 @@ class FrameWorker:
         """
         self._raise()
         self._room.acquire()
-        raw = self._encoder.submit(encode_lossless, exposure.picture.image)
+        raw = self._encoder.submit(encode_lossless, exposure.raw.image)
         checked = self._checker.submit(self._check, exposure)
         self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
 
@@ -136,7 +136,7 @@ class FrameWorker:
             raise self._error
 
     def _check(self, exposure: Exposure) -> _Checked:
-        shot, raw = exposure.shot, exposure.picture.image
+        shot, raw = exposure.shot, exposure.raw.image
         error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
@@ -172,10 +172,10 @@ class FrameWorker:
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
             quality=checked.metrics,
             quarantine_reason=", ".join(quality.reasons) or None,
-            taken_at=exposure.picture.taken_at,
+            taken_at=exposure.raw.taken_at,
         )
         if quality.is_good:
-            shown = exposure.picture.image if checked.calibrated is None else checked.calibrated
+            shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
             self._context.emit(FrameKept(frame, quality, shown))
             return
         if exposure.may_retake:

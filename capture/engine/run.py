@@ -270,9 +270,7 @@ class _Run:
             taken = self._exposer.take(shot)
         state, attempt = self._state, self._state.count(shot)
         may_retake = attempt <= self._context.plan.retakes
-        self._worker.add(
-            Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.picture, may_retake)
-        )
+        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
         self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
 
     def _finish(self, coin: Coin) -> Phase:

@@ -15,12 +15,11 @@ from pipeline.lab import Lab
 from rig.clock import Clock, SystemClock
 from rig.devices import Identity
 from rig.errors import DeviceError
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import STATION
 
 PATIENCE_S = 1.5  # how long one port is asked in one language
 BY_ID = Path("/dev/serial/by-id")
 CAMERAS_BY_ID = Path("/dev/v4l/by-id")
-ROLES = (("turntable", TURNTABLES), ("arm", ARMS), ("lightbox", LIGHTBOXES))
 TWIN_PORTS = ("twin://turntable", "twin://arm", "twin://lightbox")
 
 
@@ -96,14 +95,14 @@ def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, tell: Ca
 
 def _who(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
     """Try every language the drivers speak until one is answered."""
-    for role, registry in ROLES:
-        for config, driver in registry.values():
+    for registry in STATION:
+        for config, driver in registry.drivers.values():
             if "port" not in config.model_fields:
                 continue
             patience = {name: PATIENCE_S for name in ("answer_s", "boot_s") if name in config.model_fields}
             device = driver(config(port=port, **patience), clock)
             try:
-                return role, device.connect()
+                return registry.role, device.connect()
             except DeviceError:
                 continue
             finally:
