@@ -31,9 +31,9 @@ from capture.engine.known_coins import (
     portrait_of,
 )
 from capture.engine.recognise import SAME_SIDE, Portrait, mean_of, portrait, similarity
-from capture.plan import SIDES, Side
 from capture.store.records import Frame
 from rig.errors import NoAnswerError
+from rig.sides import SIDES, Side
 
 TURN_DEG = 30.0  # the plate's, where the light may have to come from elsewhere
 SAME_DIAMETER = 0.05  # share that two measurements of one coin may differ by

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from calibration.image import Image
 from capture.engine.counts import FrameCounts
-from capture.plan import Shot, Side
+from capture.plan import Shot
 from capture.quality import Quality
 from capture.store.journal_lines import CoinSkipped
 from capture.store.records import Frame
 from rig.errors import DeviceError
+from rig.sides import Side
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ class FrameWorker:
 
     def _check(self, exposure: Exposure) -> _Checked:
         shot, raw = exposure.shot, exposure.raw.image
-        error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
+        error_deg = math.remainder(exposure.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
         self._heed(quality, shot)

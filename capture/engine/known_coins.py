@@ -10,8 +10,8 @@ from calibration.image import Image
 from calibration.outline import find_coins
 from capture.engine.context import ScanContext
 from capture.engine.recognise import Portrait, mean_of, portrait
-from capture.plan import Side
 from capture.store.records import Frame
+from rig.sides import Side
 
 LIGHTS = 3  # images of one portrait: under as many lights, evenly out of those there are
 

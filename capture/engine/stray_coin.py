@@ -19,10 +19,10 @@ from capture.engine.coin_check import CoinCheck
 from capture.engine.context import ScanContext
 from capture.engine.errors import TransportError
 from capture.engine.transport import AS_FOUND, CoinTransport, OnPlate, other_side
-from capture.plan import Side
 from capture.store import Store
 from capture.store.journal_lines import CoinLine, CoinMove, LaidOnPlate, Returned, TurningOver
 from rig.errors import GripError
+from rig.sides import Side
 
 
 def coin_out(store: Store) -> CoinMove | None:

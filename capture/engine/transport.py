@@ -21,7 +21,6 @@ from typing import TypeVar
 from capture.engine.coin_check import CoinCheck, Sight
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, TransportError
-from capture.plan import SIDES, Side
 from capture.store.files import StoreError
 from capture.store.journal_lines import (
     CoinLine,
@@ -34,6 +33,7 @@ from capture.store.journal_lines import (
     TurningOver,
 )
 from rig.errors import NothingThereError
+from rig.sides import SIDES, Side
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from calibration.image import Image
-from capture.plan import Plan, Side, Tray
+from capture.plan import Plan, Tray
 from capture.store.files import canonical_json
+from rig.sides import Side
 
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
 

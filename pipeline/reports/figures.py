@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from capture.quality import Limits
@@ -12,7 +13,7 @@ from pipeline.reports.night import Night
 from pipeline.reports.pages import moment
 
 
-def timeline(night: Night) -> str:
+def draw_timeline(night: Night) -> str:
     """Which coin was out of its slot when, and where devices failed."""
     last = moment(night.last_at)
     bars, marks, rows = [], [], []
@@ -31,14 +32,14 @@ def timeline(night: Night) -> str:
         mark = "fault" if isinstance(line, DeviceFailed) else "recovered"
         marks.append(plots.Mark(_device(line.device), moment(line.at), mark))
     rows += sorted({_device(line.device) for line in faults})
-    return plots.timeline(rows, bars, marks)
+    return plots.draw_timeline(rows, bars, marks)
 
 
-def progress(night: Night) -> str:
+def draw_progress(night: Night) -> str:
     """Coins and shots by time."""
     began = night.began.at
     finished = [coin.handled[-1][1] for coin in night.coins if coin.state == "done" and coin.handled]
-    return plots.progress(
+    return plots.draw_progress(
         {
             "coins done": [moment(end) for end in finished if end is not None and end >= began],
             "shots taken": [
@@ -48,7 +49,7 @@ def progress(night: Night) -> str:
     )
 
 
-def quality(night: Night, limits: Limits) -> str:
+def draw_quality(night: Night, limits: Limits) -> str:
     """How sharp, clipped and bright the frames are, how far off the turntable stood, and how large the coins are."""
     frames = [frame for coin in night.coins for frame in coin.frames]
 
@@ -59,7 +60,7 @@ def quality(night: Night, limits: Limits) -> str:
         )
         return plots.Histogram(title, unit, _known(good), _known(rejected), shown)
 
-    return plots.histograms(
+    return plots.draw_histograms(
         [
             panel("Sharpness", "", lambda frame: frame.quality.get("sharpness"), limits.min_sharpness),
             panel("Clipped", "% of the coin", _clipped, 100 * limits.max_clipped_fraction),
@@ -80,7 +81,7 @@ def _angle_error(frame: Frame) -> float | None:
     seen = frame.quality.get("plate_deg", frame.turntable_read_deg)
     if seen is None or frame.turntable_deg is None:
         return None
-    return float((seen - frame.turntable_deg + 180.0) % 360.0 - 180.0)
+    return math.remainder(seen - frame.turntable_deg, 360.0)
 
 
 def _device(name: str) -> str:

@@ -1,7 +1,7 @@
 """What a batch came to, coin by coin, read from the store and its journal alone.
 
-It may be asked at any time: while the batch works, after it ended, and after a power cut. What counts of a coin is what
-the store has of it now; a coin that was skipped and photographed later is done.
+It may be read at any time: while the batch is running, after it ended, and after a power cut. What counts is what the
+store has of a coin now; a coin that was skipped and photographed later is done.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CoinNight:
     ----------
     state
         ``done``: every shot has a good frame. ``partly``: some have, or all were tried. ``skipped``: not done, and the
-        journal says why. ``not begun``: there is no frame of it, and nothing is known against it.
+        journal says why. ``not begun``: there is no frame of it, and no reason for that is known.
     why
         A sentence where it is not done.
     shots, frames
@@ -51,7 +51,7 @@ class CoinNight:
     skips
         Lines of the journal, oldest first, also of a coin that was done later.
     is_away
-        Whether the last that is known of it is that it does not lie in its slot, be it done or not.
+        Whether it was last seen away from its slot, be it done or not.
     handled
         From when to when it was out of its slot, ISO 8601; the second None while it is.
     """
@@ -80,7 +80,7 @@ class CoinNight:
 
 @dataclass(frozen=True)
 class TrayNight:
-    """A tray of a batch: ``state`` and ``why`` as the journal says; None while nothing is said of it."""
+    """A tray of a batch: ``state`` and ``why`` as the journal says; None while it says nothing."""
 
     tray: str
     session: Session | None
@@ -96,10 +96,10 @@ class Night:
     Attributes
     ----------
     began, ended
-        Lines of the journal: when it began first, and how it ended last. ``ended`` is None while it works, and after it
-        was killed.
+        Lines of the journal: when it began first, and how it ended last. ``ended`` is None while it is running, and
+        after it was killed.
     last_at
-        When something was last heard of it.
+        When it was last seen at work.
     lines
         Lines of the journal since it began, of its sessions or of none.
     """
@@ -131,7 +131,7 @@ def newest_batch(store: Store, lab: Lab) -> str:
     """
     last = store.journal.last(BatchBegan)
     if last is None:
-        raise LabError(f"there was no batch in {lab.folder} yet. Begin one: `rig batch --trays 1-12`.")
+        raise LabError(f"there was no batch in {lab.folder} yet. Start one: `rig batch --trays 1-12`.")
     return last.batch
 
 
@@ -147,14 +147,14 @@ def read_night(lab: Lab, store: Store, batch: str) -> Night:
     own = [line for line in journal if line.batch == batch]
     began = own[0] if own else None
     if not isinstance(began, BatchBegan):
-        raise LabError(f"there is no batch {batch} in {lab.folder}. `rig report --batch` alone is the newest one.")
+        raise LabError(f"there is no batch {batch} in {lab.folder}. `rig report --batch` alone writes the newest one.")
     last = own[-1]
     ended = last if isinstance(last, BatchEnded) else None
     after = (line.number for line in journal if isinstance(line, BatchBegan) and line.number > last.number)
     until = min(after, default=None)
     sessions = {line.tray: line.session_id for line in own if isinstance(line, BatchSession)}
-    tray_ends = {line.tray: line for line in own if isinstance(line, TrayEnded)}
-    for tray, line in tray_ends.items():
+    endings = {line.tray: line for line in own if isinstance(line, TrayEnded)}
+    for tray, line in endings.items():
         sessions.setdefault(tray, line.session)
     here = {each for each in sessions.values() if each}
     lines = tuple(
@@ -166,14 +166,16 @@ def read_night(lab: Lab, store: Store, batch: str) -> Night:
         and (line.session_id is None or line.session_id in here)
     )
     planned = _shots_of_a_coin(lab, began.plan)
-    trays = tuple(_tray(lab, store, tray, sessions.get(tray), tray_ends.get(tray), planned) for tray in began.trays)
+    trays = tuple(_tray(lab, store, tray, sessions.get(tray), endings.get(tray), planned) for tray in began.trays)
     taken = (frame.taken_at for tray in trays for coin in tray.coins for frame in coin.frames[-1:])
     last_at = ended.at if ended else max([line.at for line in lines] + list(taken), default=began.at)
     return Night(batch, began, ended, last_at, trays, lines)
 
 
-def _tray(lab: Lab, store: Store, tray: str, session_id: str | None, end: TrayEnded | None, planned: int) -> TrayNight:
-    state, why = (end.state, end.why or "") if end else (None, "")
+def _tray(
+    lab: Lab, store: Store, tray: str, session_id: str | None, ending: TrayEnded | None, planned: int
+) -> TrayNight:
+    state, why = (ending.state, ending.why or "") if ending else (None, "")
     if session_id is None:
         try:
             slots = lab.tray(tray).coins

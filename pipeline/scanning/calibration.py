@@ -9,7 +9,7 @@ from pipeline.assembly import Rig
 from pipeline.bench.calibrate import calibrate_rig
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reporter import Reporter
+from pipeline.reporter import Reporter, SilentReporter
 
 
 def require_calibration(lab: Lab, store: Store, rig: Rig, reporter: Reporter) -> Bundle:
@@ -26,7 +26,7 @@ def require_calibration(lab: Lab, store: Store, rig: Rig, reporter: Reporter) ->
             raise LabError(f"{lab.folder} was never calibrated. Run `rig calibrate` first: it takes about ten minutes.")
         reporter.report("This twin lab was never calibrated: calibrating now (at the bench: `rig calibrate`).")
         rig.station.home()
-        bundle = calibrate_rig(lab, rig, tell=lambda _: None, ask=reporter.ask)
+        bundle = calibrate_rig(lab, rig, SilentReporter())
         reporter.report(
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."

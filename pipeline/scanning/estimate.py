@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from capture.plan import Plan, Shot, Side, Tray
+from capture.plan import Plan, Shot, Tray
 from pipeline.lab import Lab
 from pipeline.scanning.disk import ShotSize
+from rig.sides import Side
 from rig.station import Station
 
 

@@ -106,6 +106,11 @@ class Preflight:
     free_bytes: int
     obstacles: tuple[str, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """What the scan of a single tray would do, as plain data (docs/json.md)."""
+        (planned,) = self.scans
+        return planned.as_json()
+
     def require_ready(self) -> None:
         """Refuse to scan while something is not ready.
 

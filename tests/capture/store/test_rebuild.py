@@ -88,8 +88,8 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
     def put_back() -> str:
         return f"2026-10-25T{next(hour):02}:00:00.000000+00:00"
 
-    for module in ("session_rows", "frame_rows", "journal", "catalogue"):
-        monkeypatch.setattr(f"capture.{module}.now", put_back)
+    for module in ("sessions", "frames", "journal", "catalogue"):
+        monkeypatch.setattr(f"capture.store.{module}.now", put_back)
     with Store.open(folder) as store:
         scans = [store.begin_scan(TRAY, PLAN), store.begin_scan(TRAY.model_copy(update={"slots": {5: "x"}}), PLAN)]
         frames = [

@@ -75,7 +75,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from capture.store import Store
-from tests.capture.conftest import PLAN, TRAY, add_frame
+from tests.capture.conftest import PLAN, TRAY, add_frame, note
 
 with Store.open(Path(sys.argv[1])) as store:
     print("writing", flush=True)
