@@ -8,11 +8,11 @@ shot, so that a run may end anywhere, and how it ended does not matter to the ne
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from capture.engine.coin_check import CoinCheck
+from capture.engine.coin_shots import CoinShots, check_stop
 from capture.engine.context import ScanContext
 from capture.engine.counts import FrameCounts, count_frames
 from capture.engine.errors import CoinRefused, PlanError, ScanStopped, TransportError
@@ -22,19 +22,16 @@ from capture.engine.events import (
     CoinStarted,
     Recovered,
     ScanStarted,
-    ShotTaken,
-    Stopping,
 )
 from capture.engine.expose import Exposer
-from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
+from capture.engine.frame_pipeline import FrameWorker
 from capture.engine.preflight import find_obstacles
 from capture.engine.recovery import recover_rig
 from capture.engine.state import Coin, Phase, RunState, coins_of
 from capture.engine.stray_coin import coin_out, take_up_stray
 from capture.engine.transport import CoinTransport
-from capture.plan import Shot
 from capture.store.journal_lines import CoinSkipped, DeviceFailed, DeviceRecovered
-from rig.errors import AlarmError, DeviceError
+from rig.errors import DeviceError
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,10 @@ class _Run:
         self._worker = worker
         self._station = context.station
         self._policy = context.policy
-        self._exposer = Exposer(context)
-        self._coin_check = CoinCheck(context, self._exposer)
+        exposer = Exposer(context)
+        self._coin_check = CoinCheck(context, exposer)
         self._transport = CoinTransport(context, self._coin_check)
+        self._shots = CoinShots(context, state, worker, exposer, self._transport)
 
     def execute(self) -> None:
         """Do everything that is not done yet."""
@@ -173,7 +171,7 @@ class _Run:
             return Phase.DONE
         coin = next((each for each in to_do if here is not None and each.name == here.coin), to_do[0])
         if here is None and coin.name not in state.given_up:
-            self._check_stop()
+            check_stop(self._context, self._state)
             self._check_reason()
         is_new, shots = state.begin(coin, self._station.clock.now()), state.shots_of(coin)
         if coin.name in state.given_up:
@@ -194,26 +192,7 @@ class _Run:
         return Phase.EXPOSING
 
     def _expose(self) -> Phase:
-        """Take every shot that the coin on the plate misses, the side that is up first, until none is to be retaken."""
-        coin, on_plate = self._coin(), self._transport.on_plate
-        shots, up = self._state.shots_of(coin), on_plate.side if on_plate else None
-        for side in sorted(self._context.plan.sides, key=lambda side: side != up):
-            pending = [shot for shot in shots if shot.side == side]
-            if not pending:
-                continue
-            with self._hardware():
-                self._transport.turn_to(side)
-            self._exposer.forget()
-            while pending:
-                left = pending
-                while left and self._worker.angle_mismatch is None:
-                    self._check_stop()
-                    self._check_time(coin)
-                    self._take(left[0])
-                    left = left[1:]
-                pending = [*self._worker.finish(), *left]
-                if self._worker.angle_mismatch is not None:
-                    raise _slipped(self._worker.angle_mismatch)
+        self._shots.take_all(self._coin())
         return Phase.RETURNING
 
     def _return(self) -> Phase:
@@ -260,19 +239,6 @@ class _Run:
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _take(self, shot: Shot) -> None:
-        on_plate = self._transport.on_plate
-        if on_plate is None or (on_plate.coin, on_plate.side) != (shot.coin, shot.side):
-            raise TransportError(
-                f"The plate does not show the {shot.side} of coin {shot.coin}. Run the same command again."
-            )
-        with self._hardware():
-            taken = self._exposer.take(shot)
-        state, attempt = self._state, self._state.count(shot)
-        may_retake = attempt <= self._context.plan.retakes
-        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
-        self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
-
     def _finish(self, coin: Coin) -> Phase:
         self._state.finish(coin)
         frames = self._context.store.frames(self._context.session.id, coin.name, good=None)
@@ -300,41 +266,10 @@ class _Run:
         assert coin is not None, "a coin is chosen before anything is done with one"
         return coin
 
-    # --- reasons to end ---------------------------------------------------------------------------------------------
-
-    def _check_stop(self) -> None:
-        if self._context.stop.is_set():
-            self._context.emit(Stopping())
-            raise ScanStopped(
-                f"Stopped on request after {self._state.done_shots} of {len(self._state.shots)} shots. Every frame is "
-                "kept, and the coin is back in its slot. Run the same command again to resume."
-            )
-
-    def _check_time(self, coin: Coin) -> None:
-        minutes = (self._station.clock.now() - self._state.begun_s) / 60.0
-        if minutes > self._policy.coin_minutes:
-            why = f"It was not done after {minutes:.0f} minutes."
-            raise CoinRefused(CoinSkipped(slot=coin.slot, coin=coin.name, reason="time", why=why))
-
     def _check_reason(self) -> None:
         reason = self._context.find_reason_to_end()
         if reason is not None:
             raise ScanStopped(reason)
 
-    @contextmanager
-    def _hardware(self) -> Iterator[None]:
-        """Counts hardware time."""
-        before_s = self._station.clock.now()
-        try:
-            yield
-        finally:
-            self._state.hardware_s += self._station.clock.now() - before_s
-
-
-def _slipped(mismatch: AngleMismatch) -> AlarmError:
-    return AlarmError(
-        "turntable",
-        f"it reports that it stands at {mismatch.commanded_deg:g} degrees, and the ring on the plate shows "
-        f"{mismatch.seen_deg:.1f}.",
-        "Turn the plate by hand, power off: it must run freely. Check its motor's cable and the set screw.",
-    )
+    def _hardware(self) -> AbstractContextManager[None]:
+        return self._state.hardware(self._station.clock)

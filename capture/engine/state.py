@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
 from capture.plan import Shot
 from capture.store.journal_lines import CoinSkipped
+from rig.clock import Clock
 from rig.errors import DeviceError
 
 
@@ -116,6 +118,15 @@ class RunState:
     def under_way(self) -> str | None:
         """The name of the coin that is under way."""
         return self.coin.name if self.coin else None
+
+    @contextmanager
+    def hardware(self, clock: Clock) -> Iterator[None]:
+        """Count the time that passes within the block on the rig's clock."""
+        before_s = clock.now()
+        try:
+            yield
+        finally:
+            self.hardware_s += clock.now() - before_s
 
     def to_do(self) -> list[Coin]:
         """Coins that miss shots or were not brought back when a device failed, less those skipped; in order."""
