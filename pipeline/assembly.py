@@ -24,8 +24,8 @@ from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 
-GLANCES = 5  # whoever looks whether the rig is driven holds it for a moment: try again before giving up
-GLANCE_S = 0.05
+LOCK_TRIES = 5  # whoever asks whether the rig is driven holds it for a moment: try again before giving up
+LOCK_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Rig:
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """Who every device said it is when it was last connected, the camera last."""
+        """How every device identified itself when it was last connected, the camera last."""
         return *self.station.identities, self.camera.identity
 
 
@@ -125,13 +125,13 @@ def sole_driver(lab: Lab) -> Iterator[None]:
         If another process holds it: which, since when, and at which tray.
     """
     with (lab.folder / "rig.lock").open("a+") as file:
-        for glance in range(GLANCES):
+        for number in range(LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if glance < GLANCES - 1:
-                    time.sleep(GLANCE_S)
+                if number < LOCK_TRIES - 1:
+                    time.sleep(LOCK_PAUSE_S)
                     continue
                 file.seek(0)
                 holder, status = file.read().strip() or "another process", read_status(lab)

@@ -126,7 +126,7 @@ class Heartbeat:
         self.write()
 
     def write(self) -> None:
-        """Write the status now. What cannot be written is logged: the job goes on."""
+        """Write the status now. What cannot be written is logged: the job continues."""
         with self.lock:
             self._status.at = now()
             self._refresh(self._status)

@@ -7,7 +7,7 @@ from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
 from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
-from capture.engine.state import Coin, RunState
+from capture.engine.state import RunState, TrayCoin
 from capture.engine.transport import CoinTransport
 from capture.plan import Shot
 from capture.store.journal_lines import CoinSkipped
@@ -31,7 +31,7 @@ class CoinShots:
         self._exposer = exposer
         self._transport = transport
 
-    def take_all(self, coin: Coin) -> None:
+    def take_all(self, coin: TrayCoin) -> None:
         """Take every shot that a coin misses, the side that is up first, until none is to be taken again.
 
         Raises
@@ -76,7 +76,7 @@ class CoinShots:
         self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
         self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
 
-    def _check_time(self, coin: Coin) -> None:
+    def _check_time(self, coin: TrayCoin) -> None:
         minutes = (self._context.station.clock.now() - self._state.begun_s) / 60.0
         if minutes > self._context.policy.coin_minutes:
             why = f"It was not done after {minutes:.0f} minutes."

@@ -27,7 +27,7 @@ from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import FrameWorker
 from capture.engine.preflight import find_obstacles
 from capture.engine.recovery import recover_rig
-from capture.engine.state import Coin, Phase, RunState, coins_of
+from capture.engine.state import Phase, RunState, TrayCoin, coins_of
 from capture.engine.stray_coin import coin_out, take_up_stray
 from capture.engine.transport import CoinTransport
 from capture.store.journal_lines import CoinSkipped, DeviceFailed, DeviceRecovered
@@ -239,7 +239,7 @@ class _Run:
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _finish(self, coin: Coin) -> Phase:
+    def _finish(self, coin: TrayCoin) -> Phase:
         self._state.finish(coin)
         frames = self._context.store.frames(self._context.session.id, coin.name, good=None)
         self._context.emit(CoinFinished(coin.slot, coin.name, count_frames(frames)))
@@ -261,7 +261,7 @@ class _Run:
         self._state.skip(line)
         self._context.emit(line)
 
-    def _coin(self) -> Coin:
+    def _coin(self) -> TrayCoin:
         coin = self._state.coin
         assert coin is not None, "a coin is chosen before anything is done with one"
         return coin

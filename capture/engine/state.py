@@ -54,7 +54,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Coin:
+class TrayCoin:
     """A coin of the tray, by its slot."""
 
     slot: int
@@ -93,10 +93,10 @@ class RunState:
 
     shots: Sequence[Shot]
     missing: list[Shot]
-    coins: Sequence[Coin]
+    coins: Sequence[TrayCoin]
     attempts: dict[str, int]
     phase: Phase = Phase.HOMING
-    coin: Coin | None = None
+    coin: TrayCoin | None = None
     begun_s: float = 0.0
     failures: Counter[str | None] = field(default_factory=Counter)
     given_up: dict[str, DeviceError] = field(default_factory=dict)
@@ -128,13 +128,13 @@ class RunState:
         finally:
             self.hardware_s += clock.now() - before_s
 
-    def to_do(self) -> list[Coin]:
+    def to_do(self) -> list[TrayCoin]:
         """Coins that miss shots or were not brought back when a device failed, less those skipped; in order."""
         names = {shot.coin for shot in self.missing} | {self.under_way}
         names -= {each.coin for each in self.skipped}
         return [coin for coin in self.coins if coin.name in names]
 
-    def shots_of(self, coin: Coin) -> list[Shot]:
+    def shots_of(self, coin: TrayCoin) -> list[Shot]:
         """The shots that a coin misses."""
         return [shot for shot in self.missing if shot.coin == coin.name]
 
@@ -142,7 +142,7 @@ class RunState:
         """These shots need not be taken any more."""
         self.missing = [shot for shot in self.missing if shot.id not in shot_ids]
 
-    def begin(self, coin: Coin, now_s: float) -> bool:
+    def begin(self, coin: TrayCoin, now_s: float) -> bool:
         """A coin is under way; whether it was not before."""
         if coin == self.coin:
             return False
@@ -155,7 +155,7 @@ class RunState:
         self._taken.add(shot.id)
         return attempt
 
-    def finish(self, coin: Coin) -> None:
+    def finish(self, coin: TrayCoin) -> None:
         """A coin is back in its slot, with all its shots taken as often as may be."""
         self.coin, self.skips_in_a_row = None, 0
         self.missing = [shot for shot in self.missing if shot.coin != coin.name]
@@ -169,6 +169,6 @@ class RunState:
         self.skips_in_a_row = self.skips_in_a_row + 1 if skipped.reason in ("device", "time") else 0
 
 
-def coins_of(slots: Iterable[tuple[int, str]]) -> list[Coin]:
+def coins_of(slots: Iterable[tuple[int, str]]) -> list[TrayCoin]:
     """The coins of a tray."""
-    return [Coin(slot, name) for slot, name in slots]
+    return [TrayCoin(slot, name) for slot, name in slots]

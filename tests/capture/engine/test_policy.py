@@ -97,8 +97,8 @@ def test_swapped_coins_are_named_in_each_others_place(folder: Path) -> None:
         assert bench.store.verify() == []
 
 
-def test_an_empty_slot_a_stranger_and_a_doubled_slot(folder: Path) -> None:
-    contents = {"3": {1: None, 4: "stranger.1", 7: ["2024.1.3", "stranger.2"]}}
+def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
+    contents = {"3": {1: None, 4: "unknown.1", 7: ["2024.1.3", "unknown.2"]}}
     with opened(folder, contents=contents) as bench:
         before = len(bench.store.frames(good=None))
         summary = scan(bench)
@@ -110,7 +110,7 @@ def test_an_empty_slot_a_stranger_and_a_doubled_slot(folder: Path) -> None:
             "Slot 7 holds two coins; only 2024.1.3 belongs there.",
         ]
         assert len(bench.store.frames(good=None)) == before
-        assert places(bench) == [("2024.1.3", "slot", 7), ("stranger.1", "slot", 4), ("stranger.2", "slot", 7)]
+        assert places(bench) == [("2024.1.3", "slot", 7), ("unknown.1", "slot", 4), ("unknown.2", "slot", 7)]
 
 
 def test_the_policy_may_give_the_tray_up_or_stop(folder: Path) -> None:
@@ -269,7 +269,7 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
     path = folder / "world.json"
     state = json.loads(path.read_text())
     coin = next(coin for coin in state["coins"] if coin["place"] == "plate")
-    state["coins"].append({"coin": "stranger.1", "place": "plate"})  # and the coin itself is laid into its slot
+    state["coins"].append({"coin": "unknown.1", "place": "plate"})  # and the coin itself is laid into its slot
     coin |= {"place": "slot", "slot": 1, "x_mm": 0.0, "y_mm": 0.0}
     path.write_text(json.dumps(state))
     with opened(folder) as bench:
@@ -280,7 +280,7 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
         assert places(bench) == there
 
 
-@pytest.mark.parametrize("held", ["stranger.1", "2024.1.3", ("2024.1.1", "stranger.2")])
+@pytest.mark.parametrize("held", ["unknown.1", "2024.1.3", ("2024.1.1", "unknown.2")])
 def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
     folder: Path, monkeypatch: pytest.MonkeyPatch, held: str | tuple[str, ...]
 ) -> None:

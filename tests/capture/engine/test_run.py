@@ -105,12 +105,12 @@ def test_each_side_is_what_it_says(tmp_path: Path) -> None:
     seen = []
     with open_bench(tmp_path) as bench:
 
-        def look(event: Event) -> None:
+        def witness(event: Event) -> None:
             if isinstance(event, ShotTaken):
                 coin = bench.world.scene().coins[0]
                 seen.append((coin.coin, coin.side) == (event.shot.coin, event.shot.side))
 
-        bench.run(look)
+        bench.run(witness)
     assert seen == [True] * len(SHOTS)
 
 
@@ -302,12 +302,12 @@ def _kill_and_resume(folder: Path, kill_after_s: float, arm: str = "uarm", hangs
         assert bench.store.verify() == []
         truly = []
 
-        def look(event: Event) -> None:
+        def witness(event: Event) -> None:
             if isinstance(event, ShotTaken):
                 coin = bench.world.scene().coins[0]
                 truly.append((coin.coin, coin.side) == (event.shot.coin, event.shot.side))
 
-        bench.run(look)
+        bench.run(witness)
         assert all(truly)
         assert kept(bench.store) == ALL
         assert len(bench.store.frames(good=None)) == len(ALL)
