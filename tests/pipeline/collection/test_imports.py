@@ -19,7 +19,8 @@ def holiday(photographs: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     lines = ["file,coin_id,denomination,placement"]
     for coin in COINS[:3]:
-        side = read_image(photographs / f"{coin}.jpg")[:, :220]
+        stitched = read_image(photographs / f"{coin}.jpg")
+        side = stitched[:, : stitched.shape[1] // 2]
         for day, turns in (("monday", 0), ("tuesday", 1)):
             name = f"{coin}-{day}.jpg"
             (folder / name).write_bytes(encode_jpeg(np.ascontiguousarray(np.rot90(side, turns))))
