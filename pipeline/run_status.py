@@ -1,12 +1,7 @@
 """What a running scan or batch reports to others: ``status.json`` in the lab.
 
-<<<<<<< HEAD
-It is written about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there, and
-a disk that is full only makes it old.
-=======
 It is rewritten about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there,
 and a disk that is full only makes it old.
->>>>>>> main
 """
 
 from __future__ import annotations
@@ -131,11 +126,7 @@ class Heartbeat:
         self.write()
 
     def write(self) -> None:
-<<<<<<< HEAD
-        """Write the status now. What cannot be written is logged: the job continues."""
-=======
         """Write the status now. If it cannot be written, that is logged, and the job continues."""
->>>>>>> main
         with self.lock:
             self._status.at = now()
             self._refresh(self._status)
