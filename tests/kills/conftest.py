@@ -1,30 +1,22 @@
-"""A small calibrated lab to kill in, and the processes to kill."""
+"""A small calibrated lab to kill in."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kills.processes import Processes
 from tests.pipeline.conftest import made_lab, photographs  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """Runs `rig` in processes of its own."""
-    with Processes(tmp_path_factory.mktemp("processes")) as processes:
-        yield processes
-
-
-@pytest.fixture(scope="session")
-def fast_lab(made_lab: Path) -> Path:  # noqa: F811
+def fast_lab(made_lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """The calibrated lab, its twin as fast as it goes, never to be changed."""
-    document = made_lab / "rig.yaml"
+    folder = Path(shutil.copytree(made_lab, tmp_path_factory.mktemp("fast") / "lab"))
+    document = folder / "rig.yaml"
     document.write_text(document.read_text().replace("speed: 25 ", "speed: 1000 "))
-    return made_lab
+    return folder
 
 
 @pytest.fixture

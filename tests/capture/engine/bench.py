@@ -37,6 +37,8 @@ from rig.twin.world import Contents, World
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
 SHOTS = PLAN.shots(TRAY)
+# A quarter of the pixels: what happens to frames does not depend on their size.
+OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 # Short (wall-clock) patience: nothing in the twin needs longer.
 CONFIG = StationConfig.model_validate(
     {
@@ -88,7 +90,7 @@ class Bench:
 
 def true_bundle() -> Bundle:
     """The calibration that a perfect `rig calibrate` would find."""
-    model, lights = TwinCameraConfig().optics, CONFIG.lightbox.lights
+    model, lights = OPTICS, CONFIG.lightbox.lights
     lens = Lens(model.matrix, model.distortion, 0.1, model.width_px, model.height_px)
     renderer = Renderer(model, ProceduralDrawer())
 
@@ -109,7 +111,6 @@ def open_bench(
     clock: ScaledClock | None = None,
     *,
     config: StationConfig = CONFIG,
-    optics: CameraModel | None = None,
     tray: Tray = TRAY,
     seed: int = 1,
     contents: Contents | None = None,
@@ -118,7 +119,7 @@ def open_bench(
     clock = clock or ScaledClock(math.inf)
     world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults, contents=contents)
     world.fill(tray.coins, tray.id)
-    camera = make_camera(TwinCameraConfig(optics=optics or CameraModel()), clock)
+    camera = make_camera(TwinCameraConfig(optics=OPTICS), clock)
     with Store.open(folder / "store") as store, Station(config, clock) as station:
         camera.connect()
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from capture.store.records import Frame, NewEntry
 from pipeline.cli import main
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
 from tests.capture.store.old_store import unpack
-from tests.pipeline.conftest import Ran, Rig, command, environment
+from tests.pipeline.conftest import Rig
+from tests.processes import Command, Ran
 
 
 @pytest.fixture
@@ -167,10 +166,10 @@ def test_an_export_that_was_interrupted_is_no_export(lab: Path, rig: Rig, tmp_pa
         for seed, shot in enumerate(store.missing_shots(session.id)):
             add_frame(store, session.id, shot, seed, attempt=2, raw=big + bytes(seed), calibrated=None)
     target = tmp_path / "bag"
-    process = subprocess.Popen(command("store", "export", target, "--lab", lab), env=environment())
+    process = Command("store", "export", target, "--lab", lab)
     while not (tmp_path / ".bag.partial").exists() and process.poll() is None:
         pass
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not target.exists()
     assert rig("store", "export", target, "--lab", lab).code == 0

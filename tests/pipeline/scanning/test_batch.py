@@ -26,8 +26,9 @@ from pipeline.assembly import assemble
 from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 from pipeline.scanning.trays import mount, next_time, tray_names
-from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
+from tests.pipeline.conftest import COINS, Rig, command, with_faults
 from tests.pipeline.scanning.test_scan import stored, wait_for_frames
+from tests.processes import Command, environment
 
 SHOTS = 4  # of each coin
 PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
@@ -42,8 +43,8 @@ def night(lab: Path) -> Path:
     return lab
 
 
-def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return begin(*BATCH, "--lab", lab, *more)
+def start(lab: Path, *more: object) -> Command:
+    return Command(*BATCH, "--lab", lab, *more)
 
 
 def journal(lab: Path, *kinds: str) -> list[dict[str, Any]]:
@@ -264,12 +265,7 @@ def test_memory_does_not_grow_over_a_night(rig: Rig, night: Path) -> None:
         (night / "trays" / f"{tray}.yaml").write_text(f"slots:\n{slots}")
     document = (night / "rig.yaml").read_text()
     (night / "rig.yaml").write_text(re.sub(r"coins: .*", "coins: procedural", document, count=1))
-    batch = subprocess.Popen(
-        command("batch", "--trays", "3-8", "--no-identify", "--lab", night),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    batch = Command("batch", "--trays", "3-8", "--no-identify", "--lab", night)
     resident_kb: dict[str, int] = {}
     while batch.poll() is None:
         seen = rig("status", "--lab", night, "--json").json["status"]

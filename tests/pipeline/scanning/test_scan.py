@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
+from tests.pipeline.conftest import COINS, Rig, command, with_faults
+from tests.processes import Command, environment
 
 SHOTS = 12  # of each coin, by the quick plan
 SCAN = ("scan", "--tray", 1, "--no-identify")
@@ -31,11 +32,11 @@ def frames_so_far(lab: Path) -> int:
         return 0
 
 
-def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return begin(*SCAN, "--lab", lab, *more)
+def start(lab: Path, *more: object) -> Command:
+    return Command(*SCAN, "--lab", lab, *more)
 
 
-def wait_for_frames(lab: Path, scan: subprocess.Popen[str], count: int) -> None:
+def wait_for_frames(lab: Path, scan: Command, count: int) -> None:
     while frames_so_far(lab) < count:
         assert scan.poll() is None, scan.communicate()[1]
         time.sleep(0.02)
