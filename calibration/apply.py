@@ -18,7 +18,7 @@ _Map = npt.NDArray[np.integer]
 
 
 Box = tuple[int, int, int, int]
-"""A part of a picture: left, top, right, bottom (px), the last two not included."""
+"""A part of an image: left, top, right, bottom (px), the last two not included."""
 
 
 def apply(raw: Image, bundle: Bundle, light: str, box: Box | None = None) -> Image:

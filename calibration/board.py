@@ -1,4 +1,4 @@
-"""The ChArUco board: what is printed on it, and where its corners are in a picture."""
+"""The ChArUco board: what is printed on it, and where its corners are in an image."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class BoardSpec(BaseModel):
 
 @dataclass(frozen=True)
 class BoardView:
-    """The corners of a board found in one picture.
+    """The corners of a board found in one image.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class BoardView:
     corners_mm
         (N, 3) float32, the same corners on the board, z 0.
     width_px, height_px
-        Size of the picture.
+        Size of the image.
     """
 
     corners_px: npt.NDArray[np.float32]
@@ -85,13 +85,13 @@ class BoardView:
     height_px: int
 
 
-def find_board(image: Image, spec: BoardSpec, name: str = "the picture") -> BoardView:
-    """Find the board's corners in a picture (H, W, 3) to a small part of a pixel.
+def find_board(image: Image, spec: BoardSpec, name: str = "the image") -> BoardView:
+    """Find the board's corners in an image (H, W, 3) to a small part of a pixel.
 
     Raises
     ------
     CalibrationError
-        If too little of the board is seen, the picture is blurred, or it shows another board (called `name`).
+        If too little of the board is seen, the image is blurred, or it shows another board (called `name`).
     """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     board = spec.opencv()
@@ -113,7 +113,7 @@ def find_board(image: Image, spec: BoardSpec, name: str = "the picture") -> Boar
 
 
 def _square_px(corners_px: npt.NDArray[np.float32], corners_mm: npt.NDArray[np.float32], spec: BoardSpec) -> float:
-    """Rough length of a square's side in the picture."""
+    """Rough length of a square's side in the image."""
     spread_px = float(np.sqrt(np.linalg.det(np.cov(corners_px.T))))
     spread_mm = float(np.sqrt(np.linalg.det(np.cov(corners_mm[:, :2].T))))
     return spec.square_mm * float(np.sqrt(spread_px / max(spread_mm, 1e-9)))

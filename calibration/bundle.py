@@ -34,7 +34,7 @@ class Bundle:
     camera
         Who the camera says it is.
     lens
-        Camera matrix, distortion and the size of its pictures.
+        Camera matrix, distortion and the size of its images.
     mm_per_pixel
         Scale of calibrated frames in the plate's plane, at tilt 0.
     flats

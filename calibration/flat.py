@@ -1,4 +1,4 @@
-"""The flat field: how unevenly a light reaches the sensor by way of plate and lens, from pictures of a white card."""
+"""The flat field: how unevenly a light reaches the sensor by way of plate and lens, from images of a white card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def flat_field(cards: Sequence[Image], light: str) -> Flat:
     Parameters
     ----------
     cards
-        One or more pictures (H, W, 3) of the white card under this light. Several average their noise out.
+        One or more images (H, W, 3) of the white card under this light. Several average their noise out.
     light
         Name of the light, for messages.
 
@@ -34,17 +34,17 @@ def flat_field(cards: Sequence[Image], light: str) -> Flat:
     -------
     Flat
         (ceil(H / CELL_PX), ceil(W / CELL_PX), 3) float16 factors on linear light; the mean of the three channels is 1
-        in the middle of the picture. Colour casts of the lamp go with it.
+        in the middle of the image. Colour casts of the lamp go with it.
 
     Raises
     ------
     CalibrationError
-        If no picture is given, or they are over- or under-exposed, of different sizes, or show no even card.
+        If no image is given, or they are over- or under-exposed, of different sizes, or show no even card.
     """
     if not cards:
-        raise CalibrationError(f"There is no picture of the white card under {light}. Take at least one.")
+        raise CalibrationError(f"There is no image of the white card under {light}. Take at least one.")
     if len({card.shape for card in cards}) > 1:
-        raise CalibrationError(f"The pictures of the white card under {light} have different sizes. Take them again.")
+        raise CalibrationError(f"The images of the white card under {light} have different sizes. Take them again.")
     clipped = max(float((card >= 254).any(axis=2).mean()) for card in cards)
     if clipped > MAX_CLIPPED:
         raise CalibrationError(
@@ -62,7 +62,7 @@ def flat_field(cards: Sequence[Image], light: str) -> Flat:
     rough = cells / cv2.GaussianBlur(cells, (0, 0), 3.0)
     if float(np.abs(rough - 1).max()) > 0.25:
         raise CalibrationError(
-            f"The picture for the flat field of {light} shows more than an even white card. "
+            f"The image for the flat field of {light} shows more than an even white card. "
             "Cover the whole field with the card, without shadows or marks, and take it again."
         )
     smooth = _smooth(cells)

@@ -29,14 +29,14 @@ Cells = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Slope:
-    """How the logarithm of the light grows across the picture.
+    """How the logarithm of the light grows across the image.
 
     Attributes
     ----------
     azimuth_deg
-        Where it comes from, counter-clockwise from the picture's right, 0 to 360.
+        Where it comes from, counter-clockwise from the image's right, 0 to 360.
     strength
-        Growth over half the picture's height; 0.4 on the twin for one sector at an elevation of 35 degrees.
+        Growth over half the image's height; 0.4 on the twin for one sector at an elevation of 35 degrees.
     """
 
     azimuth_deg: float
@@ -60,7 +60,7 @@ def lit_from(image: Image, outline: Outline | None, flat: Flat | None = None) ->
     Returns
     -------
     Slope or None
-        None where too little of the plate is seen, or it is too dark to tell.
+        None where too little of the plate is seen, or it is too dark to measure.
     """
     cells, plate = _background(image, outline)
     if plate.sum() < MIN_CELLS:
@@ -69,14 +69,14 @@ def lit_from(image: Image, outline: Outline | None, flat: Flat | None = None) ->
     if flat is not None:
         gain = flat.astype(np.float32).mean(axis=2)
         if gain.shape != cells.shape:
-            raise ValueError(f"the flat field is of another size than the picture ({gain.shape} and {cells.shape}).")
+            raise ValueError(f"the flat field is of another size than the image ({gain.shape} and {cells.shape}).")
         level = level + np.log(gain[plate])
     right, up = _slope(level, plate)
     return Slope(float(np.degrees(np.arctan2(up, right)) % 360.0), float(np.hypot(right, up)))
 
 
 def likely_light(image: Image, outline: Outline | None, flats: Mapping[str, Flat]) -> tuple[str, float] | None:
-    """The light whose flat field explains a frame best, and the slope that it leaves; None where it cannot be told."""
+    """The light whose flat field explains a frame best, and the slope that it leaves; None if it is too dark to say."""
     left: dict[str, float] = {}
     for light, flat in flats.items():
         slope = lit_from(image, outline, flat)
@@ -106,7 +106,7 @@ def _background(image: Image, outline: Outline | None) -> tuple[Cells, npt.NDArr
 
 
 def _slope(level: npt.NDArray[np.float32], plate: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope to the right and upwards over half the picture's height: a plane fitted with Tukey's weights.
+    """Slope to the right and upwards over half the image's height: a plane fitted with Tukey's weights.
 
     What is printed or lies on the plate is an outlier to it.
     """

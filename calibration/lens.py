@@ -30,7 +30,7 @@ class Lens:
     rms_px
         Root mean square distance of the corners from where the model puts them.
     width_px, height_px
-        Size of the pictures it holds for.
+        Size of the images it holds for.
     """
 
     matrix: npt.NDArray[np.float64]
@@ -78,7 +78,7 @@ def calibrate_lens(views: Sequence[BoardView]) -> Lens:
     if not np.isfinite(rms_px) or rms_px > MAX_RMS_PX:
         raise CalibrationError(
             f"The lens fits the board's corners only to {rms_px:.2f} pixels ({MAX_RMS_PX} at most). "
-            "Check that the board is flat and at rest, and that the pictures are sharp."
+            "Check that the board is flat and at rest, and that the images are sharp."
         )
     return Lens(
         np.asarray(matrix, np.float64),
@@ -90,7 +90,7 @@ def calibrate_lens(views: Sequence[BoardView]) -> Lens:
 
 
 def mm_per_pixel(lens: Lens, flat_view: BoardView) -> float:
-    """Scale in the plane of a board that lies flat on the plate, at the picture's centre, distortion taken out.
+    """Scale in the plane of a board that lies flat on the plate, at the image's centre, distortion taken out.
 
     It does not rest on the focal length: the board's own squares are the ruler.
 

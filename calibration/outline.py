@@ -1,33 +1,47 @@
-"""Where the coin is in a picture, and the picture of the coin alone that every comparison starts from.
+"""Where the coin is in an image, and the image of the coin alone that every comparison starts from.
 
 One rule for every source: twin and bench frames (bright coin on a dark plate, lit from one side), studio photographs
 and printed plates (dark coin on white), hand-held ones (on a cloth of any one colour). The background is what the
-picture's border shows; the coin is the compact thing that differs from it. Everything is decided on a copy of at most
-320 pixels.
+image's border shows (`calibration.background`), evenly lit or not; a coin is a compact thing that differs from it.
+Coins that touch are taken apart (`calibration.separate`); of a sheet, holder or capsule, what lies on it is the coin.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration.background import (
+    MIN_CONTRAST,
+    Blob,
+    Lab,
+    disc,
+    distances_from_plain,
+    distances_from_uneven,
+    small_lab,
+    standing_out,
+    tidy,
+)
 from calibration.image import Image, ImageError
+from calibration.separate import FRAGMENT_SOLIDITY, contour_of, separate, solidity
 
-WORKING_SIZE_PX = 320
 MIN_AREA_FRACTION = 0.015
-MIN_CONTRAST = 7.0  # Lab units between coin and background; sensor noise in the dark stays below
 MIN_SOLIDITY = 0.82
 SURE = 0.9  # a coin found with this confidence is not looked for in another way
-DARK_BACKGROUND = 40.0  # Lab lightness
-BY_LIGHTNESS = (1.0, 0.5, 0.5)  # weights of Lab's three axes
-BY_HUE = (0.3, 1.0, 1.0)
 MAX_ELONGATION = 1.7  # a scale bar or a caption is longer
+MAX_FRAGMENT_ELONGATION = 2.4  # of half a coin, whose outline has no notch: two coins that touch have
+DOUBTFUL = 0.8  # below this confidence an uneven background is tried as well
+MOUNT_RINGS = (0.03, 0.06, 0.09, 0.12, 0.15, 0.18)  # bands inside its outline in which a mount is even, in its radius
+MOUNT_EVEN = 0.95  # share of one such band at least; no band of a coin is
+SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
+MOUNT_FILLED = 0.8  # share of a mount that a coin may cover
+MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
 BESIDE_GAP, BESIDE_REACH, BESIDE_THICK = 0.12, 2.5, 0.05  # radii of the coin: its own glow, how far, the thinnest thing
 CROP_MARGIN = 0.96  # the coin's radius over half the crop
@@ -38,7 +52,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class NoCoinError(ImageError):
-    """Nothing in the picture looks like a coin."""
+    """Nothing in the image looks like a coin."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,7 @@ def find_coin(image: Image) -> Outline:
     outlines = find_coins(image)
     if not outlines:
         raise NoCoinError(
-            "no coin was found in the picture. "
-            "One coin must lie whole in it, on a plain background that differs from it."
+            "no coin was found in the image. One coin must lie whole in it, on a plain background that differs from it."
         )
     return outlines[0]
 
@@ -88,13 +101,19 @@ def find_coin(image: Image) -> Outline:
 def find_coins(image: Image) -> list[Outline]:
     """Find every coin, largest first; an empty list if there is none."""
     height, width = image.shape[:2]
+    lab = small_lab(image)
     best: list[Outline] = []
-    for distance, noise in _distances_from_background(_small_lab(image)):
-        outlines = _find_by(distance, noise, (width, height))
-        if outlines and (not best or outlines[0].confidence > best[0].confidence):
-            best = outlines
+    for distance, noise in distances_from_plain(lab):
         if best and best[0].confidence >= SURE:
             break
+        outlines = _find_by(distance, noise, lab, (width, height))
+        if outlines and (not best or outlines[0].confidence > best[0].confidence):
+            best = outlines
+    if not best or best[0].confidence < DOUBTFUL:
+        for distance, noise in distances_from_uneven(lab):
+            outlines = _find_by(distance, noise, lab, (width, height))
+            if outlines and (not best or outlines[0].confidence > best[0].confidence):
+                best = outlines
     return best
 
 
@@ -103,17 +122,17 @@ def share_beside(image: Image, outline: Outline) -> float:
 
     A dark coin that lies half under a bright one does not make the outline larger.
     """
-    distance, noise = next(_distances_from_background(_small_lab(image)))
+    distance, noise = next(distances_from_plain(small_lab(image)))
     height, width = distance.shape
     scale = width / image.shape[1]
     radius = outline.radius_px * scale
     x, y = (coordinate * scale for coordinate in outline.centre_px)
     found = (distance > max(BESIDE_CONTRAST, 4.0 * noise)).astype(np.uint8)
     coin = cv2.resize(outline.mask.view(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
-    found[cv2.dilate(coin, _disc(BESIDE_GAP * radius)) > 0] = 0
+    found[cv2.dilate(coin, disc(BESIDE_GAP * radius)) > 0] = 0
     rows, columns = np.ogrid[:height, :width]
     found[np.hypot(columns - x, rows - y) > BESIDE_REACH * radius] = 0
-    thick = cv2.morphologyEx(found, cv2.MORPH_OPEN, _disc(BESIDE_THICK * radius))
+    thick = cv2.morphologyEx(found, cv2.MORPH_OPEN, disc(BESIDE_THICK * radius))
     return float(thick.sum() / (np.pi * radius**2))
 
 
@@ -161,7 +180,7 @@ def crop_coin(image: Image, turned_deg: float = 0.0) -> Image:
 
 
 def _square(image: Image, outline: Outline, reach_px: float) -> tuple[slice, slice]:
-    """Rows and columns of a picture that lie within a square around the coin."""
+    """Rows and columns of an image that lie within a square around the coin."""
     (x, y), (height, width) = outline.centre_px, image.shape[:2]
     return (
         slice(max(0, int(y - reach_px)), min(height, int(y + reach_px) + 2)),
@@ -185,93 +204,79 @@ def _neutral(grey: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> 
     return np.repeat(out[:, :, None], 3, axis=2)
 
 
-def _small_lab(image: Image) -> npt.NDArray[np.float32]:
-    """The working copy, in Lab, without noise."""
-    height, width = image.shape[:2]
-    scale = min(1.0, WORKING_SIZE_PX / max(height, width))
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
-    blurred = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32) / 255.0
-    return np.asarray(cv2.cvtColor(blurred, cv2.COLOR_RGB2Lab), np.float32)
-
-
-def _disc(radius_px: float) -> npt.NDArray[np.uint8]:
-    """A structuring element."""
-    across = 2 * round(radius_px) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)), np.uint8)
-
-
-def _distances_from_background(lab: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
-    """How far each pixel is from the background (Lab), and the background's own spread; the likelier way first."""
-    height, width = lab.shape[:2]
-    edge = max(2, round(0.025 * min(height, width)))
-    border = np.ones((height, width), bool)
-    border[edge:-edge, edge:-edge] = False
-    centre = np.median(lab[border], axis=0)
-    # On a coloured cloth a shadow is dark but keeps the cloth's hue, and the coin has another: hue decides there.
-    ways = [BY_LIGHTNESS, BY_HUE]
-    if float(np.hypot(centre[1], centre[2])) > 14.0:
-        ways.reverse()
-    for weights in ways:
-        apart = lab - centre
-        if centre[0] < DARK_BACKGROUND:  # whatever is darker than a dark plate is the coin's shadow on it
-            apart[:, :, 0] = np.maximum(apart[:, :, 0], 0.0)
-        distance = np.sqrt(np.sum((apart * np.array(weights, np.float32)) ** 2, axis=2)).astype(np.float32)
-        yield distance, float(np.median(distance[border]))
-
-
-def _find_by(distance: npt.NDArray[np.float32], noise: float, size: tuple[int, int]) -> list[Outline]:
-    """The coins of one distance map, largest first; ``size`` is the picture's (width, height)."""
-    threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
-    found = _tidy((distance > threshold).astype(np.uint8))
+def _find_by(distance: npt.NDArray[np.float32], noise: float, lab: Lab, size: tuple[int, int]) -> list[Outline]:
+    """The coins of one distance map, largest first; ``size`` is the image's (width, height)."""
+    apart, threshold = standing_out(distance, noise)
+    found = tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
     outlines = []
     for label in range(1, count):
         if stats[label, cv2.CC_STAT_AREA] < MIN_AREA_FRACTION * found.size:
             continue
-        outline = _outline((labels == label).astype(np.uint8), distance, threshold, size)
-        if outline is not None:
-            outlines.append(outline)
+        for blob in separate((labels == label).astype(np.uint8), apart):
+            mounted = _on_mount(blob, lab, size)
+            if mounted:
+                outlines += mounted
+            elif (outline := _outline(blob, distance, threshold, size)) is not None:
+                outlines.append(outline)
     return sorted(outlines, key=lambda outline: -outline.radius_px)
 
 
-def _split(distance: npt.NDArray[np.float32]) -> float:
-    """Otsu's threshold, on distances cut off high so that a few specular pixels do not set it."""
-    top = max(float(np.percentile(distance, 90.0)), 1e-3)
-    levels = np.clip(distance * (255.0 / top), 0, 255).astype(np.uint8)
-    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return 0.75 * float(level) * top / 255.0
+def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
+    """The coins that lie on one thing, where that is a sheet, a holder or a capsule: even all along its edge."""
+    reach = float(np.sqrt(blob.sum() / np.pi))
+    depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
+    even = []
+    for low, high in pairwise(MOUNT_RINGS):
+        ring = lab[(depth > low * reach) & (depth <= high * reach)]
+        if not ring.size:
+            return []
+        spread = np.linalg.norm(ring - np.median(ring, axis=0), axis=-1)
+        if float(np.mean(spread < MIN_CONTRAST)) > MOUNT_EVEN:
+            even.append((high, np.median(ring, axis=0), float(np.median(spread))))
+    if not even:
+        return []
+    inner, centre, noise = even[-1]
+    distance = np.linalg.norm(lab - centre, axis=2).astype(np.float32)
+    threshold = max(MIN_CONTRAST, 4.0 * noise)
+    apart = ((distance > threshold) & (depth > inner * reach)).astype(np.uint8)
+    found = tidy(apart)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
+    outlines = []
+    for label in range(1, count):
+        area = stats[label, cv2.CC_STAT_AREA]
+        if not MIN_AREA_FRACTION * found.size <= area <= MOUNT_FILLED * blob.sum():
+            continue
+        for piece in separate((labels == label).astype(np.uint8), apart):
+            deeper = _on_mount(piece, lab, size)
+            outline = _outline(piece, distance, threshold, size)
+            if deeper:
+                outlines += deeper
+            elif outline is not None and outline.confidence >= MOUNTED_CONFIDENCE:
+                outlines.append(outline)
+    return outlines
 
 
-def _tidy(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Close gaps, fill holes, cut off thin things such as a scale bar that touches the coin."""
-    across = max(found.shape)
-    gap = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    thin = max(3, round(0.03 * across) | 1)
-    closed = cv2.morphologyEx(found, cv2.MORPH_CLOSE, gap)
-    filled = np.zeros_like(closed)
-    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thin, thin))
-    # Bordered by nothing, so that what touches the picture's edge is cut off like everything else.
-    bordered = cv2.copyMakeBorder(filled, thin, thin, thin, thin, cv2.BORDER_CONSTANT, value=0)
-    opened = cv2.morphologyEx(bordered, cv2.MORPH_OPEN, kernel, iterations=2)
-    return np.ascontiguousarray(opened[thin:-thin, thin:-thin], np.uint8)
+def _is_sheet(hull: npt.NDArray[Any]) -> bool:
+    """Whether an outline has four straight sides: paper, a board, a screen."""
+    corners = cv2.approxPolyDP(hull, 0.04 * cv2.arcLength(hull, True), True)
+    (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
+    fills = cv2.contourArea(hull) / max(1.0, side_a * side_b)
+    return fills > SHEET or (len(corners) == 4 and cv2.contourArea(corners) > 0.93 * cv2.contourArea(hull))
 
 
-def _outline(
-    blob: npt.NDArray[np.uint8], distance: npt.NDArray[np.float32], threshold: float, size: tuple[int, int]
-) -> Outline | None:
+def _outline(blob: Blob, distance: npt.NDArray[np.float32], threshold: float, size: tuple[int, int]) -> Outline | None:
     """Judge one connected thing; None if it is no coin."""
-    contours, _ = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    contour = max(contours, key=cv2.contourArea)
+    contour = contour_of(blob)
     hull = cv2.convexHull(contour)
     hull_area = float(cv2.contourArea(hull))
     area = float(cv2.contourArea(contour))
-    if hull_area <= 0.0 or area / hull_area < MIN_SOLIDITY:
+    solid = solidity(contour)
+    if solid < MIN_SOLIDITY or _is_sheet(hull):
         return None
     (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
-    if max(side_a, side_b) > MAX_ELONGATION * max(1.0, min(side_a, side_b)):
+    longest = MAX_FRAGMENT_ELONGATION if solid >= FRAGMENT_SOLIDITY else MAX_ELONGATION
+    if max(side_a, side_b) > longest * max(1.0, min(side_a, side_b)):
         return None
     large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
     cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)
@@ -290,7 +295,7 @@ def _outline(
 
 
 def _around(contour: npt.NDArray[Any], small: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what a contour of the small picture can cover in the large one."""
+    """Left, top, right and bottom of what a contour of the small image can cover in the large one."""
     x, y, width, height = cv2.boundingRect(contour)
     across, down = size[0] / small[1], size[1] / small[0]
     return (

@@ -1,6 +1,6 @@
 """The plate's true angle, from a ring of ArUco markers printed on it.
 
-A stepper that jams goes on reporting where it should be. The ring says where the plate is: one frame tells its angle,
+A stepper that jams still reports where it should be. The ring shows where the plate is: one frame gives its angle,
 whatever lies in the middle and whichever lamp is lit. The ring is black on the plate's own dark grey, so that a coin's
 outline is found as if it were not there; it needs to be seen only in part.
 
@@ -91,13 +91,13 @@ class PlateAngle:
     Attributes
     ----------
     angle_deg
-        Counter-clockwise in the picture, 0 to 360; 0 where marker `first_id` lies to the right of the ring's middle.
+        Counter-clockwise in the image, 0 to 360; 0 where marker `first_id` lies to the right of the ring's middle.
     markers
         How many markers it rests on.
     error_deg
         Standard error, from how well the markers' corners agree.
     centre_px
-        Where the axis meets the plate in the picture (x, y); distortion taken out if a lens was given.
+        Where the axis meets the plate in the image (x, y); distortion taken out if a lens was given.
     """
 
     angle_deg: float
@@ -110,7 +110,7 @@ def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | Non
     """Read the plate's angle off its ring.
 
     A camera that is tilted foreshortens the ring; the angle is the turn that remains when the foreshortening is taken
-    away (left polar decomposition), as long as the camera is tilted about an axis of the picture.
+    away (left polar decomposition), as long as the camera is tilted about an axis of the image.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | Non
     return _fit(seen_px, on_plate_mm, ring)
 
 
-def ring_picture(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
+def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
     """The ring to print, true to scale at `px_per_mm`: black on dark grey, with a cross at the axis.
 
     Choose matt black paper or foil and a printer's black that is darker still, or adjust the grey until the ring is
@@ -145,7 +145,7 @@ def ring_picture(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
     """
     reach_mm = ring.radius_mm + ring.marker_mm
     side = 2 * round(reach_mm * px_per_mm) + 1
-    picture = np.full((side, side), PRINT_GREY, np.uint8)
+    image = np.full((side, side), PRINT_GREY, np.uint8)
     middle = np.array([(side - 1) / 2, (side - 1) / 2])
     size = 60
     tile = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5]], np.float32)
@@ -154,10 +154,10 @@ def ring_picture(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
         corners = (middle + corners_mm * (px_per_mm, -px_per_mm)).astype(np.float32)
         to_print = cv2.getAffineTransform(tile, corners[:3])
         ink = cv2.warpAffine(255 - marker, to_print, (side, side), flags=cv2.INTER_NEAREST)
-        picture[ink > 127] = 0
+        image[ink > 127] = 0
     cross = round(px_per_mm)
-    cv2.drawMarker(picture, (side // 2, side // 2), 0, cv2.MARKER_CROSS, 2 * cross, max(1, cross // 8))
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
+    cv2.drawMarker(image, (side // 2, side // 2), 0, cv2.MARKER_CROSS, 2 * cross, max(1, cross // 8))
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 @lru_cache(maxsize=2)
@@ -173,7 +173,7 @@ def _detector(ring: RingSpec) -> cv2.aruco.ArucoDetector:
 
 
 def _corners(image: Image, ring: RingSpec) -> tuple[Points, Points]:
-    """Corners of the ring's markers in the picture and on the plate, (N, 4, 2) each."""
+    """Corners of the ring's markers in the image and on the plate, (N, 4, 2) each."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = min(1.0, WORKING_WIDTH_PX / grey.shape[1])
     size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))

@@ -1,4 +1,4 @@
-"""From stored pixel values to light and back: the sRGB curve (IEC 61966-2-1) that cameras store 8-bit pictures in."""
+"""From stored pixel values to light and back: the sRGB curve (IEC 61966-2-1) that cameras store 8-bit images in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TO_CODE_8[:_LEVELS] = np.round(255 * _TO_CODE)
 
 
 def to_linear(image: Image) -> npt.NDArray[np.float32]:
-    """Light, 0 to 1, of an 8-bit picture; same shape."""
+    """Light, 0 to 1, of an 8-bit image; same shape."""
     return np.asarray(cv2.LUT(image, _TO_LINEAR), np.float32)
 
 
 def to_image(light: npt.NDArray[np.float32]) -> Image:
-    """The 8-bit picture of light, clipped to 0 to 1; same shape."""
+    """The 8-bit image of light, clipped to 0 to 1; same shape."""
     level = cv2.multiply(light, _TO_LEVEL, dtype=cv2.CV_16U)
     return np.asarray(cv2.LUT(level, _TO_CODE_8), np.uint8)

@@ -1,11 +1,11 @@
 """Whether a frame is worth keeping.
 
-Sharpness is told from the coin itself, so that it holds under any lamp and at any brightness: how much fine detail
+Sharpness is measured on the coin itself, so that it holds under any lamp and at any brightness: how much fine detail
 there is for each part of coarse detail, times how steep the coin's edge stands against the plate. Either alone mistakes
 a worn coin for a blurred one. Detail is measured at one size of the coin, whatever the camera's pixels.
 
-Where turntable and lightbox say they stand is not believed: the ring on the plate, and the way the light falls off
-across it, tell whether the frame shows the pose and the light it was taken for.
+What turntable and lightbox report is not trusted: the ring on the plate, and the way the light falls off across it,
+show whether the frame has the pose and the light it was taken for.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Expected:
     Attributes
     ----------
     turntable_deg
-        The angle the turntable was told to go to.
+        The commanded angle of the turntable.
     light
-        Name of the light that was told to be lit.
+        Name of the commanded light.
     flats
         Flat fields of all lights, from the calibration bundle; light is not looked at where its own is missing.
     """
@@ -117,12 +117,12 @@ def check(
     previous
         The frame before it from the same camera; two exposures never agree to the last bit, so equal ones are one.
     angle_error_deg
-        How far the turntable stands from where it was told to go, as it says itself.
+        How far the turntable's reading is from the commanded angle.
     limits
         What is still good; the defaults when None.
     expected
-        What pose and light to look for; neither is looked for when None. A ring that cannot be seen is not held against
-        a frame: ``plate_markers`` is then 0.
+        What pose and light to look for; neither is checked when None. A frame whose ring cannot be seen is not rejected
+        for it: ``plate_markers`` is then 0.
     """
     limits = limits or Limits()
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -104,7 +104,7 @@ def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
 
 
 def _complaint(path: Path, errors: list[ErrorDetails], lines: Lines, model: type[BaseModel]) -> str:
-    # An unknown key explains the missing one beside it, so it is told first.
+    # An unknown key explains the missing one beside it, so it is reported first.
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
     # A validator that looks at a whole mapping says in its context at which key the trouble is.
     key_within = error.get("ctx", {}).get("key")

@@ -1,4 +1,4 @@
-"""`rig print`: the ChArUco board and the plate's ring as pictures that print at true scale."""
+"""`rig print`: the ChArUco board and the plate's ring as images that print at true scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from calibration.board import BoardSpec
 from calibration.image import Image
-from calibration.plate import RingSpec, ring_picture
+from calibration.plate import RingSpec, ring_image
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 
@@ -36,12 +36,12 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
     if what == "board":
         spec = lab.rig.board if lab else BoardSpec()
-        picture = board_picture(spec)
+        image = board_image(spec)
         size = f"{spec.squares_x * spec.square_mm:g} x {spec.squares_y * spec.square_mm:g} mm"
     else:
-        picture = ring_picture(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
-        size = f"{picture.shape[1] / PX_PER_MM:.1f} x {picture.shape[0] / PX_PER_MM:.1f} mm"
-    path.write_bytes(_png(_framed(picture, f"{what}: {size}. Print at 100 %, then measure.")))
+        image = ring_image(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
+        size = f"{image.shape[1] / PX_PER_MM:.1f} x {image.shape[0] / PX_PER_MM:.1f} mm"
+    path.write_bytes(_png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
     key = "board:" if what == "board" else "quality: ring:"
     return (
         f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print: "
@@ -49,7 +49,7 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
     )
 
 
-def board_picture(spec: BoardSpec) -> Image:
+def board_image(spec: BoardSpec) -> Image:
     """The board alone, `PX_PER_MM` pixels to a millimetre, (H, W, 3)."""
     fine = spec.opencv().generateImage((spec.squares_x * FINE_PX, spec.squares_y * FINE_PX))
     size = tuple(round(squares * spec.square_mm * PX_PER_MM) for squares in (spec.squares_x, spec.squares_y))
@@ -57,18 +57,18 @@ def board_picture(spec: BoardSpec) -> Image:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def _framed(picture: Image, caption: str) -> Image:
+def _framed(image: Image, caption: str) -> Image:
     """On white, with a caption below."""
     margin = round(MARGIN_MM * PX_PER_MM)
-    page = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    page = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     at = (margin, page.shape[0] - margin // 3)
     cv2.putText(page, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2, cv2.LINE_AA)
     return np.asarray(page, np.uint8)
 
 
-def _png(picture: Image) -> bytes:
+def _png(image: Image) -> bytes:
     """A PNG that says its resolution (chunk ``pHYs``), so that programs print it at its size."""
-    done, encoded = cv2.imencode(".png", picture)
+    done, encoded = cv2.imencode(".png", image)
     assert done
     data = encoded.tobytes()
     per_metre = round(DPI / 0.0254)

@@ -50,11 +50,11 @@ class Emulator:
             self._advance()
 
     def poll(self) -> bytes:
-        """Bytes for the computer, as far as they have been said by now."""
+        """Bytes for the computer, as far as they have been sent by now."""
         self._advance()
-        said = bytes(self._output)
+        sent = bytes(self._output)
         self._output.clear()
-        return said
+        return sent
 
     def next_s(self) -> float | None:
         """When the firmware will next do something by itself (s, of the clock); None when it waits for input."""

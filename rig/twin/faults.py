@@ -69,7 +69,7 @@ class Alarm(_Fault):
 
 
 class Brownout(_Fault):
-    """The supply dips in mid-move: the controller starts anew, position and suction are lost."""
+    """The supply dips in mid-move: the controller restarts, position and suction are lost."""
 
     kind: Literal["brownout"] = "brownout"
     device: Literal["turntable", "arm"] = "turntable"
@@ -102,11 +102,11 @@ class FrozenFrame(_Fault):
 
 
 class Trouble(_Fault):
-    """Something else goes wrong every so many pictures, drawn anew each time for whatever drivers the rig has.
+    """Something else goes wrong every so many images, drawn again each time for whatever drivers the rig has.
 
     A cable is out for a while, messages get damaged or lost, a supply dips, a controller goes into alarm, an axis jams
     and comes free, or a frame comes twice. Each strikes once and heals by itself. What is drawn depends on `seed` and
-    on how many pictures this world has seen, in whatever processes; what was drawn and has not struck when a process
+    on how many images this world has seen, in whatever processes; what was drawn and has not struck when a process
     ends does not strike any more.
     """
 

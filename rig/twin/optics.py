@@ -128,13 +128,13 @@ def to_pixel(camera: CameraModel, tilt_deg: float, point_mm: npt.NDArray[np.floa
     return np.asarray(pixels + np.asarray(camera.centre_px), np.float64)
 
 
-def blurred(picture: npt.ArrayLike, sigma_px: float) -> Array:
+def blurred(image: npt.ArrayLike, sigma_px: float) -> Array:
     """Gaussian blur, cut at 2.5 standard deviations; as it was for less than a fifth of a pixel."""
-    picture = as_array(picture)
+    image = as_array(image)
     if sigma_px < 0.2:
-        return picture
+        return image
     size = 2 * int(np.ceil(2.5 * sigma_px)) + 1
-    return as_array(cv2.GaussianBlur(picture, (size, size), sigma_px))
+    return as_array(cv2.GaussianBlur(image, (size, size), sigma_px))
 
 
 @lru_cache(maxsize=2)
@@ -164,7 +164,7 @@ class Sensor:
         self._encode = np.round(255 * encoded).astype(np.uint8)
 
     def expose(self, light: Array, exposure_us: float, gain: float) -> npt.NDArray[np.uint8]:
-        """The picture, (H, W, 3) RGB uint8, of light (H, W, 3) leaving the scene; `light` is used up."""
+        """The image, (H, W, 3) RGB uint8, of light (H, W, 3) leaving the scene; `light` is used up."""
         camera = self._camera
         scale = camera.sensitivity * exposure_us / 20000.0 * gain
         level = as_array(cv2.multiply(light, vignette(camera), scale=scale, dst=light))

@@ -48,7 +48,7 @@ class Serial(serial.SerialBase):
         self._world.hold_dtr(self._name)
 
     def close(self) -> None:
-        """Let go of the port; the device goes on with what it does."""
+        """Let go of the port; the device carries on with what it does."""
         self.is_open = False
 
     @property

@@ -55,7 +55,7 @@ class Renderer:
         self.board = board if board is not None else PrintedBoard()
         self._shape = (camera.height_px, camera.width_px)
         self._sensor = Sensor(camera, seed)
-        self._plate_picture = lru_cache(maxsize=4)(self._make_plate_picture)
+        self._plate_image = lru_cache(maxsize=4)(self._make_plate_image)
 
     def render(self, scene: Scene, exposure_us: float, gain: float = 1.0) -> npt.NDArray[np.uint8]:
         """One frame, (height_px, width_px, 3) RGB uint8. A plate that turns during the exposure smears."""
@@ -80,7 +80,7 @@ class Renderer:
         if scene.target == "charuco":
             return self._board_light(scene, plate_angle_deg)
         light = self._flood(scene.lamps, scene.tilt_deg)
-        cv2.multiply(light, self._plate_picture(round(scene.tilt_deg, 4), round(plate_angle_deg, 3)), dst=light)
+        cv2.multiply(light, self._plate_image(round(scene.tilt_deg, 4), round(plate_angle_deg, 3)), dst=light)
         for coin in scene.coins:
             self._put_coin(light, scene, coin, plate_angle_deg)
         return light
@@ -102,7 +102,7 @@ class Renderer:
         size = (len(columns), len(rows))
         return as_array(cv2.warpAffine(total, grow, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
-    def _make_plate_picture(self, tilt_deg: float, plate_angle_deg: float) -> Array:
+    def _make_plate_image(self, tilt_deg: float, plate_angle_deg: float) -> Array:
         """Reflectance of the plate as this camera sees it at one angle, (H, W, 3)."""
         x, y = on_plane(self.camera, tilt_deg, 0.0)
         angle = np.radians(plate_angle_deg)

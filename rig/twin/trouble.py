@@ -20,10 +20,10 @@ COUNTS_STEPS = ("dobot",)  # after a jam these lay a coin down beside the plate,
 ALARMS = {"grbl": 1, "marlin": 1, "dobot": 0x42}
 
 
-def due(trouble: Trouble, pictures: int) -> bool:
-    """Whether a fault is due at this picture, counted from 1 on since the world began."""
+def due(trouble: Trouble, images: int) -> bool:
+    """Whether a fault is due at this image, counted from 1 on since the world began."""
     first = random.Random(f"{trouble.seed} first").randint(1, trouble.every_pictures)
-    return pictures >= first and (pictures - first) % trouble.every_pictures == 0
+    return images >= first and (images - first) % trouble.every_pictures == 0
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""Pictures of the twin's calibration targets: the camera that took them is known exactly."""
+"""Images of the twin's calibration targets: the camera that took them is known exactly."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def renderer(camera: CameraModel) -> Renderer:
 @pytest.fixture(scope="session")
 def views(renderer: Renderer) -> list[BoardView]:
     """Views of the board, the first lying flat."""
-    pictures = (renderer.render(Scene(target="charuco", lamps=EVEN, board=pose), 20_000) for pose in POSES)
-    return [find_board(picture, BoardSpec()) for picture in pictures]
+    images = (renderer.render(Scene(target="charuco", lamps=EVEN, board=pose), 20_000) for pose in POSES)
+    return [find_board(image, BoardSpec()) for image in images]
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def test_corners_are_found_where_the_camera_truly_sees_them(views: list[BoardVie
     assert np.sqrt((error**2).mean()) < 0.1
 
 
-def test_board_partly_out_of_the_picture_still_counts(renderer: Renderer) -> None:
+def test_board_partly_out_of_the_image_still_counts(renderer: Renderer) -> None:
     scene = Scene(target="charuco", lamps=LAMPS, board=BoardPose(x_mm=22, rotation_deg=30))
     view = find_board(renderer.render(scene, 20_000), BoardSpec())
     assert 12 <= len(view.corners_px) < 70
@@ -50,19 +50,19 @@ def test_board_partly_out_of_the_picture_still_counts(renderer: Renderer) -> Non
         (lambda image: np.where(np.arange(1280)[None, :, None] < 1060, np.uint8(128), image), "at least 12 are needed"),
     ],
 )
-def test_useless_picture_says_why(renderer: Renderer, spoil: object, message: str) -> None:
-    picture = renderer.render(Scene(target="charuco", lamps=LAMPS), 20_000)
+def test_useless_image_says_why(renderer: Renderer, spoil: object, message: str) -> None:
+    image = renderer.render(Scene(target="charuco", lamps=LAMPS), 20_000)
     with pytest.raises(CalibrationError, match=message):
-        find_board(spoil(picture), BoardSpec(), "view 3")  # type: ignore[operator]
+        find_board(spoil(image), BoardSpec(), "view 3")  # type: ignore[operator]
 
 
 def test_another_board_is_named_as_such(camera: CameraModel) -> None:
     from rig.twin.coins.drawer import ProceduralDrawer
 
     other = PrintedBoard(squares_x=6, squares_y=5, square_mm=8, marker_mm=5)
-    picture = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)
+    image = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)
     with pytest.raises(CalibrationError, match="another board"):
-        find_board(picture, BoardSpec(squares_x=9, squares_y=13))
+        find_board(image, BoardSpec(squares_x=9, squares_y=13))
 
 
 @pytest.mark.parametrize(

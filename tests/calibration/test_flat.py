@@ -44,7 +44,7 @@ def test_any_size(size: tuple[int, int]) -> None:
 
 def test_bad_cards_say_what_to_do(renderer: Renderer) -> None:
     card = _card(renderer, 0)
-    with pytest.raises(CalibrationError, match="no picture"):
+    with pytest.raises(CalibrationError, match="no image"):
         flat_field([], "az000")
     with pytest.raises(CalibrationError, match="az000 is over-exposed"):
         flat_field([_card(renderer, 0, exposure_us=80_000)], "az000")

@@ -29,7 +29,7 @@ def test_true_lens_is_recovered(lens: Lens, camera: CameraModel) -> None:
 
 
 def test_straight_lines_come_out_straight(lens: Lens, camera: CameraModel) -> None:
-    # Where the found lens puts each pixel against where the true one does, up to the pose that no picture can tell.
+    # Where the found lens puts each pixel against where the true one does, up to the pose that no image can tell.
     columns, rows = np.meshgrid(np.arange(0.0, 1280, 64), np.arange(0.0, 960, 64))
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
     truth = cv2.undistortPoints(pixels, camera.matrix, camera.distortion)
@@ -45,8 +45,8 @@ def test_scale_is_true_within_half_a_percent(lens: Lens, views: list[BoardView],
 
 def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Renderer, camera: CameraModel) -> None:
     pose = BoardPose(x_mm=7, y_mm=-5, rotation_deg=33)
-    picture = renderer.render(Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose), 20_000)
-    assert mm_per_pixel(lens, find_board(picture, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
+    image = renderer.render(Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose), 20_000)
+    assert mm_per_pixel(lens, find_board(image, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
 
 
 def test_too_few_views(views: list[BoardView]) -> None:
@@ -82,7 +82,7 @@ def test_tilted_board_gives_no_scale(lens: Lens, views: list[BoardView]) -> None
 
 @pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")
 def test_real_chessboard_photographs() -> None:
-    # OpenCV's own tutorial on these thirteen pictures arrives at a focal length of about 535 pixels.
+    # OpenCV's own tutorial on these thirteen images arrives at a focal length of about 535 pixels.
     grid = np.zeros((54, 3), np.float32)
     grid[:, :2] = np.mgrid[0:9, 0:6].T.reshape(-1, 2) * 25.0
     views = []

@@ -1,4 +1,4 @@
-"""The coin's outline, on every kind of picture that reaches it."""
+"""The coin's outline, on every kind of image that reaches it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from calibration.outline import GREY_MEAN, NoCoinError, Outline, find_coin, find
 WHITE, DARK, TEAL = (252, 252, 250), (26, 26, 28), (20, 130, 125)
 
 
-def a_picture(
+def a_image(
     background: tuple[int, int, int] = WHITE,
     coins: tuple[tuple[float, float, float], ...] = ((200.0, 150.0, 90.0),),
     colour: tuple[int, int, int] = (128, 104, 70),
@@ -28,7 +28,7 @@ def a_picture(
     """Coins (x, y, radius) with some relief on a plain background, and the sensor's noise."""
     rng = np.random.default_rng(seed)
     width, height = size
-    picture = np.full((height, width, 3), background, np.float32)
+    image = np.full((height, width, 3), background, np.float32)
     relief = cv2.GaussianBlur(rng.normal(0, 1, (256, 256)).astype(np.float32), (0, 0), 4)
     relief /= relief.std()
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -36,13 +36,13 @@ def a_picture(
         inside = np.clip(radius - np.hypot(x - centre_x, y - centre_y) + 0.5, 0, 1)[:, :, None]
         u, v = (x - centre_x) / radius * 120 + 128, (y - centre_y) / radius * 120 + 128
         shade = 1 + 0.22 * cv2.remap(relief, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        picture = picture * (1 - inside) + inside * shade[:, :, None] * np.array(colour, np.float32)
-    return np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+        image = image * (1 - inside) + inside * shade[:, :, None] * np.array(colour, np.float32)
+    return np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("background", [WHITE, DARK, TEAL])
 def test_finds_a_coin_on_any_plain_background(background: tuple[int, int, int]) -> None:
-    outline = find_coin(a_picture(background))
+    outline = find_coin(a_image(background))
     assert outline.centre_px == pytest.approx((200, 150), abs=1.0)
     assert outline.radius_px == pytest.approx(90, abs=2.0)
     assert outline.mask.shape == (300, 400)
@@ -58,59 +58,114 @@ def test_finds_a_coin_on_any_plain_background(background: tuple[int, int, int]) 
     background=st.sampled_from([WHITE, DARK, TEAL]),
 )
 def test_finds_it_wherever_it_lies(x: float, y: float, radius: float, background: tuple[int, int, int]) -> None:
-    outline = find_coin(a_picture(background, ((x, y, radius),)))
+    outline = find_coin(a_image(background, ((x, y, radius),)))
     assert outline.centre_px == pytest.approx((x, y), abs=1.5)
     assert outline.radius_px == pytest.approx(radius, abs=2.5)
 
 
 def test_the_bench_camera_at_full_size() -> None:
-    outline = find_coin(a_picture(DARK, ((700.0, 420.0, 230.0),), size=(1280, 960)))
+    outline = find_coin(a_image(DARK, ((700.0, 420.0, 230.0),), size=(1280, 960)))
     assert outline.centre_px == pytest.approx((700, 420), abs=2.5)
     assert outline.radius_px == pytest.approx(230, abs=5)
 
 
 def test_a_shadow_on_a_dark_plate_is_not_the_coin() -> None:
-    picture = a_picture((52, 52, 55))
-    shadow = np.zeros(picture.shape[:2], np.uint8)
+    image = a_image((52, 52, 55))
+    shadow = np.zeros(image.shape[:2], np.uint8)
     cv2.circle(shadow, (175, 160), 90, 1, cv2.FILLED)
-    bare = find_coin(picture).mask
-    picture[(shadow > 0) & ~cv2.dilate(bare.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)] = (8, 8, 9)
-    outline = find_coin(picture)
+    bare = find_coin(image).mask
+    image[(shadow > 0) & ~cv2.dilate(bare.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)] = (8, 8, 9)
+    outline = find_coin(image)
     assert outline.centre_px == pytest.approx((200, 150), abs=2)
     assert outline.radius_px == pytest.approx(90, abs=2.5)
 
 
 def test_a_scale_bar_beside_the_coin_is_left_out() -> None:
-    picture = a_picture(coins=((200.0, 150.0, 120.0),))
-    cv2.rectangle(picture, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
-    outline = find_coin(picture)
+    image = a_image(coins=((200.0, 150.0, 120.0),))
+    cv2.rectangle(image, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
+    outline = find_coin(image)
     assert outline.centre_px == pytest.approx((200, 150), abs=1.5)
     assert outline.radius_px == pytest.approx(120, abs=2.5)
 
 
 def test_two_coins_are_two() -> None:
-    outlines = find_coins(a_picture(DARK, ((110.0, 150.0, 70.0), (290.0, 150.0, 85.0))))
+    outlines = find_coins(a_image(DARK, ((110.0, 150.0, 70.0), (290.0, 150.0, 85.0))))
     assert [round(outline.radius_px / 5) * 5 for outline in outlines] == [85, 70]
 
 
 @pytest.mark.parametrize("background", [WHITE, DARK, TEAL, (0, 0, 0)])
-def test_an_empty_picture_holds_no_coin(background: tuple[int, int, int]) -> None:
-    picture = a_picture(background, coins=())
-    assert find_coins(picture) == []
+def test_an_empty_image_holds_no_coin(background: tuple[int, int, int]) -> None:
+    image = a_image(background, coins=())
+    assert find_coins(image) == []
     with pytest.raises(NoCoinError, match="no coin was found"):
-        find_coin(picture)
+        find_coin(image)
     assert issubclass(NoCoinError, ImageError)
 
 
 def test_a_ruler_is_no_coin() -> None:
-    picture = a_picture(coins=())
-    cv2.rectangle(picture, (50, 100), (350, 180), (60, 60, 60), cv2.FILLED)
-    assert find_coins(picture) == []
+    image = a_image(coins=())
+    cv2.rectangle(image, (50, 100), (350, 180), (60, 60, 60), cv2.FILLED)
+    assert find_coins(image) == []
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_coins_that_touch_are_counted_one_by_one(count: int) -> None:
+    reach = {2: 60.0, 3: 69.0, 4: 84.0}[count]
+    angles = 0.4 + 2 * np.pi * np.arange(count) / count
+    coins = tuple((float(200 + reach * np.cos(a)), float(190 + reach * np.sin(a)), 60.0) for a in angles)
+    outlines = find_coins(a_image(DARK, coins, size=(400, 380)))
+    assert len(outlines) == count
+    for outline in outlines:
+        assert min(np.hypot(outline.centre_px[0] - x, outline.centre_px[1] - y) for x, y, _ in coins) < 6
+        assert outline.radius_px == pytest.approx(60, abs=4)
+
+
+@pytest.mark.parametrize("holder", ["paper", "window of a holder", "capsule"])
+def test_what_a_coin_lies_on_is_not_the_coin(holder: str) -> None:
+    coin = a_image((235, 235, 230), ((300.0, 300.0, 70.0),), size=(600, 600))
+    image = a_image((60, 45, 30), (), size=(600, 600))
+    y, x = np.mgrid[:600, :600]
+    inside = {
+        "paper": (abs(x - 300) < 210) & (abs(y - 290) < 240),
+        "window of a holder": np.hypot(x - 300, y - 300) < 120,
+        "capsule": np.hypot(x - 300, y - 300) < 110,
+    }[holder]
+    image[inside] = coin[inside]
+    if holder == "capsule":
+        image[abs(np.hypot(x - 300, y - 300) - 113) < 4] = (120, 120, 125)
+    (outline,) = find_coins(image)
+    assert outline.centre_px == pytest.approx((300, 300), abs=2)
+    assert outline.radius_px == pytest.approx(70, abs=3)
+
+
+def test_a_board_or_a_sheet_without_a_coin_is_no_coin() -> None:
+    sheet = a_image(DARK, (), size=(500, 400))
+    sheet[60:340, 80:420] = a_image(WHITE, (), size=(340, 280))
+    board = np.kron(np.indices((7, 9)).sum(axis=0) % 2, np.ones((40, 40)))[:, :, None]
+    board = np.pad((255 - 230 * board).repeat(3, axis=2), ((60, 60), (60, 60), (0, 0)), constant_values=255)
+    assert find_coins(sheet) == find_coins(board.astype(np.uint8)) == []
+
+
+def test_light_that_falls_off_across_a_cloth_hides_no_coin() -> None:
+    image = a_image((30, 110, 60), ((250.0, 160.0, 90.0),)).astype(np.float32)
+    image[...] *= np.linspace(0.45, 1.35, 400)[None, :, None]
+    outline = find_coin(np.clip(image, 0, 255).astype(np.uint8))
+    assert outline.centre_px == pytest.approx((250, 160), abs=2)
+    assert outline.radius_px == pytest.approx(90, abs=3)
+
+
+def test_half_a_coin_keeps_its_outline() -> None:
+    image = a_image(coins=((200.0, 150.0, 120.0),))
+    image[150:] = a_image(coins=())[150:]
+    cv2.rectangle(image, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
+    (outline,) = find_coins(image)
+    assert outline.mask.sum() == pytest.approx(np.pi * 120**2 / 2, rel=0.05)
+    assert outline.mask[100, 200] and not outline.mask[170, 200]
 
 
 def test_normalising_undoes_place_size_brightness_and_colour() -> None:
-    reference = normalise(*_found(a_picture(WHITE)))
-    elsewhere = a_picture(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
+    reference = normalise(*_found(a_image(WHITE)))
+    elsewhere = a_image(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
     crop = normalise(*_found(elsewhere))
     assert crop.shape == (224, 224, 3)
     assert np.array_equal(crop[:, :, 0], crop[:, :, 2])
@@ -121,16 +176,16 @@ def test_normalising_undoes_place_size_brightness_and_colour() -> None:
 
 
 def test_normalising_turns_counter_clockwise() -> None:
-    picture, outline = _found(a_picture())
-    upright, turned = normalise(picture, outline), normalise(picture, outline, turned_deg=90.0)
+    image, outline = _found(a_image())
+    upright, turned = normalise(image, outline), normalise(image, outline, turned_deg=90.0)
     back = np.rot90(upright)
     y, x = np.mgrid[:224, :224] - 111.5
     inside = np.hypot(x, y) < 95
     assert np.corrcoef(back[inside][:, 0], turned[inside][:, 0])[0, 1] > 0.98
 
 
-def _found(picture: Image) -> tuple[Image, Outline]:
-    return picture, find_coin(picture)
+def _found(image: Image) -> tuple[Image, Outline]:
+    return image, find_coin(image)
 
 
 @pytest.fixture
@@ -144,9 +199,9 @@ def shared() -> Path:
 
 def test_real_studio_photographs(shared: Path) -> None:
     for path in sorted((shared / "toulouse").glob("*.jpg"))[::6]:
-        picture = read_image(path)
-        half = picture.shape[1] // 2
-        for side in (picture[:, :half], picture[:, half:]):
+        image = read_image(path)
+        half = image.shape[1] // 2
+        for side in (image[:, :half], image[:, half:]):
             outline = find_coin(np.ascontiguousarray(side))
             assert outline.confidence > 0.8, path.name
             assert 0.15 < outline.radius_px / half < 0.55, path.name

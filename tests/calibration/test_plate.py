@@ -10,7 +10,7 @@ from calibration.board import BoardSpec
 from calibration.image import Image
 from calibration.lens import Lens
 from calibration.outline import find_coins
-from calibration.plate import PlateAngle, RingSpec, plate_angle_deg, ring_picture
+from calibration.plate import PlateAngle, RingSpec, plate_angle_deg, ring_image
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
@@ -102,16 +102,16 @@ def test_no_ring_no_angle(renderer: Renderer) -> None:
 
 def test_the_ring_as_printed_stands_at_0() -> None:
     ring = RingSpec(markers=16, radius_mm=30, marker_mm=5, first_id=7)
-    picture = ring_picture(ring, px_per_mm=12)
-    plate = plate_angle_deg(picture, ring=ring)
+    image = ring_image(ring, px_per_mm=12)
+    plate = plate_angle_deg(image, ring=ring)
     assert plate is not None
     assert apart_deg(plate.angle_deg, 0) < 0.1
     assert plate.markers == 16
-    assert plate.centre_px == pytest.approx([(picture.shape[0] - 1) / 2] * 2, abs=0.1)
-    turned = plate_angle_deg(np.ascontiguousarray(np.rot90(picture)), ring=ring)
+    assert plate.centre_px == pytest.approx([(image.shape[0] - 1) / 2] * 2, abs=0.1)
+    turned = plate_angle_deg(np.ascontiguousarray(np.rot90(image)), ring=ring)
     assert turned is not None
     assert turned.angle_deg == pytest.approx(90, abs=0.1)
-    assert plate_angle_deg(picture, ring=RingSpec(first_id=40)) is None
+    assert plate_angle_deg(image, ring=RingSpec(first_id=40)) is None
 
 
 def test_the_twin_prints_the_same_ring_and_no_marker_of_it_is_on_the_board() -> None:
@@ -124,15 +124,15 @@ def test_the_twin_prints_the_same_ring_and_no_marker_of_it_is_on_the_board() -> 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"dictionary": "DICT_9X9"}, "is no ArUco dictionary"),
         ({"markers": 60}, "more than the 100 markers"),
         ({"marker_mm": 5.0}, "no space between them"),
     ],
 )
-def test_a_ring_that_cannot_be(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_ring_that_cannot_be(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         RingSpec.model_validate(wrong)
 
 

@@ -17,7 +17,7 @@ from rig.twin.coins.relief import normals_of, relief_from_photo
 from rig.twin.coins.surface import MARGIN, TEXTURE_PX, Array, Surface, as_array
 from rig.twin.scene import Side
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -110,7 +110,7 @@ def _check_stitched(path: Path) -> None:
         )
 
 
-def read_photo(photo: PhotoSide) -> Picture:
+def read_photo(photo: PhotoSide) -> Image:
     """The photograph of one side, (H, W, 3) RGB uint8.
 
     Raises
@@ -159,10 +159,10 @@ class PhotoDrawer:
             raise DrawerError(f"{photo.path}: {error}") from error
 
 
-def coin_mask(image: Picture) -> npt.NDArray[np.uint8]:
+def coin_mask(image: Image) -> npt.NDArray[np.uint8]:
     """255 on the coin of a photograph on a plain background, (H, W).
 
-    The background's colour is that of the picture's border; of what differs from it, the roundest large piece is the
+    The background's colour is that of the image's border; of what differs from it, the roundest large piece is the
     coin (scale bars and labels are not round).
 
     Raises
@@ -194,7 +194,7 @@ def coin_mask(image: Picture) -> npt.NDArray[np.uint8]:
     return mask
 
 
-def surface_from_photo(image: Picture, diameter_mm: float, size_px: int = TEXTURE_PX) -> Surface:
+def surface_from_photo(image: Image, diameter_mm: float, size_px: int = TEXTURE_PX) -> Surface:
     """Make a coin side out of a photograph (H, W, 3) of it on a plain background.
 
     Raises
@@ -240,7 +240,7 @@ PHOTO_RELIEF_MM = 0.125  # standard deviation of the guessed relief: that of a f
 
 
 def _unlit(linear: Array, normals: Array) -> Array:
-    """Take part of the photograph's own light (upper left) out of its colours; the rest cannot be told from toning."""
+    """Take part of the photograph's own light (upper left) out of its colours; the rest passes for toning."""
     lamp = np.array([[-0.5, 0.5, 0.707]], np.float32)
     shading = np.clip(cv2.transform(normals, lamp), 0.2, None) / np.float32(0.707)
     colour = linear / (shading ** np.float32(0.6))[..., None]

@@ -16,7 +16,7 @@ Manner = Literal["photograph", "halftone", "cast"]
 
 
 def reproduction(surface: Surface, seed: int, manner: Manner | None = None) -> npt.NDArray[np.uint8]:
-    """A catalogue's picture of a coin side on white, grey, (H, W, 3) RGB uint8, 220 to 320 pixels wide.
+    """A catalogue's image of a coin side on white, grey, (H, W, 3) RGB uint8, 220 to 320 pixels wide.
 
     The lamp stands at the upper left, as engravers and photographers have it. Without a `manner` the seed chooses one.
     """
@@ -40,8 +40,8 @@ def reproduction(surface: Surface, seed: int, manner: Manner | None = None) -> n
     if manner == "halftone":
         page = _screened(page, rng)
     page = page + np.float32(0.006) * fractal_noise(rng, width, 60, 3, 0.8)
-    picture = np.clip(page * 255, 0, 255).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 88))])
+    image = np.clip(page * 255, 0, 255).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 88))])
     return np.repeat(np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)[..., None], 3, axis=2)
 
 

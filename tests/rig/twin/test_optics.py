@@ -45,8 +45,8 @@ def test_field_of_view_takes_in_a_coin_with_room() -> None:
     assert 55 < CAMERA.width_px * CAMERA.mm_per_pixel < 65
 
 
-def _linear(picture: np.ndarray) -> np.ndarray:
-    code = picture / 255
+def _linear(image: np.ndarray) -> np.ndarray:
+    code = image / 255
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
 
 

@@ -81,7 +81,7 @@ def test_shadow_falls_away_from_the_lamp(renderer: Renderer) -> None:
     assert left < 0.7 * right
 
 
-def test_no_lamp_no_picture(renderer: Renderer) -> None:
+def test_no_lamp_no_image(renderer: Renderer) -> None:
     dark = renderer.render(Scene(coins=(PlacedCoin("flat", "obverse", 0, 0, 0),)), 20_000)
     assert dark.mean() < 2
 

@@ -16,12 +16,12 @@ from rig.twin.lab import make_world
 from rig.twin.trouble import draw, due
 from rig.twin.world import World
 
-PICTURES = 4000
+IMAGES = 4000
 
 
-def drawn(world: World, pictures: int = PICTURES) -> list[Fault]:
-    """What strikes within so many pictures."""
-    for _ in range(pictures):
+def drawn(world: World, images: int = IMAGES) -> list[Fault]:
+    """What strikes within so many images."""
+    for _ in range(images):
         world.frame_is_frozen()
     return [fault for fault in world.faults if not isinstance(fault, Trouble)]
 
@@ -36,14 +36,14 @@ def struck(faults: list[Fault]) -> set[tuple[str, str]]:
     return {(getattr(fault, "device", "camera"), fault.kind) for fault in faults}
 
 
-def test_a_fault_is_drawn_every_so_many_pictures_by_the_seed() -> None:
+def test_a_fault_is_drawn_every_so_many_images_by_the_seed() -> None:
     faults = drawn(a_world())
-    assert len(faults) == PICTURES // 20
+    assert len(faults) == IMAGES // 20
     assert drawn(a_world()) == faults
     assert drawn(a_world(seed=8)) != faults
     trouble = Trouble(every_pictures=20, seed=7)
-    pictures = [picture for picture in range(1, 200) if due(trouble, picture)]
-    assert {later - earlier for earlier, later in itertools.pairwise(pictures)} == {20}
+    images = [image for image in range(1, 200) if due(trouble, image)]
+    assert {later - earlier for earlier, later in itertools.pairwise(images)} == {20}
 
 
 def test_every_device_gets_what_its_driver_can_get_over() -> None:

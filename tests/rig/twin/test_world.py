@@ -124,7 +124,7 @@ def test_ports_fail_as_real_ones_do(world_with: Callable[..., World]) -> None:
         port.write(b"?")
 
 
-def test_faults_are_told_apart_by_kind() -> None:
+def test_faults_are_distinguished_by_kind() -> None:
     faults = TypeAdapter(list[Fault]).validate_python(
         [{"kind": "jam"}, {"kind": "lost bytes", "device": "arm", "rate": 1}]
     )

@@ -28,7 +28,7 @@ def _write(path: Path, image: np.ndarray) -> Path:
     return path
 
 
-def test_stitched_and_single_photographs_are_told_apart(tmp_path: Path) -> None:
+def test_stitched_and_single_photographs_are_distinguished(tmp_path: Path) -> None:
     stitched = _write(tmp_path / "2024.1.1.jpg", np.hstack([_photo("a"), _photo("a", "reverse")]))
     obverse = _write(tmp_path / "2024.1.2_obv.png", _photo("b"))
     reverse = _write(tmp_path / "2024.1.2_REV.jpg", _photo("b", "reverse"))
@@ -74,7 +74,7 @@ def test_bad_folders_say_what_to_do(tmp_path: Path, files: dict[str, str], messa
         if content == "square":
             _write(tmp_path / name, np.full((60, 60, 3), 255, np.uint8))
         else:
-            (tmp_path / name).write_bytes(b"" if content == "empty" else b"not a picture")
+            (tmp_path / name).write_bytes(b"" if content == "empty" else b"not an image")
     with pytest.raises(DrawerError, match=message):
         photo_sides(tmp_path)
 

@@ -14,7 +14,7 @@ from rig.twin.coins.surface import MARGIN, Surface
 TRAY = [f"2024.1.{number}" for number in range(1, 206)]
 
 
-def _likeness(one: Surface, other: Surface) -> float:
+def _similarity(one: Surface, other: Surface) -> float:
     """Correlation of two reliefs inside both coins, with the rounding of the flan kept out."""
     size = one.height_mm.shape[0]
     axis = np.linspace(-MARGIN, MARGIN, size)
@@ -32,7 +32,7 @@ def test_same_name_same_coin() -> None:
 def test_seed_and_name_make_another_coin() -> None:
     one = procedural_side("2024.1.11", "obverse")
     for other in (procedural_side("2024.1.11", "obverse", seed=1), procedural_side("2024.1.12", "obverse")):
-        assert _likeness(one, other) < 0.9
+        assert _similarity(one, other) < 0.9
 
 
 def test_two_hundred_coins_share_some_sixty_types() -> None:
@@ -49,8 +49,10 @@ def test_coins_of_a_type_look_alike_and_yet_differ() -> None:
     within, between = [], []
     for coins in largest:
         surfaces = [procedural_side(coin, "reverse") for coin in coins[:3]]
-        within += [_likeness(surfaces[0], surfaces[1]), _likeness(surfaces[0], surfaces[2])]
-        between += [_likeness(surfaces[0], procedural_side(other[0], "reverse")) for other in largest if other != coins]
+        within += [_similarity(surfaces[0], surfaces[1]), _similarity(surfaces[0], surfaces[2])]
+        between += [
+            _similarity(surfaces[0], procedural_side(other[0], "reverse")) for other in largest if other != coins
+        ]
     assert np.mean(within) > np.mean(between) + 0.1
     assert max(within) < 0.97
 

@@ -1,4 +1,4 @@
-"""Relief: normals of known shapes, and relief guessed from a picture of a known one."""
+"""Relief: normals of known shapes, and relief guessed from an image of a known one."""
 
 from __future__ import annotations
 

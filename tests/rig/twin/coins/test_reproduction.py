@@ -1,4 +1,4 @@
-"""Catalogue pictures: grey, on white, small, and yet of that coin."""
+"""Catalogue images: grey, on white, small, and yet of that coin."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rig.twin.coins.surface import beam_from, shade
 
 @pytest.mark.parametrize("manner", ["photograph", "halftone", "cast"])
 def test_looks_like_a_catalogue(manner: Manner) -> None:
-    picture = reproduction(procedural_side("a", "obverse"), 5, manner)
-    height, width, _ = picture.shape
+    image = reproduction(procedural_side("a", "obverse"), 5, manner)
+    height, width, _ = image.shape
     assert 220 <= width == height <= 320
-    assert picture.dtype == np.uint8
-    assert (picture[..., 0] == picture[..., 2]).all()
-    corners = np.concatenate([picture[:12, :12].ravel(), picture[-12:, -12:].ravel()])
+    assert image.dtype == np.uint8
+    assert (image[..., 0] == image[..., 2]).all()
+    corners = np.concatenate([image[:12, :12].ravel(), image[-12:, -12:].ravel()])
     assert corners.mean() > 225
-    assert picture[width // 3 : -width // 3, width // 3 : -width // 3].std() > 8
+    assert image[width // 3 : -width // 3, width // 3 : -width // 3].std() > 8
 
 
 def test_shows_its_coin_better_than_another() -> None:
@@ -38,8 +38,8 @@ def test_shows_its_coin_better_than_another() -> None:
         light = shade(surface, [beam_from(120, 35, (1, 1, 1))]).mean(axis=2)
         border = round(surface.coverage.shape[0] / 0.9 * 0.05)
         seen.append(crop(cv2.copyMakeBorder(light, border, border, border, border, cv2.BORDER_CONSTANT)))
-    likeness = np.corrcoef(seen, printed)[: len(coins), len(coins) :]
-    assert (likeness.argmax(axis=1) == np.arange(len(coins))).sum() >= 4
+    similarity = np.corrcoef(seen, printed)[: len(coins), len(coins) :]
+    assert (similarity.argmax(axis=1) == np.arange(len(coins))).sum() >= 4
 
 
 def test_seed_repeats_and_varies() -> None:
