@@ -1,17 +1,19 @@
 """GRBL 1.1h on an Arduino, byte for byte, with a turntable on one of its axes.
 
-Written after the firmware's own source (github.com/gnea/grbl: protocol.c, report.c, motion_control.c, limits.c,
-system.c, gcode.c, serial.c): what is said when, which bytes are taken at once, when ``?`` stays unanswered, when a
-reset is swallowed, what a hold does, and which bytes are lost while a setting is written.
+Written after gnea/grbl bfb67f0: system.c, limits.c, gcode.c, jog.c, report.c, config.h. `GrblHalEmulator` and
+`FluidNcEmulator` are what differs in other firmware of this family.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Generator, Mapping
 
-from rig.turntables.grbl_machine import PLANNER_BLOCKS, RX_BYTES, GrblMachine
+from rig.turntables.grbl_kernel import LINE_CHARACTERS, GrblKernel, ResetError
 from rig.turntables.grbl_memory import (
     ACCELERATION,
+    DEBOUNCE_MS,
+    FOR_A_TURNTABLE,
     HOMING,
     HOMING_FEED,
     HOMING_SEEK,
@@ -20,177 +22,77 @@ from rig.turntables.grbl_memory import (
     PULL_OFF,
 )
 from rig.twin.emulator import Firmware
-from rig.twin.faults import Brownout
 from rig.twin.motion import Move, at_rest
 from rig.twin.world import World
 
-BOOT_S = 1.5  # the Arduino's boot loader
-ALARM_PRINT_S = 0.5  # report_alarm_message() waits that long for the line to clear
-LINE_CHARACTERS = 80
-CRITICAL_ALARMS = (1, 2)
-UART_BYTES = 2  # that the port itself keeps while interrupts are off
+Answer = Generator[float | None, None, int]  # a command, and its error number at the end
+
+STOCK_HOMING = ("Z", "XY")  # config.h: HOMING_CYCLE_0, HOMING_CYCLE_1
+SEARCH, LOCATE = 1.5, 5.0  # limits.c: HOMING_AXIS_SEARCH_SCALAR, HOMING_AXIS_LOCATE_SCALAR
+WORD = re.compile(r"([A-Z])([-+]?(?:\d+\.?\d*|\.\d+))")
 JOG_WORDS = re.compile(r"(?:G20|G21|G90|G91|G53|[FN][-+]?[\d.]+|[A-CX-Z][-+]?[\d.]+)*")
 
-WORD = re.compile(r"([A-Z])([-+]?(?:\d+\.?\d*|\.\d+))")
 
+class GrblEmulator(GrblKernel):
+    """The controller.
 
-class _ResetError(Exception):
-    """A reset asked for by 0x18 has reached the main loop."""
+    Parameters
+    ----------
+    axis
+        Letter of the axis that turns the plate, and has a switch at 0 degrees.
+    settings
+        What is not as sold, by number; those from 100 on for that axis alone.
+    homing
+        The axes of each homing cycle; as built for a turntable, the one that there is.
+    single_axis
+        Whether the build takes ``$HX`` (HOMING_SINGLE_AXIS_COMMANDS).
+    resets_on_open
+        Whether opening the port restarts it, as on an Arduino.
+    """
 
+    def __init__(
+        self,
+        world: World,
+        axis: str = "X",
+        settings: Mapping[int, float] = FOR_A_TURNTABLE,
+        *,
+        homing: tuple[str, ...] | None = None,
+        single_axis: bool = False,
+        resets_on_open: bool = True,
+    ) -> None:
+        super().__init__(world, axis, settings, resets_on_open=resets_on_open)
+        self.homing = homing or (axis,)
+        self.single_axis = single_axis
 
-class GrblEmulator(GrblMachine):
-    """The controller. `axis` is the letter of the axis that turns the plate."""
-
-    def __init__(self, world: World, axis: str = "X") -> None:
-        super().__init__(world, axis)
-        self._power_up()
-
-    def _power_up(self) -> None:
-        self._line_bytes = bytearray()
-        self._rx.clear()
-        self._deaf_until_s = 0.0
-        self._forget()
-        self._init_flags()
-
-    def _init_flags(self) -> None:
-        self._start_over()
-        self._reset_asked = False
-        self._status_asked = False
-        self._alarm_code = 0
-        self._motion, self._absolute, self._feed, self._inches = "G0", True, 0.0, False
-
-    # Bytes that are taken at once (serial.c, the receive interrupt)
-
-    def received(self, data: bytes) -> None:
-        """Take real-time commands out of the stream, buffer the rest."""
-        if self.clock.now() < self._deaf_until_s:
-            data = data[:UART_BYTES]
-        for byte in data:
-            if byte == 0x18:
-                self._mc_reset()
-            elif byte == ord("?"):
-                self._status_asked = True
-            elif byte == ord("!"):
-                self._hold()
-            elif byte == ord("~"):
-                self._resume()
-            elif byte == 0x85 and self._state() == "Jog":
-                self._brake()
-            elif byte < 0x80 and len(self._rx) < RX_BYTES:  # above are override commands; a full buffer drops bytes
-                self._rx.append(byte)
-
-    def _mc_reset(self) -> None:
-        if self._reset_asked:
-            return
-        self._reset_asked = True
-        if self._homing or self._moving():
-            self._alarm_code = self._alarm_code or (6 if self._homing else 3)
-            self._stop_steppers()
-
-    # The main program (main.c, protocol.c)
-
-    def reset(self) -> None:
-        """DTR: power-up. The motor stops where it is and the position is forgotten."""
-        self.world.stop_plate()
-        self._power_up()
-        super().reset()
-
-    def main(self) -> Firmware:
-        """Boot, then process lines until a reset starts it over."""
-        yield from self.wait(BOOT_S)
-        while True:
-            self._line_bytes.clear()
-            self._rx.clear()
-            self._init_flags()
-            self.say("\r\nGrbl 1.1h ['$' for help]\r\n")
-            if self._locked:
-                self.say("[MSG:'$H'|'$X' to unlock]\r\n")
-            try:
-                if not self._locked:
-                    yield from self._startup()
-                yield from self._process_lines()
-            except _ResetError:
-                continue
-
-    def _process_lines(self) -> Firmware:
-        while True:
-            yield from self._realtime()
-            while self._rx:
-                byte = self._rx.popleft()
-                if byte not in b"\r\n":
-                    self._line_bytes.append(byte)
-                    continue
-                line = re.sub(r"\([^)]*\)?|;.*|\s|/", "", self._line_bytes.decode("ascii").upper())
-                too_long = len(line) > LINE_CHARACTERS - 1
-                self._line_bytes.clear()
-                yield from self._realtime()
-                yield from self._execute("" if too_long else line, 11 if too_long else 0)
-            yield from self._realtime()  # what was asked for while a line kept it busy
-            yield self._doom[0] if self._doom else None
-
-    def _realtime(self) -> Firmware:
-        """protocol_execute_realtime(): while it is held nothing else is done."""
-        yield from self._rt_system()
-        while self._held is not None:
-            yield self._blocks[-1].end_s if self._moving() else None
-            yield from self._rt_system()
-
-    def _rt_system(self) -> Firmware:
-        """protocol_exec_rt_system(): alarms, resets, status reports."""
-        if self._doom and self.clock.now() >= self._doom[0]:
-            fault = self._doom[1]
-            self._doom = None
-            if isinstance(fault, Brownout):
-                self.reset()
-                yield None  # this main program is over
-            else:
-                self._alarm_code = fault.code
-                self._stop_steppers()
-        if self._alarm_code:
-            code, self._alarm_code = self._alarm_code, 0
-            self._locked, self._homing = True, False
-            self.say(f"ALARM:{code}\r\n")
-            yield from self.wait(ALARM_PRINT_S)
-            if code in CRITICAL_ALARMS:
-                self.say("[MSG:Reset to continue]\r\n")
-                self._reset_asked = False  # one that came before this message is swallowed
-                while not self._reset_asked:
-                    yield None
-        if self._reset_asked:
-            raise _ResetError
-        if self._status_asked:
-            self._status_asked = False
-            self._report()
-
-    def _until_free(self, blocks: int) -> Firmware:
-        """Wait until fewer than so many moves are ahead, alive to real-time commands."""
-        while len(ahead := [move.end_s for move in self._blocks if move.end_s > self.clock.now()]) >= blocks:
-            yield min(ahead[0], self._doom[0]) if self._doom else ahead[0]
-            yield from self._realtime()
-        yield from self._realtime()
-
-    # Lines
-
-    def _execute(self, line: str, error: int = 0) -> Firmware:
+    def execute(self, line: str) -> Firmware:
+        """One line, and its answer."""
+        error = 11 if len(line) >= LINE_CHARACTERS else 0
         try:
-            if error == 0 and line.startswith("$"):
-                error = yield from self._system(line)
-            elif error == 0 and line and (self._locked or self._state() == "Jog"):
-                error = 9
-            elif error == 0 and line:
-                error = yield from self._gcode(line)
-        except _ResetError:
-            self.say("ok\r\n")  # also for what a reset has cut short
+            if error == 0 and line:
+                error = yield from self._obey(line)
+        except ResetError:
+            if self.ok_when_cut_short:
+                self.say("ok\r\n")
             raise
-        self.say(f"error:{error}\r\n" if error else "ok\r\n")
+        self._answer(error)
 
-    def _startup(self) -> Firmware:
+    def startup(self) -> Firmware:
         """system_execute_startup(): the lines kept by ``$N``."""
         for line in filter(None, self.memory.startup.values()):
             error = yield from self._gcode(line)
             self.say(f">{line}:" + (f"error:{error}\r\n" if error else "ok\r\n"))
 
-    def _system(self, line: str):  # type: ignore[no-untyped-def]  # a generator with a return value
+    def _obey(self, line: str) -> Answer:
+        if line.startswith("$"):
+            return (yield from self._system(line))
+        if self._locked or self._state() == "Jog":
+            return 9
+        return (yield from self._gcode(line))
+
+    def _answer(self, error: int) -> None:
+        self.say(f"error:{error}\r\n" if error else "ok\r\n")
+
+    def _system(self, line: str) -> Answer:
         """system_execute_line()."""
         state = self._state()
         if line == "$":
@@ -203,15 +105,14 @@ class GrblEmulator(GrblMachine):
             if len(line) > 2:
                 return 3
             if line == "$X" and self._locked:
-                self._locked = False
-                self.say("[MSG:Caution: Unlocked]\r\n")
+                self._unlock()
             elif line == "$G":
                 modes = f"{self._motion} G54 G17 G{20 if self._inches else 21} G{90 if self._absolute else 91} G94"
                 self.say(f"[GC:{modes} M5 M9 T0 F{self._feed:.0f} S0]\r\n")
             elif line == "$$":
                 if state not in ("Idle", "Alarm"):
                     return 8
-                self.say(self.memory.printed())
+                self.say(self._settings_printed())
         elif state not in ("Idle", "Alarm"):
             return 8
         elif line == "$#":
@@ -219,14 +120,11 @@ class GrblEmulator(GrblMachine):
             places = ("G54", "G55", "G56", "G57", "G58", "G59", "G28", "G30", "G92")
             self.say("".join(f"[{place}:{zero}]\r\n" for place in places) + f"[TLO:0.000]\r\n[PRB:{zero}:0]\r\n")
         elif line == "$I":
-            self.say("[VER:1.1h.20190825:]\r\n[OPT:V,15,128]\r\n")
+            self.say(self._build_printed())
         elif line == "$N":
             self.say(self.memory.startup_printed())
-        elif line == "$H":
-            if not self._set(HOMING):
-                return 5
-            yield from self._home()
-            yield from self._startup()
+        elif line.startswith("$H"):
+            return (yield from self._home(line[2:]))
         elif startup := re.fullmatch(r"\$N([01])=(.*)", line):
             if state != "Idle":
                 return 8
@@ -234,13 +132,28 @@ class GrblEmulator(GrblMachine):
                 return error
             self.memory.startup[int(startup[1])] = startup[2]
         else:
-            error, busy_s = self.memory.store(line)
-            self._deaf_until_s = self.clock.now() + busy_s
-            yield from self.wait(busy_s)
-            return error
+            return (yield from self._store(line))
         return 0
 
-    def _jog(self, words: str):  # type: ignore[no-untyped-def]  # a generator with a return value
+    def _unlock(self) -> None:
+        self._locked = False
+        self.say("[MSG:Caution: Unlocked]\r\n")
+
+    def _settings_printed(self) -> str:
+        return self.memory.printed()
+
+    def _build_printed(self) -> str:
+        return f"[VER:1.1h.20190825:]\r\n[OPT:V{'H' if self.single_axis else ''},15,128]\r\n"
+
+    def _store(self, line: str) -> Answer:
+        error, busy_s = self.memory.store(line)
+        self._deaf_until_s = self.clock.now() + busy_s
+        yield from self.wait(busy_s)
+        return error
+
+    # Moves
+
+    def _jog(self, words: str) -> Answer:
         """jog_execute(): a move with its own units and feed, that a hold ends for good."""
         if JOG_WORDS.fullmatch(words) is None:
             return 16
@@ -256,45 +169,66 @@ class GrblEmulator(GrblMachine):
             target = base + float(found[self.axis]) * scale
             if self._is_beyond(target):
                 return 15
-            yield from self._until_free(PLANNER_BLOCKS)
+            yield from self._until_free(self.blocks_most)
             self._jogging = True
             self._plan(target, min(float(found["F"]) * scale, self._set(MAX_RATE)))
         return 0
 
-    def _home(self) -> Firmware:
-        """limits_go_home(): seek the switch upwards, pull off, find it slowly, pull off; deaf to ``?`` meanwhile."""
+    def _home(self, letter: str) -> Answer:
+        """mc_homing_cycle(); deaf to ``?`` meanwhile."""
+        if not self._set(HOMING):
+            return 5
+        if letter and not (self.single_axis and letter in self.letters):
+            return 3
         self._homing, self._locked = True, False
-        searched = 0.0
-        for rate in (self._set(HOMING_SEEK), self._set(HOMING_FEED)):
-            while True:
-                to_switch = -self.world.plate_deg() % 360.0
-                if searched > 1.5 * self._set(MAX_TRAVEL):
-                    yield from self._fail_homing(9)
-                yield from self._home_by(to_switch, rate)
-                searched += max(to_switch, 1.0)
-                if self._at_switch():
-                    break
-            yield from self._home_by(-self._set(PULL_OFF), self._set(HOMING_FEED))
+        for axes in (letter,) if letter else self.homing:
+            yield from self._seek(axes)
+        self._homing = False
+        self._blocks = [at_rest((self._homed_at(),))]
+        if not letter:
+            yield from self.startup()
+        return 0
+
+    def _homed_at(self) -> float:
+        return -self._set(PULL_OFF)
+
+    def _seek(self, axes: str) -> Firmware:
+        """limits_go_home(): find the switch upwards, pull off, find it slowly, pull off; a missing one fails."""
+        pull_off, seek, feed = self._set(PULL_OFF), self._set(HOMING_SEEK), self._set(HOMING_FEED)
+        for way, rate in ((SEARCH * self._set(MAX_TRAVEL), seek), (LOCATE * pull_off, feed)):
+            to_switch = -self.world.plate_deg() % 360.0 if not self._at_switch() else 0.0
+            if self.axis in axes:
+                yield from self._home_by(min(to_switch, way), rate)
+            if axes != self.axis:
+                yield from self._home_wait(way * 60 / rate)
+            if axes != self.axis or not self._at_switch():
+                yield from self._fail_homing(9)
+            yield from self._home_wait(self._set(DEBOUNCE_MS) / 1000)
+            yield from self._home_by(-pull_off, seek)
             if self._at_switch():
                 yield from self._fail_homing(8)
-        self._homing = False
-        self._blocks = [at_rest((-self._set(PULL_OFF),))]
+            yield from self._home_wait(self._set(DEBOUNCE_MS) / 1000)
 
     def _fail_homing(self, code: int) -> Firmware:
         self._alarm_code = code
+        self._reset_asked = True  # mc_reset()
         yield from self._realtime()
-        raise _ResetError
+        raise ResetError
 
     def _home_by(self, by_deg: float, rate: float) -> Firmware:
         now_s = self.clock.now()
         move = Move(now_s, (0.0,), (by_deg,), rate / 60, self._set(ACCELERATION))
         self.world.turn(by_deg, rate / 60, self._set(ACCELERATION), now_s)
-        while self.clock.now() < move.end_s:
+        yield from self._home_wait(move.profile.duration_s)
+
+    def _home_wait(self, seconds: float) -> Firmware:
+        until_s = self.clock.now() + seconds
+        while self.clock.now() < until_s:
             if self._reset_asked:  # answered with ALARM:6, then started over
                 yield from self._realtime()
-            yield move.end_s
+            yield until_s
 
-    def _gcode(self, line: str):  # type: ignore[no-untyped-def]  # a generator with a return value
+    def _gcode(self, line: str) -> Answer:
         """gc_execute_line(), as much of it as a turntable needs; anything else is error 20 as in GRBL."""
         words = WORD.findall(line)
         if "".join(letter + number for letter, number in words) != line:
@@ -328,7 +262,7 @@ class GrblEmulator(GrblMachine):
             if seconds is None:
                 return 28
             yield from self._until_free(1)
-            yield from self.wait(seconds)
+            yield from self._dwell(seconds)
             return 0
         if not targets:
             return 26 if machine else 0
@@ -343,7 +277,7 @@ class GrblEmulator(GrblMachine):
             if self._is_beyond(target):
                 self._alarm_code, self._doom = 2, None
                 yield from self._realtime()
-            yield from self._until_free(PLANNER_BLOCKS)
+            yield from self._until_free(self.blocks_most)
             fastest = self._set(MAX_RATE)
             self._jogging = False
             self._plan(target, fastest if motion == "G0" else min(self._feed * scale, fastest))

@@ -1,21 +1,25 @@
 """What a GRBL controller keeps in its EEPROM: `$`-settings and startup lines, printed as the firmware prints them.
 
-Written after github.com/gnea/grbl: report.c, settings.c, system.c, defaults.h.
+Written after gnea/grbl bfb67f0 (v1.1h but for a version text): defaults.h (DEFAULTS_GENERIC), report.c, settings.c,
+system.c.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 INVALID_STATEMENT, BAD_NUMBER, NEGATIVE, SOFT_LIMITS_NEED_HOMING = 3, 2, 4, 10
-PER_AXIS = {100: 250.0, 110: 3600.0, 120: 150.0, 130: 360.0}  # steps/deg, deg/min, deg/s², deg
+STATUS_REPORT, REPORT_INCHES, SOFT_LIMITS, HARD_LIMITS, HOMING = 10, 13, 20, 21, 22
+HOMING_FEED, HOMING_SEEK, DEBOUNCE_MS, PULL_OFF = 24, 25, 26, 27
+STEPS, MAX_RATE, ACCELERATION, MAX_TRAVEL = 100, 110, 120, 130  # steps/deg, deg/min, deg/s², deg
 # Numbers that are printed without decimals.
 WHOLE = (0, 1, 2, 3, 4, 5, 6, 10, 13, 20, 21, 22, 23, 26, 30, 31, 32)
-STATUS_REPORT, REPORT_INCHES, SOFT_LIMITS, HOMING, HOMING_FEED, HOMING_SEEK, PULL_OFF = 10, 13, 20, 22, 24, 25, 27
-MAX_RATE, ACCELERATION, MAX_TRAVEL = 110, 120, 130
-DEFAULTS = {
+
+# DEFAULTS_GENERIC: what a controller comes with.
+AS_SOLD: dict[int, float] = {
     0: 10,
-    1: 255,
+    1: 25,
     2: 0,
     3: 0,
     4: 0,
@@ -26,28 +30,56 @@ DEFAULTS = {
     12: 0.002,
     REPORT_INCHES: 0,
     SOFT_LIMITS: 0,
-    21: 0,
-    HOMING: 1,
+    HARD_LIMITS: 0,
+    HOMING: 0,
     23: 0,
-    HOMING_FEED: 300.0,
-    HOMING_SEEK: 2700.0,
-    26: 250,
+    HOMING_FEED: 25.0,
+    HOMING_SEEK: 500.0,
+    DEBOUNCE_MS: 250,
     PULL_OFF: 1.0,
     30: 1000,
     31: 0,
     32: 0,
+    STEPS: 250.0,
+    MAX_RATE: 500.0,
+    ACCELERATION: 10.0,
+    MAX_TRAVEL: 200.0,
+}
+# What a lab sets for a turntable of 3600 deg/min; of those from 100 on for the plate's axis alone.
+FOR_A_TURNTABLE: dict[int, float] = {
+    1: 255,
+    HOMING: 1,
+    HOMING_FEED: 300.0,
+    HOMING_SEEK: 2700.0,
+    MAX_RATE: 3600.0,
+    ACCELERATION: 150.0,
+    MAX_TRAVEL: 360.0,
 }
 EEPROM_BYTE_S = 0.0034  # to write a byte, with interrupts off: what is received meanwhile is lost
 BYTES = 5  # of a setting and its checksum
 
 
 class Memory:
-    """Settings by number, with those of each axis from 100 on; survives a reset."""
+    """Settings by number, with those of each axis from 100 on; survives a reset.
 
-    def __init__(self, letters: str) -> None:
-        self.settings: dict[int, float] = dict(DEFAULTS)
-        for first, value in PER_AXIS.items():
-            self.settings.update({first + number: value for number in range(len(letters))})
+    Parameters
+    ----------
+    letters
+        The axes there are.
+    axis
+        The one that turns the plate.
+    changed
+        Settings that are not as sold.
+    """
+
+    def __init__(self, letters: str, axis: str, changed: Mapping[int, float]) -> None:
+        self.settings: dict[int, float] = {}
+        for number, value in AS_SOLD.items():
+            if number < STEPS:
+                self.settings[number] = changed.get(number, value)
+                continue
+            for index, letter in enumerate(letters):
+                self.settings[number + index] = changed.get(number, value) if letter == axis else value
         self.startup = {0: "", 1: ""}
 
     def printed(self) -> str:
