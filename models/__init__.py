@@ -1,1 +1,1 @@
-"""Telling one coin from another: embedding, matching, training and evaluation."""
+"""Recognising one physical coin among others: embedding, matching, explanation, training and evaluation."""

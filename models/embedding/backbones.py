@@ -1,4 +1,4 @@
-"""The networks: a picture of a coin in, a grid of features out.
+"""The networks: an image of a coin in, a grid of features out.
 
 A plain name (``resnet50``) is the network ``truncated``: cut where its grid still says where on the coin a feature
 lies (torchvision's ``layer3``: 14 x 14 cells for a crop of 224). ``resnet18-layer2`` is cut a stage earlier, its 28 x
@@ -266,7 +266,7 @@ class _InceptionRange(nn.Module):
 
 
 class _TimmTruncated(nn.Module):
-    """The finest of timm's feature maps at a sixteenth of the picture, else the last."""
+    """The finest of timm's feature maps at a sixteenth of the image, else the last."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -292,7 +292,7 @@ class _TimmBase(nn.Module):
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Keep batch normalisation at its stored statistics while training: batches here are small and alike."""
+    """Keep batch normalisation at its stored statistics while training: batches here are small and uniform."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

@@ -33,6 +33,7 @@ STARTER_DIR = Path(__file__).parents[1] / "starter"
 WEIGHTS_FILE = "embedder.safetensors"
 CARD_FILE = "card.json"
 DISC_FRACTION = 0.95  # cells whose centre lies further out than this share of the half width see mostly background
+FORMER_SHARE = "turnless_share"  # of `rotation_invariant_share`: on cards and in recipes of 0.1.0
 REGIONS = 4  # regions of the crop, across and down, in the pooled features
 _BATCH = 36
 _MEAN = np.array((123.675, 116.28, 103.53), np.float32)
@@ -167,6 +168,11 @@ class EmbedderNetwork(nn.Module):
         return out
 
 
+def rotation_invariant_share(card: Mapping[str, Any]) -> float:
+    """Share of a score that is similarity to the rotation-invariant part of an entry; 0 unless the card has one."""
+    return float(card.get("rotation_invariant_share", card.get(FORMER_SHARE, 0.0)))
+
+
 def to_tensor(crops: Sequence[Image]) -> torch.Tensor:
     """Stack crops to a (N, 3, H, W) float32 tensor with ImageNet's mean and spread, channels last."""
     batch = np.empty((len(crops), *crops[0].shape), np.float32)
@@ -195,7 +201,7 @@ def _region_weights(cells: int) -> torch.Tensor:
 
 
 def _as_saved(network: nn.Module) -> nn.Module:
-    """The network if its weights are fp16's already, else a rounded copy: whoever trains goes on with the original."""
+    """The network if its weights are fp16's already, else a rounded copy: training continues with the original."""
     weights = [value for value in network.state_dict().values() if value.is_floating_point() and _fits_half(value)]
     if all(torch.equal(value.half().to(value.dtype), value) for value in weights):
         return network
@@ -214,7 +220,7 @@ def _fits_half(value: torch.Tensor) -> bool:
 def _identity(network: nn.Module, card: Mapping[str, Any]) -> str:
     """Hash architecture, crop size, what is mixed into entries, and weights (as fp16, as they are saved)."""
     digest = hashlib.sha256(f"{card['backbone']} {CROP_PX} {REGIONS} {DISC_FRACTION}".encode())
-    digest.update(str(card.get("turnless_share") or "").encode())
+    digest.update(str(rotation_invariant_share(card) or "").encode())
     for key, value in sorted(network.state_dict().items()):
         if value.is_floating_point():
             digest.update(key.encode())
@@ -230,6 +236,6 @@ def _shipped_fit(name: str) -> dict[str, Any]:
 
 
 def _limit_threads() -> None:
-    """At most two threads unless told otherwise: the rig's own work goes on beside this."""
+    """At most two threads unless set otherwise: the rig works beside this."""
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > 2:
         torch.set_num_threads(2)

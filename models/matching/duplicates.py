@@ -1,6 +1,6 @@
-"""The same photograph twice: one coin under two names, or one picture in two collections.
+"""The same photograph twice: one coin under two names, or one image in two collections.
 
-A perceptual hash finds what may be the same picture, saved again, in another size or with other colours; the features
+A perceptual hash finds what may be the same image, saved again, in another size or with other colours; the features
 of an embedder, compared cell by cell, decide. Two photographs of one coin under other light are no duplicates.
 """
 
@@ -18,8 +18,8 @@ from models.embedding.embedder import Embedder
 from models.matching.grid import compare
 
 HASH_BITS = 255  # the 16 x 16 lowest frequencies but the mean
-NEAR_BITS = 48  # hashes of unrelated pictures differ in about half of their bits
-ALIKE = 0.83  # mean cosine of the cells, by the starter; saved again at 60 % and JPEG 70, 160 photographs had 0.84
+NEAR_BITS = 48  # hashes of unrelated images differ in about half of their bits
+SAME_IMAGE = 0.83  # mean cosine of the cells, by the starter; saved again at 60 % and JPEG 70, 160 photographs had 0.84
 # or more, and different coins of one type at most 0.81
 _CHUNK = 512
 _OUTER = 64
@@ -27,7 +27,7 @@ _OUTER = 64
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two pictures (by number) that are one; ``bits`` their hashes' difference, ``score`` their cells' likeness."""
+    """Two images (by number) that are one: in how many ``bits`` their hashes differ, and their cells' similarity."""
 
     first: int
     second: int
@@ -45,7 +45,7 @@ def perceptual_hash(crop: Image) -> npt.NDArray[np.uint8]:
 def find_duplicates(
     hashes: npt.NDArray[np.uint8], coins: Sequence[str], embedder: Embedder, crop_of: Callable[[int], Image]
 ) -> list[Duplicate]:
-    """Find the pairs of pictures that are one, but bear the names of two coins.
+    """Find the pairs of images that are one, but bear the names of two coins.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def find_duplicates(
     coins
         N names.
     crop_of
-        Gives the crop of a picture by its number; asked only for those whose hashes are near.
+        Gives the crop of an image by its number; asked only for those whose hashes are near.
     """
     found: list[Duplicate] = []
     candidates = list(_near(hashes, coins))
@@ -65,7 +65,7 @@ def find_duplicates(
         place = {number: row for row, number in enumerate(numbers)}
         for first, second, bits in some:
             score = float(compare(grids[place[first]][None], grids[place[second]][None])[0, 0])
-            if score >= ALIKE:
+            if score >= SAME_IMAGE:
                 found.append(Duplicate(first, second, bits, score))
     return found
 

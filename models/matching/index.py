@@ -28,10 +28,10 @@ class CatalogueIndexError(Exception):
 
 
 @dataclass(frozen=True)
-class Entry:
+class GalleryEntry:
     """One coin side in one lot or record.
 
-    ``side`` is ``obverse``, ``reverse`` or None when nobody has said; ``type`` is what the coin depicts, where known.
+    ``side`` is ``obverse``, ``reverse`` or None where unknown; ``type`` is what the coin depicts, where known.
     """
 
     entry_id: str
@@ -49,17 +49,17 @@ class CatalogueIndex(Protocol):
         """How many entries there are."""
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[GalleryEntry]:
         """The entries, by row."""
 
-    def add(self, entries: Sequence[Entry], features: Features) -> None:
+    def add(self, entries: Sequence[GalleryEntry], features: Features) -> None:
         """Add entries with their features."""
 
     def remove(self, entry_ids: Sequence[str]) -> int:
         """Remove entries; returns how many were there."""
 
     def search(self, pooled: npt.NDArray[np.float32], count: int, allowed: Rows | None = None) -> Rows:
-        """The ``count`` rows most like any of the given pooled vectors (N, C), most alike first."""
+        """The ``count`` rows most similar to any of the given pooled vectors (N, C), most similar first."""
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows."""
@@ -73,7 +73,7 @@ class FaissIndex:
 
     def __init__(self, model_id: str) -> None:
         self.model_id = model_id
-        self._entries: list[Entry] = []
+        self._entries: list[GalleryEntry] = []
         self._grids: npt.NDArray[np.float16] | None = None
         self._vectors: Any = None  # faiss.IndexFlatIP, once there is an entry
 
@@ -81,11 +81,11 @@ class FaissIndex:
         return len(self._entries)
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[GalleryEntry]:
         """The entries, by row."""
         return self._entries
 
-    def add(self, entries: Sequence[Entry], features: Features) -> None:
+    def add(self, entries: Sequence[GalleryEntry], features: Features) -> None:
         """Add entries with their features.
 
         Raises
@@ -125,7 +125,7 @@ class FaissIndex:
         return removed
 
     def search(self, pooled: npt.NDArray[np.float32], count: int, allowed: Rows | None = None) -> Rows:
-        """The ``count`` rows most like any of the given pooled vectors, most alike first."""
+        """The ``count`` rows most similar to any of the given pooled vectors, most similar first."""
         total = len(self._entries) if allowed is None else len(allowed)
         count = min(count, total)
         if count == 0 or self._vectors is None:
@@ -177,7 +177,7 @@ class FaissIndex:
         try:
             document = json.loads((folder / _ENTRIES).read_text())
             index = cls(document["model_id"])
-            index._entries = [Entry(**entry) for entry in document["entries"]]
+            index._entries = [GalleryEntry(**entry) for entry in document["entries"]]
             if index._entries:
                 index._vectors = faiss.read_index(str(folder / _VECTORS))
                 index._grids = np.load(folder / _GRIDS, mmap_mode="r")
@@ -185,11 +185,11 @@ class FaissIndex:
                     raise ValueError("its parts are of different lengths")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise CatalogueIndexError(
-                f"the catalogue index in {folder} cannot be read ({error}). Make it again: `rig catalogue build`."
+                f"the catalogue index in {folder} cannot be read ({error}). Build it again: `rig catalogue build`."
             ) from error
         if model_id is not None and index.model_id != model_id:
             raise CatalogueIndexError(
                 f"the catalogue index in {folder} was made by model {index.model_id}, and model {model_id} is in use. "
-                "Make it again: `rig catalogue build`."
+                "Build it again: `rig catalogue build`."
             )
         return index

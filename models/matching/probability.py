@@ -1,4 +1,4 @@
-"""From likeness to probability: how sure is it that a candidate is the same coin?
+"""From score to probability: how sure is it that a candidate is the same coin?
 
 A score alone says little: it depends on the light, the print and the network. What counts is how far a candidate
 stands out from the others. A logistic regression on three such numbers is fitted once per embedder, on coins that are
@@ -14,25 +14,26 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.matching.grid import Candidate
+from models.matching.scored import ScoredCoin
 
 Verdict = Literal["match", "possible", "not in catalogue"]
 MATCH_PROBABILITY = 0.9
 POSSIBLE_PROBABILITY = 0.3
 FEATURE_NAMES = ("lead", "standing", "weakest side's lead")
 _RIDGE = 1e-4
-_PRIOR_COUNT = (
-    8  # strangers of the fitting that are added to a search's own: all there is in a catalogue of a few coins
-)
+_PRIOR_COUNT = 8  # impostors of the fitting added to a search's own: all there is in a catalogue of a few coins
 _CATALOGUES = 4  # smaller catalogues that each search is imagined in, when fitting
-_LIKEST_LEFT_OUT = 2  # strangers so like the coin that they may be its die-mates do not widen the spread
+_LEFT_OUT = 2  # the most similar impostors may be die-mates: they do not widen the spread
+
+
+_FORMER_KEY = "strangers"  # of ``impostors``, on cards written by 0.1.0
 
 
 @dataclass(frozen=True)
 class Probability:
     """Fitted parameters: ``p = 1 / (1 + exp(-(intercept + weights . (features - mean) / std)))``.
 
-    ``strangers`` are mean and spread of the scores of other coins, as seen when fitting. ``single``, where it exists,
+    ``impostors`` are mean and spread of the scores of other coins, as seen when fitting. ``single``, where it exists,
     speaks for coins seen in one search alone, such as one photograph: these score otherwise than a scan of both sides.
     """
 
@@ -40,7 +41,7 @@ class Probability:
     std: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
-    strangers: tuple[float, float]
+    impostors: tuple[float, float]
     single: Probability | None = None
 
     @classmethod
@@ -56,7 +57,7 @@ class Probability:
 
     @classmethod
     def _from_plain(cls, plain: Mapping[str, Any]) -> Probability:
-        usual, spread = plain["strangers"]
+        usual, spread = plain.get("impostors") or plain[_FORMER_KEY]
         single = cls._from_plain(plain["single"]) if "single" in plain else None
         mean, std, weights = (tuple(plain[key]) for key in ("mean", "std", "weights"))
         return cls(mean, std, weights, float(plain["intercept"]), (usual, spread), single)
@@ -69,34 +70,34 @@ class Probability:
             "std": list(self.std),
             "weights": list(self.weights),
             "intercept": self.intercept,
-            "strangers": list(self.strangers),
+            "impostors": list(self.impostors),
         }
         return plain if self.single is None else {**plain, "single": self.single.as_card()}
 
-    def of(self, candidates: Sequence[Candidate]) -> list[float]:
+    def of(self, candidates: Sequence[ScoredCoin]) -> list[float]:
         """Probability of each candidate, in their order; the sum is at most 1, since a coin is one coin."""
         if not candidates:
             return []
         if self.single is not None and all(len(candidate.side_scores) <= 1 for candidate in candidates):
             return self.single.of(candidates)
-        standardised = (evidence(candidates, self.strangers) - np.array(self.mean)) / np.array(self.std)
+        standardised = (evidence(candidates, self.impostors) - np.array(self.mean)) / np.array(self.std)
         each = _logistic(standardised @ np.array(self.weights) + self.intercept)
         return [float(p) for p in each / max(1.0, float(each.sum()))]
 
 
-def evidence(candidates: Sequence[Candidate], strangers: tuple[float, float]) -> npt.NDArray[np.float64]:
+def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float]) -> npt.NDArray[np.float64]:
     """(N, 3): each candidate's lead over the best other, its standing among the others, and its weakest side's lead.
 
-    The standing is the distance from the others' mean in units of their spread, where a few `strangers` (mean and
+    The standing is the distance from the others' mean in units of their spread, where a few `impostors` (mean and
     spread of scores) count as if they had been candidates. Coins from one die lead together on that die's side only.
     """
     scores = np.array([candidate.score for candidate in candidates], np.float64)
     sides = np.array([candidate.side_scores or (candidate.score,) for candidate in candidates], np.float64)
-    usual, spread = strangers
+    usual, spread = impostors
     rows = np.zeros((len(scores), len(FEATURE_NAMES)))
     for place, score in enumerate(scores):
         others = np.sort(np.delete(scores, place))
-        rest = others[: max(0, len(others) - _LIKEST_LEFT_OUT)]
+        rest = others[: max(0, len(others) - _LEFT_OUT)]
         count = len(rest) + _PRIOR_COUNT
         mean = (rest.sum() + _PRIOR_COUNT * usual) / count
         square = (((rest - mean) ** 2).sum() + _PRIOR_COUNT * (spread**2 + (usual - mean) ** 2)) / count
@@ -116,7 +117,7 @@ def verdict(probability: float | None) -> Verdict:
     return "match" if probability >= MATCH_PROBABILITY else "possible"
 
 
-def fit(searches: Sequence[tuple[Sequence[Candidate], str | None]], top: int = 5, seed: int = 0) -> Probability:
+def fit(searches: Sequence[tuple[Sequence[ScoredCoin], str | None]], top: int = 5, seed: int = 0) -> Probability:
     """Fit on searches whose answer is known.
 
     Each search is learned from as it is and as it would have been in other catalogues (see `_as_in_other_catalogues`).
@@ -124,7 +125,7 @@ def fit(searches: Sequence[tuple[Sequence[Candidate], str | None]], top: int = 5
     Parameters
     ----------
     searches
-        Candidates, best first, and the right coin (None: it is not in the catalogue).
+        ScoredCoins, best first, and the right coin (None: it is not in the catalogue).
     top
         How many candidates of each search are learned from.
 
@@ -134,12 +135,12 @@ def fit(searches: Sequence[tuple[Sequence[Candidate], str | None]], top: int = 5
         If no search has a right answer, so that there is nothing to tell apart.
     """
     wrong = [candidate.score for candidates, coin in searches for candidate in candidates if candidate.coin != coin]
-    strangers = (float(np.mean(wrong)), float(np.std(wrong))) if wrong else (0.0, 1.0)
+    impostors = (float(np.mean(wrong)), float(np.std(wrong))) if wrong else (0.0, 1.0)
     rng = np.random.default_rng(seed)
     rows, truths = [], []
     for candidates, coin in searches:
         for catalogue in _as_in_other_catalogues(candidates, coin, rng):
-            rows.append(evidence(catalogue, strangers)[:top])
+            rows.append(evidence(catalogue, impostors)[:top])
             truths += [candidate.coin == coin for candidate in catalogue[:top]]
     if not any(truths) or all(truths):
         raise ValueError("fitting a probability takes coins that are in the catalogue and coins that are not.")
@@ -157,16 +158,16 @@ def fit(searches: Sequence[tuple[Sequence[Candidate], str | None]], top: int = 5
         if float(np.abs(step).max()) < 1e-8:
             break
     weights, intercept = tuple(theta[:-1].tolist()), float(theta[-1])
-    return Probability(tuple(mean.tolist()), tuple(std.tolist()), weights, intercept, strangers)
+    return Probability(tuple(mean.tolist()), tuple(std.tolist()), weights, intercept, impostors)
 
 
 def _as_in_other_catalogues(
-    candidates: Sequence[Candidate], coin: str | None, rng: np.random.Generator
-) -> list[list[Candidate]]:
+    candidates: Sequence[ScoredCoin], coin: str | None, rng: np.random.Generator
+) -> list[list[ScoredCoin]]:
     """The same search in some smaller catalogues, each with and without the right coin."""
     right = [candidate for candidate in candidates if candidate.coin == coin]
     others = [candidate for candidate in candidates if candidate.coin != coin]
-    made: list[list[Candidate]] = []
+    made: list[list[ScoredCoin]] = []
     for _ in range(_CATALOGUES):
         share = rng.uniform(0.1, 1.0)
         some = [candidate for candidate in others if rng.random() < share]

@@ -1,4 +1,4 @@
-"""What may change between two pictures of one coin without its being another: place in the crop, light, print.
+"""What may change between two images of one coin without its being another: place in the crop, light, print.
 
 Everything works on normalised grey crops, (size, size) float32 of 0 to 255, and ends in the same neutral brightness.
 
@@ -50,7 +50,7 @@ class Augmentation(BaseModel):
     bilinear: float = Field(
         default=0.0, ge=0.0, le=0.9, description="share of the resolution lost by shrinking and enlarging again"
     )
-    relight: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a batch is lit anew")
+    relight: float = Field(default=0.0, ge=0.0, le=1.0, description="probability that a batch is relit")
     gradient: float = Field(
         default=0.5, ge=0.0, le=1.0, description="contrast lost across the coin, as under one-sided light"
     )
@@ -80,7 +80,7 @@ class Augmentation(BaseModel):
     ) -> Image:
         """A changed crop, turned by ``turn_deg`` (counter-clockwise) and the little more that is drawn.
 
-        With a lamp it is lit anew from about there, before it is turned, on its measured or else its guessed relief.
+        With a lamp it is relit from about there, before it is turned, on its measured or else its guessed relief.
         """
         grey = crop[:, :, 0].astype(np.float32)
         if lamp_deg is not None:

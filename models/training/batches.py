@@ -1,7 +1,7 @@
-"""What training looks at: coin sides, and batches of changed pictures of some of them.
+"""What training looks at: coin sides, and batches of changed images of some of them.
 
 What a batch holds hangs on the seed and its number alone, never on the batches before it: so they can be made ahead, in
-any thread, and again after a run was broken off, and are the same.
+any thread, and again after a run was interrupted, and are the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from calibration.image import Image
 from models.embedding.embedder import Embedder, to_tensor
-from models.matching.grid import TURNS, compare, turn_crop
+from models.matching.rotation import search_rotation, turn_crop, turned_crops
 from models.training import processes
 from models.training.augmentation import Augmentation
 from models.training.relight import Relief
@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 class TrainingError(Exception):
-    """The pictures given cannot be trained on."""
+    """The images given cannot be trained on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainingCoin:
     group
         Its type, empty where unknown: coins of one group are put into one batch.
     is_aligned
-        Whether all crops are the same way up; `aligned` sees to those that are not.
+        Whether all crops are the same way up; `align_crops` turns those that are not.
     relief
         Its measured relief (`models.training.relight.measured_relief`), the same way up, where there is one.
     """
@@ -52,17 +52,17 @@ class TrainingCoin:
 
 @dataclass(frozen=True)
 class Batch:
-    """Two pictures of each of some coins: all the first, then all the second.
+    """Two images of each of some coins: all the first, then all the second.
 
     Attributes
     ----------
-    pictures
+    images
         (n, 3, 224, 224), those that this process computes on (`models.training.processes.part`).
     labels
-        (2 * coins,) int64, the coins' numbers, of all pictures.
+        (2 * coins,) int64, the coins' numbers, of all images.
     """
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     labels: torch.Tensor
 
 
@@ -74,10 +74,10 @@ def make_batch(
     augmentation: Augmentation,
     rng: np.random.Generator,
 ) -> Batch:
-    """Draw coins (`draw_coins`) and this process's part of their pictures (`draw_pictures`)."""
+    """Draw coins (`draw_coins`) and this process's part of their images (`draw_images`)."""
     chosen = draw_coins(near, count, per_group, rng)
-    pictures = draw_pictures(coins, chosen, augmentation, rng, processes.part(2 * len(chosen)))
-    return Batch(pictures, torch.tensor(chosen).repeat(2))
+    images = draw_images(coins, chosen, augmentation, rng, processes.part(2 * len(chosen)))
+    return Batch(images, torch.tensor(chosen).repeat(2))
 
 
 def ahead(make: Callable[[int], Batch], numbers: range, threads: int) -> Generator[Batch]:
@@ -100,27 +100,25 @@ def stream(seed: int, *place: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=place)
 
 
-def aligned(coin: TrainingCoin, embedder: Embedder) -> TrainingCoin:
+def align_crops(coin: TrainingCoin, embedder: Embedder) -> TrainingCoin:
     """Turn all crops of a coin to lie as its first does, by the rotation search that matching uses."""
     if coin.is_aligned or len(coin.crops) < 2:
         return coin
     first, *others = coin.crops
-    turns_deg = [360.0 * step / TURNS for step in range(TURNS)]
-    turned = embedder.embed([turn_crop(first, turn_deg) for turn_deg in turns_deg])
-    best = compare(embedder.embed(others).grid, turned.grid).argmax(axis=1)
-    upright = (turn_crop(crop, -turns_deg[step]) for crop, step in zip(others, best, strict=True))
+    found = search_rotation(embedder.embed(turned_crops(first)).grid, embedder.embed(others).grid)
+    upright = (turn_crop(crop, -turn_deg) for crop, turn_deg in zip(others, found.turns_deg, strict=True))
     return replace(coin, crops=(first, *upright), is_aligned=True)
 
 
 def companions(coins: Sequence[TrainingCoin], pooled: npt.NDArray[np.float32], count: int) -> list[Numbers]:
-    """For each coin those that are hard to tell from it: of its type, or where that is unknown the most alike.
+    """For each coin those that are hard to tell from it: of its type, or where that is unknown the most similar.
 
     Parameters
     ----------
     pooled
         (len(coins), dim) features of unit length, of one crop of each.
     count
-        How many of the most alike.
+        How many of the most similar.
     """
     groups: dict[str, list[int]] = {}
     for number, coin in enumerate(coins):
@@ -128,8 +126,8 @@ def companions(coins: Sequence[TrainingCoin], pooled: npt.NDArray[np.float32], c
     untyped = np.array(groups.pop("", []), np.int64)
     near: list[Numbers] = [untyped[:0]] * len(coins)
     for number in untyped:
-        likest = untyped[np.argsort(-(pooled[untyped] @ pooled[number]), kind="stable")]
-        near[number] = likest[likest != number][:count]
+        nearest = untyped[np.argsort(-(pooled[untyped] @ pooled[number]), kind="stable")]
+        near[number] = nearest[nearest != number][:count]
     for members in groups.values():
         for number in members:
             near[number] = np.array([other for other in members if other != number], np.int64)
@@ -147,20 +145,20 @@ def draw_coins(near: Sequence[Numbers], count: int, per_group: int, rng: np.rand
     return list(chosen)[:count]
 
 
-def draw_pictures(
+def draw_images(
     coins: Sequence[TrainingCoin],
     chosen: Sequence[int],
     augmentation: Augmentation,
     rng: np.random.Generator,
     part: slice = slice(None),
 ) -> torch.Tensor:
-    """Two changed pictures of each chosen coin, (2 * len(chosen), 3, 224, 224): all the first, then all the second.
+    """Two changed images of each chosen coin, (2 * len(chosen), 3, 224, 224): all the first, then all the second.
 
     Of them ``part`` is made; the others may well be made elsewhere.
 
-    All are turned by one random angle: turned each by its own, they could be told apart by that alone, and the rotation
-    search aligns them when it matters. In a batch that is lit anew all the first share one lamp and all the second
-    another: what agrees in light is then another coin, and only the relief finds the partner.
+    All are turned by one random angle: turned each by its own, they could be distinguished by that alone, and the
+    rotation search aligns them when it matters. In a batch that is relit all the first share one lamp and all the
+    second another: what agrees in light is then another coin, and only the relief finds the partner.
     """
     turn = float(rng.uniform(0.0, 360.0))
     relight = rng.random() < augmentation.relight

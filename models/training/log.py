@@ -20,7 +20,7 @@ def curves(folder: Path | None, step: int) -> Iterator[Callable[[int, dict[str, 
     Parameters
     ----------
     step
-        Where the run is. What was written of later steps, by a run that was broken off, is dropped.
+        Where the run is. What an interrupted run wrote of later steps is dropped.
     """
     if folder is None or not processes.is_first():
         yield lambda _at, _scalars: None

@@ -1,9 +1,9 @@
 """What training minimises: one table of losses by name, all from pytorch-metric-learning.
 
-Losses that hold pictures against each other (``ntxent``, ``supcon``, ``triplet``, ``multi_similarity``) need only tell
-labels of a batch apart; those that hold a picture against a learned centre of each coin (``arcface``,
+Losses that compare images with each other (``ntxent``, ``supcon``, ``triplet``, ``multi_similarity``) need only tell
+labels of a batch apart; those that compare an image with a learned centre of each coin (``arcface``,
 ``subcentre_arcface``) need labels 0 to ``classes`` - 1, and have parameters of their own for the optimiser. A
-cross-batch memory (Wang et al., "Cross-batch memory for embedding learning", CVPR 2020) holds each picture against
+cross-batch memory (Wang et al., "Cross-batch memory for embedding learning", CVPR 2020) compares each image with
 those of the last batches too; labels must then mean the same in every batch.
 """
 
@@ -37,7 +37,7 @@ class LossConfig(BaseModel):
     centres: int = Field(default=3, ge=1, le=16, description="centres of each coin: subcentre_arcface")
     margin: float = Field(default=0.05, ge=0.0, le=2.0, description="triplet")
     mining: Literal["all", "semihard", "hard"] = Field(default="semihard", description="which triplets: triplet")
-    memory: int = Field(default=0, ge=0, description="pictures of earlier batches compared with; 0 for none")
+    memory: int = Field(default=0, ge=0, description="images of earlier batches compared with; 0 for none")
 
     @property
     def needs_classes(self) -> bool:
@@ -54,7 +54,7 @@ class Loss(nn.Module):
         self.miner = miner
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Where the memory of earlier batches goes on: the library keeps that beside its buffers."""
+        """Where the memory of earlier batches resumes: the library keeps that beside its buffers."""
         return {name: getattr(self.loss, name) for name in _MEMORY if hasattr(self.loss, name)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def make_loss(config: LossConfig, classes: int, dim: int) -> Loss:
         return Loss(loss, miner)
     if config.name in CENTRED:
         raise LossError(
-            f"{config.name} compares with learned centres, not with other pictures: `memory` has no use there. "
+            f"{config.name} compares with learned centres, not with other images: `memory` has no use there. "
             "Set it to 0, or choose another loss."
         )
     return Loss(losses.CrossBatchMemory(loss, dim, memory_size=config.memory, miner=miner))

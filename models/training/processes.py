@@ -1,6 +1,6 @@
 """One training by many processes, as torchrun starts them: each computes its part of every batch.
 
-Without torchrun there is one process, and what would be gathered or told is given back as it is.
+Without torchrun there is one process, and what would be gathered or sent is returned as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.nn.functional import all_gather
 
-_PATIENCE = timedelta(hours=12)  # the others wait while the first takes a figure on real pictures
+_PATIENCE = timedelta(hours=12)  # the others wait while the first takes a figure on real images
 T = TypeVar("T")
 
 
@@ -58,7 +58,7 @@ def device() -> torch.device:
 
 
 def threads() -> int:
-    """How many threads may draw pictures beside this process: its share of the machine, from 2 to 8."""
+    """How many threads may draw images beside this process: its share of the machine, from 2 to 8."""
     return min(8, max(2, (os.cpu_count() or 2) // _beside()))
 
 
@@ -102,10 +102,10 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What ``make`` gives in the first process, told to all; the others do not call it."""
+    """What ``make`` gives in the first process, sent to all; the others do not call it."""
     if count() == 1:
         return make()
-    told: list[T | None] = [make() if is_first() else None]
-    dist.broadcast_object_list(told)
-    made: T = told[0]  # type: ignore[assignment]
+    shared: list[T | None] = [make() if is_first() else None]
+    dist.broadcast_object_list(shared)
+    made: T = shared[0]  # type: ignore[assignment]
     return made

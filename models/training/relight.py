@@ -2,8 +2,8 @@
 
 Turning a coin under a fixed lamp is not image rotation: what was lit from the left is then lit from the right. A
 catalogue's one photograph does not show that, but its relief can be guessed, or measured from frames under several
-lamps, and lit anew. Everything works on normalised grey crops, (size, size) float32 of 0 to 255; azimuths are
-counter-clockwise from the right of the picture.
+lamps, and relit. Everything works on normalised grey crops, (size, size) float32 of 0 to 255; azimuths are
+counter-clockwise from the right of the image.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def relit(relief: Relief, lamp_deg: float, elevation_deg: float = 40.0, gloss: f
     gloss
         Strength of the reflection beside the diffuse light.
     paint
-        How much of the picture the paint makes, 0 to 1.
+        How much of the image the paint makes, 0 to 1.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def on_coin(size: int) -> npt.NDArray[np.bool_]:
 def _scaled(
     slope_x: npt.NDArray[np.float64], slope_y: npt.NDArray[np.float64], paint: npt.NDArray[np.float64]
 ) -> Relief:
-    """Slopes of standard deviation 1 together, paint without its mean and never stronger than a whole picture."""
+    """Slopes of standard deviation 1 together, paint without its mean and never stronger than a whole image."""
     inside = on_coin(paint.shape[0])
     steep = float(np.sqrt(np.mean(slope_x[inside] ** 2 + slope_y[inside] ** 2))) + 1e-6
     paint = np.where(inside, paint - paint[inside].mean(), 0.0)

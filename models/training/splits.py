@@ -1,4 +1,4 @@
-"""Which coins train, which choose, which judge: by coin, never by picture, and for good.
+"""Which coins train, which choose, which judge: by coin, never by image, and for good.
 
 What a coin was before it stays: a set that grows keeps its test coins, and none of them ever trains.
 """

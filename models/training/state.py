@@ -1,4 +1,4 @@
-"""All that changes while training, kept in a file that a run broken off is taken up from."""
+"""All that changes while training, kept in a file that an interrupted run resumes from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 from models.embedding.embedder import EmbedderNetwork
 from models.training import processes
 from models.training.batches import TrainingError
+from models.training.config import with_current_names
 
 STATE_FILE = "state.pt"
 
@@ -28,11 +29,11 @@ class Run:
     start
         The weights before the first step.
     recent
-        Loss and retrieved share of the steps that were not told of yet.
+        Loss and retrieved share of the steps since the last report.
     best
-        The weights with the best figure on real pictures.
+        The weights with the best figure on real images.
     figures
-        Step and figure on real pictures.
+        Step and figure on real images.
     """
 
     network: EmbedderNetwork
@@ -73,12 +74,13 @@ class Run:
         except (OSError, RuntimeError) as error:  # torch has no words of its own for a full disk
             fresh.unlink(missing_ok=True)
             raise TrainingError(
-                f"{path} cannot be written ({error}). Free some space; the same command goes on at the last saved step."
+                f"{path} cannot be written ({error}). Free some space, then run the same command again: it resumes at "
+                "the last saved step."
             ) from error
         fresh.replace(path)
 
     def load(self, path: Path, config: dict[str, Any]) -> None:
-        """Take a run up again where `save` left it, if it did; the first process reads for all.
+        """Resume a run where `save` left it, if it did; the first process reads for all.
 
         Raises
         ------
@@ -89,7 +91,7 @@ class Run:
         if state is None:
             return
         try:
-            if state["config"] != config:
+            if with_current_names(state["config"]) != config:
                 raise TrainingError(
                     f"{path} holds a run of another recipe. Give the recipe another name, or delete {path.parent}."
                 )
@@ -114,4 +116,4 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _damaged(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} is damaged ({error}). Delete {path.parent} to begin again.")
+    return TrainingError(f"{path} is damaged ({error}). Delete {path.parent} to start over.")

@@ -1,13 +1,13 @@
 """Training an embedder to find the same coin again in another light and another print.
 
-Two pictures of each of a few coins make a batch; each picture has to find its partner among all the others, once by its
+Two images of each of a few coins make a batch; each image has to find its partner among all the others, once by its
 grid cell by cell, once by pooled features. The loss is NT-Xent (Chen et al., "A simple framework for contrastive
 learning of visual representations", ICML 2020) unless the recipe names another of `models.training.losses`.
 
-A run can be broken off at any step: with a folder for its state, the same call takes it up where it was and ends with
-the same weights. What decides when to stop and which step is kept is the figure on real pictures, where one is given,
+A run can be interrupted at any step: with a folder for its state, the same call resumes it and ends with the same
+weights. What decides when to stop and which step is kept is the figure on real images, where one is given,
 never the loss. Several processes (`models.training.processes`) take the steps that one would, each with its
-part of the pictures.
+part of the images.
 """
 
 from __future__ import annotations
@@ -21,59 +21,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from models.embedding.backbones import backbone, build, freeze_statistics, pretrained
+from models.embedding.backbones import backbone, build, pretrained
 from models.embedding.embedder import Embedder, EmbedderNetwork, disc, to_tensor
-from models.embedding.forward import bf16_pays
 from models.training import processes
-from models.training.augmentation import Augmentation
 from models.training.batches import (
     Batch,
     Numbers,
     TrainingCoin,
     TrainingError,
     ahead,
-    aligned,
+    align_crops,
     companions,
     make_batch,
     stream,
 )
+from models.training.config import TrainingConfig
 from models.training.log import curves
-from models.training.losses import LossConfig, make_loss
+from models.training.losses import make_loss
 from models.training.state import STATE_FILE, Run
+from models.training.steps import StepTimes, take_step
 
-_MOST_ALIKE = 16  # coins of unknown type that are put into one batch are among each other's so many likest
-
-
-class TrainingConfig(BaseModel):
-    """How to train; `models/recipes` holds whole recipes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = "starter"
-    backbone: str = "resnet18"
-    channels: int = Field(default=128, ge=8, le=2048)
-    steps: int = Field(default=600, ge=1)
-    coins_per_batch: int = Field(default=24, ge=2)
-    coins_per_group: int = Field(default=8, ge=1, description="coins of one type in a batch, where types are known")
-    loss: LossConfig = LossConfig()
-    turnless_share: float = Field(
-        default=0.0, ge=0.0, lt=1.0, description="of a score, see `models.matching.grid.embed_entries`"
-    )
-    pooled_share: float = Field(default=0.1, ge=0.0, le=1.0, description="of the loss")
-    learning_rate: float = Field(default=5e-5, gt=0.0)
-    weight_decay: float = Field(default=1e-4, ge=0.0)
-    keep: float = Field(
-        default=0.25, ge=0.0, lt=1.0, description="share of the starting weights in the result (see `train`)"
-    )
-    warm_up_steps: int = Field(default=50, ge=0)
-    save_every: int = Field(default=50, ge=1, description="steps between states that a run can be taken up from")
-    validate_every: int = Field(default=100, ge=1, description="steps between figures on real pictures")
-    patience: int = Field(default=4, ge=1, description="figures without a better one after which training stops")
-    seed: int = 0
-    augmentation: Augmentation = Augmentation()
+_NEAREST = 16  # a coin of unknown type is put into one batch with some of so many that are most similar to it
 
 
 @dataclass(frozen=True)
@@ -83,11 +53,11 @@ class Step:
     Attributes
     ----------
     loss, retrieved
-        Mean of the last steps, and the share of pictures that found their partner.
+        Mean of the last steps, and the share of images that found their partner.
     busy
-        Share of the time of all steps so far in which the network computed; in the rest it waited for pictures.
+        Share of the time of all steps so far in which the network computed; in the rest it waited for images.
     real
-        The figure on real pictures, at the steps where it was taken.
+        The figure on real images, at the steps where it was taken.
     """
 
     step: int
@@ -102,19 +72,6 @@ class Step:
     def scalars(self) -> dict[str, float | None]:
         """What a curve is drawn of."""
         return {name: getattr(self, name) for name in ("loss", "retrieved", "learning_rate", "busy", "real")}
-
-
-@dataclass
-class _Clock:
-    """Where the time of the steps went: waiting for pictures, or computing on them."""
-
-    started_s: float
-    waiting_s: float = 0.0
-    computing_s: float = 0.0
-
-    @property
-    def busy(self) -> float:
-        return self.computing_s / (self.waiting_s + self.computing_s)
 
 
 def train(
@@ -137,7 +94,7 @@ def train(
     on_step
         Called every ``every`` steps and at the last, in the first process only.
     state
-        Folder for the state of the run and its log (tensorboard); one that is there already is taken up at its step.
+        Folder for the state of the run and its log (tensorboard); a run that is there already is resumed.
     real_figure
         How well real coins are found, the higher the better, on coins that are neither trained nor tested on. Taken
         before the first step and every ``config.validate_every`` steps; the best step's weights are the result.
@@ -145,15 +102,15 @@ def train(
     Raises
     ------
     TrainingError
-        If there are fewer than two coins, or too few pictures in a batch for so many processes, or too many for the
-        memory of the loss; memory runs out, or the state cannot be written or taken up.
+        If there are fewer than two coins, or too few images in a batch for so many processes, or too many for the
+        memory of the loss; memory runs out, or the state cannot be written or resumed.
     """
     _check(config, coins)
     run, coins, near = _begin(config, coins)
     card, about = _card(config, coins), config.model_dump(mode="json")
     if state is not None:
         run.load(state / STATE_FILE, about)
-    clock = _Clock(time.monotonic())
+    times = StepTimes(time.monotonic())
 
     def now() -> Embedder:
         return Embedder(_between(run, config), card)
@@ -162,15 +119,15 @@ def train(
         if real_figure is not None and not run.figures:
             log(0, {"real": _take_figure(run, real_figure, now)})
         while run.step < config.steps and not _stops(run, config):
-            with _telling_of_memory(config):
-                run.recent.append(_step(run, config, batches, clock))
+            with _naming_lack_of_memory(config):
+                run.recent.append(take_step(run, config, batches, times))
             run.step += 1
             last = run.step == config.steps
             real = None
             if real_figure is not None and (run.step % config.validate_every == 0 or last):
                 real = _take_figure(run, real_figure, now)
             if run.step % every == 0 or last or real is not None:
-                progress = _progress(run, config, clock, real)
+                progress = _progress(run, config, times, real)
                 log(run.step, progress.scalars())
                 if on_step is not None and processes.is_first():
                     on_step(progress)
@@ -187,15 +144,15 @@ def train(
 def _check(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> None:
     if len(coins) < 2:
         raise TrainingError(f"training takes at least two coin sides; {len(coins)} given. Give it more coins.")
-    pictures = 2 * min(config.coins_per_batch, len(coins))
-    if pictures < processes.count():
+    images = 2 * min(config.coins_per_batch, len(coins))
+    if images < processes.count():
         raise TrainingError(
-            f"a batch has {pictures} pictures, too few for {processes.count()} processes. Start fewer processes, or "
+            f"a batch has {images} images, too few for {processes.count()} processes. Start fewer processes, or "
             "raise `coins_per_batch` in the recipe."
         )
-    if 0 < config.loss.memory < pictures:
+    if 0 < config.loss.memory < images:
         raise TrainingError(
-            f"`memory: {config.loss.memory}` of the loss holds less than a batch of {pictures} pictures. Raise it, or "
+            f"`memory: {config.loss.memory}` of the loss holds less than a batch of {images} images. Raise it, or "
             "set it to 0."
         )
 
@@ -207,8 +164,8 @@ def _begin(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> tuple[Run, 
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _start_projection(network, coins, np.random.default_rng(config.seed))
     untrained = Embedder(network, _card(config, coins))
-    near = companions(coins, untrained.embed([coin.crops[0] for coin in coins]).pooled, _MOST_ALIKE)
-    coins = [aligned(coin, untrained) for coin in coins]
+    near = companions(coins, untrained.embed([coin.crops[0] for coin in coins]).pooled, _NEAREST)
+    coins = [align_crops(coin, untrained) for coin in coins]
     start = {key: value.clone() for key, value in network.state_dict().items()}
     cells = int(disc(backbone(config.backbone).cells).sum())
     losses = nn.ModuleList(make_loss(config.loss, len(coins), config.channels * n) for n in (cells, 1))
@@ -231,37 +188,8 @@ def _batches(
     return ahead(make, range(run.step, config.steps), processes.threads())
 
 
-def _step(run: Run, config: TrainingConfig, batches: Iterator[Batch], clock: _Clock) -> tuple[float, float]:
-    """One step of the optimiser; its loss, and the share of pictures that found their partner."""
-    asked = time.monotonic()
-    batch = next(batches)
-    given = time.monotonic()
-    for group in run.optimiser.param_groups:
-        group["lr"] = config.learning_rate * _schedule(run.step, config)
-    run.network.train()
-    freeze_statistics(run.network)
-    # What the network itself draws (stochastic depth, dropout) is of the step too, and each process's own.
-    torch.manual_seed(int(stream(config.seed, run.step, processes.place()).generate_state(1)[0]))
-    device = processes.device()
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or bf16_pays()):
-        grids = run.network(batch.pictures.to(device))
-    labels = batch.labels.to(device)
-    flat, pooled = _vectors(processes.gathered(grids.float(), len(labels)))
-    share = config.pooled_share
-    loss = (1.0 - share) * run.losses[0](flat, labels) + share * run.losses[1](pooled, labels)
-    run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    processes.average_gradients([*run.network.parameters(), *run.losses.parameters()])
-    nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
-    run.optimiser.step()
-    reached = float(loss.detach()), _retrieved(flat.detach(), labels)
-    clock.waiting_s += given - asked
-    clock.computing_s += time.monotonic() - given
-    return reached
-
-
 @contextmanager
-def _telling_of_memory(config: TrainingConfig) -> Iterator[None]:
+def _naming_lack_of_memory(config: TrainingConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -272,16 +200,16 @@ def _telling_of_memory(config: TrainingConfig) -> Iterator[None]:
         ) from error
 
 
-def _progress(run: Run, config: TrainingConfig, clock: _Clock, real: float | None) -> Step:
-    """Tell of the last steps, each of them once."""
+def _progress(run: Run, config: TrainingConfig, times: StepTimes, real: float | None) -> Step:
+    """The figures of the steps since the last report."""
     loss, retrieved = np.mean(run.recent, axis=0).tolist()
     run.recent = []
     rate = run.optimiser.param_groups[0]["lr"]
-    return Step(run.step, config.steps, loss, retrieved, rate, clock.busy, time.monotonic() - clock.started_s, real)
+    return Step(run.step, config.steps, loss, retrieved, rate, times.busy, time.monotonic() - times.started_s, real)
 
 
 def _take_figure(run: Run, real_figure: Callable[[Embedder], float], now: Callable[[], Embedder]) -> float:
-    """Take the figure on real pictures, in the first process, and keep the weights if it is the best so far."""
+    """Take the figure on real images, in the first process, and keep the weights if it is the best so far."""
     figure = processes.from_first(lambda: real_figure(now()))
     if not run.figures or figure > max(before for _, before in run.figures):
         run.best = run.weights()
@@ -312,7 +240,7 @@ def _card(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> dict[str, An
         "name": config.name,
         "backbone": config.backbone,
         "channels": config.channels,
-        "turnless_share": config.turnless_share,
+        "rotation_invariant_share": config.rotation_invariant_share,
         "training": {
             "coin_sides": len(coins),
             "pictures": sum(len(coin.crops) for coin in coins),
@@ -320,28 +248,6 @@ def _card(config: TrainingConfig, coins: Sequence[TrainingCoin]) -> dict[str, An
             "config": config.model_dump(mode="json"),
         },
     }
-
-
-def _schedule(step: int, config: TrainingConfig) -> float:
-    """Warm up, then a cosine down to a tenth."""
-    if step < config.warm_up_steps:
-        return (step + 1) / config.warm_up_steps
-    done = (step - config.warm_up_steps) / max(1, config.steps - config.warm_up_steps)
-    return float(0.55 + 0.45 * np.cos(np.pi * done))
-
-
-def _vectors(grids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The grid as one vector, its cells of unit length, and the pooled features."""
-    inside = torch.from_numpy(disc(grids.shape[-1]).ravel()).to(grids.device)
-    cells = grids.flatten(2)[:, :, inside]
-    return nn.functional.normalize(cells, dim=1).flatten(1), cells.mean(dim=2)
-
-
-def _retrieved(flat: torch.Tensor, labels: torch.Tensor) -> float:
-    """Share of pictures whose nearest other picture is of the same coin."""
-    scores = flat @ flat.T
-    scores.fill_diagonal_(-torch.inf)
-    return float((labels[scores.argmax(dim=1)] == labels).float().mean())
 
 
 @torch.no_grad()

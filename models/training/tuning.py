@@ -1,9 +1,9 @@
 """Searching the augmentation's numbers on a small set of real pairs, by Optuna's Tree-structured Parzen Estimator
 (Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011).
 
-A trial is a short training. Trials are kept in an SQLite file as they finish; the same search goes on where it was, and
+A trial is a short training. Trials are kept in an SQLite file as they finish; the same search resumes where it was, and
 ends as it would have without a break. The first trial is the augmentation that the search begins from, so that what it
-finds can be held against it.
+finds can be compared with it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from models.training.augmentation import Augmentation
+from models.training.config import with_current_names
 
 SPACE: dict[str, tuple[float, float]] = {  # what `tuned` is made of, and how far it may go
     "brightness": (0.0, 80.0),
@@ -37,12 +38,12 @@ _STUDY = "augmentation"
 
 
 class TuningError(Exception):
-    """The search cannot go on."""
+    """The search cannot continue."""
 
 
 @dataclass(frozen=True)
-class Reached:
-    """What a short training came to on the real pairs, 0 to 1. The search goes by ``map``, which is smoother."""
+class TrialFigures:
+    """What a short training reached on the real pairs, 0 to 1. The search goes by ``map``, which is smoother."""
 
     map: float
     rank1: float
@@ -54,63 +55,90 @@ class Trial:
 
     number: int
     numbers: dict[str, float]
-    reached: Reached
+    reached: TrialFigures
 
 
-def search(
-    storage: Path,
-    trials: int,
-    start: Augmentation,
-    objective: Callable[[Augmentation], Reached],
-    *,
-    about: Mapping[str, Any],
-    seed: int = 0,
-    on_trial: Callable[[Trial], None] | None = None,
-) -> list[Trial]:
-    """Search until there are so many trials in all.
+@dataclass(frozen=True)
+class AugmentationSearch:
+    """A search that can be interrupted and resumed.
 
-    Parameters
+    Attributes
     ----------
     storage
-        SQLite file; one that is there already is gone on with.
+        SQLite file of its trials.
     start
         What is tried first; what is not in `SPACE` stays as it is here.
     about
-        What else a trial hangs on (recipe, steps): a file holds trials of one kind only.
-
-    Returns
-    -------
-    list[Trial]
-        All finished trials, the best first.
-
-    Raises
-    ------
-    TuningError
-        If the file is damaged, or of another search.
+        What else a trial depends on (recipe, steps): a file holds trials of one kind only.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = _open(storage, {**about, "start": start.model_dump(mode="json"), "seed": seed})
-        while (done := len(_finished(study))) < trials:
-            # A sampler of its own for every trial: what it draws hangs on the finished trials, not on breaks between.
-            drawn = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
-            study.sampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=_RANDOM_TRIALS)
-            if done == 0:
-                study.enqueue_trial({name: getattr(start, name) for name in SPACE})
-            trial = study.ask()
-            numbers = {name: _rounded(trial.suggest_float(name, *SPACE[name])) for name in SPACE}
-            try:
-                reached = objective(start.model_copy(update=numbers))
-            except BaseException:
-                study.tell(trial, state=TrialState.FAIL)
-                raise
-            trial.set_user_attr("rank1", reached.rank1)
-            study.tell(trial, reached.map)
-            if on_trial is not None:
-                on_trial(Trial(done, numbers, reached))
-        return sorted(_trials(study), key=lambda trial: -trial.reached.map)
-    except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
-        raise TuningError(f"{storage} is damaged ({error}). Delete it to begin again.") from error
+
+    storage: Path
+    start: Augmentation
+    about: Mapping[str, Any]
+    seed: int = 0
+
+    def run(
+        self,
+        trials: int,
+        objective: Callable[[Augmentation], TrialFigures],
+        on_trial: Callable[[Trial], None] | None = None,
+    ) -> list[Trial]:
+        """Search until there are so many trials in all; those that are there already are resumed from.
+
+        Returns
+        -------
+        list[Trial]
+            All finished trials, the best first.
+
+        Raises
+        ------
+        TuningError
+            If the file is damaged, or of another search.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            study = self._open()
+            while (done := len(_finished(study))) < trials:
+                trial = self._run_trial(study, done, objective)
+                if on_trial is not None:
+                    on_trial(trial)
+            return sorted(_trials(study), key=lambda trial: -trial.reached.map)
+        except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
+            raise TuningError(f"{self.storage} is damaged ({error}). Delete it to start over.") from error
+
+    def _run_trial(self, study: optuna.Study, number: int, objective: Callable[[Augmentation], TrialFigures]) -> Trial:
+        # A sampler of its own for every trial: what it draws depends on the finished trials, not on breaks between.
+        drawn = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        study.sampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=_RANDOM_TRIALS)
+        if number == 0:
+            study.enqueue_trial({name: getattr(self.start, name) for name in SPACE})
+        trial = study.ask()
+        numbers = {name: _rounded(trial.suggest_float(name, *SPACE[name])) for name in SPACE}
+        try:
+            reached = objective(self.start.model_copy(update=numbers))
+        except BaseException:
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        trial.set_user_attr("rank1", reached.rank1)
+        study.tell(trial, reached.map)
+        return Trial(number, numbers, reached)
+
+    def _open(self) -> optuna.Study:
+        about = {**self.about, "start": self.start.model_dump(mode="json"), "seed": self.seed}
+        self.storage.parent.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            study_name=_STUDY, storage=_url(self.storage), direction="maximize", load_if_exists=True
+        )
+        described = json.dumps(about, sort_keys=True)
+        if with_current_names(json.loads(study.user_attrs.get("about", described))) != json.loads(described):
+            raise TuningError(
+                f"{self.storage} holds trials of another recipe, or with other steps. Give the recipe another name, or "
+                f"delete {self.storage.parent}."
+            )
+        study.set_user_attr("about", described)
+        for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(left.number, state=TrialState.FAIL)  # its process was killed
+        return study
 
 
 def importances(storage: Path) -> dict[str, float]:
@@ -126,21 +154,6 @@ def importances(storage: Path) -> dict[str, float]:
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _open(storage: Path, about: Mapping[str, Any]) -> optuna.Study:
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(study_name=_STUDY, storage=_url(storage), direction="maximize", load_if_exists=True)
-    told = json.dumps(about, sort_keys=True)
-    if study.user_attrs.setdefault("about", told) != told:
-        raise TuningError(
-            f"{storage} holds trials of another recipe, or with other steps. Give the recipe another name, or delete "
-            f"{storage.parent}."
-        )
-    study.set_user_attr("about", told)
-    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(left.number, state=TrialState.FAIL)  # its process was killed
-    return study
-
-
 def _url(storage: Path) -> str:
     return f"sqlite:///{storage.resolve()}"
 
@@ -154,7 +167,7 @@ def _trials(study: optuna.Study) -> list[Trial]:
         Trial(
             number,
             {name: _rounded(trial.params[name]) for name in SPACE},
-            Reached(float(trial.value or 0.0), float(trial.user_attrs["rank1"])),
+            TrialFigures(float(trial.value or 0.0), float(trial.user_attrs["rank1"])),
         )
         for number, trial in enumerate(_finished(study))
     ]

@@ -12,10 +12,11 @@ from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store
 from capture.store.records import Candidate, Entry, Frame
 from models.embedding.embedder import Embedder, Features
-from models.matching.grid import View, embed_entries, match
-from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissIndex
-from models.matching.index import Entry as IndexEntry
+from models.matching.entries import embed_entries
+from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissIndex, GalleryEntry
+from models.matching.matcher import CoinMatcher
 from models.matching.probability import Probability, Verdict, verdict
+from models.matching.views import View
 from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -74,7 +75,7 @@ class Identifier:
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
         """Rank the catalogue's coins for one coin seen in some views."""
-        found = match(self.embedder, self.index, views)
+        found = CoinMatcher(self.embedder, self.index).rank(views)
         probabilities = self.probability.of(found)
         candidates = tuple(
             Candidate(
@@ -185,7 +186,7 @@ def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
         pooled, grid = store.catalogue.embeddings(embedder.id, [entry.id for entry in entries])
         if grid is None:
             raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
-        rows = [IndexEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
+        rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
         index.add(rows, Features(pooled, grid))
     lab.catalogue.mkdir(parents=True, exist_ok=True)
     index.save(folder)

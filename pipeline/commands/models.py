@@ -39,7 +39,7 @@ class SuiteName(StrEnum):
 
 
 class TuningName(StrEnum):
-    """How much of a network is tuned; see `models.training.heads`."""
+    """How much of a network is tuned; see `models.classification.heads`."""
 
     BASELINE = "baseline"
     PARTIAL = "partial"
@@ -123,8 +123,8 @@ def types_(
     debug: DebugOption = False,
 ) -> int:
     """How well are types told apart, by how few coins they are learnt from?"""
+    from models.classification.classification import ClassificationConfig
     from models.embedding.backbones import CROP_PX
-    from models.training.classification import ClassificationConfig
     from pipeline.learning.low_data import low_data
 
     try:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from models.classification.classification import Point
     from models.evaluation.evaluation import Evaluation
-    from models.training.classification import Point
     from models.training.tuning import Trial
     from pipeline.learning.compare import Comparison, Promotion
     from pipeline.learning.dataset import Dataset
@@ -49,7 +49,7 @@ def evaluated(result: Evaluated, json: bool) -> None:
         ("Rank-1, any type", real.any_type_rank1, synthetic.any_type_rank1),
         ("Rank-1, same die", real.same_die_rank1, synthetic.same_die_rank1),
         ("Rank-1 by the shortlist's features", real.pooled_rank1, synthetic.pooled_rank1),
-        ("Rank-1 by one vector a picture", real.turnless_rank1, synthetic.turnless_rank1),
+        ("Rank-1 by one vector a picture", real.rotation_invariant_rank1, synthetic.rotation_invariant_rank1),
         ("Rank-1 within a session, apart", real.within_session_rank1, synthetic.within_session_rank1),
     ):
         if one is not None or other is not None:

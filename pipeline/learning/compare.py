@@ -16,8 +16,9 @@ import numpy as np
 from calibration.files import write_whole
 from capture.store import Store
 from models.embedding.embedder import CARD_FILE, Embedder
-from models.evaluation.evaluation import Evaluation, Sample, evaluate, split
+from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.measures import interval_over_coins
+from models.evaluation.samples import Sample, split
 from pipeline.collection.catalogue import Progress
 from pipeline.collection.identify import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError

@@ -22,7 +22,7 @@ from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.store import Store
 from models.embedding.backbones import CROP_PX
-from models.evaluation.evaluation import Sample, split
+from models.evaluation.samples import Sample, split
 from models.training.batches import TrainingCoin
 from models.training.splits import PARTS, Part
 from pipeline.collection.catalogue import Progress

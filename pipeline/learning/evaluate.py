@@ -6,7 +6,8 @@ and the worst cases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.store import Store
-from models.embedding.embedder import Embedder
-from models.evaluation.evaluation import Evaluation, Sample, evaluate
-from pipeline.collection.catalogue import Progress
+from models.evaluation.evaluation import Evaluation, evaluate
+from models.evaluation.samples import Sample
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.synthetic import synthetic_samples
 from pipeline.model_in_use import open_model
+from pipeline.reporter import Progress
 from pipeline.reports.evaluation_page import write_evaluation_page
 
 
@@ -56,13 +57,11 @@ def evaluate_lab(
         If nothing was imported, or there is no such dataset.
     """
     embedder = open_model(lab, model)
-    if dataset is not None:
-        opened = open_dataset(lab, dataset)
-        samples, data = opened.samples("test"), f"test coins of {opened.title} ({opened.id})"
-        return _evaluated(lab, embedder, samples, data, synthetic_coins, progress, synthetic_progress)
-    with Store.open(lab.store) as store:
-        samples, data = imported_samples(lab, store), "imported photographs of the store"
-        return _evaluated(lab, embedder, samples, data, synthetic_coins, progress, synthetic_progress)
+    with _samples(lab, dataset) as (samples, data):
+        real = evaluate(embedder, samples, on_progress=progress)
+        synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=synthetic_progress)
+        page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
+    return Evaluated(real, synthetic, data, page)
 
 
 def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sample]:
@@ -91,19 +90,15 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
     return samples
 
 
-def _evaluated(
-    lab: Lab,
-    embedder: Embedder,
-    samples: list[Sample],
-    data: str,
-    synthetic_coins: int,
-    progress: Progress,
-    synthetic_progress: Progress,
-) -> Evaluated:
-    real = evaluate(embedder, samples, on_progress=progress)
-    synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=synthetic_progress)
-    page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
-    return Evaluated(real, synthetic, data, page)
+@contextmanager
+def _samples(lab: Lab, dataset: str | None) -> Iterator[tuple[list[Sample], str]]:
+    """What is evaluated on, and what it is called; the store that crops are read from stays open meanwhile."""
+    if dataset is not None:
+        opened = open_dataset(lab, dataset)
+        yield opened.samples("test"), f"test coins of {opened.title} ({opened.id})"
+    else:
+        with Store.open(lab.store) as store:
+            yield imported_samples(lab, store), "imported photographs of the store"
 
 
 def _reader(store: Store, sha256: str) -> Callable[[], Image]:

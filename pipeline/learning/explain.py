@@ -13,7 +13,7 @@ import numpy.typing as npt
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store
-from models.matching.explanation import Explanation, Method, explain
+from models.explanation.explanation import Explanation, Method, explain
 from pipeline.collection.identify import entry_crop
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab

@@ -14,9 +14,9 @@ import numpy as np
 from calibration.files import write_whole
 from calibration.image import Image
 from calibration.outline import crop_coin
-from models.matching.explanation import ExplanationError
-from models.training.classification import ClassificationConfig, Classifier, Point, TypePicture, low_data_curve
-from models.training.type_explanation import explain_type
+from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve
+from models.classification.type_explanation import explain_type
+from models.explanation.last_map import ExplanationError
 from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
@@ -69,7 +69,7 @@ def low_data(
         known = {coin.group for coin in opened.training_coins("train") if coin.group}
         training, test = (
             [
-                TypePicture(crop, coin.group, coin.label)
+                TypeSample(crop, coin.group, coin.label)
                 for part in parts
                 for coin in opened.training_coins(part)
                 if coin.group in known
@@ -107,7 +107,7 @@ def result_path(lab: Lab, data: str, network: str, tuning: str) -> Path:
     return lab.folder / "results" / f"types-{data}-{network}-{tuning}.json"
 
 
-def seen_types(classifier: Classifier, pictures: Sequence[TypePicture]) -> Image:
+def seen_types(classifier: Classifier, pictures: Sequence[TypeSample]) -> Image:
     """A picture of each of the first types, and below it the same under the map of what speaks for the type told."""
     first = {picture.type: picture.crop for picture in reversed(pictures)}
     crops = [first[type_] for type_ in sorted(first)[:_TYPES_SHOWN]]
@@ -118,10 +118,10 @@ def seen_types(classifier: Classifier, pictures: Sequence[TypePicture]) -> Image
     return np.ascontiguousarray(np.hstack(columns))
 
 
-def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list[TypePicture], list[TypePicture]]:
+def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list[TypeSample], list[TypeSample]]:
     """Catalogue pictures of procedural coins, so many of each of so many types: to train with, and to test."""
     drawer, rng = ProceduralDrawer(SEED), np.random.default_rng(SEED)
-    parts: tuple[list[TypePicture], list[TypePicture]] = ([], [])
+    parts: tuple[list[TypeSample], list[TypeSample]] = ([], [])
     count: dict[str, int] = {}
     number = 0
     while sum(count.values()) < types * coins:
@@ -133,6 +133,6 @@ def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list
         count[type_] = count.get(type_, 0) + 1
         picture = reproduction(drawer.side_texture(name, "reverse"), int(rng.integers(1 << 30)))
         part = parts[count[type_] % _TEST_SHARE == 0]
-        part.append(TypePicture(crop_coin(picture), type_, name))
+        part.append(TypeSample(crop_coin(picture), type_, name))
         progress(sum(count.values()), types * coins)
     return parts

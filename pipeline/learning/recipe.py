@@ -8,20 +8,20 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from models.evaluation.evaluation import Sample
+from models.evaluation.samples import Sample
 from models.training.batches import TrainingCoin
-from models.training.training import TrainingConfig
+from models.training.config import TrainingConfig
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.rti import rti_coin
 from pipeline.learning.training_coins import (
-    Progress,
     coins_of,
-    labelled_pictures,
+    labelled_samples,
     photographed_coins,
     procedural_coins,
 )
+from pipeline.reporter import Progress
 
 STARTER_RECIPE = Path(__file__).parents[2] / "models" / "recipes" / "starter.yaml"
 
@@ -55,7 +55,7 @@ class Labelled(BaseModel):
 
     def read(self, progress: Progress) -> list[Sample]:
         """Normalised pictures of these coins."""
-        return labelled_pictures(expanded(self.labels), self.share, self.seed, rest=self.rest, progress=progress)
+        return labelled_samples(expanded(self.labels), self.share, self.seed, rest=self.rest, progress=progress)
 
 
 class Data(BaseModel):

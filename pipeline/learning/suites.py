@@ -1,7 +1,7 @@
 """`rig evaluate --suite`: the published tables, row by row, with our figure beside each or what is missing for it.
 
 A published figure stands here only if its source printed it; their accuracies are not defined there, ours are: for the
-poster Rank-1 across sessions, one gallery picture per coin side, all of them candidates; for types accuracy over coins
+poster Rank-1 across sessions, one gallery image per coin side, all of them candidates; for types accuracy over coins
 never trained on.
 """
 
@@ -16,11 +16,11 @@ from typing import Literal
 from capture.store import Store
 from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import EvaluationError, evaluate
-from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.evaluate import imported_samples
 from pipeline.learning.low_data import result_path
 from pipeline.model_in_use import open_model
+from pipeline.reporter import Progress
 
 Suite = Literal["poster", "rrc60"]
 POSTER = "sawhill-poster"
@@ -50,7 +50,7 @@ class Row:
         """What makes it."""
         return (
             f"`rig train CONFIG`, in CONFIG `name: {self.model}`, `backbone: {self.backbone}`, "
-            f"`augmentation: {{kind: {self.kind}}}` and the training pictures; from ImageNet weights in $RIG_WEIGHTS "
+            f"`augmentation: {{kind: {self.kind}}}` and the training images; from ImageNet weights in $RIG_WEIGHTS "
             "or torchvision's download"
         )
 
@@ -76,14 +76,14 @@ POSTER_ROWS = (
     Row("Inception, standard augmentation", None, "inception_v3", "standard"),
 )
 TYPE_ROWS = (
-    ("ViT-B/16, full fine-tuning, 80 % of the pictures", 99.10, "vit_b_16", "full", 0.8),
+    ("ViT-B/16, full fine-tuning, 80 % of the images", 99.10, "vit_b_16", "full", 0.8),
     ("ViT-B/16, full fine-tuning, 20 %", None, "vit_b_16", "full", 0.2),
     ("ViT-B/16, full fine-tuning, 10 %", None, "vit_b_16", "full", 0.1),
     ("ViT-B/16, full fine-tuning, 5 %", None, "vit_b_16", "full", 0.05),
     ("InceptionV3, 80 %", None, "inception_v3", "full", 0.8),
     ("InceptionV3 + squeeze-and-excitation, 80 %", 96.58, "inception_v3_se", "full", 0.8),
 )
-_TRAINING_SHARE = 0.8  # of all pictures; the others test
+_TRAINING_SHARE = 0.8  # of all images; the others test
 
 
 def run_suite(lab: Lab, suite: Suite, progress: Callable[[str], Progress]) -> list[Answered]:
@@ -154,10 +154,10 @@ def _type_row(lab: Lab, name: str, published: float | None, network: str, tuning
 
 
 def _accuracy(path: Path, share: float) -> float | None:
-    """What a kept curve says for a share of all pictures, to a tenth of it; nothing if it was trained from scratch."""
+    """What a kept curve says for a share of all images, to a tenth of it; nothing if it was trained from scratch."""
     kept = json.loads(path.read_text())
     if not kept["config"]["pretrained"]:
         return None
-    pictures = kept["training_pictures"] + kept["test_pictures"]
-    near = [point for point in kept["points"] if abs(point["pictures"] / pictures - share) <= 0.1 * share]
+    images = kept["training_pictures"] + kept["test_pictures"]
+    near = [point for point in kept["points"] if abs(point["pictures"] / images - share) <= 0.1 * share]
     return float(near[0]["accuracy"]) if near else None

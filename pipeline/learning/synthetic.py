@@ -1,4 +1,4 @@
-"""Procedural coins to evaluate on: the synthetic figure that is told beside every real one.
+"""Procedural coins to evaluate on: the synthetic figure that is printed beside every real one.
 
 Their names and seed are used nowhere else (see `pipeline.learning.training_coins`), so that no coin trained on is
 judged here.
@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.image import Image
 from calibration.outline import crop_coin
-from models.evaluation.evaluation import Sample
+from models.evaluation.samples import Sample
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from rig.twin.coins.surface import Surface, beam_from, shade
@@ -34,11 +34,11 @@ def synthetic_samples(coins: int) -> list[Sample]:
             continue
         found += 1
         surface = drawer.side_texture(name, "obverse")
-        pictures = [reproduction(surface, number, "photograph")]
-        pictures += [_frame(surface, rng) for _ in range(QUERIES)]
-        for place, picture in enumerate(pictures):
+        images = [reproduction(surface, number, "photograph")]
+        images += [_frame(surface, rng) for _ in range(QUERIES)]
+        for place, image in enumerate(images):
             turned_deg = 0.0 if place == 0 else float(rng.uniform(0.0, 360.0))
-            crop = crop_coin(picture, turned_deg=turned_deg)
+            crop = crop_coin(image, turned_deg=turned_deg)
             samples.append(Sample(f"{name}-{place}", crop, name, str(place), drawer.coin_type(name)))
     return samples
 

@@ -23,7 +23,8 @@ from pipeline.documents import read_document
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
-from pipeline.learning.training_coins import Progress, fitting_searches, photograph_searches
+from pipeline.learning.training_coins import fitting_searches, photograph_searches
+from pipeline.reporter import Progress
 
 TURNS_TO_VALIDATE = 24  # every 15 degrees finds nearly as many as the full search, in two thirds of its time
 

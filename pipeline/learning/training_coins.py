@@ -1,4 +1,4 @@
-"""Pictures to train and to fit on: procedural coins of the twin under any light and in print, and photographs.
+"""Images to train and to fit on: procedural coins of the twin under any light and in print, and photographs.
 
 The procedural coins' names and seeds are used nowhere else, so that no coin that is trained or fitted on is ever
 tested on.
@@ -6,7 +6,7 @@ tested on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
@@ -17,13 +17,17 @@ import numpy as np
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin, find_coin, normalise
 from models.embedding.embedder import Embedder
-from models.evaluation.evaluation import Sample, split
-from models.evaluation.scores import best_over_turns
-from models.matching.grid import TURNS, Candidate, View, embed_entries, match
-from models.matching.index import Entry, FaissIndex
+from models.evaluation.samples import Sample, SampleCrops, split
+from models.evaluation.scores import embed_in_blocks, score_all
+from models.matching.entries import embed_entries
+from models.matching.index import FaissIndex, GalleryEntry
+from models.matching.matcher import CoinMatcher
+from models.matching.scored import ScoredCoin
+from models.matching.views import View
 from models.training.batches import TrainingCoin
 from models.training.relight import Relief, measured_relief
 from pipeline.collection.imports import read_labels
+from pipeline.reporter import Progress
 from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides, read_photo
 from rig.twin.coins.procedural import coin_type
 from rig.twin.coins.reproduction import reproduction
@@ -31,13 +35,12 @@ from rig.twin.coins.surface import Array, Beam, Surface, beam_from, shade
 
 TRAINING_SEED, FITTING_SEED = 9001, 9002
 TRAINING_TYPES, FITTING_TYPES = 20, 30  # few types, so that many coins share one: hard negatives
-FRAMES, PRINTS = 8, 4  # pictures of each side to train on
-STRANGERS = 80  # coins of the fitting's catalogue that are never looked for
+FRAMES, PRINTS = 8, 4  # images of each side to train on
+IMPOSTORS = 80  # coins of the fitting's catalogue that are never looked for
 LAMPS_DEG = range(0, 360, 30)
 RELIEF_LAMPS_DEG, RELIEF_ELEVATION_DEG = range(0, 360, 45), 38.0  # that a relief is measured from
 
-Progress = Callable[[int, int], None]
-Search = tuple[list[Candidate], str | None]
+Search = tuple[list[ScoredCoin], str | None]
 
 
 def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
@@ -47,9 +50,9 @@ def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
     for number, coin in enumerate(_names("t", TRAINING_SEED, TRAINING_TYPES, coins), 1):
         for side in SIDES:
             surface = drawer.side_texture(coin, side)
-            pictures = [_any_frame(surface, rng) for _ in range(FRAMES)]
-            pictures += [reproduction(surface, int(rng.integers(1 << 30))) for _ in range(PRINTS)]
-            crops = tuple(crop_coin(picture) for picture in pictures)
+            images = [_any_frame(surface, rng) for _ in range(FRAMES)]
+            images += [reproduction(surface, int(rng.integers(1 << 30))) for _ in range(PRINTS)]
+            crops = tuple(crop_coin(image) for image in images)
             group = f"{drawer.coin_type(coin)} {side}"
             made.append(TrainingCoin(f"{coin} {side}", group, crops, relief=_relief_seen(surface)))
         progress(number, coins)
@@ -68,15 +71,15 @@ def photographed_coins(folder: Path, progress: Progress) -> list[TrainingCoin]:
     photographed = photo_sides(folder)
     for number, (coin, sides) in enumerate(photographed.items(), 1):
         for side, photo in sides.items():
-            picture = read_photo(photo)
+            image = read_photo(photo)
             with suppress(NoCoinError):  # a photograph without a coin has nothing to teach
-                made.append(TrainingCoin(f"{folder.name} {coin} {side}", "", (crop_coin(picture),)))
+                made.append(TrainingCoin(f"{folder.name} {coin} {side}", "", (crop_coin(image),)))
         progress(number, len(photographed))
     return made
 
 
-def labelled_pictures(labels: Path, share: float, seed: int, *, rest: bool, progress: Progress) -> list[Sample]:
-    """Normalised pictures of a part of the coins in a label file (the columns of `rig import`), split by coin.
+def labelled_samples(labels: Path, share: float, seed: int, *, rest: bool, progress: Progress) -> list[Sample]:
+    """Normalised images of a part of the coins in a label file (the columns of `rig import`), split by coin.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ def labelled_pictures(labels: Path, share: float, seed: int, *, rest: bool, prog
     Raises
     ------
     LabError
-        If the label file or a picture of it cannot be used.
+        If the label file or an image of it cannot be used.
     """
     found = read_labels(labels)
     coins = sorted({label.coin for label in found})
@@ -96,34 +99,34 @@ def labelled_pictures(labels: Path, share: float, seed: int, *, rest: bool, prog
     chosen = [label for label in found if label.coin in wanted]
     samples = []
     for number, label in enumerate(chosen, 1):
-        picture = read_image(label.path)
-        crop = crop_coin(picture)
+        image = read_image(label.path)
+        crop = crop_coin(image)
         samples.append(Sample(str(label.path), crop, label.coin, label.session, label.type or ""))
         progress(number, len(chosen))
     return samples
 
 
 def coins_of(samples: Sequence[Sample]) -> list[TrainingCoin]:
-    """Labelled pictures as coins to train on, each turned as it was photographed."""
+    """Labelled images as coins to train on, each turned as it was photographed."""
     by_coin: dict[str, list[Sample]] = {}
     for sample in samples:
         by_coin.setdefault(sample.coin, []).append(sample)
     return [
-        TrainingCoin(coin, of_coin[0].type, tuple(sample.picture() for sample in of_coin), is_aligned=False)
+        TrainingCoin(coin, of_coin[0].type, tuple(sample.read() for sample in of_coin), is_aligned=False)
         for coin, of_coin in by_coin.items()
     ]
 
 
 def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list[Search]:
-    """Search a printed catalogue of so many coins and `STRANGERS` for each: as a scan, a frame, a photograph."""
+    """Search a printed catalogue of so many coins and `IMPOSTORS` for each: as a scan, a frame, a photograph."""
     drawer, rng = ProceduralDrawer(FITTING_SEED), np.random.default_rng(3)
-    names = list(_names("f", FITTING_SEED, FITTING_TYPES, coins + STRANGERS))
+    names = list(_names("f", FITTING_SEED, FITTING_TYPES, coins + IMPOSTORS))
     entries, crops = [], []
     for coin in names:
         for side in SIDES:
-            picture = reproduction(drawer.side_texture(coin, side), int(rng.integers(1 << 30)))
-            entries.append(Entry(f"{coin} {side}", coin, side))
-            crops.append(crop_coin(picture))
+            image = reproduction(drawer.side_texture(coin, side), int(rng.integers(1 << 30)))
+            entries.append(GalleryEntry(f"{coin} {side}", coin, side))
+            crops.append(crop_coin(image))
     index = FaissIndex(embedder.id)
     index.add(entries, embed_entries(embedder, crops))
     searches: list[Search] = []
@@ -131,7 +134,7 @@ def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list
         views = [view for side in SIDES for view in _scan(drawer.side_texture(coin, side), side, rng)]
         one = views[int(rng.integers(len(views)))]
         for seen in (views, [one], [View(one.crop)]):
-            searches.append((match(embedder, index, seen), coin))
+            searches.append((CoinMatcher(embedder, index).rank(seen), coin))
         progress(number, coins)
     return searches
 
@@ -139,12 +142,11 @@ def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list
 def photograph_searches(embedder: Embedder, samples: Sequence[Sample]) -> list[Search]:
     """Search the first photograph of every coin, among those of its type, for each photograph of another session."""
     gallery, queries, _ = split(samples)
-    features = embedder.embed([query.picture() for query in queries])
-    scores, _, _ = best_over_turns(embedder, features, [sample.picture() for sample in gallery], TURNS)
+    scores = score_all(embedder, embed_in_blocks(embedder, SampleCrops(queries)), SampleCrops(gallery)).grid
     searches: list[Search] = []
     for query, row in zip(queries, scores, strict=True):
         found = [
-            Candidate(sample.coin, float(score), side_scores=(float(score),))
+            ScoredCoin(sample.coin, float(score), side_scores=(float(score),))
             for sample, score in zip(gallery, row, strict=True)
             if sample.type == query.type
         ]
@@ -164,15 +166,15 @@ def _names(prefix: str, seed: int, types: int, coins: int) -> Iterator[str]:
 
 def _relief_seen(surface: Surface) -> Relief:
     """A relief as eight lamps around it show it, the coin found once: it does not move between them."""
-    pictures = []
+    images = []
     for lamp_deg in RELIEF_LAMPS_DEG:
         light = shade(surface, [beam_from(lamp_deg, RELIEF_ELEVATION_DEG, (1.3, 1.3, 1.3))], (0.1, 0.1, 0.1))
         light = light * np.float32(0.9 / float(np.percentile(light[surface.coverage > 0.9], 96)))
         coverage = surface.coverage[..., None]
         seen = cv2.GaussianBlur(light, (0, 0), 1.0) * coverage + np.float32(0.012) * (1 - coverage)
-        pictures.append(np.asarray(np.clip(seen, 0, 1) ** (1 / 2.2) * 255, np.uint8))
-    outline = find_coin(pictures[0])
-    return relief_of([normalise(each, outline) for each in pictures])
+        images.append(np.asarray(np.clip(seen, 0, 1) ** (1 / 2.2) * 255, np.uint8))
+    outline = find_coin(images[0])
+    return relief_of([normalise(each, outline) for each in images])
 
 
 def _any_frame(surface: Surface, rng: np.random.Generator) -> Image:
@@ -195,9 +197,9 @@ def _scan(surface: Surface, side: str, rng: np.random.Generator) -> list[View]:
         beams: list[Beam] = [beam_from(lamp_deg, elevation_deg, (1.25, 1.25, 1.25))]
         light = shade(surface, beams, (0.06, 0.06, 0.06))
         light = light * np.float32(0.8 / float(np.percentile(light[surface.coverage > 0.9], 98)))
-        picture = _developed(light, surface, blur_px, 0.006, width, rng)
-        picture = np.asarray(cv2.copyMakeBorder(picture, 40, 40, 40, 40, cv2.BORDER_REPLICATE), np.uint8)
-        crop = crop_coin(picture, turned_deg=turn_deg)
+        image = _developed(light, surface, blur_px, 0.006, width, rng)
+        image = np.asarray(cv2.copyMakeBorder(image, 40, 40, 40, 40, cv2.BORDER_REPLICATE), np.uint8)
+        crop = crop_coin(image, turned_deg=turn_deg)
         views.append(View(crop, side, 0.0, (lamp_deg + turn_deg) % 360.0))
     return views
 
@@ -205,7 +207,7 @@ def _scan(surface: Surface, side: str, rng: np.random.Generator) -> list[View]:
 def _developed(
     light: Array, surface: Surface, blur_px: float, noise: float, width: int, rng: np.random.Generator
 ) -> Image:
-    """A picture of linear light on a dark plate: blurred, noisy, in sRGB's gamma, so many pixels wide."""
+    """A image of linear light on a dark plate: blurred, noisy, in sRGB's gamma, so many pixels wide."""
     coverage = surface.coverage[..., None]
     seen = cv2.GaussianBlur(light, (0, 0), blur_px) * coverage + np.float32(0.012) * (1 - coverage)
     seen = np.clip(seen + rng.normal(0, noise, seen.shape), 0, 1) ** (1 / 2.2)

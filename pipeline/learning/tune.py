@@ -12,13 +12,13 @@ from calibration.files import write_whole
 from models.evaluation.evaluation import evaluate
 from models.training.augmentation import Augmentation
 from models.training.training import train
-from models.training.tuning import Reached, Trial, importances, search
+from models.training.tuning import AugmentationSearch, Trial, TrialFigures, importances
 from pipeline.documents import read_document
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
-from pipeline.learning.training_coins import Progress
+from pipeline.reporter import Progress
 from pipeline.reports.tuning_page import write_tuning_page
 
 STORAGE_FILE, TUNED_FILE = "trials.db", "tuned.yaml"
@@ -111,22 +111,15 @@ def tune(
         raise UsageError(f"dataset {dataset} has no validation coins seen in two sessions to judge by. Add `real:`.")
     short = recipe.model_copy(update={"steps": steps, "warm_up_steps": min(recipe.warm_up_steps, steps // 4)})
 
-    def objective(augmentation: Augmentation) -> Reached:
+    def objective(augmentation: Augmentation) -> TrialFigures:
         embedder = train(short.model_copy(update={"augmentation": augmentation}), coins)
         judged = evaluate(embedder, real, turns=TURNS_TO_VALIDATE)
-        return Reached(judged.map, judged.rank1)
+        return TrialFigures(judged.map, judged.rank1)
 
     folder = lab.folder / "tuning" / recipe.name
     about = short.model_dump(mode="json", exclude={"name", "augmentation"}) | {"dataset": dataset}
-    found = search(
-        folder / STORAGE_FILE,
-        trials,
-        recipe.augmentation,
-        objective,
-        about=about,
-        seed=recipe.seed,
-        on_trial=on_trial,
-    )
+    search = AugmentationSearch(folder / STORAGE_FILE, recipe.augmentation, about, recipe.seed)
+    found = search.run(trials, objective, on_trial)
     mattered = importances(folder / STORAGE_FILE)
     page = write_tuning_page(lab, recipe.name, found, mattered, steps, len({sample.coin for sample in real}))
     return Tuned(found, mattered, _write_recipe(folder / TUNED_FILE, path, recipe, found, steps), page)

@@ -10,7 +10,8 @@ import numpy as np
 
 from calibration.files import write_whole
 from models.embedding.embedder import Embedder
-from models.evaluation.evaluation import Evaluation, Outcome, Sample
+from models.evaluation.evaluation import Evaluation, Outcome
+from models.evaluation.samples import Sample
 from pipeline.lab import Lab
 from pipeline.reports import plots
 from pipeline.reports.images import inline
@@ -128,7 +129,7 @@ def _cases(real: Evaluation, samples: Sequence[Sample]) -> list[dict[str, Any]]:
 def _case(outcome: Outcome, query: Sample, first: dict[str, Sample]) -> dict[str, Any]:
     shown = [query, first[outcome.coin], first[outcome.rival]]
     return {
-        "picture": inline(np.hstack([sample.picture() for sample in shown]), 80),
+        "picture": inline(np.hstack([sample.read() for sample in shown]), 80),
         "name": outcome.name,
         "coin": outcome.coin,
         "rank": outcome.rank,

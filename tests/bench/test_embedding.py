@@ -24,8 +24,9 @@ from calibration.image import Image, read_image
 from calibration.outline import crop_coin
 from models.embedding.embedder import Embedder, to_tensor
 from models.embedding.forward import bf16_pays, by_torch
-from models.evaluation.evaluation import Pictures, Sample, ranks_of_truth, split
-from models.evaluation.scores import best_over_turns, embedded
+from models.evaluation.evaluation import ranks_of_truth
+from models.evaluation.samples import Sample, SampleCrops, split
+from models.evaluation.scores import embed_in_blocks, score_all
 
 BATCH = 36  # as many as an embedder takes at a time
 BATCHES, ROUNDS = 2, 7
@@ -134,7 +135,7 @@ def test_rank1_by_the_way_taken_and_by_float32() -> None:
         embedder = Embedder.load("starter")
         if way == "float32":
             embedder.forward = by_torch(embedder.network, is_half=False)
-        scores, _, _ = best_over_turns(embedder, embedded(embedder, Pictures(queries)), Pictures(gallery), TURNS)
+        scores = score_all(embedder, embed_in_blocks(embedder, SampleCrops(queries)), SampleCrops(gallery), TURNS).grid
         first[way] = np.where(others, -np.inf, scores).argmax(axis=1)
         rank1 = np.mean(ranks_of_truth(scores, queries, gallery) == 1)
         table.add_row(way, f"{rank1:.1%}", f"{np.mean(first[way] == first['float32']):.1%}")

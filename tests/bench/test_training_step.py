@@ -21,7 +21,8 @@ from models.embedding.embedder import EmbedderNetwork, to_tensor
 from models.embedding.forward import bf16_pays
 from models.training.augmentation import Augmentation
 from models.training.batches import TrainingCoin
-from models.training.training import Step, TrainingConfig, train
+from models.training.config import TrainingConfig
+from models.training.training import Step, train
 from tests.models.model_coins import crop_of
 
 COINS, STEPS, EVERY, BARE = 48, 12, 4, 4

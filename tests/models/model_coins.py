@@ -24,7 +24,7 @@ def relief_of(number: int) -> np.ndarray:
 
 
 def crop_of(number: int, lamp_deg: float = 135.0, turn_deg: float = 0.0, noise: float = 6.0) -> Image:
-    """A normalised crop of a coin turned counter-clockwise, lit from an azimuth of the picture."""
+    """A normalised crop of a coin turned counter-clockwise, lit from an azimuth of the image."""
     size = 256
     turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn_deg, 1.0)
     height = cv2.warpAffine(relief_of(number), turn, (size, size), borderMode=cv2.BORDER_REFLECT)

@@ -28,7 +28,7 @@ def test_nothing_in_nothing_out(plain: Embedder) -> None:
     assert features.grid.shape == (0, 48, 14, 14)
 
 
-def test_a_crop_embeds_alike_alone_and_in_a_crowd(plain: Embedder) -> None:
+def test_a_crop_embeds_the_same_alone_and_in_a_crowd(plain: Embedder) -> None:
     alone = plain.embed([crop_of(5)])
     crowd = plain.embed([crop_of(n) for n in range(40)])
     assert crowd.pooled[5] @ alone.pooled[0] == pytest.approx(1.0, abs=2e-3)

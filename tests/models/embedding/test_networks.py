@@ -11,7 +11,7 @@ import torch
 
 from models.embedding.backbones import BACKBONES, CROP_PX, WeightsError, backbone, build, freeze_statistics
 from models.embedding.embedder import Embedder, EmbedderNetwork, to_tensor
-from models.matching.explanation import explain
+from models.explanation.explanation import explain
 from models.training.losses import LossConfig, make_loss
 from tests.models.model_coins import crop_of, settled
 
@@ -80,7 +80,7 @@ def test_any_network_of_timm_serves(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not TIMM, reason="timm is not installed")
-def test_a_network_that_timm_does_not_have_is_told() -> None:
+def test_a_network_that_timm_does_not_have_is_reported() -> None:
     with pytest.raises(WeightsError, match="resnet9000"):
         backbone("timm/resnet9000")
 

@@ -1,4 +1,4 @@
-"""``python evaluate_many.py GALLERY``: evaluate on so many pictures and print the process's peak memory (kB)."""
+"""``python evaluate_many.py GALLERY``: evaluate on so many images and print the process's peak memory (kB)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import torch
 
 from calibration.image import Image
 from models.embedding.embedder import Embedder
-from models.evaluation.evaluation import Sample, evaluate
+from models.evaluation.evaluation import evaluate
+from models.evaluation.samples import Sample
 
 CELLS, CHANNELS, QUERIES, TYPES = 14, 32, 20, 20
 
 
-def picture(number: int) -> Callable[[], Image]:
-    """Reads a picture whose every cell is of another grey."""
+def image(number: int) -> Callable[[], Image]:
+    """Reads an image whose every cell is of another grey."""
 
     def read() -> Image:
         cells = np.random.default_rng(number).integers(0, 256, (CELLS, CELLS, 3), dtype=np.uint8)
@@ -33,7 +34,7 @@ def main(gallery: int) -> None:
     embedder = Embedder(network, {"name": "means", "backbone": "mobilenet_v3_small", "channels": CHANNELS})
     seen = [(number, "first") for number in range(gallery)] + [(number, "later") for number in range(QUERIES)]
     samples = [
-        Sample(f"{session} {number}", picture(number), f"coin {number}", session, f"type {number % TYPES}")
+        Sample(f"{session} {number}", image(number), f"coin {number}", session, f"type {number % TYPES}")
         for number, session in seen
     ]
     result = evaluate(embedder, samples, turns=1)

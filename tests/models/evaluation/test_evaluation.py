@@ -15,8 +15,9 @@ import pytest
 from calibration.image import read_image
 from calibration.outline import crop_coin
 from models.embedding.embedder import STARTER_DIR, Embedder
-from models.evaluation.evaluation import EvaluationError, Sample, evaluate, ranks_of_truth, split
+from models.evaluation.evaluation import EvaluationError, evaluate, ranks_of_truth
 from models.evaluation.measures import interval_over_coins
+from models.evaluation.samples import Sample, split
 from tests.models.model_coins import crop_of
 
 BLANK = np.zeros((1, 1, 3), np.uint8)
@@ -47,7 +48,7 @@ def test_ranks_count_candidates_of_the_type_only_and_ties_against() -> None:
     assert ranks_of_truth(scores, queries, gallery).tolist() == [2, 1, 2]
 
 
-def test_the_interval_is_over_coins_not_pictures() -> None:
+def test_the_interval_is_over_coins_not_images() -> None:
     one_bad_coin = ["a"] * 90 + ["b"] * 10
     hits = np.array([True] * 90 + [False] * 10)
     low, high = interval_over_coins(hits, one_bad_coin)
@@ -90,8 +91,8 @@ def test_real_coins_are_found_again_by_the_starter(starter: Embedder) -> None:
         rows = list(csv.DictReader(file))
     samples = []
     for row in rows:
-        picture = read_image(folder / row["file"])
-        crop = crop_coin(picture)
+        image = read_image(folder / row["file"])
+        crop = crop_coin(image)
         samples.append(Sample(row["file"], crop, row["coin_id"], row["placement"], row["denomination"]))
     result = evaluate(starter, samples)
     assert (result.queries, result.labels) == (1269, 217)
@@ -125,7 +126,7 @@ def days(coins: int) -> list[Sample]:
     return samples
 
 
-def test_every_figure_is_told_and_blocks_on_disk_change_none(plain: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_figure_is_given_and_blocks_on_disk_change_none(plain: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     card = {**plain.card, "probability": json.loads((STARTER_DIR / "card.json").read_text())["probability"]}
     fitted = Embedder(plain.network, card)
     result = evaluate(fitted, days(12), turns=4)
@@ -147,16 +148,16 @@ def test_every_figure_is_told_and_blocks_on_disk_change_none(plain: Embedder, mo
 
 @pytest.mark.slow
 def test_memory_does_not_hold_the_gallery() -> None:
-    """Grids of the pictures that the second gallery has more would take 125 MB, the pictures themselves 1.5 GB."""
+    """Grids of the images that the second gallery has more would take 125 MB, the images themselves 1.5 GB."""
     peaks_mb = []
-    for pictures in (2_000, 12_000):
-        command = [sys.executable, str(Path(__file__).with_name("evaluate_many.py")), str(pictures)]
+    for images in (2_000, 12_000):
+        command = [sys.executable, str(Path(__file__).with_name("evaluate_many.py")), str(images)]
         root = Path(__file__).parents[3]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(root)}
         )
         assert done.returncode == 0, done.stderr
         peaks_mb.append(int(done.stdout) / 1024)
-    a_picture_kb = (peaks_mb[1] - peaks_mb[0]) * 1024 / 10_000
-    print(f"{a_picture_kb:.2f} kB a picture of the gallery; {peaks_mb[0]:.0f} MB with 2,000")
-    assert a_picture_kb < 5.0, "a million would take more than 5 GB"
+    an_image_kb = (peaks_mb[1] - peaks_mb[0]) * 1024 / 10_000
+    print(f"{an_image_kb:.2f} kB an image of the gallery; {peaks_mb[0]:.0f} MB with 2,000")
+    assert an_image_kb < 5.0, "a million would take more than 5 GB"

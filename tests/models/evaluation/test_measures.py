@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.measures import (
-    Searches,
-    Tally,
-    fnir_at_fpir,
-    fnir_interval,
-    interval_over_coins,
-    reliability,
-    tar_at_far,
-)
+from models.evaluation.measures import Tally, interval_over_coins, reliability, tar_at_far
+from models.evaluation.open_set import Searches, fnir_at_fpir, fnir_interval
 
 
 def tally(scores: np.ndarray) -> Tally:
@@ -34,20 +27,20 @@ def test_tar_at_far_is_that_of_the_sorted_scores() -> None:
     assert tar_at_far(np.array([0.4, 0.5]), tally(np.full(100, 0.5)), 0.1) == 0.0, "ties are accepted on neither side"
 
 
-def searches(values: list[float], right: list[bool], strangers: list[float]) -> Searches:
+def searches(values: list[float], right: list[bool], impostors: list[float]) -> Searches:
     return Searches(
         tuple(f"c{n}" for n in range(len(values))),
         np.array(values),
         np.array(right),
-        tuple(f"s{n}" for n in range(len(strangers))),
-        np.array(strangers),
+        tuple(f"s{n}" for n in range(len(impostors))),
+        np.array(impostors),
     )
 
 
-def test_a_mated_search_counts_only_if_right_and_above_the_strangers() -> None:
+def test_a_mated_search_counts_only_if_right_and_above_the_impostors() -> None:
     some = searches([0.9, 0.8, 0.95, 0.3], [True, True, False, True], [0.1, 0.2, 0.85, 0.4])
     assert fnir_at_fpir(some, 0.25) == 0.5, "the threshold is above 0.4: 0.95 is wrong, 0.3 too low"
-    assert fnir_at_fpir(some, 0.01) == 0.75, "no stranger may come through: above 0.85"
+    assert fnir_at_fpir(some, 0.01) == 0.75, "no impostor may come through: above 0.85"
     assert fnir_at_fpir(some, 1.0) == 0.25, "whatever is found counts"
     low, high = fnir_interval(some, 0.25)
     assert 0.0 <= low <= 0.5 <= high <= 1.0
@@ -55,11 +48,11 @@ def test_a_mated_search_counts_only_if_right_and_above_the_strangers() -> None:
 
 def test_a_probability_that_is_what_it_says_has_no_calibration_error() -> None:
     rng = np.random.default_rng(1)
-    told = rng.uniform(0, 1, 200_000)
-    honest = reliability(told, rng.uniform(0, 1, len(told)) < told)
+    predicted = rng.uniform(0, 1, 200_000)
+    honest = reliability(predicted, rng.uniform(0, 1, len(predicted)) < predicted)
     assert honest.ece < 0.005
     assert reliability(np.full(100, 0.9), np.arange(100) < 50).ece == pytest.approx(0.4)
-    assert sum(honest.count) == len(told)
+    assert sum(honest.count) == len(predicted)
 
 
 def test_a_paired_difference_has_a_narrower_interval_than_its_parts() -> None:

@@ -18,7 +18,7 @@ def saved_again(crop: Image) -> Image:
     return cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (224, 224), interpolation=cv2.INTER_LINEAR)
 
 
-def test_only_the_same_picture_is_a_duplicate(starter: Embedder) -> None:
+def test_only_the_same_image_is_a_duplicate(starter: Embedder) -> None:
     crops = [crop_of(number, noise=2.0) for number in range(12)]
     crops += [saved_again(crops[3]), saved_again(crops[7])]
     crops += [crop_of(3, lamp_deg=300.0), crop_of(5, turn_deg=20.0)]  # other photographs of coins that are there

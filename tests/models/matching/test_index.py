@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.embedding.embedder import Features
-from models.matching.index import CatalogueIndexError, Entry, FaissIndex
+from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
 
 
-def some(count: int, seed: int = 0) -> tuple[list[Entry], Features]:
+def some(count: int, seed: int = 0) -> tuple[list[GalleryEntry], Features]:
     """Entries with random features, two sides a coin."""
     rng = np.random.default_rng(seed)
     pooled = rng.normal(0, 1, (count, 8)).astype(np.float32)
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True) + 1e-9
-    entries = [Entry(f"{seed}-{n}", f"coin {n // 2}", ("obverse", "reverse")[n % 2]) for n in range(count)]
+    entries = [GalleryEntry(f"{seed}-{n}", f"coin {n // 2}", ("obverse", "reverse")[n % 2]) for n in range(count)]
     return entries, Features(pooled, rng.normal(0, 1, (count, 8, 3, 3)).astype(np.float16))
 
 
@@ -60,7 +60,7 @@ def test_an_entry_is_added_once_only() -> None:
     with pytest.raises(ValueError, match="already"):
         index.add([index.entries[3]], Features(features.pooled[:1], features.grid[:1]))
     with pytest.raises(ValueError, match="features"):
-        index.add([Entry("new", "new")], features)
+        index.add([GalleryEntry("new", "new")], features)
 
 
 def test_removed_entries_are_gone_and_the_rest_keep_their_features() -> None:

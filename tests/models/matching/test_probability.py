@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.embedding.embedder import STARTER_DIR, Embedder
-from models.matching.grid import Candidate
 from models.matching.probability import Probability, evidence, fit, verdict
+from models.matching.scored import ScoredCoin
 
 
-def searches(count: int, seed: int) -> list[tuple[list[Candidate], str | None]]:
+def searches(count: int, seed: int) -> list[tuple[list[ScoredCoin], str | None]]:
     """Half of the coins are in the catalogue and stand out from the thirty others."""
     rng = np.random.default_rng(seed)
-    made: list[tuple[list[Candidate], str | None]] = []
+    made: list[tuple[list[ScoredCoin], str | None]] = []
     for number in range(count):
         scores = rng.normal(0.5, 0.03, 30)
         known = number % 2 == 0
         if known:
             scores[0] = rng.normal(0.66, 0.03)
-        candidates = [Candidate(str(n), float(score), (), ()) for n, score in enumerate(scores)]
+        candidates = [ScoredCoin(str(n), float(score), (), ()) for n, score in enumerate(scores)]
         made.append((sorted(candidates, key=lambda c: -c.score), "0" if known else None))
     return made
 
@@ -46,7 +46,7 @@ def test_fitted_probabilities_mean_what_they_say() -> None:
 
 @given(st.lists(st.floats(-1, 1), min_size=0, max_size=40))
 def test_probabilities_are_probabilities(scores: list[float]) -> None:
-    candidates = [Candidate(str(n), score, (), ()) for n, score in enumerate(sorted(scores, reverse=True))]
+    candidates = [ScoredCoin(str(n), score, (), ()) for n, score in enumerate(sorted(scores, reverse=True))]
     each = FITTED.of(candidates)
     assert len(each) == len(scores)
     assert all(0.0 <= p <= 1.0 for p in each)
@@ -55,16 +55,16 @@ def test_probabilities_are_probabilities(scores: list[float]) -> None:
 
 def test_standing_out_raises_the_probability() -> None:
     fitted = fit(searches(200, seed=4))
-    others = [Candidate(str(n), 0.5 + 0.001 * n, (), ()) for n in range(20)]
-    rising = [fitted.of([Candidate("top", score, (), ()), *others[::-1]])[0] for score in (0.53, 0.57, 0.61, 0.7)]
+    others = [ScoredCoin(str(n), 0.5 + 0.001 * n, (), ()) for n in range(20)]
+    rising = [fitted.of([ScoredCoin("top", score, (), ()), *others[::-1]])[0] for score in (0.53, 0.57, 0.61, 0.7)]
     assert rising == sorted(rising)
 
 
-def test_in_a_catalogue_of_one_the_usual_stranger_is_the_measure() -> None:
+def test_in_a_catalogue_of_one_the_usual_impostor_is_the_measure() -> None:
     fitted = fit(searches(200, seed=7))
-    assert fitted.of([Candidate("a", 0.5, (), ())])[0] < 0.3
-    assert fitted.of([Candidate("a", 0.7, (), ())])[0] > 0.7
-    like, unlike = evidence([Candidate("a", 0.9, (), ()), Candidate("b", 0.1, (), ())], (0.5, 0.03))
+    assert fitted.of([ScoredCoin("a", 0.5, (), ())])[0] < 0.3
+    assert fitted.of([ScoredCoin("a", 0.7, (), ())])[0] > 0.7
+    like, unlike = evidence([ScoredCoin("a", 0.9, (), ()), ScoredCoin("b", 0.1, (), ())], (0.5, 0.03))
     assert like[0] == pytest.approx(0.4) and unlike[0] == pytest.approx(-0.8)
     assert like[1] > 0 > unlike[1]
 
@@ -78,8 +78,8 @@ def test_one_photograph_is_judged_by_a_fit_of_its_own() -> None:
     single = fit(searches(60, seed=8))
     both = dataclasses.replace(FITTED, single=single)
     assert Probability.from_card({"probability": both.as_card()}) == both
-    photograph = [Candidate(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n,)) for n in range(9)]
-    scan = [Candidate(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n, 0.59)) for n in range(9)]
+    photograph = [ScoredCoin(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n,)) for n in range(9)]
+    scan = [ScoredCoin(str(n), 0.6 - 0.01 * n, side_scores=(0.6 - 0.01 * n, 0.59)) for n in range(9)]
     assert both.of(photograph) == single.of(photograph) != FITTED.of(photograph)
     assert both.of(scan) == FITTED.of(scan)
 
@@ -96,8 +96,8 @@ def test_words() -> None:
 
 def test_the_starters_fit_is_of_the_right_sign(starter: Embedder) -> None:
     fitted = Probability.from_card(starter.card)
-    flat = [Candidate(str(n), 0.5 - 0.002 * n, (), ()) for n in range(50)]
-    clear = [Candidate("same", 0.9, (), ()), *flat]
+    flat = [ScoredCoin(str(n), 0.5 - 0.002 * n, (), ()) for n in range(50)]
+    clear = [ScoredCoin("same", 0.9, (), ()), *flat]
     assert fitted.of(flat)[0] < 0.3
     assert fitted.of(clear)[0] > 0.9
 
@@ -107,7 +107,7 @@ def test_the_untuned_backbones_are_fitted_too() -> None:
     assert set(fits) >= {"resnet18", "resnet50"}
     for fit_of_one in fits.values():
         fitted = Probability.from_card({"probability": fit_of_one})
-        usual, spread = fitted.strangers
-        flat = [Candidate(str(n), usual - 0.1 * spread * n, (), ()) for n in range(20)]
+        usual, spread = fitted.impostors
+        flat = [ScoredCoin(str(n), usual - 0.1 * spread * n, (), ()) for n in range(20)]
         assert fitted.of(flat)[0] < 0.3
-        assert fitted.of([Candidate("same", usual + 9 * spread, (), ()), *flat])[0] > 0.9
+        assert fitted.of([ScoredCoin("same", usual + 9 * spread, (), ()), *flat])[0] > 0.9

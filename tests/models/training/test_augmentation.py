@@ -1,4 +1,4 @@
-"""What may change between two pictures of one coin, by name and by number."""
+"""What may change between two images of one coin, by name and by number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_without_strength_nothing_changes_but_the_turn() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in STILL if name != "relight"])
-def test_every_number_changes_the_picture(name: str) -> None:
+def test_every_number_changes_the_image(name: str) -> None:
     crop, strong = crop_of(1), Augmentation(**{**STILL, name: 0.9 * _most(name)})
     still = Augmentation(**STILL).apply(crop, 0.0, np.random.default_rng(0)).astype(int)
     changed = [strong.apply(crop, 0.0, np.random.default_rng(seed)).astype(int) for seed in range(8)]

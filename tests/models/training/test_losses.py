@@ -1,4 +1,4 @@
-"""Losses by name: each pulls pictures of one coin together."""
+"""Losses by name: each pulls images of one coin together."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ DIM, COINS = 8, 6
 
 
 def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two pictures each of some coins, much alike."""
+    """Two images each of some coins, very similar."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(2 * COINS, DIM, generator=generator), torch.arange(COINS).repeat(2)
 
 
 @pytest.mark.parametrize("name", get_args(Name))
 @pytest.mark.parametrize("memory", [0, 24])
-def test_a_few_steps_bring_pictures_of_one_coin_together(name: Name, memory: int) -> None:
+def test_a_few_steps_bring_images_of_one_coin_together(name: Name, memory: int) -> None:
     if memory and name in CENTRED:
         pytest.skip("centres need no memory")
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def test_a_memory_remembers_earlier_batches() -> None:
     assert float(loss_of(vectors, labels)) != pytest.approx(alone)
 
 
-def test_what_cannot_be_made_is_told() -> None:
+def test_what_cannot_be_made_is_reported() -> None:
     with pytest.raises(LossError, match="memory"):
         make_loss(LossConfig(name="arcface", memory=8), COINS, DIM)
     with pytest.raises(LossError, match="two coins"):

@@ -18,7 +18,7 @@ def grey_of(number: int, lamp_deg: float) -> Grey:
     return crop_of(number, lamp_deg, noise=2.0)[:, :, 0].astype(np.float32)
 
 
-def alike(one: Grey, other: Grey) -> float:
+def similarity(one: Grey, other: Grey) -> float:
     return float(np.corrcoef(one[INSIDE], other[INSIDE])[0, 1])
 
 
@@ -27,20 +27,20 @@ def test_a_measured_relief_shows_what_a_lamp_never_used_would(lamp_deg: float) -
     lamps_deg = (0.0, 90.0, 135.0, 225.0)
     relief = measured_relief([grey_of(3, lamp) for lamp in lamps_deg], lamps_deg)
     relit_there = relit(relief, lamp_deg, gloss=0.0)
-    assert alike(relit_there, grey_of(3, lamp_deg)) > 0.8
-    assert alike(relit_there, grey_of(3, lamp_deg)) > alike(relit_there, grey_of(3, lamp_deg + 120.0)) + 0.3
+    assert similarity(relit_there, grey_of(3, lamp_deg)) > 0.8
+    assert similarity(relit_there, grey_of(3, lamp_deg)) > similarity(relit_there, grey_of(3, lamp_deg + 120.0)) + 0.3
 
 
 def test_a_guess_from_one_photograph_is_better_than_the_photograph_itself() -> None:
     for number in range(5):
         photograph, turned_lamp = grey_of(number, 135.0), grey_of(number, 315.0)
         guessed = relit(guessed_relief(photograph), 315.0, gloss=0.0)
-        assert alike(guessed, turned_lamp) > alike(photograph, turned_lamp) + 0.3
+        assert similarity(guessed, turned_lamp) > similarity(photograph, turned_lamp) + 0.3
 
 
 def test_lit_from_where_it_was_it_stays_what_it_was() -> None:
     photograph = grey_of(2, 135.0)
-    assert alike(relit(guessed_relief(photograph), 135.0, gloss=0.0), photograph) > 0.65
+    assert similarity(relit(guessed_relief(photograph), 135.0, gloss=0.0), photograph) > 0.65
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,10 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.embedding.embedder import Embedder
 from models.training.augmentation import Augmentation
 from models.training.batches import TrainingCoin, TrainingError
+from models.training.config import TrainingConfig
 from models.training.log import LOG_FOLDER
 from models.training.losses import LossConfig
 from models.training.state import STATE_FILE
-from models.training.training import Step, TrainingConfig, train
+from models.training.training import Step, train
 from tests.models.model_coins import crop_of
 
 SMALL = TrainingConfig(
@@ -111,7 +112,7 @@ def test_too_few_coins_are_refused() -> None:
 
 
 def test_a_memory_smaller_than_a_batch_is_refused() -> None:
-    with pytest.raises(TrainingError, match="batch of 12 pictures"):
+    with pytest.raises(TrainingError, match="batch of 12 images"):
         train(SMALL.model_copy(update={"loss": LossConfig(memory=11)}), some_coins(7))
 
 
@@ -119,7 +120,7 @@ def test_a_memory_smaller_than_a_batch_is_refused() -> None:
 @pytest.mark.parametrize(
     ("what", "mib", "remedy"), [("memory", 400, "coins_per_batch"), ("disk", 1, "Free some space")]
 )
-def test_too_little_memory_or_disk_is_told_with_the_remedy(
+def test_too_little_memory_or_disk_is_reported_with_the_remedy(
     random_weights: Path, tmp_path: Path, what: str, mib: int, remedy: str
 ) -> None:
     script = Path(__file__).with_name("train_short_of.py")

@@ -7,8 +7,9 @@ import sys
 
 from models.training import processes
 from models.training.batches import TrainingCoin
+from models.training.config import TrainingConfig
 from models.training.losses import LossConfig
-from models.training.training import TrainingConfig, train
+from models.training.training import train
 from tests.models.model_coins import crop_of
 
 if __name__ == "__main__":

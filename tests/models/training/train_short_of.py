@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from models.training.batches import TrainingCoin, TrainingError
-from models.training.training import TrainingConfig, train
+from models.training.config import TrainingConfig
+from models.training.training import train
 from tests.models.model_coins import crop_of
 
 if __name__ == "__main__":

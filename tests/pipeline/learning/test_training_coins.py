@@ -13,7 +13,7 @@ from calibration.image import Image, encode_jpeg
 from models.embedding.embedder import Embedder
 from pipeline.errors import LabError
 from pipeline.learning.recipe import Data, Labelled, Recipe, gather
-from pipeline.learning.training_coins import coins_of, labelled_pictures, photograph_searches, procedural_coins
+from pipeline.learning.training_coins import coins_of, labelled_samples, photograph_searches, procedural_coins
 
 
 def quiet(done: int, of: int) -> None:
@@ -46,12 +46,12 @@ def labels(tmp_path: Path) -> Path:
 
 
 def test_a_share_and_the_rest_are_all_coins_and_no_coin_is_in_both(labels: Path) -> None:
-    first = labelled_pictures(labels, 0.6, 7, rest=False, progress=quiet)
-    rest = labelled_pictures(labels, 0.6, 7, rest=True, progress=quiet)
+    first = labelled_samples(labels, 0.6, 7, rest=False, progress=quiet)
+    rest = labelled_samples(labels, 0.6, 7, rest=True, progress=quiet)
     one, other = ({sample.coin for sample in part} for part in (first, rest))
     assert (len(one), len(other)) == (6, 4) and not one & other
     assert len(first) == 12 and all(sample.crop.shape == (224, 224, 3) for sample in first)
-    assert one != {sample.coin for sample in labelled_pictures(labels, 0.6, 8, rest=False, progress=quiet)}
+    assert one != {sample.coin for sample in labelled_samples(labels, 0.6, 8, rest=False, progress=quiet)}
     coins = coins_of(first)
     assert {coin.label for coin in coins} == one
     assert all(len(coin.crops) == 2 and not coin.is_aligned and coin.group.startswith("type") for coin in coins)
@@ -81,7 +81,7 @@ def test_procedural_coins_come_with_their_relief() -> None:
 
 
 def test_each_photograph_is_searched_among_its_type(labels: Path) -> None:
-    samples = labelled_pictures(labels, 1.0, 0, rest=False, progress=quiet)
+    samples = labelled_samples(labels, 1.0, 0, rest=False, progress=quiet)
     searches = photograph_searches(Embedder.load("starter"), [s for s in samples if s.type == "type 0"][:6])
     assert len(searches) == 3
     for candidates, coin in searches:

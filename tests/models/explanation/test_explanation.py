@@ -1,4 +1,4 @@
-"""Why two coins are alike: the parts sum to the score, and the mark that two coins share is found."""
+"""Why two coins are similar: the parts sum to the score, and the mark that two coins share is found."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import torch
 
 from models.embedding.backbones import BACKBONES, build
 from models.embedding.embedder import Embedder, EmbedderNetwork
-from models.matching.explanation import Explanation, ExplanationError, explain
-from models.matching.grid import compare, embed_entries, turn_crop
-from tests.models.matching.planted import shares_found
+from models.explanation.explanation import Explanation, explain
+from models.explanation.last_map import ExplanationError
+from models.matching.entries import embed_entries
+from models.matching.grid import compare
+from models.matching.rotation import turn_crop
+from tests.models.explanation.planted import shares_found
 from tests.models.model_coins import crop_of
 
 OTHERS = [crop_of(number) for number in range(20, 26)]
@@ -42,8 +45,8 @@ def test_the_parts_sum_to_the_score_that_matching_gives(plain: Embedder, referen
     assert parts == sorted(parts, reverse=True)
 
 
-def test_a_model_that_scores_with_a_turnless_part_is_explained_as_exactly(plain: Embedder) -> None:
-    sharing = Embedder(plain.network, {**plain.card, "turnless_share": 0.4})
+def test_a_model_that_scores_with_a_rotation_invariant_part_is_explained_as_exactly(plain: Embedder) -> None:
+    sharing = Embedder(plain.network, {**plain.card, "rotation_invariant_share": 0.4})
     first, second = crop_of(3), crop_of(3, lamp_deg=170.0)
     explanation = explain(sharing, first, second, reference=OTHERS[:2], turns=4)
     turned = sharing.embed([turn_crop(first, explanation.turn_deg)])
@@ -58,7 +61,7 @@ def test_of_a_base_network_every_cell_is_paired_with_every_cell() -> None:
     assert sum_of(explanation) == pytest.approx(explanation.score, abs=1e-5)
 
 
-def test_the_evidence_lies_where_the_coins_are_alike_and_turns_with_the_first(plain: Embedder) -> None:
+def test_the_evidence_lies_where_the_coins_are_similar_and_turns_with_the_first(plain: Embedder) -> None:
     one, other = crop_of(4), crop_of(5).copy()
     other[40:110, 40:110] = one[40:110, 40:110]
     explanation = explain(plain, one, other, reference=OTHERS, turns=1)
@@ -83,7 +86,7 @@ def test_every_method_gives_a_map_of_each_coin(plain: Embedder, method: str) -> 
     assert (explanation.common is None) == (method != "cells")
 
 
-def test_what_a_network_cannot_explain_is_told(plain: Embedder) -> None:
+def test_what_a_network_cannot_explain_is_reported(plain: Embedder) -> None:
     with pytest.raises(ExplanationError, match="gradcam"):
         explain(plain, crop_of(1), crop_of(2), "attention", turns=1)
 

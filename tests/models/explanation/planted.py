@@ -11,7 +11,7 @@ import numpy as np
 from calibration.image import Image
 from calibration.outline import find_coin, normalise
 from models.embedding.embedder import Embedder
-from models.matching.explanation import Explanation, explain
+from models.explanation.explanation import Explanation, explain
 from rig.twin.coins.procedural import coin_type, procedural_side
 from rig.twin.coins.relief import normals_of
 from rig.twin.coins.surface import MARGIN, Surface, beam_from, shade
@@ -19,7 +19,7 @@ from rig.twin.coins.surface import MARGIN, Surface, beam_from, shade
 SEED = 77
 MARK_RADIUS = 0.1  # of the texture's side: a countermark of a fifth of the coin's diameter
 DEPTH_MM = 0.45
-_PICTURE_PX, _EDGE_PX = 400, 30
+_IMAGE_PX, _EDGE_PX = 400, 30
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def _crop(
     coverage = surface.coverage[..., None]
     seen = cv2.GaussianBlur(light, (0, 0), 1.0) * coverage + np.float32(0.012) * (1 - coverage)
     seen = np.clip(seen + rng.normal(0, 0.008, seen.shape), 0, 1) ** (1 / 2.2)
-    picture = cv2.resize((seen * 255).astype(np.uint8), (_PICTURE_PX, _PICTURE_PX), interpolation=cv2.INTER_AREA)
-    picture = cv2.copyMakeBorder(picture, _EDGE_PX, _EDGE_PX, _EDGE_PX, _EDGE_PX, cv2.BORDER_REPLICATE)
-    outline = find_coin(picture)
-    place = (np.asarray(at if at is not None else (0.5, 0.5)) * _PICTURE_PX + _EDGE_PX - outline.centre_px) * (
+    image = cv2.resize((seen * 255).astype(np.uint8), (_IMAGE_PX, _IMAGE_PX), interpolation=cv2.INTER_AREA)
+    image = cv2.copyMakeBorder(image, _EDGE_PX, _EDGE_PX, _EDGE_PX, _EDGE_PX, cv2.BORDER_REPLICATE)
+    outline = find_coin(image)
+    place = (np.asarray(at if at is not None else (0.5, 0.5)) * _IMAGE_PX + _EDGE_PX - outline.centre_px) * (
         0.96 * 112 / outline.radius_px
     ) + 111.5
-    return normalise(picture, outline), (float(place[0]), float(place[1]))
+    return normalise(image, outline), (float(place[0]), float(place[1]))

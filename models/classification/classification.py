@@ -1,6 +1,6 @@
-"""Which type is this? Training a classifier, and how well it does with how few pictures.
+"""Which type is this? Training a classifier, and how well it does with how few images.
 
-Coins, never pictures, are divided: what a classifier is judged on shows coins it has not seen.
+Coins, never images, are divided: what a classifier is judged on shows coins it has not seen.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from calibration.image import Image
+from models.classification.heads import Tuning, TypeClassifier
 from models.embedding.backbones import CROP_PX, WeightsError, build, freeze_statistics, pretrained
 from models.embedding.embedder import to_tensor
 from models.embedding.forward import bf16_pays
 from models.evaluation.measures import interval_over_coins
-from models.matching.grid import turn_crop
-from models.training.heads import Tuning, TypeClassifier
+from models.matching.rotation import turn_crop
 
 WEIGHTS_FILE, CARD_FILE = "classifier.safetensors", "classifier.json"
 
 
 class ClassificationError(Exception):
-    """The pictures given cannot be classified."""
+    """The images given cannot be classified."""
 
 
 class ClassificationConfig(BaseModel):
@@ -48,14 +48,14 @@ class ClassificationConfig(BaseModel):
     learning_rate: float = Field(default=3e-5, gt=0.0, description="of the backbone")
     head_learning_rate: float = Field(default=1e-3, gt=0.0)
     weight_decay: float = Field(default=1e-4, ge=0.0)
-    turn_deg: float = Field(default=15.0, ge=0.0, le=180.0, description="pictures are turned by up to this, either way")
+    turn_deg: float = Field(default=15.0, ge=0.0, le=180.0, description="images are turned by up to this, either way")
     pretrained: bool = Field(default=True, description="start from ImageNet weights")
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class TypePicture:
-    """A normalised crop, the type it shows, and the coin, by which pictures are divided."""
+class TypeSample:
+    """A normalised crop, the type it shows, and the coin, by which images are divided."""
 
     crop: Image
     type: str
@@ -124,7 +124,7 @@ class Classifier:
 
 def train_classifier(
     config: ClassificationConfig,
-    pictures: Sequence[TypePicture],
+    images: Sequence[TypeSample],
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> Classifier:
     """Train a classifier.
@@ -139,9 +139,9 @@ def train_classifier(
     ClassificationError
         If there are fewer than two types.
     """
-    types = sorted({picture.type for picture in pictures})
+    types = sorted({image.type for image in images})
     if len(types) < 2:
-        raise ClassificationError(f"classifying takes pictures of at least two types; {len(types)} given.")
+        raise ClassificationError(f"classifying takes images of at least two types; {len(types)} given.")
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     network = TypeClassifier(config.network, len(types), pretrained if config.pretrained else build)
@@ -152,13 +152,13 @@ def train_classifier(
         groups.append({"params": tuned, "lr": config.learning_rate})
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
-    truth = np.array([types.index(picture.type) for picture in pictures])
+    truth = np.array([types.index(image.type) for image in images])
     for step in range(config.steps):
         network.train()
         if config.tuning != "full" or config.pretrained:
             freeze_statistics(network)
-        chosen = rng.choice(len(pictures), config.batch, replace=len(pictures) < config.batch)
-        crops = [turn_crop(pictures[n].crop, float(rng.uniform(-1, 1)) * config.turn_deg) for n in chosen]
+        chosen = rng.choice(len(images), config.batch, replace=len(images) < config.batch)
+        crops = [turn_crop(images[n].crop, float(rng.uniform(-1, 1)) * config.turn_deg) for n in chosen]
         loss = nn.functional.cross_entropy(_scores(network, crops, config), torch.from_numpy(truth[chosen]))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -171,8 +171,8 @@ def train_classifier(
 
 def low_data_curve(
     config: ClassificationConfig,
-    training: Sequence[TypePicture],
-    test: Sequence[TypePicture],
+    training: Sequence[TypeSample],
+    test: Sequence[TypeSample],
     shares: Sequence[float],
     on_point: Callable[[Point, Classifier], None] | None = None,
 ) -> list[Point]:
@@ -188,24 +188,22 @@ def low_data_curve(
     ClassificationError
         If a coin is in both, or a type of ``test`` is not trained.
     """
-    shared = {picture.coin for picture in training} & {picture.coin for picture in test}
+    shared = {image.coin for image in training} & {image.coin for image in test}
     if shared:
         raise ClassificationError(f"coin {min(shared)} is both trained and tested on. Divide by coin.")
-    unknown = {picture.type for picture in test} - {picture.type for picture in training}
+    unknown = {image.type for image in test} - {image.type for image in training}
     if unknown:
         raise ClassificationError(f"type {min(unknown)} is tested but never trained. Leave it out, or add coins of it.")
     points = []
     for share in shares:
         some = _share_of_coins(training, share, config.seed)
         classifier = train_classifier(config, some)
-        found = classifier.probabilities([picture.crop for picture in test]).argmax(axis=1)
-        right = np.array(
-            [classifier.types[number] == picture.type for number, picture in zip(found, test, strict=True)]
-        )
-        coins = [picture.coin for picture in test]
+        found = classifier.probabilities([image.crop for image in test]).argmax(axis=1)
+        right = np.array([classifier.types[number] == image.type for number, image in zip(found, test, strict=True)])
+        coins = [image.coin for image in test]
         point = Point(
             share,
-            len({picture.coin for picture in some}),
+            len({image.coin for image in some}),
             len(some),
             float(right.mean()),
             interval_over_coins(right, coins, config.seed),
@@ -217,24 +215,24 @@ def low_data_curve(
     return points
 
 
-def _share_of_coins(pictures: Sequence[TypePicture], share: float, seed: int) -> list[TypePicture]:
-    """The pictures of a share of each type's coins; a larger share contains every smaller one."""
+def _share_of_coins(images: Sequence[TypeSample], share: float, seed: int) -> list[TypeSample]:
+    """The images of a share of each type's coins; a larger share contains every smaller one."""
     kept: set[str] = set()
-    for type_ in sorted({picture.type for picture in pictures}):
-        coins = sorted({picture.coin for picture in pictures if picture.type == type_})
+    for type_ in sorted({image.type for image in images}):
+        coins = sorted({image.coin for image in images if image.type == type_})
         order = np.random.default_rng([seed, len(coins)]).permutation(len(coins))
         kept |= {coins[n] for n in order[: max(1, round(share * len(coins)))]}
-    return [picture for picture in pictures if picture.coin in kept]
+    return [image for image in images if image.coin in kept]
 
 
 def _scores(network: TypeClassifier, crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
     """(N, types), not normalised, in float32; computed in bfloat16 where that pays."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
-        scores: torch.Tensor = network(picture_batch(crops, config))
+        scores: torch.Tensor = network(image_batch(crops, config))
     return scores.float()
 
 
-def picture_batch(crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
+def image_batch(crops: Sequence[Image], config: ClassificationConfig) -> torch.Tensor:
     """Crops as a classifier takes them, (N, 3, ``picture_px``, ``picture_px``)."""
     size = (config.picture_px, config.picture_px)
     if config.picture_px != CROP_PX:
