@@ -151,11 +151,11 @@ def test_a_worn_coin_with_dark_hollows_is_no_pattern() -> None:
     for number in range(20):  # between letters and columns, and where the edge is clipped
         angle, reach = number * 2.4, 20.0 + 2.5 * number
         cv2.circle(image, (round(200 + reach * np.cos(angle)), round(150 + reach * np.sin(angle))), 5, DARK, cv2.FILLED)
-    for angle in np.arange(16) * np.pi / 8:
-        cv2.circle(image, (round(200 + 92 * np.cos(angle)), round(150 + 92 * np.sin(angle))), 12, DARK, cv2.FILLED)
+    for angle in np.arange(8) * np.pi / 4:
+        cv2.circle(image, (round(200 + 90 * np.cos(angle)), round(150 + 90 * np.sin(angle))), 15, DARK, cv2.FILLED)
     outline = find_coin(image)
     assert outline.centre_px == pytest.approx((200, 150), abs=3.0)
-    assert outline.radius_px == pytest.approx(88, abs=4.0)
+    assert outline.radius_px == pytest.approx(85, abs=5.0)
 
 
 def test_light_that_falls_off_across_a_cloth_hides_no_coin() -> None:
