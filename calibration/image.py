@@ -8,9 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration.decoding import Undecodable, decode
+
 Image = npt.NDArray[np.uint8]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".jxl"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".jxl", ".heic", ".heif", ".avif"}
+    | {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf"}
+)
 
 
 class ImageError(Exception):
@@ -23,7 +28,7 @@ def read_image(path: Path) -> Image:
     Raises
     ------
     ImageError
-        If the file is missing, empty or not an image OpenCV or libjxl can decode.
+        If the file is missing, empty or not one whole image that can be read.
     """
     try:
         data = path.read_bytes()
@@ -33,27 +38,17 @@ def read_image(path: Path) -> Image:
 
 
 def decode_image(data: bytes, name: str) -> Image:
-    """Decode image bytes (JPEG XL, or whatever OpenCV knows) to RGB; `name` is for the message.
+    """Decode the bytes of an image file to RGB, as `calibration.decoding.decode` does; `name` is for the message.
 
     Raises
     ------
     ImageError
-        If the bytes are not an image.
+        If the bytes are not one whole image that can be read.
     """
-    if data[:2] == b"\xff\x0a" or data[:8] == b"\x00\x00\x00\x0cJXL ":
-        import imagecodecs  # 0.2 s to import, and hand-held photographs never need it
-
-        try:
-            decoded = imagecodecs.jpegxl_decode(data)
-        except imagecodecs.JpegxlError as error:
-            raise ImageError(f"{name} is a damaged JPEG XL file ({error}).") from error
-        return np.ascontiguousarray(decoded)
-    if not data:
-        raise ImageError(f"{name} is an empty file.")
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise ImageError(f"{name} is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    try:
+        return decode(data)
+    except Undecodable as reason:
+        raise ImageError(f"{name} {reason}") from reason
 
 
 def encode_lossless(image: Image) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from capture.cameras import Camera, make_camera
+from capture.cameras import CAMERAS, Camera
 from capture.cameras.twin import TwinCameraConfig
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
@@ -53,12 +53,18 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
                 "Add one, or name a real camera."
             )
         clock: Clock = SystemClock()
-        return Rig(Station(lab.rig.station, clock), make_camera(config, clock), clock, None)
+        return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, None)
     clock = ScaledClock(1.0 if realtime else twin.speed)
     world = make_world(
-        lab.rig.station, clock, seed=twin.seed, state_path=lab.world, faults=twin.faults, contents=twin.contents
+        lab.rig.station,
+        clock,
+        seed=twin.seed,
+        state_path=lab.world,
+        faults=twin.faults,
+        contents=twin.contents,
+        drawer=_drawer(lab, twin),
     )
-    return Rig(Station(lab.rig.station, clock), make_camera(config, clock, _drawer(lab, twin)), clock, world)
+    return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, world)
 
 
 @contextmanager

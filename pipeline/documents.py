@@ -1,4 +1,4 @@
-"""Reading the lab's YAML files: validated, with the line and the remedy in every complaint.
+"""Reading the lab's YAML files: validated, with the line and the remedy in every error.
 
 Scalars are read as text and converted by the models, so that accession number ``2024.10`` never becomes
 the float 2024.1.
@@ -106,7 +106,7 @@ def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
 def _complaint(path: Path, errors: list[ErrorDetails], lines: Lines, model: type[BaseModel]) -> str:
     # An unknown key explains the missing one beside it, so it is reported first.
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
-    # A validator that looks at a whole mapping says in its context at which key the trouble is.
+    # A validator of a whole mapping says in its context which key is wrong.
     key_within = error.get("ctx", {}).get("key")
     where: Location = error["loc"] if key_within is None else (*error["loc"], str(key_within))
     known = where

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.board import BoardSpec
-from capture.cameras import CameraConfig
+from capture.cameras import CAMERAS
 from capture.engine.policy import Policy
 from capture.plan import Plan, Tray
 from capture.quality import Limits
@@ -33,13 +33,13 @@ class TwinConfig(BaseModel):
     faults: tuple[Fault, ...] = ()
     contents: dict[str, dict[int, str | tuple[str, str] | None]] = Field(
         default={},
-        description="what truly lies in a tray where it differs from its file: tray, slot, then a coin, null for an "
+        description="what is really in a tray where it differs from its file: tray, slot, then a coin, null for an "
         "empty slot, or two coins that share it",
     )
 
 
 class BatchConfig(BaseModel):
-    """What `rig batch` keeps to."""
+    """``batch:`` of rig.yaml: limits of `rig batch`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,7 +54,7 @@ class RigConfig(BaseModel):
 
     twin: TwinConfig | None = None
     station: StationConfig = StationConfig()
-    camera: CameraConfig
+    camera: CAMERAS.config_type()  # type: ignore[valid-type]
     board: BoardSpec = BoardSpec()
     quality: Limits = Limits()
     policy: Policy = Policy()
@@ -89,7 +89,7 @@ class Lab:
 
     @property
     def catalogue(self) -> Path:
-        """Where the catalogue's search index lies; its pictures are in the store."""
+        """Where the catalogue's search index lies; its images are in the store."""
         return self.folder / "catalogue"
 
     @property
@@ -104,12 +104,12 @@ class Lab:
 
     @property
     def status(self) -> Path:
-        """What the running scan or batch says of itself, and after it, what it came to."""
+        """The state of the running scan or batch, and afterwards, what it came to."""
         return self.folder / "status.json"
 
     @property
     def world(self) -> Path:
-        """The twin's state of the world: what would be the bench itself in a real lab."""
+        """The twin's state: where its coins and devices are, as the bench itself has it in a real lab."""
         return self.folder / "twin" / "world.json"
 
     def _named(self, kind: str, name: str, word: str) -> Path:
@@ -128,14 +128,15 @@ def lab_folder(option: Path | None) -> Path:
     return option or Path(os.environ.get("RIG_LAB") or "lab")
 
 
-def open_lab(folder: Path) -> Lab:
-    """Open an existing lab.
+def open_lab(option: Path | None) -> Lab:
+    """Open the lab that is meant (`lab_folder`).
 
     Raises
     ------
     LabError
-        If there is no lab in `folder` or its ``rig.yaml`` is wrong.
+        If there is no lab there or its ``rig.yaml`` is wrong.
     """
+    folder = lab_folder(option)
     if not (folder / "rig.yaml").is_file():
         raise LabError(
             f"there is no lab in {folder} (no rig.yaml). "
@@ -146,8 +147,8 @@ def open_lab(folder: Path) -> Lab:
 
 def open_lab_if_any(option: Path | None) -> Lab | None:
     """Open the lab that is meant, for what can do without: None where none was named and none is there."""
-    folder = lab_folder(option)
-    return open_lab(folder) if option is not None or (folder / "rig.yaml").is_file() else None
+    is_there = (lab_folder(option) / "rig.yaml").is_file()
+    return open_lab(option) if option is not None or is_there else None
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""The model in use: which one `--model` means when nothing is said, and how another takes its place."""
+"""The model in use: the one `--model` means by default, and how another takes its place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from calibration.files import write_whole
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.options import IN_USE
 
 FILE = "in-use.json"
-STARTER = "starter"  # always the one that is shipped, even if a lab has trained one of this name
+IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter
+STARTER = "starter"  # always the shipped one, even if a lab has trained a model of this name
 
 
 def name_in_use(lab: Lab) -> str:
@@ -24,7 +24,7 @@ def name_in_use(lab: Lab) -> str:
         return str(json.loads(path.read_text())["model"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{path} cannot be read ({error}). Put a model in service again: `rig models promote starter --force`."
+            f"{path} cannot be read ({error}). Put a model in use again: `rig models promote starter --force`."
         ) from error
 
 
@@ -45,12 +45,12 @@ def open_model(lab: Lab | None, name: str) -> Embedder:
 
 
 def put_in_use(lab: Lab, name: str, model_id: str) -> None:
-    """Let `--model` mean this one from now on; done at once or not at all."""
+    """Make `--model` mean this one from now on; done at once or not at all."""
     path = lab.folder / "models" / FILE
     write_whole(path, json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
 
 
 def trained_models(lab: Lab) -> list[Path]:
-    """Folders of the lab's own models, by name; one called as the starter is cannot be told from it."""
+    """Folders of the lab's own models, by name; one named like the starter is not listed."""
     folder = lab.folder / "models"
     return sorted(path.parent for path in folder.glob(f"*/{CARD_FILE}") if path.parent.name != STARTER)

@@ -1,4 +1,4 @@
-"""Telling somebody who is not there: a webhook and e-mail, at trouble and at the end of a batch.
+"""Notifying somebody who is not there: by webhook and e-mail, of trouble and of the end of a batch.
 
 Everything is sent from a thread of its own, with timeouts and a few tries, so that neither a dead network nor a wrong
 address holds up a scan. What came of each message is written to the journal.
@@ -60,7 +60,7 @@ class EmailConfig(BaseModel):
 
 
 class NotifyConfig(BaseModel):
-    """``notify:`` of rig.yaml: who is told of trouble and of the end of a batch."""
+    """``notify:`` of rig.yaml: who is notified of trouble and of the end of a batch."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -89,8 +89,24 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Deliveries:
+    """What came of a message, channel by channel; empty if rig.yaml names nobody."""
+
+    sent: tuple[Sent, ...]
+
+    @property
+    def are_all_delivered(self) -> bool:
+        """Whether somebody was to be notified, and every channel delivered it."""
+        return bool(self.sent) and all(each.ok for each in self.sent)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [{"channel": each.channel, "ok": each.ok, "why": each.why} for each in self.sent]
+
+
+@dataclass(frozen=True)
 class Message:
-    """What is told: one line to see at a glance, the text, and for programs the status as it is then."""
+    """One line to see at a glance, the text, and for programs the status as it is then."""
 
     what: What
     subject: str
@@ -108,19 +124,25 @@ def send(config: NotifyConfig, message: Message) -> Iterator[Sent]:
         yield Sent("email", message.what, _tried(lambda: _mail(email, message)))
 
 
+def send_test(config: NotifyConfig, lab_name: str) -> Deliveries:
+    """Send a test message over every channel, and see what comes of it."""
+    text = "This is a test by `rig notify`. You will be notified like this of trouble and of the end of a batch."
+    return Deliveries(tuple(send(config, Message("test", f"{lab_name}: a test", text, {}))))
+
+
 class Notifier:
-    """Sends what it is told to from a thread of its own; a context manager that waits a while for the last messages.
+    """Sends messages from a thread of its own; a context manager that waits a while for the last messages.
 
     Parameters
     ----------
     config
-        Whom to tell; with no channel nothing is sent.
+        Whom to notify; with no channel nothing is sent.
     name
         What the messages are about: the lab and the batch.
     status
         Gives the status that goes along, as JSON.
     journal
-        Told of every message what came of it.
+        Called with what came of each message.
     """
 
     def __init__(
@@ -146,11 +168,11 @@ class Notifier:
             self._thread.join(LAST_WORD_S)
 
     def trouble(self, line: str) -> None:
-        """Tell that something needs a person. Returns at once."""
+        """Report that something needs a person. Returns at once."""
         self._waiting.put(("trouble", line))
 
     def ended(self, text: str) -> None:
-        """Tell what it came to. Returns at once."""
+        """Report what it came to. Returns at once."""
         self._waiting.put(("end", text))
 
     def _work(self) -> None:
@@ -177,7 +199,7 @@ class Notifier:
                 self._send("trouble", "\n".join(gathered))
                 gathered, next_trouble_s = [], time.monotonic() + GATHER_S
             if beat_s and time.monotonic() >= next_beat_s:
-                self._send("heartbeat", "Still at work.")
+                self._send("heartbeat", "Still running.")
                 next_beat_s = time.monotonic() + beat_s
 
     def _send(self, what: What, text: str) -> None:
@@ -198,7 +220,7 @@ def _tried(action: Callable[[], None]) -> str | None:
         try:
             action()
             return None
-        except Exception as error:  # whatever a mail server or a proxy comes up with: the scan goes on
+        except Exception as error:  # whatever a mail server or a proxy comes up with: the scan continues
             why = _reason(error)
             if isinstance(error, FOR_GOOD) or attempt == TRIES:
                 return why

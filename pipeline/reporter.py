@@ -72,8 +72,13 @@ class Reporter(Protocol):
     def progress(self, what: str) -> AbstractContextManager[Progress]:
         """Show how far some work is, with the time left, from its first step until the block is left."""
 
-    def live(self, render: Callable[[], RenderableType]) -> AbstractContextManager[None]:
-        """Show something that is drawn again and again until the block is left; only where `is_live`."""
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Show something that is drawn again, so often, until the block is left; only where `is_live`.
+
+        The block is given a function that draws it at once; with ``per_s=0`` it is drawn by that alone.
+        """
 
 
 class TerminalReporter:
@@ -149,13 +154,21 @@ class TerminalReporter:
                         self._bars = None
 
     @contextmanager
-    def live(self, render: Callable[[], RenderableType]) -> Iterator[None]:
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> Iterator[Callable[[], None]]:
         """See `Reporter`."""
         if not self.is_live:
-            yield
+            yield _do_nothing
             return
-        with Live(get_renderable=render, console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True):
-            yield
+        with Live(
+            get_renderable=render,
+            console=self._console,
+            auto_refresh=per_s > 0,
+            refresh_per_second=per_s or REFRESHES_PER_S,
+            transient=True,
+        ) as shown:
+            yield shown.refresh
 
     def _print(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)
@@ -224,9 +237,15 @@ class SilentReporter:
         yield lambda done, total: None
 
     @contextmanager
-    def live(self, render: Callable[[], RenderableType]) -> Iterator[None]:
+    def live(
+        self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
+    ) -> Iterator[Callable[[], None]]:
         """Show nothing."""
-        yield
+        yield _do_nothing
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class _PlainProgress:

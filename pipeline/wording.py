@@ -1,4 +1,4 @@
-"""How quantities are said to a person, on the terminal and in reports."""
+"""How quantities are written for a person, in the terminal and in reports."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number of things: ``1 coin``, ``2 coins``, ``3 entries``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

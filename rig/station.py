@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,9 +20,9 @@ from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError
 from rig.handler import ArmHandler
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES, any_config
+from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
-from rig.technician import Ask, Asks, at_keyboard
+from rig.technician import Ask, ByHand, at_keyboard
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +32,9 @@ class StationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    turntable: any_config(TURNTABLES) = Field(default_factory=TURNTABLES["grbl"][0])  # type: ignore[valid-type]
-    arm: any_config(ARMS) = Field(default_factory=ARMS["uarm"][0])  # type: ignore[valid-type]
-    lightbox: any_config(LIGHTBOXES) = Field(default_factory=LIGHTBOXES["wled"][0])  # type: ignore[valid-type]
+    turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
+    arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
+    lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
     bench: Bench = Bench()
     envelope: Envelope = Envelope()
 
@@ -70,9 +69,9 @@ class Station:
         self.config = config
         self.bench = config.bench
         self.clock = clock
-        self._turntable = _driver(TURNTABLES, config.turntable, clock)
-        self._lightbox = _driver(LIGHTBOXES, config.lightbox, clock)
-        arm = _driver(ARMS, config.arm, clock)
+        self._turntable = TURNTABLES.make(config.turntable, clock)
+        self._lightbox = LIGHTBOXES.make(config.lightbox, clock)
+        arm = ARMS.make(config.arm, clock)
         self._interlock = Interlock(config.bench, config.envelope)
         self.turntable: Turntable = self._turntable
         self.lightbox: Lightbox = self._lightbox
@@ -82,7 +81,7 @@ class Station:
         )
         self.arm: Arm | Handler = arm
         for device in (arm, self._lightbox):
-            if isinstance(device, Asks):
+            if isinstance(device, ByHand):
                 device.ask = ask
         self._lights = {
             name: Light(name, light.sectors_deg, light.intensity, light.colour_temperature_k)
@@ -284,18 +283,14 @@ class Station:
         Needs no connection: `rig scan --dry-run` and the time left ask this.
         """
         turns_s = sum(self._turntable.estimate_s(by_deg) for by_deg in turns_deg)
-        handling_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
-        return handling_s + turns_s + lights * float(self._lightbox.estimate_s())
+        transport_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
+        return transport_s + turns_s + lights * float(self._lightbox.estimate_s())
 
     def _check_slot(self, slot: int) -> None:
         try:
             self.bench.tray.position_mm(slot)
         except ValueError as error:
             raise EnvelopeError("tray", str(error), "Correct the tray file, or `bench: tray:` in rig.yaml.") from error
-
-
-def _driver(registry: dict[str, Any], config: Any, clock: Clock) -> Any:
-    return registry[config.kind][1](config, clock)
 
 
 def _attempt(action: Callable[[], object]) -> bool:

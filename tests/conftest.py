@@ -10,9 +10,16 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="how often tests/kills kills a command at a random point")
     parser.addoption("--first-chain", type=int, default=0, help="of the kills in tests/kills, to repeat a failed one")
+    parser.addoption("--fuzz", type=int, default=20, help="how many damaged inputs each reader is given")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what it puts in the background with SIGINT ignored, and every process started from there inherits
     # that. Tests send it, as Ctrl-C would.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def fuzz_rounds(request: pytest.FixtureRequest) -> int:
+    """How many damaged inputs to give a reader: few by default, `--fuzz 10000` for all that can be thought of."""
+    return int(request.config.getoption("--fuzz"))

@@ -1,16 +1,21 @@
-"""What every camera can do."""
+"""What every camera can do, and what every driver of one shares."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from calibration.image import Image
+from capture.store.records import now
+from rig.clock import Clock
 from rig.devices import Identity
+from rig.errors import NotConnectedError
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RawImage:
     """One exposure as it came from the camera.
 
     Attributes
@@ -18,11 +23,11 @@ class Picture:
     image
         RGB, (H, W, 3) uint8.
     exposure_us, gain
-        As the camera says it took the picture.
+        As the camera reports that it took the image.
     taken_at
         UTC, ISO 8601.
     sequence
-        Counts the pictures of one connection from 1.
+        Counts the images of one connection from 1.
     """
 
     image: Image
@@ -37,16 +42,90 @@ class Camera(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Who it said it is when it was connected."""
+        """How it identified itself when it was connected."""
 
     def connect(self) -> Identity:
-        """Open the camera, take a first picture to be sure that it delivers, and ask who it is."""
+        """Open the camera, take a first image to be sure that it delivers, and ask who it is."""
 
     def close(self) -> None:
         """Let go of it. Safe to call twice, and after a failure."""
 
     def configure(self, exposure_us: int, gain: float) -> None:
-        """Set exposure time (microseconds) and gain (factor); in force from the next picture on."""
+        """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
 
-    def grab(self) -> Picture:
-        """Expose now: nothing of what happened before the call is in the picture."""
+    def grab(self) -> RawImage:
+        """Expose now: nothing of what happened before the call is in the image."""
+
+
+class CameraConfig(BaseModel):
+    """`camera:` of rig.yaml; each driver's config adds its kind and its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+
+
+Config = TypeVar("Config", bound=CameraConfig)
+
+
+class CameraDriver(Generic[Config]):
+    """A camera with its identity, its settings and its count of images; a driver opens it and exposes."""
+
+    def __init__(self, config: Config, clock: Clock, port: str) -> None:
+        self._config = config
+        self._clock = clock
+        self._port = port
+        self._name = f"camera on {port}"
+        self._exposure_us = 20_000
+        self._gain = 1.0
+        self._sequence = 0
+        self._handle: Any = None  # what the driver opened; None while it is not connected
+        self._identity = Identity(config.kind, port, "not connected")
+
+    @property
+    def identity(self) -> Identity:
+        """How it identified itself when it was connected."""
+        return self._identity
+
+    def connect(self) -> Identity:
+        """Open the camera, take a first image to be sure that it delivers, and ask who it is.
+
+        Raises
+        ------
+        NotConnectedError
+            If there is no such camera, another program has it, or it delivers nothing.
+        EnvelopeError
+            If it cannot do what rig.yaml asks of it.
+        """
+        self.close()
+        self._sequence = 0
+        self._identity = self._open()
+        return self._identity
+
+    def configure(self, exposure_us: int, gain: float) -> None:
+        """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
+        self._exposure_us, self._gain = exposure_us, gain
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        self._handle = None
+
+    def _open(self) -> Identity:
+        """Open the camera, set `_handle`, and return how the camera identifies itself."""
+        raise NotImplementedError
+
+    def _opened(self) -> Any:
+        if self._handle is None:
+            raise NotConnectedError(self._name, "it is not connected.", "Connect it first.")
+        return self._handle
+
+    def _raw_image(self, image: Image, exposure_us: int | None = None, gain: float | None = None) -> RawImage:
+        """Count an image that was just taken; with the settings in force where the camera reports none of its own."""
+        self._sequence += 1
+        return RawImage(
+            image,
+            self._exposure_us if exposure_us is None else exposure_us,
+            self._gain if gain is None else gain,
+            now(),
+            self._sequence,
+        )

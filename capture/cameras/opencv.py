@@ -17,12 +17,11 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from calibration.image import Image
-from capture.cameras.camera import Picture
+from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
 from capture.cameras.watchdog import in_time
-from capture.store.records import now
 from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
@@ -37,13 +36,11 @@ MANUAL_EXPOSURE = 1  # V4L2_EXPOSURE_MANUAL
 MAX_SETTING_ERROR = 0.2  # share by which exposure and gain may miss what was asked for
 
 
-class OpenCvConfig(BaseModel):
+class OpenCvConfig(CameraConfig):
     """A camera opened through OpenCV.
 
     ``device`` is a number, or a path that stays the same when cables are moved: ``/dev/v4l/by-id/...``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["opencv"] = "opencv"
     device: int | str = 0
@@ -60,44 +57,23 @@ class OpenCvConfig(BaseModel):
     )
 
 
-class OpenCvCamera:
+class OpenCvCamera(CameraDriver[OpenCvConfig]):
     """See `capture.cameras.camera.Camera`."""
 
     def __init__(self, config: OpenCvConfig, clock: Clock) -> None:
-        self._config = config
-        self._name = f"camera on {config.device}"
-        self._capture: cv2.VideoCapture | None = None
+        super().__init__(config, clock, str(config.device))
         self._is_device = isinstance(config.device, int) or config.device.startswith("/dev/")
         self._settings: tuple[int, float] | None = None
-        self._exposure_us = 0
-        self._gain = 1.0
         self._period_s = 0.0
-        self._sequence = 0
-        self._identity = Identity(kind="opencv", port=str(config.device), firmware="not connected")
-
-    @property
-    def identity(self) -> Identity:
-        """Who it said it is when it was connected."""
-        return self._identity
 
     def connect(self) -> Identity:
-        """Open the camera and read a first frame.
-
-        Raises
-        ------
-        NotConnectedError
-            If there is no such camera, or it opens but delivers nothing.
-        EnvelopeError
-            If it has not the size or the pixel format asked for.
-        """
+        """Open the camera and read a first frame; see `CameraDriver.connect`."""
         self._settings, self._exposure_us, self._gain = None, 0, 1.0
-        self._sequence = 0
-        self._open()
-        return self._identity
+        return super().connect()
 
     def close(self) -> None:
         """Let go of the camera."""
-        capture, self._capture = self._capture, None
+        capture, self._handle = self._handle, None
         if capture is not None:
             try:
                 in_time(capture.release, self._config.answer_s)
@@ -126,7 +102,7 @@ class OpenCvCamera:
         )
         self._gain = self._set(capture, cv2.CAP_PROP_GAIN, "gain", gain * gain_unit) / gain_unit
 
-    def grab(self) -> Picture:
+    def grab(self) -> RawImage:
         """Throw away what waited in the queue, then read one frame.
 
         Raises
@@ -151,12 +127,11 @@ class OpenCvCamera:
                 if self._is_device
                 else "The film is at its end. Choose a longer one.",
             )
-        self._sequence += 1
-        return Picture(frame, self._exposure_us, self._gain, now(), self._sequence)
+        return self._raw_image(frame)
 
     # Opening
 
-    def _open(self) -> None:
+    def _open(self) -> Identity:
         self.close()
         config = self._config
         if isinstance(config.device, str) and config.device.startswith("/") and "%" not in config.device:
@@ -166,7 +141,7 @@ class OpenCvCamera:
         capture = self._wait(lambda: cv2.VideoCapture(config.device, backend))
         if capture is None:
             raise NotConnectedError(self._name, "opening it does not end.", "Plug the camera in again.")
-        self._capture = capture
+        self._handle = capture
         for prop, value in (
             (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*config.fourcc) if config.fourcc else None),
             (cv2.CAP_PROP_FRAME_WIDTH, config.width_px),
@@ -182,9 +157,10 @@ class OpenCvCamera:
                 "the camera does not open, or opens and delivers no picture.",
                 "Close other programs that use it, plug it in again, and try a shorter cable.",
             )
-        self._identity = self._identify(capture)
+        identity = self._identify(capture)
         frames_per_s = capture.get(cv2.CAP_PROP_FPS)
         self._period_s = 1 / frames_per_s if 0.1 < frames_per_s < 1000 else 0.0
+        return identity
 
     def _check_path(self, path: Path) -> None:
         if path.exists():
@@ -210,7 +186,7 @@ class OpenCvCamera:
                 "`v4l2-ctl --list-formats-ext` prints what it can do. Correct `camera:` in rig.yaml.",
             )
         backend = capture.getBackendName()
-        return Identity(kind="opencv", port=str(config.device), firmware=f"{backend} {size[0]}x{size[1]} {fourcc}")
+        return Identity(config.kind, self._port, f"{backend} {size[0]}x{size[1]} {fourcc}")
 
     # Frames
 
@@ -242,7 +218,7 @@ class OpenCvCamera:
         try:
             return in_time(action, self._config.answer_s + frames * max(self._period_s, self._exposure_us / 1e6))
         except TimeoutError:
-            self._capture = None  # whatever blocks in it goes on: nobody may touch it any more
+            self._handle = None  # whatever blocks in it goes on: nobody may touch it any more
             return None
         except cv2.error as error:
             log.warning("%s: %s", self._name, error)
@@ -260,8 +236,3 @@ class OpenCvCamera:
                 "rig.yaml.",
             )
         return is_now
-
-    def _opened(self) -> cv2.VideoCapture:
-        if self._capture is None:
-            raise NotConnectedError(self._name, "it is not connected.", "Connect it first.")
-        return self._capture

@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from capture.cameras.camera import Picture
+from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
 from capture.cameras.watchdog import in_time
-from capture.store.records import now
 from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import DeviceError, EnvelopeError, NoAnswerError, NotConnectedError
@@ -45,14 +44,12 @@ GAMMA_STEPS = 32
 DIGITS = 3
 
 
-class Picamera2Config(BaseModel):
+class Picamera2Config(CameraConfig):
     """A camera on a Raspberry Pi's own connector.
 
     ``camera`` is a number, or part of what ``rpicam-hello --list-cameras`` prints for it, such as ``imx477`` or
     ``i2c@88000``: that stays the same when another camera is added.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["picamera2"] = "picamera2"
     camera: int | str = 0
@@ -72,38 +69,25 @@ class Picamera2Config(BaseModel):
     settle_frames: int = Field(default=40, ge=1, description="frames within which controls have to come into force")
 
 
-class Picamera2Camera:
+class Picamera2Camera(CameraDriver[Picamera2Config]):
     """See `capture.cameras.camera.Camera`."""
 
     def __init__(self, config: Picamera2Config, clock: Clock) -> None:
-        self._config = config
+        super().__init__(config, clock, str(config.camera))
         self._name = f"camera {config.camera} on picamera2"
-        self._camera: Any = None
         self._wanted: dict[str, Any] = {}
-        self._exposure_us = 20_000
-        self._slowest_us = 20_000  # of the frames that may be under way
-        self._sequence = 0
-        self._identity = Identity(kind="picamera2", port=str(config.camera), firmware="not connected")
-
-    @property
-    def identity(self) -> Identity:
-        """Who it said it is when it was connected."""
-        return self._identity
+        self._slowest_us = self._exposure_us  # of the frames that may be under way
 
     def connect(self) -> Identity:
-        """Open the camera, start it and wait for a first picture.
+        """Open the camera, start it and wait for a first image; see `CameraDriver.connect`.
 
         Raises
         ------
-        NotConnectedError
-            If picamera2 is not installed, there is no such camera, or another program has it.
         NoAnswerError
             If it starts and delivers nothing.
         """
-        self.close()
-        self._sequence = 0
         self._wanted = {}
-        self._identity = self._open()
+        super().connect()
         try:
             # With the raw data, if they are wanted, so that they do not fail in the middle of a scan.
             self._request(time.monotonic_ns(), self._dng if self._config.raw is not None else lambda request: b"")
@@ -114,7 +98,7 @@ class Picamera2Camera:
 
     def close(self) -> None:
         """Stop the camera and let go of it."""
-        camera, self._camera = self._camera, None
+        camera, self._handle = self._handle, None
         if camera is not None:
             camera.cancel_all_and_flush()  # nothing else ends a job whose request never completes
             self._in_time(camera.close, "closing it")
@@ -141,7 +125,7 @@ class Picamera2Camera:
         self._wanted, self._exposure_us = wanted, exposure_us
         self._send_controls()
 
-    def grab(self) -> Picture:
+    def grab(self) -> RawImage:
         """Expose now, with the controls in force.
 
         Raises
@@ -153,10 +137,10 @@ class Picamera2Camera:
         called_ns = time.monotonic_ns()
         shown: dict[str, Any] = {}
         for frame in range(1, self._config.settle_frames + 1):
-            picture, shown = self._request(called_ns, self._taken)
-            if picture is not None:
+            raw_image, shown = self._request(called_ns, self._taken)
+            if raw_image is not None:
                 self._slowest_us = self._exposure_us
-                return picture
+                return raw_image
             if frame % SEND_AGAIN == 0:
                 self._send_controls()
         late = {name: shown.get(name) for name, value in self._wanted.items() if not _agrees(name, value, shown)}
@@ -169,19 +153,20 @@ class Picamera2Camera:
 
     # One request
 
-    def _taken(self, request: Any) -> tuple[Picture | None, dict[str, Any]]:
-        """The picture of a request, if it was taken with the wanted controls, and what its metadata shows."""
+    def _taken(self, request: Any) -> tuple[RawImage | None, dict[str, Any]]:
+        """The image of a request, if it was taken with the wanted controls, and what its metadata shows."""
         shown = request.get_metadata()
         if not all(_agrees(name, value, shown) for name, value in self._wanted.items()):
             return None, shown
-        taken_at = now()
-        self._sequence += 1
-        image = np.asarray(request.make_array("main")[..., :3], np.uint8)
+        image = np.ascontiguousarray(request.make_array("main")[..., :3], np.uint8)
+        raw_image = self._raw_image(
+            image,
+            int(shown.get("ExposureTime", self._exposure_us)),
+            round(float(shown.get("AnalogueGain", 1.0)), DIGITS),
+        )
         if self._config.raw is not None:
-            self._keep_raw(request, self._config.raw, taken_at)
-        exposure_us = int(shown.get("ExposureTime", self._exposure_us))
-        gain = round(float(shown.get("AnalogueGain", 1.0)), DIGITS)
-        return Picture(np.ascontiguousarray(image), exposure_us, gain, taken_at, self._sequence), shown
+            self._keep_raw(request, self._config.raw, raw_image)
+        return raw_image, shown
 
     def _request(self, since_ns: int, use: Callable[[Any], T]) -> T:
         """Use the next request that was exposed after a moment; start the camera anew once if none completes."""
@@ -208,11 +193,11 @@ class Picamera2Camera:
         finally:
             request.release()
 
-    def _keep_raw(self, request: Any, folder: Path, taken_at: str) -> None:
+    def _keep_raw(self, request: Any, folder: Path, raw_image: RawImage) -> None:
         """Write the sensor's own data to a file named after the moment and the number of the picture."""
         content = self._dng(request)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{taken_at.replace(':', '')}_{self._sequence:06d}.dng"
+        path = folder / f"{raw_image.taken_at.replace(':', '')}_{raw_image.sequence:06d}.dng"
         draft = path.with_suffix(".tmp")
         draft.write_bytes(content)
         draft.replace(path)
@@ -269,8 +254,8 @@ class Picamera2Camera:
         number, facts = self._find(self._in_time(Picamera2.global_camera_info, "listing cameras"))
         model = str(facts.get("Model", "unknown"))
         tuning = _measuring_tuning(Picamera2, model) if self._config.tuning == "measuring" else None
-        self._camera = self._in_time(lambda: Picamera2(number, tuning=tuning), "opening it")
-        config, camera = self._config, self._camera
+        self._handle = self._in_time(lambda: Picamera2(number, tuning=tuning), "opening it")
+        config, camera = self._config, self._handle
         controls: dict[str, Any] = {
             "AeEnable": False,
             "AwbEnable": False,
@@ -336,11 +321,6 @@ class Picamera2Camera:
                 f"{doing} failed ({error}).",
                 "Close other programs that use it, rpicam-hello too; then give the same command again.",
             ) from error
-
-    def _opened(self) -> Any:
-        if self._camera is None:
-            raise NotConnectedError(self._name, "it is not connected.", "Connect it first.")
-        return self._camera
 
 
 def _agrees(control: str, wanted: Any, shown: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibration.image import Image
-from capture.cameras import Camera, Picture
+from capture.cameras import Camera, RawImage
 from capture.plan import Shot
 from rig.errors import NoAnswerError
 from rig.station import Station
@@ -17,7 +17,7 @@ LOOKS = 5  # pictures that may be the same one before the camera counts as faile
 class Taken:
     """A picture, and where the turntable says it stood (deg)."""
 
-    picture: Picture
+    picture: RawImage
     turntable_read_deg: float
 
 

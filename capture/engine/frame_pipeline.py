@@ -14,7 +14,7 @@ from calibration.apply import Box, apply
 from calibration.bundle import Bundle
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
-from capture.cameras import Picture
+from capture.cameras import RawImage
 from capture.engine.events import Event, FrameKept, FrameRejected
 from capture.plan import Shot
 from capture.quality import Expected, Limits, Quality, check
@@ -41,7 +41,7 @@ class Exposure:
     attempt: int
     placement: str
     turntable_read_deg: float
-    picture: Picture
+    picture: RawImage
     may_retake: bool
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from calibration.lens import calibrate_lens, mm_per_pixel
 from calibration.plate import RingSpec, plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 from rig.twin.scene import BoardPose, Target
 
 # Lying flat first, for the scale; then shifted and tilted towards all sides, for the lens.
@@ -28,21 +30,31 @@ BOARD_POSES = (
 BOARD_LIGHT = "all"
 RING_AT_DEG = (0.0, 90.0, 180.0, 270.0)
 RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
-CARDS = 3  # pictures of the white card per light: their noise averages out
+CARDS = 3  # images of the white card per light: their noise averages out
 EXPOSURE_US = 20_000
 BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
 
-Tell = Callable[[str], None]
-Ask = Callable[[str], None]
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """A calibration that was made and saved."""
+
+    bundle: Bundle
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        bundle = self.bundle
+        return {
+            "id": bundle.id,
+            "rms_px": round(bundle.lens.rms_px, 3),
+            "mm_per_pixel": round(bundle.mm_per_pixel, 6),
+            "lights": sorted(bundle.flats),
+            "ring_zero_deg": bundle.ring_zero_deg,
+        }
 
 
-def calibrate_lab(lab: Lab, *, realtime: bool, tell: Tell, ask: Ask) -> Bundle:
+def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> CalibrationResult:
     """Calibrate the lab's camera and lights.
-
-    Parameters
-    ----------
-    tell, ask
-        Say something to the technician; ask for something to be done, and return when it is.
 
     Raises
     ------
@@ -53,10 +65,10 @@ def calibrate_lab(lab: Lab, *, realtime: bool, tell: Tell, ask: Ask) -> Bundle:
     """
     with connected(lab, realtime=realtime) as rig:
         rig.station.home()
-        return calibrate_rig(lab, rig, tell=tell, ask=ask)
+        return CalibrationResult(calibrate_rig(lab, rig, reporter))
 
 
-def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
+def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
     light = BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
@@ -66,25 +78,27 @@ def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
         lie = (
             "flat in the middle" if pose.tilt_deg == 0 else "shifted and turned a little, one edge raised by about 2 cm"
         )
-        _put(rig, ask, f"Board, {number} of {len(BOARD_POSES)}: lay it {lie}.", "charuco", pose)
+        _place(rig, reporter, f"Board, {number} of {len(BOARD_POSES)}: lay it {lie}.", "charuco", pose)
         rig.station.show(light)
         views.append(_see_board(rig, spec, number))
-        tell(f"Board {number} of {len(BOARD_POSES)}: {len(views[-1].corners_px)} corners.")
+        reporter.report(f"Board {number} of {len(BOARD_POSES)}: {len(views[-1].corners_px)} corners.")
     lens = calibrate_lens(views)
-    _put(rig, ask, "Cover the plate with the white card.", "white card", None)
+    _place(rig, reporter, "Cover the plate with the white card.", "white card", None)
     flats = {}
     for name in rig.station.light_names:
         rig.station.show(name)
         flats[name] = flat_field(_expose(rig, CARDS), name)
-        tell(f"Flat field of {name}.")
-    _put(rig, ask, "Take the white card away; the plate stays empty.", "coins", None)
+        reporter.report(f"Flat field of {name}.")
+    _place(rig, reporter, "Take the white card away; leave the plate empty.", "coins", None)
     rig.station.show(light)
     ring_zero_deg = _ring_zero_deg(rig, lab.rig.quality.ring)
     rig.station.dark()
     if ring_zero_deg is None:
-        tell("No ring of markers is seen on the plate: its angle will not be checked (`rig print ring`).")
+        reporter.report(
+            "No ring of markers was found on the plate, so its angle will not be checked (`rig print ring`)."
+        )
     else:
-        tell(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
+        reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
     camera = rig.station.identities[-1]
     name = f"{camera.kind} {camera.port} {camera.firmware}"
     bundle = Bundle(name, lens, mm_per_pixel(lens, views[0]), flats, ring_zero_deg=ring_zero_deg)
@@ -92,11 +106,11 @@ def calibrate_rig(lab: Lab, rig: Rig, *, tell: Tell, ask: Ask) -> Bundle:
     return bundle
 
 
-def _put(rig: Rig, ask: Ask, request: str, target: Target, pose: BoardPose | None) -> None:
+def _place(rig: Rig, reporter: Reporter, request: str, target: Target, pose: BoardPose | None) -> None:
     if rig.world is not None:
         rig.world.show_target(target, pose)
     else:
-        ask(request)
+        reporter.ask(request)
 
 
 def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
@@ -125,7 +139,7 @@ def _ring_zero_deg(rig: Rig, ring: RingSpec) -> float | None:
 
 
 def _expose(rig: Rig, count: int) -> list[Image]:
-    """Pictures that are not over-exposed, whatever lies there."""
+    """Images that are not over-exposed, whatever lies there."""
     exposure_us = EXPOSURE_US
     while True:
         rig.camera.configure(exposure_us, 1.0)

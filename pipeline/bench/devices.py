@@ -1,8 +1,8 @@
-"""`rig devices`: what is plugged in, what answers, and what to write into rig.yaml."""
+"""`rig devices`: what is plugged in, which devices answer, and what to write into rig.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,56 +12,79 @@ from serial.tools import list_ports
 
 from pipeline.assembly import assemble, sole_driver
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 from rig.clock import Clock, SystemClock
 from rig.devices import Identity
 from rig.errors import DeviceError
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import STATION
 
 PATIENCE_S = 1.5  # how long one port is asked in one language
 BY_ID = Path("/dev/serial/by-id")
 CAMERAS_BY_ID = Path("/dev/v4l/by-id")
-ROLES = (("turntable", TURNTABLES), ("arm", ARMS), ("lightbox", LIGHTBOXES))
 TWIN_PORTS = ("twin://turntable", "twin://arm", "twin://lightbox")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A port, what the system calls it, and who answers there: role and identity are None when nobody does."""
+class FoundDevice:
+    """A port, what the system calls it, and what answers there: role and identity are None when nothing does."""
 
     port: str
     description: str
     role: str | None = None
     identity: Identity | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "port": self.port,
+            "description": self.description,
+            "role": self.role,
+            "kind": self.identity.kind if self.identity else None,
+            "firmware": self.identity.firmware if self.identity else None,
+        }
 
-def find_devices(lab: Lab | None, *, probe: bool, tell: Callable[[str], None]) -> list[Found]:
-    """List ports and cameras, and ask at each port who is there.
+
+@dataclass(frozen=True)
+class FoundDevices:
+    """What is plugged in."""
+
+    found: tuple[FoundDevice, ...]
+
+    @property
+    def suggestion(self) -> str:
+        """The part of rig.yaml that fits what was found."""
+        station = {
+            each.role: {"kind": each.identity.kind, "port": each.port}
+            for each in self.found
+            if each.role and each.identity
+        }
+        cameras = [each.port for each in self.found if each.port.startswith(str(CAMERAS_BY_ID))]
+        document: dict[str, Any] = {"station": station} if station else {}
+        if cameras:
+            document["camera"] = {"kind": "opencv", "device": cameras[0]}
+        return yaml.safe_dump(document, sort_keys=False) if document else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"devices": [each.as_json() for each in self.found], "suggestion": self.suggestion}
+
+
+def find_devices(lab: Lab | None, reporter: Reporter, *, probe: bool) -> FoundDevices:
+    """List ports and cameras, and ask at each port which device answers.
 
     Asking opens the port, which restarts many controllers; nothing moves.
 
     Parameters
     ----------
     lab
-        The ports of its rig.yaml, its twin's too, are listed as well; None to list this computer's alone.
+        The ports of its rig.yaml and of its twin are listed as well; None to list this computer's alone.
     """
     if lab is None:
-        return list(_all_ports([], SystemClock(), probe, tell))
+        return FoundDevices(tuple(_all_ports([], SystemClock(), probe, reporter)))
     with sole_driver(lab):
         rig = assemble(lab, realtime=False)
         twins = [(port, "digital twin") for port in TWIN_PORTS] if rig.world else []
-        return list(_all_ports([*twins, *_named(lab)], rig.clock, probe, tell))
-
-
-def suggestion(found: list[Found]) -> str:
-    """The part of rig.yaml that says what was found."""
-    station = {
-        each.role: {"kind": each.identity.kind, "port": each.port} for each in found if each.role and each.identity
-    }
-    cameras = [each.port for each in found if each.port.startswith(str(CAMERAS_BY_ID))]
-    document: dict[str, Any] = {"station": station} if station else {}
-    if cameras:
-        document["camera"] = {"kind": "opencv", "device": cameras[0]}
-    return yaml.safe_dump(document, sort_keys=False) if document else ""
+        return FoundDevices(tuple(_all_ports([*twins, *_named(lab)], rig.clock, probe, reporter)))
 
 
 def _named(lab: Lab) -> Iterator[tuple[str, str]]:
@@ -74,7 +97,7 @@ def _named(lab: Lab) -> Iterator[tuple[str, str]]:
             yield port, "in rig.yaml" if Path(port).exists() else "in rig.yaml, but not there"
 
 
-def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, tell: Callable[[str], None]) -> Iterator[Found]:
+def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, reporter: Reporter) -> Iterator[FoundDevice]:
     by_device = {path.resolve(): path for path in BY_ID.glob("*")} if BY_ID.is_dir() else {}
     listed = {Path(port).resolve() for port, _ in ports if "://" not in port}
     for each in list_ports.comports():
@@ -86,24 +109,24 @@ def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, tell: Ca
         ports.append((str(by_device.get(Path(each.device).resolve(), each.device)), each.description or "serial port"))
     for port, description in ports:
         if probe:
-            tell(f"Asking at {port} ...")
-        role, identity = _who(port, clock) if probe else (None, None)
-        yield Found(port, description, role, identity)
+            reporter.report(f"Asking at {port} ...")
+        role, identity = _identify(port, clock) if probe else (None, None)
+        yield FoundDevice(port, description, role, identity)
     if CAMERAS_BY_ID.is_dir():
         for path in sorted(CAMERAS_BY_ID.glob("*-index0")):
-            yield Found(str(path), "camera")
+            yield FoundDevice(str(path), "camera")
 
 
-def _who(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
+def _identify(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
     """Try every language the drivers speak until one is answered."""
-    for role, registry in ROLES:
-        for config, driver in registry.values():
+    for registry in STATION:
+        for config, driver in registry.drivers.values():
             if "port" not in config.model_fields:
                 continue
             patience = {name: PATIENCE_S for name in ("answer_s", "boot_s") if name in config.model_fields}
             device = driver(config(port=port, **patience), clock)
             try:
-                return role, device.connect()
+                return registry.role, device.connect()
             except DeviceError:
                 continue
             finally:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 from rich.filesize import decimal
@@ -18,6 +18,7 @@ from capture.store.files import StoreError
 from pipeline.assembly import Rig, assemble, sole_driver
 from pipeline.errors import LabError
 from pipeline.lab import Lab
+from pipeline.wording import count
 from rig.errors import DeviceError
 
 Status = Literal["ok", "warn", "fail"]
@@ -38,26 +39,33 @@ class Check:
     found: str
 
 
-def diagnose(lab: Lab, *, realtime: bool, tell: Callable[[Check], None]) -> list[Check]:
-    """Check all that can be checked without a coin; one that fails does not keep the others from being made.
+@dataclass(frozen=True)
+class Diagnosis:
+    """Every check of `rig doctor`."""
 
-    Parameters
-    ----------
-    tell
-        Told each check as soon as it is made.
-    """
-    checks = []
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many failed."""
+        return sum(check.status == "fail" for check in self.checks)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [{"name": check.name, "status": check.status, "found": check.found} for check in self.checks]
+
+
+def diagnose(lab: Lab, *, realtime: bool) -> Iterator[Check]:
+    """Make each check that needs no coin, one at a time; one that fails does not keep the others from being made."""
     with sole_driver(lab):
         rig = assemble(lab, realtime=realtime)
         try:
-            for check in (*_folder(lab), *_devices(lab, rig)):
-                checks.append(check)
-                tell(check)
+            yield from _folder(lab)
+            yield from _devices(lab, rig)
         finally:
             rig.station.make_safe()
             rig.station.close()
             rig.camera.close()
-    return checks
 
 
 def _folder(lab: Lab) -> Iterator[Check]:
@@ -68,7 +76,7 @@ def _folder(lab: Lab) -> Iterator[Check]:
             read(name)
         except LabError as error:
             yield Check("files", "fail", str(error))
-    found = f"{_count(trays, 'tray')} and {_count(plans, 'plan')}"
+    found = f"{count(len(trays), 'tray')} and {count(len(plans), 'plan')}"
     if not trays or not plans:
         yield Check("files", "warn", f"{found}: write some, see docs/lab.md.")
     else:
@@ -79,7 +87,7 @@ def _folder(lab: Lab) -> Iterator[Check]:
         "disk",
         "ok" if enough else "warn",
         f"{decimal(free)} free."
-        + ("" if enough else " Free some before a long scan: `rig scan --dry-run` tells how much."),
+        + ("" if enough else " Free some before a long scan: `rig scan --dry-run` prints how much it needs."),
     )
     yield _tried("store", lambda: _store(lab))
     yield _calibration(lab)
@@ -91,7 +99,7 @@ def _store(lab: Lab) -> str:
         newest = max((session.started_at for session in sessions), default="")
         if newest > datetime.now(UTC).isoformat():
             raise LabError(f"the clock stands before the newest session ({newest[:16]}). Set the computer's clock.")
-        return f"{_count(sessions, 'session')}; the clock is right by them."
+        return f"{count(len(sessions), 'session')}; the clock agrees with them."
 
 
 def _calibration(lab: Lab) -> Check:
@@ -121,14 +129,14 @@ def _devices(lab: Lab, rig: Rig) -> Iterator[Check]:
         failed |= {name} if check.status == "fail" else set()
         yield check
     if failed - {"camera"}:
-        yield Check("motion and light", "warn", "not tried. Mend the devices above first.")
+        yield Check("motion and light", "warn", "not tried. Fix the devices above first.")
         return
     home = _tried("home", lambda: _home(rig))
     yield home
     if home.status == "ok":
         yield _tried("round trip", lambda: _round_trip(rig))
     if failed:
-        yield Check("lights and exposure", "warn", "not tried, as the camera has to look. Mend the camera first.")
+        yield Check("lights and exposure", "warn", "not tried: the camera is needed for it. Fix the camera first.")
         return
     yield _tried("lights", lambda: _lights(rig))
     yield _tried("exposure", lambda: _exposure(rig))
@@ -161,7 +169,7 @@ def _lights(rig: Rig) -> str:
     rig.station.dark()
     if dead:
         raise LabError(
-            f"{', '.join(dead)}: the controller says lit, the camera sees no difference. "
+            f"{', '.join(dead)}: the controller reports it lit, the camera sees no difference. "
             "Check the LEDs and their supply, and that nothing covers the lens."
         )
     return f"{len(rig.station.light_names)} lights, each read back and seen by the camera."
@@ -176,14 +184,14 @@ def _exposure(rig: Rig) -> str:
     rig.station.dark()
     if seen[1] < 1.15 * seen[0]:
         raise LabError(
-            f"twice the exposure time gave {seen[1]:.0f} where once gave {seen[0]:.0f} grey levels. "
+            f"doubling the exposure time changed {seen[0]:.0f} grey levels to only {seen[1]:.0f}. "
             "Switch the camera's automatic exposure off."
         )
     return f"{seen[0]:.0f} grey levels at {EXPOSURE_US / 1000:g} ms, {seen[1]:.0f} at twice that."
 
 
 def _brightness(rig: Rig) -> float:
-    """Mean grey level of the brighter half of a picture: a lamp from one side leaves the other side dim."""
+    """Mean grey level of the brighter half of an image: a lamp from one side leaves the other side dim."""
     grey = cv2.cvtColor(rig.camera.grab().image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (64, 48), interpolation=cv2.INTER_AREA).ravel()
     return float(small[small.argsort()[small.size // 2 :]].mean())
@@ -194,7 +202,3 @@ def _tried(name: str, check: Callable[[], str]) -> Check:
         return Check(name, "ok", check())
     except (DeviceError, LabError, StoreError) as error:
         return Check(name, "fail", str(error))
-
-
-def _count(things: Sequence[object], word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from calibration.image import Image, encode_jpeg, encode_lossless
 from capture.quality import Quality, check
@@ -16,6 +18,7 @@ from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 from rig.bench import Bench, PointMm
 from rig.devices import Handler
 from rig.errors import EnvelopeError
@@ -23,53 +26,73 @@ from rig.station import Station
 
 STEPS_MM = (0.5, 2.0, 10.0)
 STEPS_DEG = (1.0, 5.0, 45.0)
+FOCUS_BAR = 50  # characters
 # Key to direction: the plate counter-clockwise, the cup along x, y and z.
 TURNS = {"left": 1, "up": 1, "right": -1, "down": -1}
 MOVES = {"w": (1, 0, 0), "s": (-1, 0, 0), "a": (0, 1, 0), "d": (0, -1, 0), "r": (0, 0, 1), "f": (0, 0, -1)}
 
 
 @dataclass(frozen=True)
-class Snapped:
-    """A picture, where it was written, and what the quality check says of it."""
+class ExposureSettings:
+    """Under which light, for how long and with which gain an image is taken."""
+
+    light: str
+    exposure_us: int
+    gain: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An image, where it was written, and what the quality check measured."""
 
     path: Path
     image: Image
     quality: Quality
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data: the file, why it is not good enough to keep, and the measurements."""
+        return {"file": str(self.path), "reasons": self.quality.reasons, **self.quality.metrics}
 
-def home(lab: Lab, *, realtime: bool) -> list[str]:
-    """Home every device; returns who they are."""
-    with _devices(lab, realtime) as station:
+
+def home_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> None:
+    """Home every device, and report which they are."""
+    with _connected_station(lab, realtime) as station:
         station.home()
-        return [f"{each.kind} on {each.port}: {each.firmware}" for each in station.identities]
+        for each in station.identities:
+            reporter.report(f"{each.kind} on {each.port}: {each.firmware}")
+    reporter.report("Homed.")
 
 
-def park(lab: Lab, *, realtime: bool) -> None:
+def park_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> None:
     """Home, bring the arm to rest and switch the lights off."""
-    with _devices(lab, realtime) as station:
+    with _connected_station(lab, realtime) as station:
         station.home()
         station.park()
         station.dark()
+    reporter.report("Parked; lights off.")
 
 
-def light(lab: Lab, name: str, hold: Callable[[], None], *, realtime: bool) -> None:
-    """Show a light for as long as `hold` takes.
+def show_light(lab: Lab, name: str, seconds: float | None, reporter: Reporter, *, realtime: bool) -> None:
+    """Switch a light on for some time, or until somebody presses Enter.
 
     Raises
     ------
     UsageError
-        If there is no such light.
+        If there is no such light, or nobody is there to press Enter.
     """
     _check_light(lab, name)
-    with _devices(lab, realtime) as station:
+    with _connected_station(lab, realtime) as station:
         station.show(name)
-        hold()
+        if seconds is None:
+            reporter.ask(f"{name} is lit.")
+        else:
+            time.sleep(seconds)
 
 
-def snap(
-    lab: Lab, path: Path, light_name: str, exposure_us: int, gain: float, turntable_deg: float | None, *, realtime: bool
-) -> Snapped:
-    """Take one picture, write it (JPEG, or lossless JPEG XL by its suffix) and check it. The store is left alone.
+def take_snapshot(
+    lab: Lab, path: Path, settings: ExposureSettings, turntable_deg: float | None, *, realtime: bool
+) -> Snapshot:
+    """Take one image, write it (JPEG, or lossless JPEG XL by its suffix) and check it. The store is left alone.
 
     Raises
     ------
@@ -81,20 +104,20 @@ def snap(
         raise UsageError(f"{path}: write to a .jpg or a .jxl file.")
     if path.exists():
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
-    _check_light(lab, light_name)
+    _check_light(lab, settings.light)
     with connected(lab, realtime=realtime) as rig:
         if turntable_deg is not None:
             rig.station.home()
             rig.station.rotate_to(turntable_deg)
-        rig.station.show(light_name)
-        rig.camera.configure(exposure_us, gain)
+        rig.station.show(settings.light)
+        rig.camera.configure(settings.exposure_us, settings.gain)
         image = rig.camera.grab().image
     path.write_bytes(encoders[path.suffix.lower()](image))
-    return Snapped(path, image, check(image))
+    return Snapshot(path, image, check(image))
 
 
 @dataclass(frozen=True)
-class Place:
+class JogPosition:
     """Where `jog` has come to.
 
     Attributes
@@ -105,14 +128,11 @@ class Place:
         Where the cup was sent, in arm coordinates; None where there is no arm.
     step
         Which of the step sizes is set, from 0.
-    refused
-        Why the last key did nothing; empty when it did.
     """
 
     angle_deg: float
     cup_mm: PointMm | None
     step: int = 0
-    refused: str = ""
 
     @property
     def step_mm(self) -> float:
@@ -124,14 +144,13 @@ class Place:
         """Step of the plate."""
         return STEPS_DEG[self.step]
 
+    def __str__(self) -> str:
+        cup = "x {:.1f}  y {:.1f}  z {:.1f} mm".format(*self.cup_mm) if self.cup_mm else "no arm"
+        return f"plate {self.angle_deg:.2f} deg   cup {cup}   step {self.step_mm:g} mm, {self.step_deg:g} deg"
 
-def jog(lab: Lab, tell: Callable[[Place], None], *, realtime: bool) -> Place:
+
+def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     """Home, then move plate and cup key by key until q is pressed. Nothing leaves the envelope or the interlock.
-
-    Parameters
-    ----------
-    tell
-        Told the place after every key.
 
     Raises
     ------
@@ -139,26 +158,26 @@ def jog(lab: Lab, tell: Callable[[Place], None], *, realtime: bool) -> Place:
         If nobody sits at a terminal.
     """
     require_terminal()
-    with _devices(lab, realtime) as station:
+    with _connected_station(lab, realtime) as station:
         station.home()
         cup_mm = None if isinstance(station.arm, Handler) else station.arm.position_mm()
-        place = Place(station.rotate_to(0.0), cup_mm)
-        with keys() as pressed:
-            tell(place)
+        place = JogPosition(station.rotate_to(0.0), cup_mm)
+        with keys() as pressed, _changing_line(reporter) as show:
+            show(str(place))
             for key in pressed:
                 if key == "q":
                     break
                 try:
-                    place = _jogged(station, replace(place, refused=""), key)
+                    place = _move_by_key(station, place, key)
                 except EnvelopeError as error:
-                    place = replace(place, refused=str(error))
+                    reporter.warn(str(error))
                 pressed.forget()
-                tell(place)
+                show(str(place))
     return place
 
 
 def bench_line(bench: Bench, cup_mm: PointMm) -> str:
-    """The line of rig.yaml for a place measured with `jog`: that of the bench's places which lies nearest."""
+    """The line of rig.yaml for a position measured with `jog`: for the position of the bench that is nearest."""
     places = {
         "plate_mm: {}": bench.plate_mm,
         "rest_mm: {}": bench.rest_mm,
@@ -170,41 +189,27 @@ def bench_line(bench: Bench, cup_mm: PointMm) -> str:
     return f"bench: {{{nearest.format([round(value, 1) for value in cup_mm])}}}"
 
 
-def focus(
-    lab: Lab,
-    light_name: str,
-    exposure_us: int,
-    gain: float,
-    tell: Callable[[float | None, float], None],
-    *,
-    realtime: bool,
-) -> float:
-    """Take picture after picture of the coin on the plate until Ctrl-C, and return the best sharpness.
-
-    Parameters
-    ----------
-    tell
-        Told the sharpness of each picture, None where no coin is seen, and the best so far.
-    """
+def measure_focus(lab: Lab, settings: ExposureSettings, reporter: Reporter, *, realtime: bool) -> float:
+    """Take image after image of the coin on the plate until Ctrl-C, show how sharp each is, and return the best."""
     ended = threading.Event()
     best = 0.0
-    _check_light(lab, light_name)
-    with connected(lab, realtime=realtime) as rig:
-        rig.station.show(light_name)
-        rig.camera.configure(exposure_us, gain)
+    _check_light(lab, settings.light)
+    with connected(lab, realtime=realtime) as rig, _changing_line(reporter) as show:
+        rig.station.show(settings.light)
+        rig.camera.configure(settings.exposure_us, settings.gain)
         before = signal.signal(signal.SIGINT, lambda *_: ended.set())
         try:
             while not ended.is_set():
                 sharpness = check(rig.camera.grab().image).metrics.get("sharpness")
                 best = max(best, sharpness or 0.0)
-                tell(sharpness, best)
+                show(_focus_line(sharpness, best))
         finally:
             signal.signal(signal.SIGINT, before)
     return best
 
 
-def _jogged(station: Station, place: Place, key: str) -> Place:
-    """Do what a key says; keys that say nothing do nothing."""
+def _move_by_key(station: Station, place: JogPosition, key: str) -> JogPosition:
+    """Do what a key means; other keys do nothing."""
     if key in ("1", "2", "3"):
         return replace(place, step=int(key) - 1)
     if key in TURNS:
@@ -218,8 +223,33 @@ def _jogged(station: Station, place: Place, key: str) -> Place:
     return place
 
 
+def _focus_line(sharpness: float | None, best: float) -> str:
+    """Sharpness now against the best so far; None where no coin is found."""
+    if sharpness is None:
+        return "no coin is found"
+    bar = "█" * round(FOCUS_BAR * sharpness / best) if best else ""
+    return f"{sharpness:.3f} {bar:<{FOCUS_BAR}} best {best:.3f}"
+
+
 @contextmanager
-def _devices(lab: Lab, realtime: bool) -> Iterator[Station]:
+def _changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
+    """A line that is shown in the place of the one before it; where nothing can be redrawn, below it."""
+    shown = ""
+    with reporter.live(lambda: shown, per_s=0) as redraw:
+
+        def show(line: str) -> None:
+            nonlocal shown
+            shown = line
+            if reporter.is_live:
+                redraw()
+            else:
+                reporter.report(line)
+
+        yield show
+
+
+@contextmanager
+def _connected_station(lab: Lab, realtime: bool) -> Iterator[Station]:
     """Connect what moves and what shines; the camera may be missing."""
     with sole_driver(lab), assemble(lab, realtime=realtime).station as station:
         yield station

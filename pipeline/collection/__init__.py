@@ -1,1 +1,1 @@
-"""Coins and pictures that are known: labs, imports, catalogues, searches, the store's upkeep."""
+"""Coins and images that are known: labs, imports, catalogues, searches, the store's upkeep."""

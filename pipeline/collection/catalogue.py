@@ -1,52 +1,68 @@
-"""Catalogue pictures in and out: `rig catalogue add`, `remove` and `restore`."""
+"""Catalogue images in and out: `rig catalogue add`, `remove` and `restore`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from calibration.image import ImageError, decode_image
 from capture.store import Store
 from capture.store.records import NewEntry
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 from rig.twin.coins.drawer import PhotoSide, photo_sides
 
-Progress = Callable[[int, int], None]
-_BATCH = 64  # pictures to a transaction
+_BATCH = 64  # images to a transaction
 
 
 @dataclass(frozen=True)
-class Added:
-    """What `add_directory` did: new entries, coins they show, entries known before, and refused files with why."""
+class AddedEntries:
+    """What `add_directory` did: new entries, coins they show, entries known before, and why files were refused."""
 
     entries: int
     coins: int
     known: int
     refused: tuple[str, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"entries": self.entries, "coins": self.coins, "known": self.known, "refused": self.refused}
 
-def add_directory(lab: Lab, directory: Path, progress: Progress) -> Added:
-    """Add a folder of pictures: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
+
+@dataclass(frozen=True)
+class CatalogueChange:
+    """What was done to the catalogue: of each coin, how many entries."""
+
+    what: Literal["Removed", "Would remove", "Restored"]
+    coins: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"coins": self.coins}
+
+
+def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries:
+    """Add a folder of images: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
 
     Raises
     ------
     UsageError
-        If `directory` is no folder, or holds no pictures.
+        If `directory` is no folder, or holds no images.
     """
     if not directory.is_dir():
-        raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's pictures.")
+        raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     sides = [(coin, side, photo) for coin, both in photo_sides(directory).items() for side, photo in both.items()]
     if not sides:
-        raise UsageError(
-            f"{directory} holds no pictures (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they lie in."
-        )
+        raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
     entries: list[NewEntry] = []
     refused: list[str] = []
     added = 0
     coins: set[str] = set()
-    with Store.open(lab.store) as store:
+    with Store.open(lab.store) as store, reporter.progress("Adding images") as progress:
+        progress(0, len(sides))
         for number, (coin, side, photo) in enumerate(sides, 1):
             try:
                 data = photo.path.read_bytes()
@@ -61,11 +77,11 @@ def add_directory(lab: Lab, directory: Path, progress: Progress) -> Added:
                 coins |= {row.coin_id for row in rows}
                 entries = []
                 progress(number, len(sides))
-    return Added(added, len(coins), len(sides) - added - len(refused), tuple(dict.fromkeys(refused)))
+    return AddedEntries(added, len(coins), len(sides) - added - len(refused), tuple(dict.fromkeys(refused)))
 
 
-def remove_coins(lab: Lab, coins: Sequence[str], *, dry_run: bool) -> dict[str, int]:
-    """Take coins out of the catalogue, or with `dry_run` only count: coin to number of entries.
+def remove_coins(lab: Lab, coins: Sequence[str], *, dry_run: bool) -> CatalogueChange:
+    """Remove coins from the catalogue, or with `dry_run` only count their entries.
 
     Raises
     ------
@@ -80,23 +96,23 @@ def remove_coins(lab: Lab, coins: Sequence[str], *, dry_run: bool) -> dict[str, 
         if not dry_run:
             for coin in counts:
                 store.catalogue.remove_entries(coin)
-    return counts
+    return CatalogueChange("Would remove" if dry_run else "Removed", counts)
 
 
-def restore_coins(lab: Lab, coins: Sequence[str]) -> dict[str, int]:
-    """Bring coins back that were taken out: coin to number of entries.
+def restore_coins(lab: Lab, coins: Sequence[str]) -> CatalogueChange:
+    """Bring coins back that were removed.
 
     Raises
     ------
     LabError
-        If one of them was never taken out.
+        If one of them was never removed.
     """
     with Store.open(lab.store) as store:
         counts = {coin: store.catalogue.restore_entries(coin) for coin in coins}
     missing = [coin for coin, count in counts.items() if not count]
     if missing:
-        raise LabError(f"never taken out of the catalogue: {', '.join(missing)}. Check the spelling.")
-    return counts
+        raise LabError(f"never removed from the catalogue: {', '.join(missing)}. Check the spelling.")
+    return CatalogueChange("Restored", counts)
 
 
 def _half(data: bytes, photo: PhotoSide) -> tuple[int, int, int, int] | None:

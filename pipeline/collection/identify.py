@@ -1,11 +1,12 @@
-"""Is this the same physical coin? Pictures in, ranked catalogue coins with a calibrated probability out."""
+"""Is this the same physical coin? Images in, ranked catalogue coins with a calibrated probability out."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, crop_coin
@@ -17,23 +18,63 @@ from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissInde
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import Probability, Verdict, verdict
 from models.matching.views import View
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
+from pipeline.reporter import Reporter
+from pipeline.reports.results import candidate_as_json
 
 TOP = 10  # candidates kept of every ranking
-_BATCH = 32  # pictures embedded at a time
+_BATCH = 32  # images embedded at a time
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one coin; `image` names the pictures it was asked about, `error` why nothing can be said."""
+    """What one coin was matched with; `image` names the images of it, `error` why there is no answer."""
 
     image: str
     verdict: Verdict | None = None
     candidates: tuple[Candidate, ...] = ()
     error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "image": self.image,
+            "verdict": self.verdict,
+            "candidates": [candidate_as_json(each) for each in self.candidates],
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """An answer for each coin that was asked about."""
+
+    answers: tuple[Answer, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many are errors."""
+        return sum(answer.error is not None for answer in self.answers)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [answer.as_json() for answer in self.answers]
+
+
+@dataclass(frozen=True)
+class BuiltCatalogue:
+    """What can be searched with a model: how many entries, and those in which no coin is found."""
+
+    entries: int
+    model: str
+    model_name: str
+    unusable: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"entries": self.entries, "model": self.model, "unusable": self.unusable}
 
 
 @dataclass
@@ -47,24 +88,25 @@ class Identifier:
     unusable: tuple[str, ...] = field(default=())
 
     @classmethod
-    def open(cls, lab: Lab, model: str, progress: Progress) -> Identifier:
+    def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
         """Load `model`, embed what it has not seen of the catalogue yet, and bring the search index up to date.
 
         Raises
         ------
         LabError
-            If the catalogue is empty, or the model was never fitted to say how sure it is.
+            If the catalogue is empty, or the model has no calibrated probability.
         WeightsError
             If there is no such model.
         """
         embedder = open_model(lab, model)
         if "probability" not in embedder.card:
             raise LabError(
-                f"model {embedder.name} was never fitted to say how sure it is. Use another: `--model starter`."
+                f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
+                "Use another, such as `--model starter`, or one that `rig train` made."
             )
         with Store.open(lab.store) as store:
             store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
-            unusable = embed_catalogue(store, embedder, progress)
+            unusable = embed_catalogue(store, embedder, reporter)
             index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(
@@ -96,8 +138,28 @@ class Identifier:
         return answer
 
 
+def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
+    """Embed what a model has not seen of the catalogue yet, and make its search index; see `Identifier.open`."""
+    identifier = Identifier.open(lab, model, reporter)
+    return BuiltCatalogue(len(identifier.index), identifier.embedder.id, identifier.embedder.name, identifier.unusable)
+
+
+def identify_photographs(
+    lab: Lab, paths: Sequence[Path], model: str, reporter: Reporter, *, top: int, same_coin: bool
+) -> Answers:
+    """Identify photographs, each by itself or all as one coin, and keep the best `top` candidates of each.
+
+    Raises
+    ------
+    LabError, WeightsError
+        See `Identifier.open`.
+    """
+    answers = identify_images(Identifier.open(lab, model, reporter), paths, same_coin=same_coin)
+    return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers))
+
+
 def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin: bool) -> list[Answer]:
-    """Identify photographs, each by itself or all as one coin. What is no picture becomes an answer with an error."""
+    """Identify photographs, each by itself or all as one coin. What is no image becomes an answer with an error."""
     seen: list[tuple[Path, View]] = []
     answers: list[Answer] = []
     for path in paths:
@@ -113,7 +175,7 @@ def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin:
             if not same_coin:
                 answers.append(identifier.identify(str(path), [view]))
     if same_coin and seen:
-        # Nobody said which side is which: as views of different "sides" they are searched apart and then fused.
+        # Which side is which is not known: as views of different "sides" they are searched apart and then fused.
         views = [View(view.crop, side=None) for _, view in seen]
         answers.append(identifier.identify(", ".join(str(path) for path, _ in seen), views))
     return answers
@@ -143,32 +205,35 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
 
 
 def entry_crop(store: Store, entry: Entry) -> Image:
-    """The normalised crop of a catalogue entry; NoCoinError if no coin is seen in its picture."""
+    """The normalised crop of a catalogue entry; NoCoinError if no coin is found in its image."""
     image = entry.cut(store.image(entry.sha256))
     return crop_coin(image)
 
 
-def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
-    """Embed the entries that `embedder` has not embedded yet; returns those in which no coin is found."""
+def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:
+    """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
     done = store.catalogue.embedded(embedder.id)
     waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
     unusable: list[str] = []
-    for start in range(0, len(waiting), _BATCH):
-        entries, crops = [], []
-        for entry in waiting[start : start + _BATCH]:
-            try:
-                crops.append(entry_crop(store, entry))
-                entries.append(entry.id)
-            except NoCoinError:
-                unusable.append(entry.id)
-        features = embed_entries(embedder, crops)
-        store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
-        progress(min(start + _BATCH, len(waiting)), len(waiting))
+    with reporter.progress("Embedding the catalogue") as progress:
+        for start in range(0, len(waiting), _BATCH):
+            progress(start, len(waiting))
+            entries, crops = [], []
+            for entry in waiting[start : start + _BATCH]:
+                try:
+                    crops.append(entry_crop(store, entry))
+                    entries.append(entry.id)
+                except NoCoinError:
+                    unusable.append(entry.id)
+            features = embed_entries(embedder, crops)
+            store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
+        if waiting:
+            progress(len(waiting), len(waiting))
     return tuple(unusable)
 
 
 def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
-    """The search index of the catalogue as it is now: the saved one if it still fits, else made anew from the store."""
+    """The search index of the catalogue as it is now: the saved one if it still fits, else made from the store."""
     embedded = store.catalogue.embedded(embedder.id)
     entries = [entry for entry in store.catalogue.entries() if entry.id in embedded]
     folder = lab.catalogue / embedder.id

@@ -6,15 +6,16 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from calibration.image import IMAGE_SUFFIXES, ImageError, decode_image
 from calibration.outline import NoCoinError, find_coin
 from capture.plan import Side
 from capture.store import Store
 from capture.store.records import Photograph
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 
 # Other people's label files call the same things by these names.
 COLUMNS = {
@@ -30,7 +31,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Label:
-    """One photograph and what is said of it."""
+    """One photograph and what its label file has on it."""
 
     path: Path
     coin: str
@@ -41,7 +42,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Imported:
-    """What `import_directory` did. Photographs on which no coin is found are kept, in quarantine."""
+    """What `import_directory` did, or would do. Photographs on which no coin is found are kept, in quarantine."""
 
     photographs: int
     coins: int
@@ -49,9 +50,21 @@ class Imported:
     known: int
     quarantined: int
     refused: tuple[str, ...]
+    is_dry_run: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "photographs": self.photographs,
+            "coins": self.coins,
+            "sessions": self.sessions,
+            "known": self.known,
+            "quarantined": self.quarantined,
+            "refused": self.refused,
+        }
 
 
-def import_directory(lab: Lab, directory: Path, labels: Path | None, dry_run: bool, progress: Progress) -> Imported:
+def import_directory(lab: Lab, directory: Path, labels: Path | None, reporter: Reporter, *, dry_run: bool) -> Imported:
     """Import a folder; its name becomes the session's.
 
     Raises
@@ -66,7 +79,7 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, dry_run: bo
     found = read_labels(labels) if labels else label_by_name(directory)
     if not found:
         raise UsageError(
-            f"{directory} holds no photographs (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they lie in."
+            f"{directory} holds no photographs (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in."
         )
     refused: list[str] = []
     waiting: list[Photograph] = []
@@ -74,7 +87,8 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, dry_run: bo
     coins: set[str] = set()
     sessions: set[str] = set()
     name = directory.resolve().name
-    with Store.open(lab.store) as store:
+    with Store.open(lab.store) as store, reporter.progress("Importing photographs") as progress:
+        progress(0, len(found))
         past = store.sessions("import", name)
         session = past[-1] if past else None
         known = {frame.source for frame in store.frames(session.id, good=None)} if session else set()
@@ -101,7 +115,13 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, dry_run: bo
         if session and not dry_run:
             store.finish_session(session.id)
     return Imported(
-        count["photographs"], len(coins), len(sessions), count["known"], count["quarantined"], tuple(refused)
+        photographs=count["photographs"],
+        coins=len(coins),
+        sessions=len(sessions),
+        known=count["known"],
+        quarantined=count["quarantined"],
+        refused=tuple(refused),
+        is_dry_run=dry_run,
     )
 
 

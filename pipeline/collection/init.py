@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from calibration.image import encode_jpeg
 from capture.plan import DEFAULT_LIGHTS, Plan, Side
 from capture.store import Store
 from capture.store.records import NewEntry
-from pipeline.collection.catalogue import Progress, add_directory
+from pipeline.collection.catalogue import add_directory
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural, open_lab
+from pipeline.reporter import Progress, Reporter
 from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides
 from rig.twin.coins.reproduction import reproduction
 
@@ -35,7 +37,7 @@ UNPUBLISHED = "2024.3.6"
 
 RIG_YAML = """\
 # The devices of this lab. This one is a digital twin: the same drivers as at the bench, on emulated controllers.
-# For real devices remove `twin:` and name their ports; `rig init --help` and docs/lab.md tell more.
+# For real devices remove `twin:` and name their ports; docs/lab.md has the details.
 twin:
   coins: {coins}
   speed: 25          # times faster than life; `--realtime` runs it true
@@ -52,7 +54,7 @@ camera:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeLab:
     """What `make_lab` made."""
 
     folder: Path
@@ -60,10 +62,14 @@ class Made:
     coins: int
     entries: int
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"lab": str(self.folder), "trays": self.trays, "coins": self.coins, "entries": self.entries}
+
 
 def make_lab(
-    folder: Path, coins: Path | None = None, trays: int | None = None, tray_size: int = SLOTS, *, progress: Progress
-) -> Made:
+    folder: Path, coins: Path | None = None, trays: int | None = None, tray_size: int = SLOTS, *, reporter: Reporter
+) -> MadeLab:
     """Make a twin lab in `folder`: of the coins photographed in `coins`, or of procedural ones.
 
     Parameters
@@ -99,13 +105,13 @@ def make_lab(
         _write_files(unfinished, contents, coins)
         lab = open_lab(unfinished)
         others = OTHER_COINS if trays is None else 0
-        entries = add_directory(lab, coins, progress).entries if coins else _add_sale(lab, contents, others, progress)
+        entries = add_directory(lab, coins, reporter).entries if coins else _add_sale(lab, contents, others, reporter)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Made(folder, tuple(contents), len(_coins(contents)), entries)
+    return MadeLab(folder, tuple(contents), len(_coins(contents)), entries)
 
 
 def _contents(coins: Path | None, trays: int | None, tray_size: int) -> Mapping[str, Mapping[int, str | None]]:
@@ -158,12 +164,12 @@ def _write_files(folder: Path, trays: Mapping[str, Mapping[int, str | None]], co
     )
 
 
-def _add_sale(lab: Lab, contents: Mapping[str, Mapping[int, str | None]], others: int, progress: Progress) -> int:
-    """The twin's own catalogue: a printed sale with one picture per side of every coin but the unpublished one."""
+def _add_sale(lab: Lab, contents: Mapping[str, Mapping[int, str | None]], others: int, reporter: Reporter) -> int:
+    """The twin's own catalogue: a printed sale with one image per side of every coin but the unpublished one."""
     drawer = ProceduralDrawer(SEED)
     on_trays = [coin for coin in _coins(contents) if coin != UNPUBLISHED]
     lots = sorted((*on_trays, *(f"private.{number}" for number in range(1, others + 1))), key=_shuffled)
-    with Store.open(lab.store) as store:
+    with Store.open(lab.store) as store, reporter.progress("Making the lab") as progress:
         made = list(_each(lots, lambda lot: _lot(drawer, *lot), progress))
         store.catalogue.add_entries(entry for both in made for entry in both)
     return 2 * len(made)
@@ -173,9 +179,9 @@ def _lot(drawer: ProceduralDrawer, number: int, coin: str) -> list[NewEntry]:
     plate = 1 + (number - 1) // LOTS_PER_PLATE
 
     def entry(side: Side) -> NewEntry:
-        picture = encode_jpeg(reproduction(drawer.side_texture(coin, side), number))
+        image = encode_jpeg(reproduction(drawer.side_texture(coin, side), number))
         return NewEntry(
-            coin, picture, f"plate {plate}, lot {number}, {side}.jpg", SALE, side, None, drawer.coin_type(coin)
+            coin, image, f"plate {plate}, lot {number}, {side}.jpg", SALE, side, None, drawer.coin_type(coin)
         )
 
     return [entry(side) for side in SIDES]
@@ -185,11 +191,12 @@ def _each(
     lots: list[str], make: Callable[[tuple[int, str]], list[NewEntry]], progress: Progress
 ) -> Iterator[list[NewEntry]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        progress(0, len(lots))
         for number, made in enumerate(pool.map(make, enumerate(lots, 1)), 1):
             progress(number, len(lots))
             yield made
 
 
 def _shuffled(coin: str) -> str:
-    """Lots come in no order that tells the coins of the trays from the others."""
+    """Lots come in an order that does not separate the coins of the trays from the others."""
     return hashlib.sha256(coin.encode()).hexdigest()

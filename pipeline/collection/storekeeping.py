@@ -1,10 +1,12 @@
-"""`rig store rebuild`, `export`, `gc` and `delete`: what a person does to the store itself."""
+"""`rig store ...`: what a person does to the store itself."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from capture.store import Store
 from capture.store.deletion import Doomed, delete_frames, doomed
@@ -12,28 +14,140 @@ from capture.store.export import Exported, export
 from capture.store.garbage import Waste, find_waste, remove_waste
 from capture.store.rebuild import Rebuilt, rebuild
 from capture.store.selection import select_frames
+from capture.store.verify import Problem
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 
-Progress = Callable[[int, int], None]
+
+@dataclass(frozen=True)
+class Verified:
+    """How many frames and catalogue entries were checked, and what is wrong with them."""
+
+    frames: int
+    entries: int
+    problems: tuple[Problem, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        problems = [{"kind": each.kind, "what": each.what, "remedy": each.remedy} for each in self.problems]
+        return {"frames": self.frames, "entries": self.entries, "problems": problems}
 
 
-def rebuild_index(lab: Lab, *, dry_run: bool, progress: Progress) -> Rebuilt:
-    """Make the store's index anew from its files."""
-    return rebuild(lab.store, dry_run, progress)
+@dataclass(frozen=True)
+class RebuildResult:
+    """The index that was rebuilt, or would be."""
+
+    rebuilt: Rebuilt
+    is_dry_run: bool
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something of the old index or of the records is missing from it."""
+        return bool(self.rebuilt.lost or self.rebuilt.unfit)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        rebuilt = self.rebuilt
+        return {
+            "rows": {table: {"before": before, "after": after} for table, (before, after) in rebuilt.rows.items()},
+            "lost": rebuilt.lost,
+            "unfit": rebuilt.unfit,
+            "embeddings": rebuilt.embeddings,
+            "former": str(rebuilt.former) if rebuilt.former else None,
+        }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames are meant: those that match every part that is given."""
+
+    frames: Sequence[str] = ()
+    sessions: Sequence[str] = ()
+    coins: Sequence[str] = ()
+    trays: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was copied out of the store."""
+
+    exported: Exported
+
+    @property
+    def missing_calibrations(self) -> tuple[str, ...]:
+        """Calibrations of exported frames that the lab does not have any more."""
+        return self.exported.missing_calibrations
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        exported = self.exported
+        return {
+            "folder": str(exported.folder),
+            "frames": exported.frames,
+            "pictures": exported.pictures,
+            "bytes": exported.bytes,
+            "coins": exported.coins,
+            "sessions": exported.sessions,
+            "missing_calibrations": exported.missing_calibrations,
+        }
+
+
+@dataclass(frozen=True)
+class GarbageResult:
+    """What was removed, or could be."""
+
+    waste: tuple[Waste, ...]
+    is_dry_run: bool
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on the disk."""
+        return sum(each.bytes for each in self.waste)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "removed": not self.is_dry_run,
+            "bytes": self.bytes,
+            "kinds": {each.kind: {"count": each.count, "bytes": each.bytes} for each in self.waste},
+        }
+
+
+@dataclass(frozen=True)
+class DeletionResult:
+    """Frames that are marked for deletion, and whether they were deleted."""
+
+    marked: Doomed
+    is_done: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "deleted": self.is_done,
+            "frames": [frame.id for frame in self.marked.frames],
+            "coins": self.marked.coins,
+            "sessions": self.marked.sessions,
+            "bytes": self.marked.bytes,
+        }
+
+
+def verify_store(lab: Lab, reporter: Reporter) -> Verified:
+    """Re-hash and decode everything; changes nothing."""
+    with Store.open(lab.store, writing=False) as store, reporter.progress("Checking files") as progress:
+        frames, entries = (store.database.read(f"SELECT count(*) FROM {table}")[0][0] for table in ("frame", "entry"))
+        return Verified(frames, entries, tuple(store.verify(progress)))
+
+
+def rebuild_index(lab: Lab, reporter: Reporter, *, dry_run: bool) -> RebuildResult:
+    """Rebuild the store's index from its files."""
+    with reporter.progress("Reading records") as progress:
+        return RebuildResult(rebuild(lab.store, dry_run, progress), dry_run)
 
 
 def export_frames(
-    lab: Lab,
-    target: Path,
-    *,
-    sessions: Sequence[str],
-    coins: Sequence[str],
-    trays: Sequence[str],
-    quarantined: bool,
-    bag: bool,
-    progress: Progress,
-) -> Exported:
+    lab: Lab, target: Path, selection: Selection, reporter: Reporter, *, quarantined: bool, bag: bool
+) -> ExportResult:
     """Copy good frames out of the store, the quarantined too if wanted.
 
     Raises
@@ -41,45 +155,45 @@ def export_frames(
     LabError
         If there is no such frame.
     """
-    with Store.open(lab.store, writing=False) as store:
+    with Store.open(lab.store, writing=False) as store, reporter.progress("Copying files") as progress:
         frames = [
             frame
-            for frame in select_frames(store, (), sessions, coins, trays)
+            for frame in select_frames(store, (), selection.sessions, selection.coins, selection.trays)
             if quarantined or frame.quarantine_reason is None
         ]
         if not frames:
             raise LabError("there is no good frame to export. Name others, or add --quarantined. Nothing was written.")
-        return export(store, lab.calibrations, target, frames, bag, progress)
+        return ExportResult(export(store, lab.calibrations, target, frames, bag, progress))
 
 
-def clear_waste(lab: Lab, *, keep_days: float, dry_run: bool) -> list[Waste]:
-    """Remove what the store can do without; with `dry_run`, only say what that is."""
+def clear_garbage(lab: Lab, *, keep_days: float, dry_run: bool) -> GarbageResult:
+    """Remove what the store does not need; with `dry_run`, only find it."""
     with Store.open(lab.store, writing=False) as store:
         waste = find_waste(store.files, store.database, keep_days)
-    if dry_run:
-        return waste
-    with Store.open(lab.store, alone=True) as store:
-        waste = find_waste(store.files, store.database, keep_days)
-        remove_waste(store, waste)
-    return waste
+    if not dry_run:
+        with Store.open(lab.store, alone=True) as store:
+            waste = find_waste(store.files, store.database, keep_days)
+            remove_waste(store, waste)
+    return GarbageResult(tuple(waste), dry_run)
 
 
-def find_doomed(lab: Lab, *, frames: Sequence[str], sessions: Sequence[str], coins: Sequence[str]) -> Doomed:
-    """What a deletion would take away.
+def mark_frames(lab: Lab, selection: Selection) -> DeletionResult:
+    """Find the frames that a deletion would delete.
 
     Raises
     ------
     UsageError
         If nothing is named.
     """
-    if not (frames or sessions or coins):
+    if not (selection.frames or selection.sessions or selection.coins):
         raise UsageError("name what to delete: --frame, --session or --coin. Nothing was deleted.")
     with Store.open(lab.store, writing=False) as store:
-        return doomed(store, select_frames(store, frames, sessions, coins))
+        frames = select_frames(store, selection.frames, selection.sessions, selection.coins)
+        return DeletionResult(doomed(store, frames))
 
 
-def delete_doomed(lab: Lab, found: Doomed, why: str) -> None:
-    """Delete it for good.
+def delete_marked(lab: Lab, marking: DeletionResult, why: str) -> DeletionResult:
+    """Delete frames that are marked, for good.
 
     Raises
     ------
@@ -89,4 +203,5 @@ def delete_doomed(lab: Lab, found: Doomed, why: str) -> None:
     if not why.strip():
         raise UsageError("--why: give the reason in a few words; it is kept with the deletion. Nothing was deleted.")
     with Store.open(lab.store, alone=True) as store:
-        delete_frames(store, found.frames, getpass.getuser(), why.strip())
+        delete_frames(store, marking.marked.frames, getpass.getuser(), why.strip())
+    return replace(marking, is_done=True)

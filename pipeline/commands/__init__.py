@@ -1,1 +1,1 @@
-"""What a person types and what the terminal answers."""
+"""The commands of `rig`: arguments in, one job called, its result printed by `pipeline.commands.terminal`."""

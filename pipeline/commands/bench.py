@@ -1,4 +1,4 @@
-"""Commands for a technician at the bench, one thing at a time; see `pipeline.cli`."""
+"""Commands for a technician at the bench, one thing at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import answers, bench_answers
-from pipeline.lab import lab_folder, open_lab, open_lab_if_any
-from pipeline.options import (
+from pipeline.commands.options import (
     DONE,
     FAILED,
     LEFT_OVER,
@@ -20,10 +18,23 @@ from pipeline.options import (
     LogOption,
     RealtimeOption,
 )
+from pipeline.commands.terminal.bench import (
+    print_calibration,
+    print_check,
+    print_devices,
+    print_diagnosis,
+    print_snapshot,
+)
+from pipeline.commands.terminal.output import print_line, print_result, reporter
+from pipeline.lab import open_lab, open_lab_if_any
 
 app = typer.Typer()
 
-BENCH = "At the bench"
+PANEL = "At the bench"
+
+LightOption = Annotated[str, typer.Option("--light", help="A light of rig.yaml.")]
+ExposureOption = Annotated[int, typer.Option(min=10, help="Exposure time in microseconds.")]
+GainOption = Annotated[float, typer.Option(min=1.0, help="Camera gain as a factor.")]
 
 
 class Target(StrEnum):
@@ -33,7 +44,22 @@ class Target(StrEnum):
     RING = "ring"
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig doctor`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig calibrate`")
+def calibrate(
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names."""
+    from pipeline.bench.calibrate import calibrate_lab
+
+    print_result(calibrate_lab(open_lab(lab), reporter, realtime=realtime), print_calibration, json=json)
+    return DONE
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig doctor`")
 def doctor(
     realtime: RealtimeOption = False,
     lab: LabOption = None,
@@ -41,153 +67,147 @@ def doctor(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Check everything that can be checked without a coin, and say what to do about what is not right."""
-    from pipeline.bench.doctor import diagnose
+    """Check everything that can be checked without a coin, and say what to do about what is wrong."""
+    from pipeline.bench.doctor import Diagnosis, diagnose
 
-    checks = diagnose(
-        open_lab(lab_folder(lab)), realtime=realtime, tell=bench_answers.nothing if json else bench_answers.checked
-    )
-    bench_answers.diagnosed(checks, json)
-    return FAILED if any(check.status == "fail" for check in checks) else DONE
+    checks = []
+    for check in diagnose(open_lab(lab), realtime=realtime):
+        checks.append(check)
+        if not json:
+            print_check(check)
+    diagnosis = Diagnosis(tuple(checks))
+    print_result(diagnosis, print_diagnosis, json=json)
+    return FAILED if diagnosis.failed else DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig devices`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig devices`")
 def devices(
-    no_probe: Annotated[bool, typer.Option("--no-probe", help="Only list: asking restarts many controllers.")] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Only list the ports: opening them restarts many controllers.")
+    ] = False,
     lab: LabOption = None,
     log: LogOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """List what is plugged in, ask at every port who is there, and suggest lines for rig.yaml. Nothing moves."""
-    from pipeline.bench.devices import find_devices, suggestion
+    """List what is plugged in, ask every port which device answers, and suggest lines for rig.yaml. Nothing moves."""
+    from pipeline.bench.devices import find_devices
 
-    opened = open_lab_if_any(lab)
-    found = find_devices(opened, probe=not no_probe, tell=answers.told)
-    bench_answers.devices(found, suggestion(found), json)
+    print_result(find_devices(open_lab_if_any(lab), reporter, probe=not no_probe), print_devices, json=json)
     return DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig home`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig home`")
 def home(
     realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
 ) -> int:
     """Find the reference positions of arm and turntable. Needed after an alarm, a reset or a push."""
-    from pipeline.bench.handwork import home as home_rig
+    from pipeline.bench.handwork import home_devices
 
-    for line in home_rig(open_lab(lab_folder(lab)), realtime=realtime):
-        answers.told(line)
-    answers.told("Homed.")
+    home_devices(open_lab(lab), reporter, realtime=realtime)
     return DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig park`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig park`")
 def park(
     realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
 ) -> int:
-    """Bring the arm to rest beside the plate and switch all lights off."""
-    from pipeline.bench.handwork import park as park_rig
+    """Move the arm to its rest position beside the plate and switch all lights off."""
+    from pipeline.bench.handwork import park_devices
 
-    park_rig(open_lab(lab_folder(lab)), realtime=realtime)
-    answers.told("Parked; lights off.")
+    park_devices(open_lab(lab), reporter, realtime=realtime)
     return DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig light az060`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig light az060`")
 def light(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A light of rig.yaml.")],
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long; without it, until Enter is pressed.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="For how long; without it, until Enter.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
     debug: DebugOption = False,
 ) -> int:
-    """Show one light, to look at it or to focus."""
-    import time
+    """Switch one light on, to check it or to focus."""
+    from pipeline.bench.handwork import show_light
 
-    from pipeline.bench.handwork import light as show_light
-
-    def hold() -> None:
-        answers.ask(f"{name} is lit.") if seconds is None else time.sleep(seconds)
-
-    show_light(open_lab(lab_folder(lab)), name, hold, realtime=realtime)
+    show_light(open_lab(lab), name, seconds, reporter, realtime=realtime)
     return DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig snap look.jpg --light az060`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig snap coin.jpg --light az060`")
 def snap(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .jpg, or .jxl without loss.")],
-    light_name: Annotated[str, typer.Option("--light", help="A light of rig.yaml.")] = "az000",
-    exposure_us: Annotated[int, typer.Option(min=10, help="Exposure time in microseconds.")] = 20_000,
-    gain: Annotated[float, typer.Option(min=1.0, help="Camera gain as a factor.")] = 1.0,
-    turntable_deg: Annotated[float | None, typer.Option(min=0, max=360, help="Home, and turn the plate there.")] = None,
+    light_name: LightOption = "az000",
+    exposure_us: ExposureOption = 20_000,
+    gain: GainOption = 1.0,
+    turntable_deg: Annotated[
+        float | None, typer.Option(min=0, max=360, help="Home, and rotate the plate there first.")
+    ] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Take one picture of what lies on the plate and measure it. The store is left alone."""
-    from pipeline.bench.handwork import snap as take
+    """Take one image of what lies on the plate and measure it. Nothing is stored but the file."""
+    from pipeline.bench.handwork import ExposureSettings, take_snapshot
 
-    opened = open_lab(lab_folder(lab))
-    snapped = take(opened, file, light_name, exposure_us, gain, turntable_deg, realtime=realtime)
-    bench_answers.snapped(snapped, json)
-    return DONE if snapped.quality.is_good else LEFT_OVER
+    settings = ExposureSettings(light_name, exposure_us, gain)
+    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, realtime=realtime)
+    print_result(snapshot, print_snapshot, json=json)
+    return DONE if snapshot.quality.is_good else LEFT_OVER
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig jog`")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig jog`")
 def jog(
     realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
 ) -> int:
     """Move plate and arm in small steps, to measure where things stand: prints the line for rig.yaml.
 
-    Arrow keys turn the plate; w/s, a/d and r/f move the cup along x, y and z; 1, 2, 3 set the step; q ends.
+    Arrow keys rotate the plate; w/s, a/d and r/f move the cup along x, y and z; 1, 2, 3 set the step; q ends.
     """
-    from pipeline.bench.handwork import bench_line
-    from pipeline.bench.handwork import jog as jog_rig
+    from pipeline.bench.handwork import bench_line, jog_devices
     from pipeline.bench.keyboard import require_terminal
 
     require_terminal()
-    opened = open_lab(lab_folder(lab))
-    answers.told("Arrows turn the plate; w s, a d, r f move the cup in x, y, z; 1 2 3 set the step; q ends.")
-    place = jog_rig(opened, bench_answers.jogged, realtime=realtime)
-    bench_answers.line_ends()
+    opened = open_lab(lab)
+    reporter.report("Arrows rotate the plate; w s, a d, r f move the cup in x, y, z; 1 2 3 set the step; q ends.")
+    place = jog_devices(opened, reporter, realtime=realtime)
     if place.cup_mm is not None:
-        answers.told("For rig.yaml, under `station:`, the place there that lies nearest:")
-        answers.said(bench_line(opened.rig.station.bench, place.cup_mm))
+        reporter.report("For rig.yaml, under `station:`, the position there that is nearest:")
+        print_line(bench_line(opened.rig.station.bench, place.cup_mm))
     return DONE
 
 
-@app.command(rich_help_panel=BENCH, epilog="Example: `rig focus --light az060`. Ctrl-C ends it.")
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig focus --light az060`. Ctrl-C ends it.")
 def focus(
-    light_name: Annotated[str, typer.Option("--light", help="A light of rig.yaml.")] = "az000",
-    exposure_us: Annotated[int, typer.Option(min=10, help="Exposure time in microseconds.")] = 20_000,
-    gain: Annotated[float, typer.Option(min=1.0, help="Camera gain as a factor.")] = 1.0,
+    light_name: LightOption = "az000",
+    exposure_us: ExposureOption = 20_000,
+    gain: GainOption = 1.0,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
     debug: DebugOption = False,
 ) -> int:
-    """Show how sharp the coin on the plate is, now and at best, while the lens is turned."""
-    from pipeline.bench.handwork import focus as focus_rig
+    """Show how sharp the coin on the plate is, now and at best, while you focus the lens."""
+    from pipeline.bench.handwork import ExposureSettings, measure_focus
 
-    best = focus_rig(open_lab(lab_folder(lab)), light_name, exposure_us, gain, bench_answers.focused, realtime=realtime)
-    bench_answers.line_ends()
-    answers.said(f"Best sharpness: {best:.3f}.")
+    settings = ExposureSettings(light_name, exposure_us, gain)
+    best = measure_focus(open_lab(lab), settings, reporter, realtime=realtime)
+    print_line(f"Best sharpness: {best:.3f}.")
     return DONE
 
 
-@app.command("print", rich_help_panel=BENCH, epilog="Example: `rig print board board.png`")
+@app.command("print", rich_help_panel=PANEL, epilog="Example: `rig print board board.png`")
 def print_(
     what: Annotated[Target, typer.Argument(metavar="board|ring", help="The ChArUco board, or the plate's ring.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .png.")],
     lab: LabOption = None,
     debug: DebugOption = False,
 ) -> int:
-    """Write the calibration board or the plate's ring of markers as a picture to print at true scale."""
+    """Write the calibration board or the plate's ring of markers as an image that prints at true scale."""
     from pipeline.bench.printing import write_print
 
-    opened = open_lab_if_any(lab)
-    answers.said(write_print(opened, what.value, file))
+    print_line(write_print(open_lab_if_any(lab), what.value, file))
     return DONE

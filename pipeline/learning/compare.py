@@ -1,7 +1,7 @@
 """`rig models compare` and `promote`: which of two models is better, and which is in use.
 
-A model goes into service only if it finds more of the frozen test coins than the one in use, surely: the 95 % interval
-of the difference, bootstrapped over coins on the same queries, lies above zero.
+A model is put in use only if it finds significantly more of the frozen test coins than the one in use: the 95 %
+interval of the difference, bootstrapped over coins on the same queries, lies above zero.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
-from pipeline.collection.catalogue import Progress
 from pipeline.collection.identify import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
-from pipeline.model_in_use import STARTER, name_in_use, open_model, put_in_use
-from pipeline.options import IN_USE
+from pipeline.model_in_use import IN_USE, STARTER, name_in_use, open_model, put_in_use
+from pipeline.reporter import Reporter
 
 PROMOTED, REFUSED = "model promoted", "model refused"  # lines of the journal
 Verdict = Literal["better", "worse", "no sure difference"]
@@ -50,12 +49,12 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says of the second."""
+        """What the interval means for the second."""
         low, high = self.interval95
         return "better" if low > 0.0 else "worse" if high < 0.0 else "no sure difference"
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return {
             "data": self.data,
             "first": {"model": self.first_name, **self.first.as_dict()},
@@ -76,19 +75,19 @@ class Promotion:
     entries: int
     comparison: Comparison | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return {
             "model": self.model,
             "promoted": self.is_promoted,
             "forced": self.is_forced,
             "entries": self.entries,
-            "comparison": self.comparison.as_dict() if self.comparison else None,
+            "comparison": self.comparison.as_json() if self.comparison else None,
         }
 
 
-def compare_models(lab: Lab, first: str, second: str, dataset: str, progress: Progress) -> Comparison:
-    """Hold the second model against the first on a dataset's frozen test coins.
+def compare_models(lab: Lab, first: str, second: str, dataset: str, reporter: Reporter) -> Comparison:
+    """Compare the second model with the first on a dataset's frozen test coins.
 
     Raises
     ------
@@ -99,11 +98,11 @@ def compare_models(lab: Lab, first: str, second: str, dataset: str, progress: Pr
     samples = judging_samples(opened)
     one, other = open_model(lab, first), open_model(lab, second)
     for embedder in (one, other):
-        _refuse_taught(lab, embedder, opened)
-    results = [
-        evaluate(embedder, samples, on_progress=lambda done, of, part=part: progress(done + part * of, 2 * of))  # type: ignore[misc]
-        for part, embedder in enumerate((one, other))
-    ]
+        _refuse_trained_on(lab, embedder, opened)
+    results = []
+    for embedder in (one, other):
+        with reporter.progress(f"Evaluating {embedder.name}") as progress:
+            results.append(evaluate(embedder, samples, on_progress=progress))
     hits = [np.array([outcome.rank == 1 for outcome in result.outcomes], np.float64) for result in results]
     gained = hits[1] - hits[0]
     specimens = {sample.name: sample.specimen for sample in samples}
@@ -114,7 +113,7 @@ def compare_models(lab: Lab, first: str, second: str, dataset: str, progress: Pr
 
 
 def judging_samples(dataset: Dataset) -> list[Sample]:
-    """The pictures of a dataset's test coins.
+    """The samples of a dataset's test coins.
 
     Raises
     ------
@@ -131,10 +130,8 @@ def judging_samples(dataset: Dataset) -> list[Sample]:
     return samples
 
 
-def promote_model(
-    lab: Lab, model: str, dataset: str | None, progress: Progress, embedding: Progress, *, force: bool
-) -> Promotion:
-    """Put a model in service if it is better than the one in use, or by force.
+def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter, *, force: bool) -> Promotion:
+    """Put a model in use if it is better than the one in use, or by force.
 
     Its embeddings and index of the catalogue are made beside the old ones; what `--model` means changes last, at once.
 
@@ -143,32 +140,32 @@ def promote_model(
     UsageError
         If no dataset is named to judge by, and it is not forced.
     LabError
-        If the model was never fitted to say how sure it is, or is in use already.
+        If the model has no calibrated probability, or is in use already.
     """
     if dataset is None and not force:
-        raise UsageError("name the dataset whose test coins judge: `--dataset NAME`, or use --force.")
+        raise UsageError("name the dataset whose test coins judge it: `--dataset NAME`, or use --force.")
     in_use = name_in_use(lab)
     if model in (in_use, IN_USE):
         raise LabError(f"{in_use} is in use already. `rig models list` shows the others.")
     own = lab.folder / "models" / model / CARD_FILE
     if model != STARTER and not own.is_file():
-        raise LabError(f"{lab.folder} has no model {model}: {own.parent} is not there. Train it, or copy it there.")
+        raise LabError(f"{lab.folder} has no model {model}: {own.parent} does not exist. Train it, or copy it there.")
     embedder = open_model(lab, model)
     if "probability" not in embedder.card:
-        raise LabError(f"model {model} was never fitted to say how sure it is, and cannot be used. Train it anew.")
-    comparison = compare_models(lab, in_use, model, dataset, progress) if dataset is not None else None
+        raise LabError(f"model {model} has no calibrated probability, so it cannot be used. Train it with `rig train`.")
+    comparison = compare_models(lab, in_use, model, dataset, reporter) if dataset is not None else None
     is_better = comparison is not None and comparison.verdict == "better"
     detail: dict[str, Any] = {"model": model, "id": embedder.id, "instead_of": in_use, "dataset": dataset}
     if comparison is not None:
         detail |= _judgement(comparison)
         if own.is_file():
-            embedder.card = _put_on_card(own, comparison)
+            embedder.card = _write_on_card(own, comparison)
     with Store.open(lab.store) as store:
         if not (is_better or force):
             store.journal.log(REFUSED, **detail)
             return Promotion(model, False, False, 0, comparison)
         store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
-        embed_catalogue(store, embedder, embedding)
+        embed_catalogue(store, embedder, reporter)
         index = load_index(lab, store, embedder)
         store.journal.log(PROMOTED, **detail, forced=not is_better)
         put_in_use(lab, model, embedder.id)
@@ -199,7 +196,7 @@ def _figures_of(result: Evaluation) -> dict[str, Any]:
     return {"rank1": result.rank1, "rank1_interval95": list(result.rank1_interval95), "map": result.map}
 
 
-def _put_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
+def _write_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
     """Write what a model reached on its card, at once or not at all."""
     figures = {"data": comparison.data, **_figures_of(comparison.second)}
     card: dict[str, Any] = {**json.loads(path.read_text()), "figures": figures}
@@ -207,14 +204,14 @@ def _put_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
     return card
 
 
-def _refuse_taught(lab: Lab, embedder: Embedder, judge: Dataset) -> None:
-    """Refuse to judge a model on coins that it learnt from, as another dataset's."""
+def _refuse_trained_on(lab: Lab, embedder: Embedder, judge: Dataset) -> None:
+    """Refuse to judge a model on coins that it was trained on, as part of another dataset."""
     training = embedder.card.get("training")
     made_of = training.get("dataset") if isinstance(training, dict) else None
     for dataset in every_version(lab) if made_of else []:
-        taught = {*dataset.coins("train"), *dataset.coins("validation")} & set(judge.coins("test"))
-        if taught and dataset.id == made_of:
+        trained_on = {*dataset.coins("train"), *dataset.coins("validation")} & set(judge.coins("test"))
+        if trained_on and dataset.id == made_of:
             raise LabError(
-                f"{embedder.name} learnt from {len(taught)} of the test coins of {judge.title}, such as "
-                f"{min(taught)}: it was trained on {dataset.title}. Judge it on the test coins of that one."
+                f"{embedder.name} was trained on {len(trained_on)} of the test coins of {judge.title}, such as "
+                f"{min(trained_on)}: they are part of {dataset.title}. Judge it on the test coins of that one."
             )

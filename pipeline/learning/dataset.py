@@ -25,9 +25,9 @@ from models.embedding.backbones import CROP_PX
 from models.evaluation.samples import Sample, split
 from models.training.batches import TrainingCoin
 from models.training.splits import PARTS, Part
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab, natural
+from pipeline.reporter import Reporter
 
 MANIFEST = "manifest.json"
 
@@ -99,7 +99,45 @@ class Dataset:
         return samples if split(samples)[1] else []
 
 
-def rebuild_dataset(lab: Lab, manifest: Path, progress: Progress) -> Dataset:
+@dataclass(frozen=True)
+class BuiltDataset:
+    """A dataset that was built or rebuilt; ``is_new`` is false where nothing had changed since the last version."""
+
+    dataset: Dataset
+    is_new: bool
+    without_coin: int
+
+    @property
+    def parts(self) -> dict[Part, tuple[int, int]]:
+        """How many coins and frames each part has."""
+        return {part: (len(self.dataset.coins(part)), len(self.dataset.rows(part))) for part in PARTS}
+
+    @property
+    def near_duplicates(self) -> int:
+        """Pairs of frames of two coins that are one image."""
+        return len(self.dataset.manifest["near_duplicates"])
+
+    @property
+    def left_out(self) -> list[str]:
+        """Coins that take no part."""
+        return list(self.dataset.manifest["left_out"])
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "dataset": self.dataset.manifest["name"],
+            "version": self.dataset.manifest["version"],
+            "id": self.dataset.id,
+            "folder": str(self.dataset.folder),
+            "is_new": self.is_new,
+            **{part: {"coins": coins, "frames": frames} for part, (coins, frames) in self.parts.items()},
+            "near_duplicates": self.near_duplicates,
+            "left_out": self.left_out,
+            "without_coin": self.without_coin,
+        }
+
+
+def rebuild_dataset(lab: Lab, manifest: Path, reporter: Reporter) -> BuiltDataset:
     """Make a dataset's files again beside its manifest, from the store.
 
     Raises
@@ -113,8 +151,9 @@ def rebuild_dataset(lab: Lab, manifest: Path, progress: Progress) -> Dataset:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(f"{manifest} is no manifest of a dataset ({error}). Name the manifest.json of one.") from error
     dataset = Dataset(manifest.parent, document)
-    with Store.open(lab.store, writing=False) as store:
+    with Store.open(lab.store, writing=False) as store, reporter.progress("Cutting coins out") as progress:
         done = 0
+        progress(0, len(rows))
         for part in PARTS:
             with writer(manifest.parent / f"{part}.npy", len(dataset.rows(part))) as put:
                 for number, row in enumerate(dataset.rows(part)):
@@ -127,7 +166,7 @@ def rebuild_dataset(lab: Lab, manifest: Path, progress: Progress) -> Dataset:
             f"{', '.join(wrong)} in {manifest.parent} came out other than {manifest} says: another version of the "
             "program or of OpenCV made it. Build a new version: `rig dataset build`."
         )
-    return dataset
+    return BuiltDataset(dataset, is_new=False, without_coin=0)
 
 
 def latest(lab: Lab, name: str) -> Dataset | None:

@@ -18,11 +18,11 @@ from models.embedding.backbones import CROP_PX
 from models.embedding.embedder import Embedder
 from models.matching.duplicates import find_duplicates, joined, perceptual_hash
 from models.training.splits import PARTS, Part, Shares, split_by_coin
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural
 from pipeline.learning.dataset import (
     MANIFEST,
+    BuiltDataset,
     Dataset,
     as_bytes,
     as_image,
@@ -32,40 +32,37 @@ from pipeline.learning.dataset import (
     stored_crop,
     writer,
 )
+from pipeline.reporter import Progress, Reporter
+from pipeline.wording import count
 
 FEWEST_COINS = 3
 
 
 @dataclass(frozen=True)
-class Built:
-    """What `build_dataset` made; ``is_new`` is false where nothing had changed since the last version."""
+class Division:
+    """How coins are divided into parts; what is None is as in the version before, or the default.
 
-    dataset: Dataset
-    is_new: bool
-    without_coin: int
+    Attributes
+    ----------
+    test, validation
+        Shares of the coins.
+    seed
+        Which coins fall where.
+    together
+        A CSV file with the columns coin and group: coins of one group, such as die-mates, share a part.
+    """
+
+    test: float | None = None
+    validation: float | None = None
+    seed: int | None = None
+    together: Path | None = None
 
 
-def build_dataset(
-    lab: Lab,
-    name: str,
-    progress: Progress,
-    *,
-    test: float | None = None,
-    validation: float | None = None,
-    seed: int | None = None,
-    together: Path | None = None,
-) -> Built:
+def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = Division()) -> BuiltDataset:
     """Make the next version of a dataset of all good frames of the store, scanned and imported.
 
     A version made before lends its parts: its test coins and their frames stay as they are, and no coin that tests in
     any dataset of the lab trains.
-
-    Parameters
-    ----------
-    test, validation, seed
-        Shares of the coins, and what divides them; None for those of the version before, else the defaults.
-    together
-        A CSV file with the columns coin and group: coins of one group, such as die-mates, share a part.
 
     Raises
     ------
@@ -73,31 +70,34 @@ def build_dataset(
         If `name` is no name for a folder, the shares leave nothing to train on, or the share of a test set that is
         there already is to be another.
     LabError
-        If there are too few coins, or `together` cannot be read.
+        If there are too few coins, or the file of groups cannot be read.
     """
-    mates = _mates(together) if together is not None else []
+    mates = _read_mates(division.together) if division.together is not None else []
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name for a dataset. Use letters, digits, - and _.")
     home = lab.folder / "datasets" / name
     former = latest(lab, name)
-    shares, seed = _settled(former, test, validation, seed)
+    shares, seed = _settle_shares(former, division)
     version = 1 if former is None else int(former.manifest["version"]) + 1
     fresh = home / f"v{version}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
         with Store.open(lab.store) as store:
-            cut = _cut_out(store, fresh / "all.npy", progress)
-            rows, manifest = _divided(lab, store, cut, former, mates, shares, seed)
-            manifest |= {"name": name, "version": version, "files": _sorted_out(cut, rows, fresh)}
+            with reporter.progress("Cutting coins out") as progress:
+                cut = _crop_frames(store, fresh / "all.npy", progress)
+            parts = _divide(lab, cut, former, mates, shares, seed)
+            rows = _rows(cut, parts.by_coin, former, store.coin_types())
+            manifest = _manifest(rows, parts, shares, seed)
+            manifest |= {"name": name, "version": version, "files": _write_parts(cut, rows, fresh)}
             if former is not None and _content(former.manifest) == _content(manifest):
-                return Built(former, False, cut.without_coin)
+                return BuiltDataset(former, False, cut.without_coin)
             (fresh / "all.npy").unlink()
             (fresh / MANIFEST).write_bytes(as_bytes(manifest))
             dataset = Dataset(home / f"v{version}", manifest)
             fresh.rename(dataset.folder)
             store.journal.log("dataset built", dataset=dataset.title, id=dataset.id, frames=len(rows))
-        return Built(dataset, True, cut.without_coin)
+        return BuiltDataset(dataset, True, cut.without_coin)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -111,64 +111,72 @@ def frames_to_come(lab: Lab, name: str) -> list[Frame]:
         return [frame for frame in _good_frames(store) if frame.id not in known and frame.coin_id not in barred]
 
 
-def _settled(
-    former: Dataset | None, test: float | None, validation: float | None, seed: int | None
-) -> tuple[Shares, int]:
-    """What divides the coins: what is asked for, else what did so before."""
+def _settle_shares(former: Dataset | None, division: Division) -> tuple[Shares, int]:
+    """Shares and seed: those that are asked for, else those of the version before."""
     if former is None:
         before, seed_before = Shares(), 0
     else:
         before, seed_before = Shares(**former.manifest["shares"]), int(former.manifest["seed"])
-        if test not in (None, before.test):
+        if division.test not in (None, before.test):
             raise UsageError(
                 f"--test: the test coins of {former.manifest['name']} are those of its first version ({before.test:g} "
                 "of the coins then) and stay so. Leave it out, or build a dataset of another name."
             )
-    asked = {"test": test, "validation": validation}
+    asked = {"test": division.test, "validation": division.validation}
     shares = before.model_copy(update={part: share for part, share in asked.items() if share is not None})
     if shares.test + shares.validation >= 1.0:
         raise UsageError("--test and --validation leave nothing to train on. Their sum must be below 1.")
-    return shares, seed_before if seed is None else seed
+    return shares, seed_before if division.seed is None else division.seed
 
 
-def _divided(
-    lab: Lab,
-    store: Store,
-    cut: _CutOut,
-    former: Dataset | None,
-    mates: list[list[str]],
-    shares: Shares,
-    seed: int,
-) -> tuple[list[tuple[int, dict[str, Any]]], dict[str, Any]]:
-    """Give every coin its part; returns the frames that take part, and what the manifest says of it."""
+@dataclass(frozen=True)
+class _Parts:
+    """Which part each coin is in, None for those left out, and what was kept together because of what."""
+
+    by_coin: dict[str, Part | None]
+    doubles: list[dict[str, Any]]
+    mates: list[list[str]]
+
+
+def _divide(lab: Lab, cut: _Crops, former: Dataset | None, mates: list[list[str]], shares: Shares, seed: int) -> _Parts:
+    """Give every coin its part."""
     coins = sorted({frame.coin_id for frame in cut.frames})
     if len(coins) < FEWEST_COINS:
         raise LabError(
-            f"{lab.folder} holds good frames of {len(coins)} coins; a dataset takes at least {FEWEST_COINS}. "
-            "Scan a tray, or bring photographs in: `rig import DIR --labels CSV`."
+            f"{lab.folder} holds good frames of {count(len(coins), 'coin')}; a dataset takes at least {FEWEST_COINS}. "
+            "Scan a tray, or import photographs: `rig import DIR --labels CSV`."
         )
-    doubles = _doubles(cut)
+    doubles = _find_doubles(cut)
     mates = sorted([*mates, *(pair for pair in (former.manifest["together"] if former else []) if pair not in mates)])
     pairs = [*mates, *(pair["coins"] for pair in doubles)]
     groups = joined(coins, [(one, other) for one, other in pairs if {one, other} <= set(coins)])
     before = _parts_before(lab, former)
-    parts = split_by_coin(groups, shares, seed, before, freeze_test=former is not None)
-    rows = _rows(cut, parts, former, store.coin_types())
+    return _Parts(split_by_coin(groups, shares, seed, before, freeze_test=former is not None), doubles, mates)
+
+
+def _manifest(rows: list[tuple[int, dict[str, Any]]], parts: _Parts, shares: Shares, seed: int) -> dict[str, Any]:
+    """What the manifest says of the frames that take part.
+
+    Raises
+    ------
+    LabError
+        If no coin is left to train or to test with.
+    """
     empty = [part for part in ("train", "test") if not any(row["part"] == part for _, row in rows)]
     if empty:
         raise LabError(f"no coin is left to {empty[0]} with. Scan or import more coins, then build again.")
-    return rows, {
+    return {
         "seed": seed,
         "shares": shares.model_dump(),
         "crop_px": CROP_PX,
         "frames": [row for _, row in rows],
-        "left_out": sorted(coin for coin, part in parts.items() if part is None),
-        "near_duplicates": doubles,
-        "together": mates,
+        "left_out": sorted(coin for coin, part in parts.by_coin.items() if part is None),
+        "near_duplicates": parts.doubles,
+        "together": parts.mates,
     }
 
 
-def _mates(path: Path) -> list[list[str]]:
+def _read_mates(path: Path) -> list[list[str]]:
     """Pairs of coins that share a part, from a file of coins and their groups."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -180,7 +188,7 @@ def _mates(path: Path) -> list[list[str]]:
 
 
 @dataclass(frozen=True)
-class _CutOut:
+class _Crops:
     """Every good frame with a coin in it, its crop by number, and how many had none."""
 
     frames: list[Frame]
@@ -189,7 +197,7 @@ class _CutOut:
     without_coin: int
 
 
-def _cut_out(store: Store, path: Path, progress: Progress) -> _CutOut:
+def _crop_frames(store: Store, path: Path, progress: Progress) -> _Crops:
     """Crop every good frame once, into a file."""
     frames = _good_frames(store)
     kept: list[Frame] = []
@@ -197,18 +205,18 @@ def _cut_out(store: Store, path: Path, progress: Progress) -> _CutOut:
     with writer(path, len(frames)) as put:
         for number, frame in enumerate(frames, 1):
             try:
-                crop = stored_crop(store, _picture(frame))
+                crop = stored_crop(store, _shown_sha256(frame))
             except NoCoinError:
                 continue
             put(len(kept), crop)
             hashes.append(perceptual_hash(as_image(crop)))
             kept.append(frame)
             progress(number, len(frames))
-    return _CutOut(kept, np.array(hashes, np.uint8), np.load(path, mmap_mode="r"), len(frames) - len(kept))
+    return _Crops(kept, np.array(hashes, np.uint8), np.load(path, mmap_mode="r"), len(frames) - len(kept))
 
 
-def _doubles(cut: _CutOut) -> list[dict[str, Any]]:
-    """Frames of two coins that are one picture."""
+def _find_doubles(cut: _Crops) -> list[dict[str, Any]]:
+    """Frames of two coins that are one image."""
     coins = [frame.coin_id for frame in cut.frames]
     found = find_duplicates(cut.hashes, coins, Embedder.load("starter"), lambda number: as_image(cut.crops[number]))
     pairs = [(cut.frames[pair.first], cut.frames[pair.second]) for pair in found]
@@ -216,7 +224,7 @@ def _doubles(cut: _CutOut) -> list[dict[str, Any]]:
 
 
 def _rows(
-    cut: _CutOut, parts: dict[str, Part | None], former: Dataset | None, types: dict[str, str | None]
+    cut: _Crops, parts: dict[str, Part | None], former: Dataset | None, types: dict[str, str | None]
 ) -> list[tuple[int, dict[str, Any]]]:
     """Each frame that takes part, with the number of its crop. Test coins keep the frames they began with."""
     frozen = {row["frame"] for row in former.rows("test")} if former else None
@@ -229,7 +237,7 @@ def _rows(
     return rows
 
 
-def _sorted_out(cut: _CutOut, rows: list[tuple[int, dict[str, Any]]], folder: Path) -> dict[str, str]:
+def _write_parts(cut: _Crops, rows: list[tuple[int, dict[str, Any]]], folder: Path) -> dict[str, str]:
     """Write each part's crops, and return the files' hashes."""
     files = {}
     for part in PARTS:
@@ -245,7 +253,7 @@ def _good_frames(store: Store) -> list[Frame]:
     """Every frame that is not quarantined, in an order that depends neither on when it came nor on ids drawn then."""
     frames = [frame for session in store.sessions() for frame in store.frames(session.id)]
     return sorted(
-        frames, key=lambda each: (natural(each.coin_id), each.side or "", each.placement, _picture(each), each.id)
+        frames, key=lambda each: (natural(each.coin_id), each.side or "", each.placement, _shown_sha256(each), each.id)
     )
 
 
@@ -262,7 +270,7 @@ def _parts_before(lab: Lab, former: Dataset | None) -> dict[str, Part]:
 def _row(frame: Frame, part: Part, type_: str | None) -> dict[str, Any]:
     return {
         "frame": frame.id,
-        "sha256": _picture(frame),
+        "sha256": _shown_sha256(frame),
         "coin": frame.coin_id,
         "side": frame.side,
         "type": type_,
@@ -273,7 +281,7 @@ def _row(frame: Frame, part: Part, type_: str | None) -> dict[str, Any]:
     }
 
 
-def _picture(frame: Frame) -> str:
+def _shown_sha256(frame: Frame) -> str:
     return frame.calibrated_sha256 or frame.sha256
 
 

@@ -22,7 +22,7 @@ from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
 from pipeline.learning.synthetic import synthetic_samples
 from pipeline.model_in_use import open_model
-from pipeline.reporter import Progress
+from pipeline.reporter import Reporter
 from pipeline.reports.evaluation_page import write_evaluation_page
 
 
@@ -35,8 +35,8 @@ class Evaluated:
     data: str
     page: Path
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON: the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md): the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""
         return {
             **self.real.as_dict(),
             "data": self.data,
@@ -46,9 +46,7 @@ class Evaluated:
         }
 
 
-def evaluate_lab(
-    lab: Lab, model: str, dataset: str | None, synthetic_coins: int, progress: Progress, synthetic_progress: Progress
-) -> Evaluated:
+def evaluate_lab(lab: Lab, model: str, dataset: str | None, synthetic_coins: int, reporter: Reporter) -> Evaluated:
     """Evaluate `model` on a dataset's test coins, or on every imported photograph that is not quarantined.
 
     Raises
@@ -58,8 +56,10 @@ def evaluate_lab(
     """
     embedder = open_model(lab, model)
     with _samples(lab, dataset) as (samples, data):
-        real = evaluate(embedder, samples, on_progress=progress)
-        synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=synthetic_progress)
+        with reporter.progress("Evaluating") as progress:
+            real = evaluate(embedder, samples, on_progress=progress)
+        with reporter.progress("Evaluating on procedural coins") as progress:
+            synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=progress)
         page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
     return Evaluated(real, synthetic, data, page)
 

@@ -1,4 +1,4 @@
-"""`rig explain`: why two pictures look like one coin, as numbers and as one picture."""
+"""`rig explain`: why two images may show one coin, as numbers and as a drawing."""
 
 from __future__ import annotations
 
@@ -28,81 +28,81 @@ _ZOOM = 2
 
 @dataclass(frozen=True)
 class Explained:
-    """Two pictures, what explains their likeness, and the picture drawn of it."""
+    """Two images, what explains their similarity, and where that is drawn."""
 
     first: str
     second: str
     model: str
     reference: str
     explanation: Explanation
-    picture: Path
+    drawing: Path
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        told = self.explanation
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        explanation = self.explanation
         answer: dict[str, Any] = {
             "first": self.first,
             "second": self.second,
             "model": self.model,
-            "method": told.method,
-            "score": told.score,
-            "turn_deg": told.turn_deg,
-            "picture": str(self.picture),
+            "method": explanation.method,
+            "score": explanation.score,
+            "turn_deg": explanation.turn_deg,
+            "picture": str(self.drawing),
         }
-        if told.common is not None:
-            parts = sum(pair.part for pair in told.pairs)
+        if explanation.common is not None:
+            parts = sum(pair.part for pair in explanation.pairs)
             pairs = [
                 {"first_px": list(pair.first_px), "second_px": list(pair.second_px), "part": pair.part}
-                for pair in told.pairs
+                for pair in explanation.pairs
             ]
-            answer |= {"reference": self.reference, "common": told.common, "evidence": parts, "pairs": pairs}
+            answer |= {"reference": self.reference, "common": explanation.common, "evidence": parts, "pairs": pairs}
         return answer
 
 
 def explain_pair(lab: Lab | None, first: str, second: str, model: str, method: Method, out: Path) -> Explained:
-    """Explain the likeness of two pictures, and draw it into `out`.
+    """Explain the similarity of two images, and draw it into `out`.
 
     Parameters
     ----------
     lab
         Where entries are looked up, and whose catalogue is the reference; None for procedural coins as reference.
     first, second
-        Picture files, or ids of the lab's catalogue entries.
+        Image files, or ids of the lab's catalogue entries.
 
     Raises
     ------
     UsageError
-        If there is no such picture or entry, or `out` is no picture's name.
+        If there is no such image or entry, or `out` does not end as an image file does.
     LabError
         If no coin is found in one of them, or `out` cannot be written.
     """
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise UsageError(f"--out: {out} is no name for a picture. Let it end in .png or .jpg.")
+        raise UsageError(f"--out: {out} is no name for an image. Let it end in .png or .jpg.")
     one, other = (_crop(lab, name) for name in (first, second))
     embedder = open_model(lab, model)
     crops, reference = _reference(lab, {first, second}) if method == "cells" else ([], "")
     explanation = explain(embedder, one, other, method, reference=crops)
-    write_picture(out, drawn(one, other, explanation))
+    write_image(out, draw_explanation(one, other, explanation))
     return Explained(first, second, f"{embedder.name} {embedder.id}", reference, explanation, out)
 
 
-def drawn(first: Image, second: Image, explanation: Explanation) -> Image:
-    """Both crops above, and below them the same under their maps; red is what speaks most for their being one coin."""
+def draw_explanation(first: Image, second: Image, explanation: Explanation) -> Image:
+    """Both crops above, and below them the same under their maps; red is the strongest evidence for one coin."""
     size = first.shape[0] * _ZOOM
     strongest = max(float(explanation.first.max()), float(explanation.second.max()), 1e-12)
     columns = []
     for crop, found in ((first, explanation.first), (second, explanation.second)):
         large = cv2.resize(crop, (size, size), interpolation=cv2.INTER_CUBIC)
         heat = cv2.resize(np.clip(found / strongest, 0.0, 1.0), (size, size), interpolation=cv2.INTER_LINEAR)
-        columns.append(np.vstack([large, under(large, np.asarray(heat, np.float32))]))
+        columns.append(np.vstack([large, overlay(large, np.asarray(heat, np.float32))]))
     return np.ascontiguousarray(np.hstack(columns))
 
 
-def under(picture: npt.NDArray[Any], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A picture under a map of 0 to 1: yellow, then red, the stronger the more of it."""
+def overlay(image: npt.NDArray[Any], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """An image with a map of 0 to 1 over it: yellow, then red, the higher the more of it."""
     colour = np.stack([np.full_like(heat, 255.0), 220.0 * (1.0 - heat), np.zeros_like(heat)], axis=2)
     share = (0.8 * heat)[:, :, None]
-    return np.asarray(np.rint(picture * (1.0 - share) + colour * share), np.uint8)
+    return np.asarray(np.rint(image * (1.0 - share) + colour * share), np.uint8)
 
 
 def _crop(lab: Lab | None, name: str) -> Image:
@@ -117,7 +117,7 @@ def _crop(lab: Lab | None, name: str) -> Image:
             for entry in store.catalogue.entries():
                 if entry.id == name:
                     return entry_crop(store, entry)
-    raise UsageError(f"{name} is neither a picture nor an entry of the lab's catalogue. Check the spelling.")
+    raise UsageError(f"{name} is neither an image nor an entry of the lab's catalogue. Check the spelling.")
 
 
 def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
@@ -136,20 +136,20 @@ def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
     drawer = ProceduralDrawer(REFERENCE_SEED)
     crops = []
     for number in range(REFERENCE_COINS):
-        picture = reproduction(drawer.side_texture(f"r{number}", "obverse"), number, "photograph")
-        crops.append(crop_coin(picture))
+        image = reproduction(drawer.side_texture(f"r{number}", "obverse"), number, "photograph")
+        crops.append(crop_coin(image))
     return crops, f"{len(crops)} procedural coins"
 
 
-def write_picture(path: Path, picture: Image) -> None:
-    """Write a picture in the format its name asks for.
+def write_image(path: Path, image: Image) -> None:
+    """Write an image in the format its name asks for.
 
     Raises
     ------
     LabError
         If it cannot be.
     """
-    encoded, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    encoded, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise LabError(f"{path} cannot be encoded. Give another name, ending in .png.")
     try:

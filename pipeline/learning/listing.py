@@ -13,7 +13,7 @@ from pipeline.model_in_use import STARTER, name_in_use, trained_models
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedModel:
     """A model and where it comes from. ``id`` is None where its weights cannot be read."""
 
     name: str
@@ -23,12 +23,23 @@ class Listed:
     card: dict[str, Any]
     is_in_use: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return {"model": self.name, "id": self.id, "in_use": self.is_in_use, "card": self.card}
 
 
-def list_models(lab: Lab) -> list[Listed]:
+@dataclass(frozen=True)
+class ModelList:
+    """The models of a lab."""
+
+    models: tuple[ListedModel, ...]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [each.as_json() for each in self.models]
+
+
+def list_models(lab: Lab) -> ModelList:
     """The starter and the lab's own models."""
     in_use = name_in_use(lab)
     listed = []
@@ -41,24 +52,24 @@ def list_models(lab: Lab) -> list[Listed]:
         except (WeightsError, ValueError):
             model_id = None
         figures = _figures(card) if model_id else "damaged: copy or train it again"
-        listed.append(Listed(name, model_id, _lineage(card), figures, card, name == in_use))
-    return listed
+        listed.append(ListedModel(name, model_id, _lineage(card), figures, card, name == in_use))
+    return ModelList(tuple(listed))
 
 
 def _lineage(card: dict[str, Any]) -> str:
-    """Weights it began with, what it was taught, for how long, by which code."""
+    """Weights it began with, what it was trained on, for how long, by which code."""
     training = card.get("training")
     if not isinstance(training, dict):
         return str(training or "")
     config = training.get("config", {})
     title, made_of = training.get("dataset_title", "a dataset"), training.get("dataset")
     dataset = f"{title} ({made_of})" if made_of else "the recipe's coins"
-    said = [
+    facts = [
         f"{card.get('backbone', '?')} (ImageNet)",
         f"{dataset}: {training.get('coin_sides', '?')} coin sides, {training.get('pictures', '?')} pictures",
         f"{training.get('kept_step', config.get('steps', '?'))} steps, seed {config.get('seed', '?')}",
     ]
-    return "; ".join([*said, *([str(training["code"])] if "code" in training else [])])
+    return "; ".join([*facts, *([str(training["code"])] if "code" in training else [])])
 
 
 def _figures(card: dict[str, Any]) -> str:

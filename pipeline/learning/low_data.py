@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from calibration.outline import crop_coin
 from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve
 from models.classification.type_explanation import explain_type
 from models.explanation.last_map import ExplanationError
-from pipeline.collection.catalogue import Progress
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
-from pipeline.learning.explain import under, write_picture
+from pipeline.learning.explain import overlay, write_image
+from pipeline.reporter import Progress, Reporter
 from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
 from rig.twin.coins.drawer import ProceduralDrawer
@@ -32,17 +32,29 @@ _TYPES_SHOWN = 8
 _TEST_SHARE = 5  # of generated coins, one in so many tests
 
 
-def low_data(
-    lab: Lab,
-    dataset: str | None,
-    config: ClassificationConfig,
-    shares: Sequence[float],
-    *,
-    types: int,
-    coins: int,
-    drawing: Progress,
-    on_point: Callable[[Point], None],
-) -> Path:
+@dataclass(frozen=True)
+class GeneratedTypes:
+    """Procedural coins in place of a dataset: how many types, and coins of each."""
+
+    types: int
+    coins: int
+
+
+@dataclass(frozen=True)
+class LowDataCurve:
+    """Accuracy by the share of the training coins, and where it is kept."""
+
+    path: Path
+    points: tuple[Point, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"result": str(self.path), "points": [asdict(point) for point in self.points]}
+
+
+def measure_low_data(
+    lab: Lab, data: str | GeneratedTypes, config: ClassificationConfig, shares: Sequence[float], reporter: Reporter
+) -> LowDataCurve:
     """Train on ever fewer coins, and keep the curve as ``results/types-<data>-<network>-<tuning>.json`` and ``.svg``.
 
     Beside them a ``.png`` shows a test picture of each type, and below it where the classifier of the largest share
@@ -50,10 +62,8 @@ def low_data(
 
     Parameters
     ----------
-    dataset
-        The types of this dataset's coins; None for generated ones.
-    types, coins
-        How many generated types, and coins of each.
+    data
+        The name of a dataset whose coins' types are learnt, or what to generate.
 
     Raises
     ------
@@ -62,10 +72,11 @@ def low_data(
     ClassificationError
         If it has too few types.
     """
-    if dataset is None:
-        training, test = generated_pictures(types, coins, drawing)
+    if isinstance(data, GeneratedTypes):
+        with reporter.progress("Drawing coins") as progress:
+            training, test = generated_pictures(data.types, data.coins, progress)
     else:
-        opened = open_dataset(lab, dataset)
+        opened = open_dataset(lab, data)
         known = {coin.group for coin in opened.training_coins("train") if coin.group}
         training, test = (
             [
@@ -77,19 +88,21 @@ def low_data(
             ]
             for parts in (("train",), ("test",))
         )
-    path = result_path(lab, dataset or GENERATED, config.network, config.tuning)
+    path = result_path(lab, data if isinstance(data, str) else GENERATED, config.network, config.tuning)
     path.parent.mkdir(exist_ok=True)
     path.with_suffix(".png").unlink(missing_ok=True)
 
-    def tell(point: Point, classifier: Classifier) -> None:
-        on_point(point)
+    def keep(point: Point, classifier: Classifier) -> None:
+        reporter.report(
+            f"{point.share:.0%} of the coins ({point.coins}, {point.pictures} images): {point.accuracy:.1%} right"
+        )
         if point.share == max(shares):
             with contextlib.suppress(ExplanationError):
-                write_picture(path.with_suffix(".png"), seen_types(classifier, test))
+                write_image(path.with_suffix(".png"), seen_types(classifier, test))
 
-    points = low_data_curve(config, training, test, shares, tell)
+    points = low_data_curve(config, training, test, shares, keep)
     answer: dict[str, Any] = {
-        "data": dataset or f"{types} generated types of {coins} coins, seed {SEED}",
+        "data": data if isinstance(data, str) else f"{data.types} generated types of {data.coins} coins, seed {SEED}",
         "config": config.model_dump(),
         "training_pictures": len(training),
         "test_pictures": len(test),
@@ -98,8 +111,8 @@ def low_data(
     write_whole(path, json.dumps(answer, indent=2) + "\n")
     curve = ([100 * point.share for point in points], [point.accuracy for point in points])
     panel = plots.Panel(f"{config.network}, {config.tuning}", "% of the training coins", "accuracy", {"": curve})
-    write_drawing(path.with_suffix(".svg"), plots.curves([panel]))
-    return path
+    write_drawing(path.with_suffix(".svg"), plots.draw_curves([panel]))
+    return LowDataCurve(path, tuple(points))
 
 
 def result_path(lab: Lab, data: str, network: str, tuning: str) -> Path:
@@ -114,7 +127,7 @@ def seen_types(classifier: Classifier, pictures: Sequence[TypeSample]) -> Image:
     columns = []
     for crop in crops:
         found = explain_type(classifier, crop)
-        columns.append(np.vstack([crop, under(crop, found / max(float(found.max()), 1e-12))]))
+        columns.append(np.vstack([crop, overlay(crop, found / max(float(found.max()), 1e-12))]))
     return np.ascontiguousarray(np.hstack(columns))
 
 

@@ -1,10 +1,10 @@
 """`rig models improve`: one turn of the loop, from newly labelled frames to a better model in use or a refusal.
 
     frames that no version of the dataset has
-        -> its next version -> a model named after it -> held against the one in use on the frozen test coins
-        -> in use, if surely better -> a line of the journal, which tables and plots are made of
+        -> its next version -> a model named after it -> compared with the one in use on the frozen test coins
+        -> in use, if significantly better -> a line of the journal, which tables and plots are made of
 
-Each step leaves behind what the next one begins with, so that a round which was broken off goes on where it was: the
+Each step leaves behind what the next one begins with, so that a round which was interrupted resumes where it was: the
 newest version whose model the journal does not say was promoted or refused is the round under way.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +21,6 @@ from typing import Any
 from capture.store import Store
 from capture.store.records import Event
 from models.embedding.embedder import CARD_FILE
-from models.training.training import Step
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.compare import PROMOTED, REFUSED, judging_samples, promote_model
@@ -30,8 +28,10 @@ from pipeline.learning.dataset import Dataset, latest
 from pipeline.learning.dataset_build import build_dataset, frames_to_come
 from pipeline.learning.train import train_embedder
 from pipeline.model_in_use import name_in_use, put_in_use
+from pipeline.reporter import Reporter
 from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
+from pipeline.wording import count
 
 
 @dataclass(frozen=True)
@@ -71,56 +71,80 @@ class Round:
     @classmethod
     def of(cls, event: Event) -> Round:
         """What a line of the journal says."""
-        told = event.detail
+        detail = event.detail
         same = ("version", "dataset", "dataset_id", "trained_coins", "trained_frames", "test_set", "test_coins")
         return cls(
             at=event.at,
-            **{name: told[name] for name in (*same, "queries", "difference", "verdict")},
-            before=_figures(told["instead_of"], told["before"]),
-            after=_figures(told["model"], told["after"]),
-            interval95=tuple(told["interval95"]),
+            **{name: detail[name] for name in (*same, "queries", "difference", "verdict")},
+            before=_figures(detail["instead_of"], detail["before"]),
+            after=_figures(detail["model"], detail["after"]),
+            interval95=tuple(detail["interval95"]),
             promoted=event.kind == PROMOTED,
-            forced=bool(told.get("forced", False)),
+            forced=bool(detail.get("forced", False)),
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What a round would do: go on with a version, or build one of frames and coins that none has."""
+class PlannedRound:
+    """What a round would do: resume a version, or build one from frames and coins that none has."""
 
     dataset: str
     version: int
-    goes_on: bool
+    resumes: bool
     new_frames: int
     new_coins: int
     model: str
     in_use: str
 
-    @property
-    def is_something_to_do(self) -> bool:
-        """Whether there would be a round at all."""
-        return self.goes_on or self.new_frames > 0
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "dataset": self.dataset,
+            "version": self.version,
+            "goes_on": self.resumes,
+            "new_frames": self.new_frames,
+            "new_coins": self.new_coins,
+            "model": self.model,
+            "in_use": self.in_use,
+        }
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Who is told how far each step of a round is."""
+class FinishedRound:
+    """What `improve_model` came to; no round where nothing was new."""
 
-    tell: Callable[[str], None]
-    building: Progress
-    drawing: Progress
-    training: Callable[[Step], None]
-    fitting: Progress
-    comparing: Progress
-    embedding: Progress
+    dataset: str
+    round: Round | None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the new model was refused."""
+        return self.round is not None and not self.round.promoted
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"round": self.round.as_json() if self.round else None}
 
 
-def improve(lab: Lab, name: str, recipe: Path | None, watch: Watch) -> Round | None:
-    """Take a dataset's round under way to its end, or begin one if there are new frames; None if there are none.
+@dataclass(frozen=True)
+class Rounds:
+    """All rounds of a dataset, the oldest first, and where they are drawn; not before the first."""
+
+    dataset: str
+    rounds: tuple[Round, ...]
+    plot: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"rounds": [each.as_json() for each in self.rounds], "plot": str(self.plot) if self.plot else None}
+
+
+def improve_model(lab: Lab, name: str, recipe: Path | None, reporter: Reporter) -> FinishedRound:
+    """Finish a dataset's round under way, or begin one if there are new frames.
 
     Parameters
     ----------
@@ -133,59 +157,58 @@ def improve(lab: Lab, name: str, recipe: Path | None, watch: Watch) -> Round | N
         If the dataset cannot be built, its test coins cannot judge, another model has the round's name, or another
         process is at a round of this lab.
     """
-    with _alone(lab):
-        return _improve(lab, name, recipe, watch)
+    with _lock_rounds(lab):
+        return FinishedRound(name, _improve(lab, name, recipe, reporter))
 
 
-def _improve(lab: Lab, name: str, recipe: Path | None, watch: Watch) -> Round | None:
-    dataset = _version(lab, name, watch)
+def _improve(lab: Lab, name: str, recipe: Path | None, reporter: Reporter) -> Round | None:
+    dataset = _take_version(lab, name, reporter)
     if dataset is None:
         return None
-    judging_samples(dataset)  # or it would be told after hours of training
+    judging_samples(dataset)  # or it would only be refused after hours of training
     model, title = model_of(dataset), f"{name}/{dataset.folder.name}"
     folder = lab.folder / "models" / model
     if not folder.exists():
-        watch.tell(f"Training {model} on {len(dataset.coins('train'))} coins of {dataset.title}.")
-        train_embedder(
-            *(lab, recipe),
-            dataset=title,
-            name=model,
-            drawing=watch.drawing,
-            training=watch.training,
-            fitting=watch.fitting,
-        )
+        reporter.report(f"Training {model} on {count(len(dataset.coins('train')), 'coin')} of {dataset.title}.")
+        train_embedder(lab, recipe, reporter, dataset=title, name=model)
     _check_made_of(folder, dataset)
-    watch.tell(f"Judging {model} against {name_in_use(lab)} on {len(dataset.coins('test'))} test coins.")
-    promote_model(lab, model, title, watch.comparing, watch.embedding, force=False)
-    return rounds(lab, name)[-1]
+    reporter.report(f"Comparing {model} with {name_in_use(lab)} on {count(len(dataset.coins('test')), 'test coin')}.")
+    promote_model(lab, model, title, reporter, force=False)
+    return read_rounds(lab, name)[-1]
 
 
-def outlook(lab: Lab, name: str) -> Outlook:
-    """What `improve` would do; nothing is changed."""
+def plan_round(lab: Lab, name: str) -> PlannedRound:
+    """Work out what `improve_model` would do; nothing is changed."""
     dataset = latest(lab, name)
     with Store.open(lab.store, writing=False) as store:
-        goes_on = dataset is not None and not _is_over(store, dataset)
+        resumes = dataset is not None and not _is_over(store, dataset)
     new = frames_to_come(lab, name)
-    version = 1 if dataset is None else int(dataset.manifest["version"]) + (not goes_on)
+    version = 1 if dataset is None else int(dataset.manifest["version"]) + (not resumes)
     coins = {frame.coin_id for frame in new}
-    return Outlook(name, version, goes_on, len(new), len(coins), f"{name}-v{version}", name_in_use(lab))
+    return PlannedRound(name, version, resumes, len(new), len(coins), f"{name}-v{version}", name_in_use(lab))
 
 
-def rounds(lab: Lab, name: str) -> list[Round]:
+def read_rounds(lab: Lab, name: str) -> list[Round]:
     """All rounds of a dataset, the oldest first; also those that were gone through by hand."""
     with Store.open(lab.store, writing=False) as store:
         events = store.journal.events(kinds=(PROMOTED, REFUSED))
     return [Round.of(event) for event in events if event.detail["dataset"] == name and "test_set" in event.detail]
 
 
-def draw_rounds(lab: Lab, name: str, judged: list[Round]) -> Path:
-    """Draw Rank-1 with its interval, round by round, as ``results/rounds-<name>.svg``."""
+def draw_rounds(lab: Lab, name: str) -> Rounds:
+    """Read all rounds of a dataset, and draw Rank-1 with its interval as ``results/rounds-<name>.svg``."""
+    judged = read_rounds(lab, name)
+    plot = _draw(lab, name, judged) if judged else None
+    return Rounds(name, tuple(judged), plot)
+
+
+def _draw(lab: Lab, name: str, judged: Sequence[Round]) -> Path:
     labels = [f"{each.after.model}\n{each.trained_coins} coins" for each in judged]
     series = {
         "in use before": [(each.before.rank1, *each.before.rank1_interval95) for each in judged],
         "new model": [(each.after.rank1, *each.after.rank1_interval95) for each in judged],
     }
-    svg = plots.intervals(f"{name}: Rank-1 on the test coins", "Rank-1", labels, series)
+    svg = plots.draw_intervals(f"{name}: Rank-1 on the test coins", "Rank-1", labels, series)
     return write_drawing(lab.folder / "results" / f"rounds-{name}.svg", svg)
 
 
@@ -195,7 +218,7 @@ def model_of(dataset: Dataset) -> str:
 
 
 @contextmanager
-def _alone(lab: Lab) -> Iterator[None]:
+def _lock_rounds(lab: Lab) -> Iterator[None]:
     """Keep other processes from this lab's rounds; the hold goes with the process, however that ends."""
     path = lab.folder / "models" / "improve.lock"
     path.parent.mkdir(exist_ok=True)
@@ -204,25 +227,25 @@ def _alone(lab: Lab) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LabError(
-                f"another process is at a round of {lab.folder} already. Wait until it is done, or stop it: "
-                "the same command goes on from there."
+                f"another process is working on a round of {lab.folder}. Wait until it is done, or stop it and run "
+                "the same command again to resume."
             ) from error
         yield
 
 
-def _version(lab: Lab, name: str, watch: Watch) -> Dataset | None:
-    """The version that the round is about: the one under way, else the next, else None."""
+def _take_version(lab: Lab, name: str, reporter: Reporter) -> Dataset | None:
+    """The version that the round is about: the one under way, else the next, which is built, else None."""
     dataset = latest(lab, name)
     if dataset is not None:
-        _swap_to_the_end(lab, model_of(dataset))
+        _finish_promotion(lab, model_of(dataset))
         with Store.open(lab.store, writing=False) as store:
             is_over = _is_over(store, dataset)
         if not is_over:
-            watch.tell(f"The round of {dataset.title} goes on.")
+            reporter.report(f"Resuming the round of {dataset.title}.")
             return dataset
         if not frames_to_come(lab, name):
             return None
-    built = build_dataset(lab, name, watch.building)
+    built = build_dataset(lab, name, reporter)
     return built.dataset if built.is_new else None
 
 
@@ -235,7 +258,7 @@ def _is_over(store: Store, dataset: Dataset) -> bool:
     )
 
 
-def _swap_to_the_end(lab: Lab, model: str) -> None:
+def _finish_promotion(lab: Lab, model: str) -> None:
     """Put a model in use that the journal says was promoted last: a kill may have come between the two."""
     with Store.open(lab.store, writing=False) as store:
         last = store.journal.last([PROMOTED])
@@ -251,10 +274,10 @@ def _check_made_of(folder: Path, dataset: Dataset) -> None:
         made_of = None
     if made_of != dataset.id:
         raise LabError(
-            f"{folder} was not trained on {dataset.title}, and has the name of the model that this round makes. "
-            "Give that folder another name, then give the same command again."
+            f"{folder} was not trained on {dataset.title}, but has the name of the model that this round makes. "
+            "Rename that folder, then run the same command again."
         )
 
 
-def _figures(model: str, told: dict[str, Any]) -> Figures:
-    return Figures(model, told["rank1"], tuple(told["rank1_interval95"]), told["map"])
+def _figures(model: str, figures: dict[str, Any]) -> Figures:
+    return Figures(model, figures["rank1"], tuple(figures["rank1_interval95"]), figures["map"])

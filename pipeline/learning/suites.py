@@ -8,10 +8,9 @@ never trained on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from capture.store import Store
 from models.embedding.embedder import CARD_FILE, Embedder
@@ -20,7 +19,7 @@ from pipeline.lab import Lab
 from pipeline.learning.evaluate import imported_samples
 from pipeline.learning.low_data import result_path
 from pipeline.model_in_use import open_model
-from pipeline.reporter import Progress
+from pipeline.reporter import Reporter
 
 Suite = Literal["poster", "rrc60"]
 POSTER = "sawhill-poster"
@@ -65,6 +64,17 @@ class Answered:
     needs: str | None
 
 
+@dataclass(frozen=True)
+class SuiteResult:
+    """A published table, answered row by row."""
+
+    rows: tuple[Answered, ...]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """As plain data (docs/json.md)."""
+        return [asdict(row) for row in self.rows]
+
+
 POSTER_ROWS = (
     Row("ResNet50 truncated, tuned augmentation", 95.48, "resnet50", "tuned"),
     Row("ResNet50 truncated, standard augmentation", None, "resnet50", "standard"),
@@ -86,20 +96,14 @@ TYPE_ROWS = (
 _TRAINING_SHARE = 0.8  # of all images; the others test
 
 
-def run_suite(lab: Lab, suite: Suite, progress: Callable[[str], Progress]) -> list[Answered]:
-    """Answer every row of a suite as far as data and models are there.
-
-    Parameters
-    ----------
-    progress
-        Makes a progress bar for a row.
-    """
+def run_suite(lab: Lab, suite: Suite, reporter: Reporter) -> SuiteResult:
+    """Answer every row of a suite as far as data and models are there."""
     if suite == "rrc60":
-        return [_type_row(lab, *row) for row in TYPE_ROWS]
-    return [_poster_row(lab, row, progress) for row in POSTER_ROWS]
+        return SuiteResult(tuple(_type_row(lab, *row) for row in TYPE_ROWS))
+    return SuiteResult(tuple(_poster_row(lab, row, reporter) for row in POSTER_ROWS))
 
 
-def _poster_row(lab: Lab, row: Row, progress: Callable[[str], Progress]) -> Answered:
+def _poster_row(lab: Lab, row: Row, reporter: Reporter) -> Answered:
     def needs(what: str) -> Answered:
         return Answered(row.name, row.published, None, f"needs {what}")
 
@@ -122,7 +126,8 @@ def _poster_row(lab: Lab, row: Row, progress: Callable[[str], Progress]) -> Answ
                 f"{kind or 'no named'} augmentation. Delete {card_path.parent}, then {row.recipe}"
             )
         try:
-            result = evaluate(embedder, imported_samples(lab, store, POSTER), on_progress=progress(row.name))
+            with reporter.progress(row.name) as progress:
+                result = evaluate(embedder, imported_samples(lab, store, POSTER), on_progress=progress)
         except EvaluationError as error:
             return needs(f"other photographs in {POSTER}: {error}")
     return Answered(row.name, row.published, 100.0 * result.any_type_rank1, None)

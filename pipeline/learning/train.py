@@ -1,7 +1,7 @@
 """`rig train`: an embedder of one's own, by a recipe. Without one it is the recipe of the starter.
 
 Started by torchrun, every process draws the same coins and trains on its part of each batch; the first one alone
-judges, saves and speaks.
+judges, saves and reports.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.training_coins import fitting_searches, photograph_searches
-from pipeline.reporter import Progress
+from pipeline.reporter import Reporter, SilentReporter
 
 TURNS_TO_VALIDATE = 24  # every 15 degrees finds nearly as many as the full search, in two thirds of its time
 
@@ -38,7 +37,7 @@ class Trained:
     folder
         The model, with its curves (`models.training.log.LOG_FOLDER`).
     last
-        Its last step; None if they were all taken before the run was broken off.
+        Its last step; None if they were all taken before the run was interrupted.
     real
         The figure of the kept step on the recipe's real coins, where it names some.
     """
@@ -47,8 +46,8 @@ class Trained:
     last: Step | None
     real: float | None
 
-    def as_dict(self) -> dict[str, object]:
-        """The answer of `rig train --json`."""
+    def as_json(self) -> dict[str, object]:
+        """As plain data (docs/json.md)."""
         return {
             "model": str(self.folder),
             "tensorboard": str(self.folder / LOG_FOLDER),
@@ -62,18 +61,11 @@ class Trained:
 
 @processes.joined()
 def train_embedder(
-    lab: Lab,
-    config: Path | None,
-    *,
-    dataset: str | None = None,
-    name: str | None = None,
-    drawing: Progress,
-    training: Callable[[Step], None],
-    fitting: Progress,
+    lab: Lab, config: Path | None, reporter: Reporter, *, dataset: str | None = None, name: str | None = None
 ) -> Trained | None:
-    """Train an embedder, fit its probability on other coins, and write both to ``models/<name>`` of the lab.
+    """Train an embedder, calibrate its probability on other coins, and write both to ``models/<name>`` of the lab.
 
-    Broken off, the same call goes on at the last saved step. Of several processes all but the first answer None.
+    If interrupted, the same call resumes at the last saved step. Of several processes all but the first return None.
 
     Parameters
     ----------
@@ -84,8 +76,6 @@ def train_embedder(
         kept where the recipe names no others.
     name
         Of the model, in the place of the recipe's.
-    drawing, training, fitting
-        Told how far each stage is.
 
     Raises
     ------
@@ -99,36 +89,45 @@ def train_embedder(
     folder = lab.folder / "models" / recipe.name
     if folder.exists():
         raise UsageError(f"{folder} exists already and is not written over. Give the recipe another name.")
-    quietly = drawing if processes.is_first() else lambda _done, _total: None
-    coins, real, taught = gather_with_dataset(lab, recipe, dataset, quietly)
+    reporter = reporter if processes.is_first() else SilentReporter()
+    with reporter.progress("Drawing coins") as progress:
+        coins, real, trained_on = gather_with_dataset(lab, recipe, dataset, progress)
     unfinished = folder.with_name(f"{recipe.name}.unfinished")
-    last: list[Step] = []
+    last: Step | None = None
+    with reporter.progress("Training") as progress:
 
-    def on_step(step: Step) -> None:
-        last[:] = [step]
-        training(step)
+        def report(step: Step) -> None:
+            nonlocal last
+            last = step
+            progress(step.step, step.steps)
+            real_coins = "" if step.real is None else f"; of the real coins {step.real:.1%} come first"
+            reporter.report(
+                f"step {step.step}: loss {step.loss:.3f}, {step.retrieved:.1%} of the images found their partner"
+                f"{real_coins}"
+            )
 
-    embedder = train(
-        recipe,
-        coins,
-        on_step,
-        state=unfinished,
-        real_figure=(lambda now: evaluate(now, real, turns=TURNS_TO_VALIDATE).rank1) if real else None,
-    )
+        embedder = train(
+            recipe,
+            coins,
+            report,
+            state=unfinished,
+            real_figure=(lambda now: evaluate(now, real, turns=TURNS_TO_VALIDATE).rank1) if real else None,
+        )
     if not processes.is_first():
         return None
-    probability = fit(fitting_searches(embedder, recipe.data.fitting_coins, fitting))
+    with reporter.progress("Calibrating the probability") as progress:
+        probability = fit(fitting_searches(embedder, recipe.data.fitting_coins, progress))
     if real:
         probability = replace(probability, single=fit(photograph_searches(embedder, real)))
-    told = embedder.card["training"]
-    card = {**embedder.card, "training": {**told, "code": code_version(), **taught}}
+    training = embedder.card["training"]
+    card = {**embedder.card, "training": {**training, "code": code_version(), **trained_on}}
     fitted = Embedder(embedder.network, {**card, "probability": probability.as_card()})
     fitted.save(unfinished / "result")
     shutil.copytree(unfinished / LOG_FOLDER, unfinished / "result" / LOG_FOLDER, dirs_exist_ok=True)
     (unfinished / "result").rename(folder)
     shutil.rmtree(unfinished)
-    reached = max((figure for _, figure in told.get("real_figures", [])), default=None)
-    return Trained(folder, last[0] if last else None, reached)
+    reached = max((figure for _, figure in training.get("real_figures", [])), default=None)
+    return Trained(folder, last, reached)
 
 
 def code_version() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
-from pipeline.reporter import Progress
+from pipeline.reporter import Reporter
 from pipeline.reports.tuning_page import write_tuning_page
 
 STORAGE_FILE, TUNED_FILE = "trials.db", "tuned.yaml"
@@ -55,8 +54,8 @@ class Tuned:
         """The augmentation that the search began with."""
         return min(self.trials, key=lambda trial: trial.number)
 
-    def as_dict(self) -> dict[str, object]:
-        """The answer of `rig tune --json`."""
+    def as_json(self) -> dict[str, object]:
+        """As plain data (docs/json.md)."""
         return {
             "trials": len(self.trials),
             "best": asdict(self.best),
@@ -67,19 +66,12 @@ class Tuned:
         }
 
 
-def tune(
-    lab: Lab,
-    config: Path | None,
-    *,
-    trials: int,
-    steps: int,
-    dataset: str | None = None,
-    drawing: Progress,
-    on_trial: Callable[[Trial], None],
+def tune_augmentation(
+    lab: Lab, config: Path | None, reporter: Reporter, *, trials: int, steps: int, dataset: str | None = None
 ) -> Tuned:
     """Search until there are ``trials`` in all, and write the best recipe and the page of the search.
 
-    Broken off, the same call goes on: finished trials are kept in ``tuning/<recipe>`` of the lab.
+    If interrupted, the same call resumes: finished trials are kept in ``tuning/<recipe>`` of the lab.
 
     Parameters
     ----------
@@ -89,8 +81,6 @@ def tune(
         Of each training.
     dataset
         As `rig train --from` takes it.
-    drawing, on_trial
-        Told how far it is.
 
     Raises
     ------
@@ -106,7 +96,8 @@ def tune(
             f"{path} names no real coins to judge by. Add `real:` with a label file of coins that are photographed "
             "twice or more, or name a dataset by --from."
         )
-    coins, real, _ = gather_with_dataset(lab, recipe, dataset, drawing)
+    with reporter.progress("Drawing coins") as progress:
+        coins, real, _ = gather_with_dataset(lab, recipe, dataset, progress)
     if not real:
         raise UsageError(f"dataset {dataset} has no validation coins seen in two sessions to judge by. Add `real:`.")
     short = recipe.model_copy(update={"steps": steps, "warm_up_steps": min(recipe.warm_up_steps, steps // 4)})
@@ -116,10 +107,14 @@ def tune(
         judged = evaluate(embedder, real, turns=TURNS_TO_VALIDATE)
         return TrialFigures(judged.map, judged.rank1)
 
+    def report(trial: Trial) -> None:
+        reached = trial.reached
+        reporter.report(f"trial {trial.number + 1} of {trials}: mAP {reached.map:.4f}, Rank-1 {reached.rank1:.1%}")
+
     folder = lab.folder / "tuning" / recipe.name
     about = short.model_dump(mode="json", exclude={"name", "augmentation"}) | {"dataset": dataset}
     search = AugmentationSearch(folder / STORAGE_FILE, recipe.augmentation, about, recipe.seed)
-    found = search.run(trials, objective, on_trial)
+    found = search.run(trials, objective, report)
     mattered = importances(folder / STORAGE_FILE)
     page = write_tuning_page(lab, recipe.name, found, mattered, steps, len({sample.coin for sample in real}))
     return Tuned(found, mattered, _write_recipe(folder / TUNED_FILE, path, recipe, found, steps), page)

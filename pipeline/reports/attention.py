@@ -1,4 +1,4 @@
-"""What a person has to see to after a batch, the most pressing first."""
+"""What needs a person after a batch, the most urgent first."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from capture.engine.transport import IN_SLOT
 from capture.engine.transport import KINDS as HANDLING
 from capture.store.records import Event
 from pipeline.reports.night import CoinNight, Night, TrayNight
+from pipeline.wording import count
 
-KINDS_TOLD = 3  # kinds of failure of one device that are told, the most frequent
-RECURRING = 3  # failures of one device in a batch that the rig got over, and that a person should still look into
+KINDS_SHOWN = 3  # kinds of failure of one device that are reported, the most frequent
+RECURRING = 3  # failures of one device in a batch that the rig recovered from, and a person should still look into
 
 
 @dataclass(frozen=True)
-class Item:
-    """Something to be seen to.
+class Need:
+    """Something that needs a person.
 
     Attributes
     ----------
     where
         Tray, slot and coin, or the device.
     what, why, remedy
-        What it is, what speaks for it, and what to do.
+        What it is, what shows it, and what to do.
     coins
         Coins that it is about.
     """
@@ -38,7 +39,7 @@ class Item:
     coins: tuple[CoinNight, ...] = ()
 
 
-def items(night: Night, unreadable: dict[str, str]) -> list[Item]:
+def list_needs(night: Night, unreadable: dict[str, str]) -> list[Need]:
     """Everything that needs a person.
 
     Parameters
@@ -46,7 +47,7 @@ def items(night: Night, unreadable: dict[str, str]) -> list[Item]:
     night
         What the batch came to.
     unreadable
-        Pictures of the store that could not be read, and what is wrong with each.
+        Images of the store that could not be read, and what is wrong with each.
     """
     return [
         *_ending(night),
@@ -54,7 +55,7 @@ def items(night: Night, unreadable: dict[str, str]) -> list[Item]:
         *_trays(night),
         *_devices(night),
         *(
-            Item("store", "A picture is damaged", why, "Restore the file from a backup; `rig store verify` lists all.")
+            Need("store", "An image is damaged", why, "Restore the file from a backup; `rig store verify` lists all.")
             for why in unreadable.values()
         ),
         *_quarantined(night),
@@ -64,131 +65,134 @@ def items(night: Night, unreadable: dict[str, str]) -> list[Item]:
     ]
 
 
-def sentence(night: Night, needs: Sequence[Item]) -> str:
+def summarise(night: Night, needs: Sequence[Need]) -> str:
     """The whole night in a sentence."""
     states = Counter(coin.state for coin in night.coins)
-    done = f"{states['done']} of {len(night.coins)} coins done"
+    done = f"{states['done']} of {count(len(night.coins), 'coin')} done"
     if night.ended is None:
-        done = f"Not ended yet: {done} so far"
+        done = f"Still running: {done} so far"
     if not needs:
         return f"{done}, nothing needs you." if night.ended else f"{done}."
-    return f"{done}, {len(needs)} {'things need' if len(needs) > 1 else 'thing needs'} you."
+    return f"{done}, {count(len(needs), 'thing needs', 'things need')} you."
 
 
-def place(coin: CoinNight) -> str:
+def _place(coin: CoinNight) -> str:
     """Where a coin should lie."""
     return f"Tray {coin.tray}, slot {coin.slot}"
 
 
-def _again(coin: CoinNight) -> str:
+def _next_step(coin: CoinNight) -> str:
     if coin.state == "done":
-        return "obverse up; every shot of it was taken before."
-    return f"then `rig scan --tray {coin.tray}` goes on with it."
+        return "obverse up; all its shots were taken before."
+    return f"then run `rig scan --tray {coin.tray}` to photograph it."
 
 
-def _ending(night: Night) -> Iterator[Item]:
-    handled = night.told(*HANDLING)
+def _ending(night: Night) -> Iterator[Need]:
+    handled = night.events_of(*HANDLING)
     out = handled[-1].detail if handled and handled[-1].kind not in IN_SLOT else None
     if night.ended is None:
         last = f" Coin {out['coin']} of slot {out['slot']} was out of its slot then." if out else ""
-        yield Item(
+        yield Need(
             "Batch",
             "It has not ended",
-            f"The last that was heard of it is of {_clock(night.last_at)}.{last}",
-            "`rig status` says whether it still works. If not, give the same `rig batch` again: it goes on from here, "
-            "and looks for the coin itself.",
+            f"It was last seen at work at {_clock(night.last_at)}.{last}",
+            "`rig status` shows whether it is still running. If not, run the same `rig batch` again: it resumes from "
+            "here, and looks for the coin itself.",
         )
         return
     state, why = night.ended.detail["state"], str(night.ended.detail.get("why") or "")
     if state in ("stopped", "failed"):
-        remedy = "See to what it says, then give the same `rig batch` again: it goes on from here."
-        yield Item("Batch", "It was stopped early" if state == "stopped" else "It failed", why, remedy)
+        remedy = "Fix what it says, then run the same `rig batch` again: it resumes from here."
+        yield Need("Batch", "It was stopped early" if state == "stopped" else "It failed", why, remedy)
     if out:
-        remedy = f"See that it lies in slot {out['slot']}, obverse up, or give `rig batch` again: it looks for it."
-        yield Item(
-            f"Slot {out['slot']}", f"Coin {out['coin']} may lie on the plate", f"{handled[-1].kind} was last", remedy
+        remedy = f"Put it into slot {out['slot']}, obverse up, or run `rig batch` again: it looks for the coin itself."
+        yield Need(
+            f"Slot {out['slot']}",
+            f"Coin {out['coin']} may be on the plate",
+            f'The last thing recorded of it is "{handled[-1].kind}".',
+            remedy,
         )
 
 
-def _skipped(night: Night) -> Iterator[Item]:
+def _skipped(night: Night) -> Iterator[Need]:
     skipped = {coin.coin: coin for coin in night.coins if coin.state == "skipped" or coin.is_away}
-    told: set[str] = set()
+    paired: set[str] = set()
     for coin in skipped.values():
         skip, other = _skip(coin), skipped.get(_skip(coin).looks_like or "")
-        if coin.coin in told or skip.reason not in NOT_THERE:
+        if coin.coin in paired or skip.reason not in NOT_THERE:
             continue
         if other is not None and are_swapped(skip, _skip(other)):
-            told.add(other.coin)
+            paired.add(other.coin)
             yield _swapped(coin, other)
         else:
-            yield Item(place(coin), in_words([skip])[0], skip.why, _remedy(coin, skip, night), (coin,))
+            yield Need(_place(coin), in_words([skip])[0], skip.why, _remedy(coin, skip, night), (coin,))
     given_up = [coin for coin in skipped.values() if _skip(coin).reason not in NOT_THERE]
     for tray, of_tray in groupby(given_up, lambda coin: coin.tray):
         coins = tuple(of_tray)
-        yield Item(
+        yield Need(
             f"Tray {tray}",
-            f"{_count(len(coins), 'coin was', 'coins were')} given up after faults",
+            f"{count(len(coins), 'coin was', 'coins were')} given up after faults",
             " ".join(list(dict.fromkeys(coin.why for coin in coins))[:2]),
-            f"See to the device, then `rig scan --tray {tray}` goes on.",
+            f"Fix the device, then run `rig scan --tray {tray}` to resume.",
             coins,
         )
 
 
-def _swapped(coin: CoinNight, other: CoinNight) -> Item:
+def _swapped(coin: CoinNight, other: CoinNight) -> Need:
     why = " ".join(dict.fromkeys((_skip(coin).why, _skip(other).why)))
     if coin.tray == other.tray:
         what = in_words([_skip(coin), _skip(other)])[0]
-        where, remedy = f"{place(coin)} and slot {other.slot}", f"Exchange them, {_again(coin)}"
+        where, remedy = f"{_place(coin)} and slot {other.slot}", f"Swap them, {_next_step(coin)}"
     else:
-        where = f"{place(coin)} and {place(other).lower()}"
+        where = f"{_place(coin)} and {_place(other).lower()}"
         what = (
-            f"Coins {coin.coin} and {other.coin} are swapped: {other.coin} lies in {place(coin).lower()}, "
-            f"{coin.coin} in {place(other).lower()}."
+            f"Coins {coin.coin} and {other.coin} are swapped: {other.coin} is in {_place(coin).lower()}, "
+            f"{coin.coin} in {_place(other).lower()}."
         )
         remedy = (
-            f"Exchange them, then `rig scan --tray {coin.tray}` goes on with {coin.coin}, and "
-            f"`rig scan --tray {other.tray}` with {other.coin}."
+            f"Swap them, then run `rig scan --tray {coin.tray}` for {coin.coin}, and "
+            f"`rig scan --tray {other.tray}` for {other.coin}."
         )
-    return Item(where, what, why, remedy, (coin, other))
+    return Need(where, what, why, remedy, (coin, other))
 
 
 def _remedy(coin: CoinNight, skip: Skipped, night: Night) -> str:
-    put = f"Put coin {coin.coin} into the slot, {_again(coin)}"
+    put = f"Put coin {coin.coin} into the slot, {_next_step(coin)}"
     if skip.reason == "empty slot":
-        return f"Look for the coin. {put} If it is away, empty the slot in trays/{coin.tray}.yaml (null)."
+        return f"Look for the coin. {put} If it is not here, empty the slot in trays/{coin.tray}.yaml."
     if skip.reason == "two coins":
-        return f"Take out what does not belong there, {_again(coin)}"
-    home = next((place(each).lower() for each in night.coins if each.coin == skip.looks_like), None)
-    return f"Look which coin it is{f'; {skip.looks_like} belongs into {home}' if home else ''}. {put}"
+        return f"Remove what does not belong there, {_next_step(coin)}"
+    home = next((_place(each).lower() for each in night.coins if each.coin == skip.looks_like), None)
+    return f"Find out which coin it is{f'; {skip.looks_like} belongs in {home}' if home else ''}. {put}"
 
 
-def _trays(night: Night) -> Iterator[Item]:
+def _trays(night: Night) -> Iterator[Need]:
     for tray in night.trays:
         if tray.session is None and not tray.coins:
-            yield Item(f"Tray {tray.tray}", "What lies in it is not known", tray.why, f"Mend trays/{tray.tray}.yaml.")
+            yield Need(f"Tray {tray.tray}", "Its contents are not known", tray.why, f"Correct trays/{tray.tray}.yaml.")
         elif night.ended is not None and tray.state in (None, "skipped", "not begun"):
-            yield Item(
+            yield Need(
                 f"Tray {tray.tray}",
                 f"It was {_given_up(tray)}",
                 tray.why if tray.why not in ("", night.ended.detail.get("why")) else "The batch ended before its turn.",
-                f"`rig scan --tray {tray.tray}`, or put it into the next batch.",
+                f"Run `rig scan --tray {tray.tray}`, or add it to the next batch.",
             )
         elif tray.state == "left over" and (open_coins := _unexplained(tray)):
-            yield Item(
+            yield Need(
                 f"Tray {tray.tray}",
-                f"{_count(len(open_coins), 'coin is', 'coins are')} not done",
+                f"{count(len(open_coins), 'coin is', 'coins are')} not done",
                 tray.why,
-                f"`rig scan --tray {tray.tray}` goes on.",
+                f"Run `rig scan --tray {tray.tray}` to resume.",
                 open_coins,
             )
 
 
 def _given_up(tray: TrayNight) -> str:
-    return "skipped" if tray.state == "skipped" else "not gone on with" if tray.session else "not begun"
+    return "skipped" if tray.state == "skipped" else "not resumed" if tray.session else "not begun"
 
 
 def _unexplained(tray: TrayNight) -> tuple[CoinNight, ...]:
-    """Coins of a tray that have shots still to be taken, and of which nothing else is said."""
+    """Coins of a tray that have shots still to be taken, and no other need."""
     return tuple(
         coin
         for coin in tray.coins
@@ -196,8 +200,8 @@ def _unexplained(tray: TrayNight) -> tuple[CoinNight, ...]:
     )
 
 
-def _devices(night: Night) -> Iterator[Item]:
-    failures = sorted(night.told("device failed"), key=_role)
+def _devices(night: Night) -> Iterator[Need]:
+    failures = sorted(night.events_of("device failed"), key=_role)
     for role, of_device in groupby(failures, _role):
         failed = list(of_device)
         if len(failed) < RECURRING:
@@ -205,13 +209,13 @@ def _devices(night: Night) -> Iterator[Item]:
         alike: dict[str, list[str]] = defaultdict(list)  # what is done about it, and each problem that asks for it
         for event in failed:
             alike[str(event.detail["remedy"])].append(str(event.detail["problem"]))
-        usual = sorted(alike.items(), key=lambda each: len(each[1]), reverse=True)[:KINDS_TOLD]
-        recovered = sum(_role(event) == role for event in night.told("recovered"))
+        usual = sorted(alike.items(), key=lambda each: len(each[1]), reverse=True)[:KINDS_SHOWN]
+        recovered = sum(_role(event) == role for event in night.events_of("recovered"))
         times = "each time" if recovered >= len(failed) else f"{recovered} times"
-        yield Item(
+        yield Need(
             max((str(event.detail["device"]) for event in failed), key=len),
-            f"It failed {len(failed)} times, and went on by itself {times}",
-            " ".join(f"{_count(len(problems), 'time', 'times')}: {problems[-1]}" for _, problems in usual),
+            f"It failed {len(failed)} times, and recovered by itself {times}",
+            " ".join(f"{count(len(problems), 'time')}: {problems[-1]}" for _, problems in usual),
             " ".join(remedy for remedy, _ in usual),
         )
 
@@ -221,7 +225,7 @@ def _role(event: Event) -> str:
     return str(event.detail["device"]).partition(" on ")[0]
 
 
-def _quarantined(night: Night) -> Iterator[Item]:
+def _quarantined(night: Night) -> Iterator[Need]:
     for tray in night.trays:
         coins = tuple(coin for coin in tray.coins if coin.result.quarantined)
         if not coins:
@@ -230,42 +234,42 @@ def _quarantined(night: Night) -> Iterator[Item]:
         reasons = Counter(
             frame.quarantine_reason for coin in coins for frame in coin.frames if frame.quarantine_reason is not None
         )
-        yield Item(
+        yield Need(
             f"Tray {tray.tray}",
-            f"{_count(shots, 'shot', 'shots')} of {_count(len(coins), 'coin', 'coins')} in quarantine",
+            f"{count(shots, 'shot')} of {count(len(coins), 'coin')} in quarantine",
             ", ".join(f"{reason} ({count} takes)" for reason, count in reasons.most_common()),
-            "Look at them below. If they are needed, see to the cause and scan the tray anew: "
+            "See them below. If they are needed, fix the cause and scan the tray again: "
             f"`rig scan --tray {tray.tray} --fresh`.",
             coins,
         )
 
 
-def _unidentified(night: Night) -> Iterator[Item]:
-    failed = {event.detail["coin"]: str(event.detail["why"]) for event in night.told("not identified")}
+def _unidentified(night: Night) -> Iterator[Need]:
+    failed = {event.detail["coin"]: str(event.detail["why"]) for event in night.events_of("not identified")}
     coins = tuple(coin for coin in night.coins if coin.coin in failed and coin.result.verdict is None)
     if coins:
-        what = f"{_count(len(coins), 'coin', 'coins')} could not be identified"
+        what = f"{count(len(coins), 'coin')} could not be identified"
         why = " ".join(dict.fromkeys(failed[coin.coin] for coin in coins))
-        yield Item("Matches", what, why, "Give the same `rig batch` again: it tries these again.", coins)
+        yield Need("Matches", what, why, "Run the same `rig batch` again: it retries these.", coins)
 
 
-def _possible(night: Night) -> Iterator[Item]:
+def _possible(night: Night) -> Iterator[Need]:
     coins = tuple(coin for coin in night.coins if coin.result.verdict == "possible")
     if coins:
-        yield Item(
+        yield Need(
             "Matches",
-            f"{_count(len(coins), 'possible match', 'possible matches')} to be looked at",
-            "Alike, but not surely the same coin.",
-            "Compare the pictures: die, wear, edge, marks.",
+            f"{count(len(coins), 'possible match', 'possible matches')} to review",
+            "Similar, but not certainly the same coin.",
+            "Compare the images: die, wear, edge, marks.",
             coins,
         )
 
 
-def _unsent(night: Night) -> Iterator[Item]:
-    failed = [event.detail for event in night.told("notified") if not event.detail["ok"]]
+def _unsent(night: Night) -> Iterator[Need]:
+    failed = [event.detail for event in night.events_of("notified") if not event.detail["ok"]]
     for channel in dict.fromkeys(str(detail["channel"]) for detail in failed):
         why = next(str(detail.get("why") or "") for detail in failed if detail["channel"] == channel)
-        yield Item(channel, "A message could not be sent", why, "Correct its address in rig.yaml.")
+        yield Need(channel, "A message could not be sent", why, "Correct its address in rig.yaml.")
 
 
 def _skip(coin: CoinNight) -> Skipped:
@@ -274,7 +278,3 @@ def _skip(coin: CoinNight) -> Skipped:
 
 def _clock(time: str) -> str:
     return f"{time[11:16]} UTC"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -14,7 +14,7 @@ from models.evaluation.evaluation import Evaluation, Outcome
 from models.evaluation.samples import Sample
 from pipeline.lab import Lab
 from pipeline.reports import plots
-from pipeline.reports.images import inline
+from pipeline.reports.images import as_data_url
 from pipeline.reports.pages import page_template
 
 WORST = 12  # cases shown
@@ -29,7 +29,7 @@ def write_evaluation_page(
         data=data,
         protocol=real.protocol,
         rows=_rows(real, synthetic),
-        curves=plots.curves(_panels(real, synthetic)),
+        curves=plots.draw_curves(_panels(real, synthetic)),
         cases=_cases(real, samples),
     )
     return write_whole(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
@@ -70,9 +70,9 @@ def _rows(real: Evaluation, synthetic: Evaluation) -> list[tuple[str, str, str, 
 
 
 def _row(what: str, real: float | None, synthetic: float | None) -> tuple[str, str, str, str]:
-    told = [f"{value:.1%}" if value is not None else "too few" for value in (real, synthetic)]
+    figures = [f"{value:.1%}" if value is not None else "too few" for value in (real, synthetic)]
     gap = f"{100 * (synthetic - real):+.1f}" if real is not None and synthetic is not None else ""
-    return what, told[0], told[1], gap
+    return what, figures[0], figures[1], gap
 
 
 def _span(interval: tuple[float, float]) -> str:
@@ -116,7 +116,7 @@ def _positive(far: Sequence[float], frr: Sequence[float]) -> tuple[list[float], 
 
 
 def _cases(real: Evaluation, samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """The queries whose best wrong coin leads the right one by most: the query, the right picture, the wrong one."""
+    """The queries whose best wrong coin leads the right one by most: the query, the right sample, the wrong one."""
     by_name = {sample.name: sample for sample in samples}
     first: dict[str, Sample] = {}
     for sample in sorted(samples, key=lambda sample: (sample.session, sample.name)):
@@ -129,7 +129,7 @@ def _cases(real: Evaluation, samples: Sequence[Sample]) -> list[dict[str, Any]]:
 def _case(outcome: Outcome, query: Sample, first: dict[str, Sample]) -> dict[str, Any]:
     shown = [query, first[outcome.coin], first[outcome.rival]]
     return {
-        "picture": inline(np.hstack([sample.read() for sample in shown]), 80),
+        "image": as_data_url(np.hstack([sample.read() for sample in shown]), 80),
         "name": outcome.name,
         "coin": outcome.coin,
         "rank": outcome.rank,

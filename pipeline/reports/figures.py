@@ -11,7 +11,7 @@ from pipeline.reports.night import Night
 from pipeline.reports.pages import moment
 
 
-def timeline(night: Night) -> str:
+def draw_timeline(night: Night) -> str:
     """Which coin was out of its slot when, and where devices failed."""
     last = moment(night.last_at)
     bars, marks, rows = [], [], []
@@ -27,18 +27,18 @@ def timeline(night: Night) -> str:
                 plots.Mark(rows[-1], moment(skip.at), "skipped coin") for skip in coin.skips if skip.id > night.began.id
             ]
     kinds = {"device failed": "fault", "recovered": "recovered"}
-    events = night.told(*kinds)
+    events = night.events_of(*kinds)
     for event in events:
         marks.append(plots.Mark(_device(event.detail["device"]), moment(event.at), kinds[event.kind]))
     rows += sorted({_device(event.detail["device"]) for event in events})
-    return plots.timeline(rows, bars, marks)
+    return plots.draw_timeline(rows, bars, marks)
 
 
-def progress(night: Night) -> str:
+def draw_progress(night: Night) -> str:
     """Coins and shots by time."""
     began = night.began.at
     finished = [coin.handled[-1][1] for coin in night.coins if coin.state == "done" and coin.handled]
-    return plots.progress(
+    return plots.draw_progress(
         {
             "coins done": [moment(end) for end in finished if end is not None and end >= began],
             "shots taken": [
@@ -48,7 +48,7 @@ def progress(night: Night) -> str:
     )
 
 
-def quality(night: Night, limits: Limits) -> str:
+def draw_quality(night: Night, limits: Limits) -> str:
     """How sharp, clipped and bright the frames are, how far off the turntable stood, and how large the coins are."""
     frames = [frame for coin in night.coins for frame in coin.frames]
 
@@ -59,7 +59,7 @@ def quality(night: Night, limits: Limits) -> str:
         )
         return plots.Histogram(title, unit, _known(good), _known(rejected), shown)
 
-    return plots.histograms(
+    return plots.draw_histograms(
         [
             panel("Sharpness", "", lambda frame: frame.quality.get("sharpness"), limits.min_sharpness),
             panel("Clipped", "% of the coin", _clipped, 100 * limits.max_clipped_fraction),

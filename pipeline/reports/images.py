@@ -1,6 +1,6 @@
-"""Small pictures for reports: cut out around the coin, turned, inlined; and thumbnails that are kept.
+"""Small images for reports: cut out around the coin, turned, inlined; and thumbnails that are kept.
 
-A thumbnail of a frame is made while the scan has the picture in memory, so that a report of a whole night decodes next
+A thumbnail of a frame is made while the scan has the image in memory, so that a report of a whole night decodes next
 to nothing. They are no records: any of them may be deleted, and is made again from the store when a report needs it.
 """
 
@@ -27,8 +27,8 @@ _MARGIN = 1.08  # half the cut over the coin's radius
 _PAPER = (236, 236, 236)
 _JPEG_END = b"\xff\xd9"
 
-Place = tuple[tuple[float, float], float]
-"""Where a coin is in a picture: centre (x, y) and radius, px."""
+CoinPlace = tuple[tuple[float, float], float]
+"""Where a coin is in an image: centre (x, y) and radius, px."""
 
 
 class Thumbnails:
@@ -37,7 +37,7 @@ class Thumbnails:
     Attributes
     ----------
     unreadable
-        Pictures of the store that could not be read, by file, and what is wrong with each.
+        Images of the store that could not be read, by file, and what is wrong with each.
     """
 
     def __init__(self, lab: Lab, store: Store) -> None:
@@ -46,18 +46,19 @@ class Thumbnails:
         self._store = store
 
     def keep(self, frame: Frame, image: Image) -> None:
-        """Keep the thumbnail of a frame of which the shown picture is in memory."""
-        self._write(self._path(frame.calibrated_sha256 or frame.sha256), _small(cut(image, place_in(frame, image))))
+        """Keep the thumbnail of a frame of which the calibrated image is in memory."""
+        thumbnail = _make_small(cut_out(image, find_place(frame, image)))
+        self._write(self._path(frame.calibrated_sha256 or frame.sha256), thumbnail)
 
     def frame(self, frame: Frame) -> Image | None:
-        """The thumbnail of a frame, (`THUMBNAIL_PX`, `THUMBNAIL_PX`, 3) uint8; None if its picture is damaged."""
+        """The thumbnail of a frame, (`THUMBNAIL_PX`, `THUMBNAIL_PX`, 3) uint8; None if its image is damaged."""
         sha256 = frame.calibrated_sha256 or frame.sha256
-        return self._thumbnail(sha256, sha256, lambda image: cut(image, place_in(frame, image)))
+        return self._thumbnail(sha256, sha256, lambda image: cut_out(image, find_place(frame, image)))
 
     def entry(self, entry: Entry) -> Image | None:
-        """The thumbnail of a catalogue entry; None if its picture is damaged."""
+        """The thumbnail of a catalogue entry; None if its image is damaged."""
         key = hashlib.sha256(f"{entry.sha256} {entry.box}".encode()).hexdigest()
-        return self._thumbnail(entry.sha256, key, lambda image: cut(side := entry.cut(image), _place(side)))
+        return self._thumbnail(entry.sha256, key, lambda image: cut_out(side := entry.cut(image), _find_any(side)))
 
     def _thumbnail(self, sha256: str, key: str, shown: Callable[[Image], Image]) -> Image | None:
         path = self._path(key)
@@ -66,7 +67,7 @@ class Thumbnails:
             if data.endswith(_JPEG_END):  # else a power failure cut it short
                 return decode_image(data, str(path))
         try:
-            return self._write(path, _small(shown(self._store.image(sha256))))
+            return self._write(path, _make_small(shown(self._store.image(sha256))))
         except (StoreError, ImageError) as error:
             self.unreadable[sha256] = str(error)
             return None
@@ -82,19 +83,19 @@ class Thumbnails:
         return decode_image(data, str(path))  # as the next report sees it
 
 
-def place_in(frame: Frame, image: Image) -> Place | None:
-    """Where the coin is in a frame's picture, as the quality check measured it; None if there is no coin."""
+def find_place(frame: Frame, image: Image) -> CoinPlace | None:
+    """Where the coin is in a frame's image, as the quality check measured it; None if there is no coin."""
     metrics = frame.quality
     if metrics.get("coins") == 0:
         return None
     if "radius_px" in metrics and "centre_px" in metrics:
         (x, y), (left, top, _, _) = metrics["centre_px"], metrics.get("calibrated_box_px", (0, 0, 0, 0))
         return (float(x - left), float(y - top)), float(metrics["radius_px"])
-    return _place(image)  # the check ended before it looked for the coin, or the frame was imported
+    return _find_any(image)  # the check ended before it looked for the coin, or the frame was imported
 
 
-def cut(image: Image, place: Place | None) -> Image:
-    """The square around the coin, its border repeated where it leaves the picture; the whole picture without a coin."""
+def cut_out(image: Image, place: CoinPlace | None) -> Image:
+    """The square around the coin, its border repeated where it leaves the image; the whole image without a coin."""
     if place is None:
         return image
     (x, y), radius_px = place
@@ -108,15 +109,15 @@ def cut(image: Image, place: Place | None) -> Image:
     return np.asarray(cv2.copyMakeBorder(inside, *over, cv2.BORDER_REPLICATE), np.uint8) if any(over) else inside
 
 
-def turned(image: Image, by_deg: float) -> Image:
-    """A picture turned counter-clockwise about its middle, its size kept."""
+def rotate(image: Image, by_deg: float) -> Image:
+    """An image rotated counter-clockwise about its middle, its size kept."""
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), by_deg, 1.0)
     return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def resized(image: Image, size_px: int) -> Image:
-    """A picture with its longer side brought to `size_px`."""
+def resize(image: Image, size_px: int) -> Image:
+    """An image with its longer side brought to `size_px`."""
     factor = max(image.shape[:2]) // (2 * size_px)
     if factor > 1 and min(image.shape[:2]) >= factor:  # by a whole number first, which is three times as fast
         height, width = (side // factor for side in image.shape[:2])
@@ -127,18 +128,18 @@ def resized(image: Image, size_px: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def inline(image: Image, quality: int) -> str:
-    """A picture as the ``src`` of an ``img``."""
+def as_data_url(image: Image, quality: int) -> str:
+    """An image as the ``src`` of an ``img``."""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, quality)).decode()
 
 
-def _place(image: Image) -> Place | None:
+def _find_any(image: Image) -> CoinPlace | None:
     found = find_coins(image)
     return (found[0].centre_px, found[0].radius_px) if found else None
 
 
-def _small(image: Image) -> Image:
-    small = resized(image, THUMBNAIL_PX)
+def _make_small(image: Image) -> Image:
+    small = resize(image, THUMBNAIL_PX)
     height, width = small.shape[:2]
     square = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), _PAPER, np.uint8)
     top, left = (THUMBNAIL_PX - height) // 2, (THUMBNAIL_PX - width) // 2

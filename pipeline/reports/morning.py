@@ -19,19 +19,19 @@ from capture.store import Store
 from capture.store.records import Entry
 from pipeline.lab import Lab
 from pipeline.reports import attention
-from pipeline.reports.images import Thumbnails, inline
+from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
 from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line
 from pipeline.reports.report import report_path
-from pipeline.reports.results import caption
-from pipeline.reports.sheets import contact_sheet, entry_pair, frame_pair
+from pipeline.reports.results import WrittenReport, caption
+from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
 from pipeline.wording import duration
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
 ROW_PX, MATCH_PX = 56, 128
 
 
-def write_morning_report_of(lab: Lab, batch: str | None) -> Path:
+def write_morning_report_of(lab: Lab, batch: str | None) -> WrittenReport:
     """Write the report of a batch; without an id, of the newest one.
 
     Raises
@@ -40,11 +40,11 @@ def write_morning_report_of(lab: Lab, batch: str | None) -> Path:
         If there is no such batch.
     """
     with Store.open(lab.store, writing=False) as store:
-        return write_morning_report(lab, store, batch or newest_batch(store, lab))
+        return WrittenReport(write_morning_report(lab, store, batch or newest_batch(store, lab)))
 
 
 def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
-    """Write the report of a batch and return its path. It may still be going on, or have been killed.
+    """Write the report of a batch and return its path. It may still be running, or have been killed.
 
     Raises
     ------
@@ -67,11 +67,11 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
 
     with ThreadPoolExecutor() as pool:
         trays = [{**_tray(lab, tray), "coins": list(pool.map(shown, tray.coins))} for tray in night.trays]
-    needs = attention.items(night, thumbnails.unreadable)
+    needs = attention.list_needs(night, thumbnails.unreadable)
     page = page_template("morning.html").render(
         title=_title(night),
         batch=night.batch,
-        sentence=attention.sentence(night, needs),
+        sentence=attention.summarise(night, needs),
         period=_period(night),
         numbers=_numbers(night, store),
         needs=[
@@ -80,14 +80,14 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         states=[(state, GLYPHS[state], sum(coin.state == state for coin in night.coins)) for state in STATES],
         trays=trays,
         matches=[coin for tray in trays for coin in tray["coins"] if coin["verdict"] == "match"],
-        timeline=Markup(figures.timeline(night)),
-        progress=Markup(figures.progress(night)),
-        quality=Markup(figures.quality(night, lab.rig.quality)),
+        timeline=Markup(figures.draw_timeline(night)),
+        progress=Markup(figures.draw_progress(night)),
+        quality=Markup(figures.draw_quality(night, lab.rig.quality)),
         faults=[
             {"at": minute(event.at), "kind": event.kind, "detail": event.detail}
-            for event in night.told("device failed", "recovered")
+            for event in night.events_of("device failed", "recovered")
         ],
-        put_right=[str(event.detail["what"]) for event in night.told("put right")],
+        put_right=[str(event.detail["what"]) for event in night.events_of("put right")],
         provenance=_provenance(lab, night),
     )
     return write_whole(lab.reports / f"batch-{night.batch}.html", page)
@@ -108,8 +108,8 @@ def _tray(lab: Lab, tray: TrayNight) -> dict[str, Any]:
 
 def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) -> dict[str, Any]:
     best = coin.result.candidates[0] if coin.result.candidates else None
-    own = frame_pair(coin, thumbnails, entries)
-    catalogue = entry_pair(best, thumbnails, entries) if best else None
+    own = pair_frames(coin, thumbnails, entries)
+    catalogue = pair_entries(best, thumbnails, entries) if best else None
     is_match = coin.result.verdict == "match"
     return {
         "slot": coin.slot,
@@ -125,11 +125,11 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "verdict": coin.result.verdict,
         "best": best,
         "diameter_mm": coin.diameter_mm,
-        "picture": inline(own(ROW_PX), 72) if own else None,
-        "best_picture": inline(catalogue(ROW_PX), 72) if catalogue else None,
-        "large": inline(own(MATCH_PX), 78) if own and is_match else None,
-        "best_large": inline(catalogue(MATCH_PX), 78) if catalogue and is_match else None,
-        "sheet": contact_sheet(coin, thumbnails),
+        "image": as_data_url(own(ROW_PX), 72) if own else None,
+        "best_image": as_data_url(catalogue(ROW_PX), 72) if catalogue else None,
+        "large": as_data_url(own(MATCH_PX), 78) if own and is_match else None,
+        "best_large": as_data_url(catalogue(MATCH_PX), 78) if catalogue and is_match else None,
+        "sheet": make_contact_sheet(coin, thumbnails),
         "rejected": [
             f"{caption(frame)}, take {frame.attempt}: {frame.quarantine_reason}"
             for frame in coin.frames
@@ -147,7 +147,7 @@ def _title(night: Night) -> str:
 
 
 def _period(night: Night) -> str:
-    last = f"ended {minute(night.ended.at)}" if night.ended else f"last heard of {minute(night.last_at)}"
+    last = f"ended {minute(night.ended.at)}" if night.ended else f"last seen {minute(night.last_at)}"
     until = night.began.detail.get("until")
     limit = f", to end by {minute(moment(until).astimezone(UTC).isoformat())}" if until else ""
     return f"Began {minute(night.began.at)}, {last}{limit}"

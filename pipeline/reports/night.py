@@ -1,7 +1,7 @@
 """What a batch came to, coin by coin, read from the store and its journal alone.
 
-It may be asked at any time: while the batch works, after it ended, and after a power cut. What counts of a coin is what
-the store has of it now; a coin that was skipped and photographed later is done.
+It may be read at any time: while the batch is running, after it ended, and after a power cut. What counts is what the
+store has of a coin now; a coin that was skipped and photographed later is done.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CoinNight:
     ----------
     state
         ``done``: every shot has a good frame. ``partly``: some have, or all were tried. ``skipped``: not done, and the
-        journal says why. ``not begun``: there is no frame of it, and nothing is known against it.
+        journal says why. ``not begun``: there is no frame of it, and no reason for that is known.
     why
         A sentence where it is not done.
     shots, frames
@@ -42,7 +42,7 @@ class CoinNight:
     skips
         Lines of the journal, oldest first, also of a coin that was done later.
     is_away
-        Whether the last that is known of it is that it does not lie in its slot, be it done or not.
+        Whether it was last seen away from its slot, be it done or not.
     handled
         From when to when it was out of its slot, ISO 8601; the second None while it is.
     """
@@ -71,7 +71,7 @@ class CoinNight:
 
 @dataclass(frozen=True)
 class TrayNight:
-    """A tray of a batch: ``state`` and ``why`` as the journal says; None while nothing is said of it."""
+    """A tray of a batch: ``state`` and ``why`` as the journal says; None while it says nothing."""
 
     tray: str
     session: Session | None
@@ -87,10 +87,10 @@ class Night:
     Attributes
     ----------
     began, ended
-        Lines of the journal: when it began first, and how it ended last. ``ended`` is None while it works, and after it
-        was killed.
+        Lines of the journal: when it began first, and how it ended last. ``ended`` is None while it is running, and
+        after it was killed.
     last_at
-        When something was last heard of it.
+        When it was last seen at work.
     events
         Lines of the journal since it began, of its sessions or of none.
     """
@@ -107,7 +107,7 @@ class Night:
         """Every coin of every tray."""
         return tuple(coin for tray in self.trays for coin in tray.coins)
 
-    def told(self, *kinds: str) -> list[Event]:
+    def events_of(self, *kinds: str) -> list[Event]:
         """Lines of the journal of these kinds, oldest first."""
         return [event for event in self.events if event.kind in kinds]
 
@@ -122,7 +122,7 @@ def newest_batch(store: Store, lab: Lab) -> str:
     """
     last = store.journal.last(("batch began",))
     if last is None:
-        raise LabError(f"there was no batch in {lab.folder} yet. Begin one: `rig batch --trays 1-12`.")
+        raise LabError(f"there was no batch in {lab.folder} yet. Start one: `rig batch --trays 1-12`.")
     return str(last.detail["batch"])
 
 
@@ -137,14 +137,14 @@ def read_night(lab: Lab, store: Store, batch: str) -> Night:
     journal = store.journal.events(kinds=("batch began", "batch session", "batch tray", "batch ended"))
     own = [event for event in journal if event.detail.get("batch") == batch]
     if not own or own[0].kind != "batch began":
-        raise LabError(f"there is no batch {batch} in {lab.folder}. `rig report --batch` alone is the newest one.")
+        raise LabError(f"there is no batch {batch} in {lab.folder}. `rig report --batch` alone writes the newest one.")
     began = own[0]
     ended = own[-1] if own[-1].kind == "batch ended" else None
     after = (event.id for event in journal if event.kind == "batch began" and event.id > own[-1].id)
     until = min(after, default=None)
     sessions = {str(event.detail["tray"]): event.session_id for event in own if event.kind == "batch session"}
-    said = {str(event.detail["tray"]): event for event in own if event.kind == "batch tray"}
-    for tray, event in said.items():
+    endings = {str(event.detail["tray"]): event for event in own if event.kind == "batch tray"}
+    for tray, event in endings.items():
         sessions.setdefault(tray, event.detail.get("session"))
     here = {each for each in sessions.values() if each}
     events = tuple(
@@ -157,15 +157,16 @@ def read_night(lab: Lab, store: Store, batch: str) -> Night:
     )
     planned = _shots_of_a_coin(lab, str(began.detail["plan"]))
     trays = tuple(
-        _tray(lab, store, tray, sessions.get(tray), said.get(tray), planned) for tray in map(str, began.detail["trays"])
+        _tray(lab, store, tray, sessions.get(tray), endings.get(tray), planned)
+        for tray in map(str, began.detail["trays"])
     )
     taken = (frame.taken_at for tray in trays for coin in tray.coins for frame in coin.frames[-1:])
     last_at = ended.at if ended else max([event.at for event in events] + list(taken), default=began.at)
     return Night(batch, began, ended, last_at, trays, events)
 
 
-def _tray(lab: Lab, store: Store, tray: str, session_id: str | None, said: Event | None, planned: int) -> TrayNight:
-    state, why = (str(said.detail["state"]), str(said.detail.get("why") or "")) if said else (None, "")
+def _tray(lab: Lab, store: Store, tray: str, session_id: str | None, ending: Event | None, planned: int) -> TrayNight:
+    state, why = (str(ending.detail["state"]), str(ending.detail.get("why") or "")) if ending else (None, "")
     if session_id is None:
         try:
             slots = lab.tray(tray).coins

@@ -1,4 +1,4 @@
-"""What the reports have in common: pages that are filled in and written, and how a session is described in a line."""
+"""What the reports share: page templates, and how a session is described in a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capture.store.records import Session
 
 
 def page_template(name: str) -> Template:
-    """A page of ``pipeline/reports/templates``, in which everything that is filled in is escaped."""
+    """A page of ``pipeline/reports/templates``, with everything that is filled in escaped."""
     environment = Environment(
         loader=PackageLoader("pipeline.reports"),
         autoescape=True,
@@ -28,7 +28,7 @@ def page_template(name: str) -> Template:
 
 
 def _commands(sentence: str) -> Markup:
-    """Set what stands in backticks as code, and escape everything."""
+    """Set what is in backticks as code, and escape everything."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
 
 
@@ -56,5 +56,5 @@ def plan_line(plan: Plan) -> str:
 
 
 def device_line(session: Session) -> str:
-    """What the devices of a session said of themselves, in a line."""
+    """The devices of a session as they identified themselves, in a line."""
     return "; ".join(f"{each['kind']} on {each['port']} ({each['firmware']})" for each in session.devices)

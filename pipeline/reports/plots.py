@@ -99,7 +99,7 @@ class Panel:
     is_diagonal_right: bool = False
 
 
-def timeline(rows: Sequence[str], bars: Sequence[Bar], marks: Sequence[Mark]) -> str:
+def draw_timeline(rows: Sequence[str], bars: Sequence[Bar], marks: Sequence[Mark]) -> str:
     """Draw what was done when, a line for each tray and device."""
     with mpl.rc_context(_STYLE):
         figure, axes = _figure(WIDTH_IN, 0.9 + 0.27 * len(rows))
@@ -145,7 +145,7 @@ def timeline(rows: Sequence[str], bars: Sequence[Bar], marks: Sequence[Mark]) ->
         return _svg(figure, "timeline")
 
 
-def progress(curves: Mapping[str, Sequence[datetime]]) -> str:
+def draw_progress(curves: Mapping[str, Sequence[datetime]]) -> str:
     """Draw how many there were of each thing by what time, one panel each."""
     with mpl.rc_context(_STYLE):
         figure = _empty(WIDTH_IN, 1.9)
@@ -158,7 +158,7 @@ def progress(curves: Mapping[str, Sequence[datetime]]) -> str:
         return _svg(figure, "progress")
 
 
-def histograms(panels: Sequence[Histogram]) -> str:
+def draw_histograms(panels: Sequence[Histogram]) -> str:
     """Draw distributions side by side."""
     with mpl.rc_context(_STYLE):
         figure = _empty(WIDTH_IN, 2.1)
@@ -175,7 +175,7 @@ def histograms(panels: Sequence[Histogram]) -> str:
         return _svg(figure, "quality")
 
 
-def curves(panels: Sequence[Panel]) -> str:
+def draw_curves(panels: Sequence[Panel]) -> str:
     """Draw measurements against each other, side by side."""
     dashes = ("-", (0, (4, 2)), (0, (1, 1)))
     with mpl.rc_context(_STYLE):
@@ -200,7 +200,7 @@ def curves(panels: Sequence[Panel]) -> str:
         return _svg(figure, "curves")
 
 
-def intervals(
+def draw_intervals(
     title: str, up: str, labels: Sequence[str], series: Mapping[str, Sequence[tuple[float, float, float]]]
 ) -> str:
     """Draw shares with their intervals, (share, low, high), at labelled places; the series side by side at each."""
@@ -223,7 +223,7 @@ def intervals(
         return _svg(figure, "intervals")
 
 
-def shares(of: Mapping[str, float]) -> str:
+def draw_shares(of: Mapping[str, float]) -> str:
     """Draw shares of a whole as bars, in the order given."""
     with mpl.rc_context(_STYLE):
         figure, axes = _figure(WIDTH_IN / 2, 0.5 + 0.26 * len(of))

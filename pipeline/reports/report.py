@@ -1,4 +1,4 @@
-"""The report of a scan: one HTML file with its pictures, that opens offline, made from the store alone."""
+"""The report of a scan: one HTML file, images included, that opens offline, made from the store alone."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from capture.store.files import StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.images import Thumbnails, cut, inline, place_in, resized, turned
+from pipeline.reports.images import Thumbnails, as_data_url, cut_out, find_place, resize, rotate
 from pipeline.reports.pages import device_line, minute, page_template, plan_line
-from pipeline.reports.results import CoinResult, caption, coin_results, diameter_mm
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
 
-PICTURE_PX = 340
+IMAGE_PX = 340
 THUMBNAIL_PX = 64
-SHOWN = 3  # candidates with pictures
+SHOWN = 3  # candidates with images
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Image:
     data: str
     caption: str
     bad: bool = False
 
 
-def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Path:
+def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> WrittenReport:
     """Write the report of a session; without an id, of the newest scan (of `tray`).
 
     Raises
@@ -41,12 +41,12 @@ def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Path:
     """
     with Store.open(lab.store, writing=False) as store:
         if session_id is not None:
-            return write_report(lab, store, store.session(session_id))
+            return WrittenReport(write_report(lab, store, store.session(session_id)))
         scans = store.sessions("scan", tray)
         if not scans:
             which = f"tray {tray} was never" if tray else "nothing was ever"
             raise LabError(f"{which} scanned in {lab.folder}. Scan first: `rig scan --tray {tray or 3}`.")
-        return write_report(lab, store, scans[-1])
+        return WrittenReport(write_report(lab, store, scans[-1]))
 
 
 def write_report(lab: Lab, store: Store, session: Session) -> Path:
@@ -72,19 +72,19 @@ def report_path(lab: Lab, session: Session) -> Path:
     return lab.reports / f"tray-{session.name}-{session.id}.html"
 
 
-def turns_deg(candidates: Sequence[Candidate], entries: dict[str, Entry]) -> dict[str | None, float]:
-    """Side to the turn of the coin at which its best candidate looks most alike."""
+def rotations_deg(candidates: Sequence[Candidate], entries: dict[str, Entry]) -> dict[str | None, float]:
+    """Of each side, the rotation of the coin at which its best candidate is most similar."""
     if not candidates:
         return {}
     evidence = candidates[0].evidence
     return {
-        entries[entry_id].side: turn_deg
-        for entry_id, turn_deg in zip(evidence.get("entries", ()), evidence.get("turns_deg", ()), strict=True)
+        entries[entry_id].side: rotation_deg
+        for entry_id, rotation_deg in zip(evidence.get("entries", ()), evidence.get("turns_deg", ()), strict=True)
         if entry_id in entries
     }
 
 
-def best_frames(frames: Sequence[Frame]) -> list[Frame]:
+def choose_best_frames(frames: Sequence[Frame]) -> list[Frame]:
     """The sharpest good frame of each side."""
     good = [frame for frame in frames if frame.quarantine_reason is None]
     sides = ([frame for frame in good if frame.side == side] for side in SIDES)
@@ -96,25 +96,25 @@ def _coin(
 ) -> dict[str, Any]:
     frames = store.frames(session.id, result.coin, good=None)
     settled = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
-    turns = turns_deg(result.candidates, entries)
-    pictures, sheet = [], []
-    for frame in best_frames(frames):
+    rotations = rotations_deg(result.candidates, entries)
+    images, sheet = [], []
+    for frame in choose_best_frames(frames):
         try:
             image = store.image(frame.calibrated_sha256 or frame.sha256)
         except StoreError:
             continue  # `rig store verify` finds it; a report is no reason to stop
-        # Laid as its best candidate lies, so that the eye can compare.
-        upright = turned(
-            resized(cut(image, place_in(frame, image)), PICTURE_PX),
-            turns.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0),
+        # Rotated as its best candidate is, so that the eye can compare.
+        upright = rotate(
+            resize(cut_out(image, find_place(frame, image)), IMAGE_PX),
+            rotations.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0),
         )
-        pictures.append(_Picture(inline(upright, 86), f"{frame.side}, {frame.light}"))
+        images.append(_Image(as_data_url(upright, 86), f"{frame.side}, {frame.light}"))
     for frame in frames:
         thumbnail = thumbnails.frame(frame)
-        said = caption(frame) + (f", take {frame.attempt}" if frame.attempt > 1 else "")
+        text = caption(frame) + (f", take {frame.attempt}" if frame.attempt > 1 else "")
         reason = "its file is damaged: run `rig store verify`" if thumbnail is None else frame.quarantine_reason
-        data = inline(resized(thumbnail, THUMBNAIL_PX), 70) if thumbnail is not None else ""
-        sheet.append(_Picture(data, f"{said}{': ' + reason if reason else ''}", bool(reason)))
+        data = as_data_url(resize(thumbnail, THUMBNAIL_PX), 70) if thumbnail is not None else ""
+        sheet.append(_Image(data, f"{text}{': ' + reason if reason else ''}", bool(reason)))
     return {
         "slot": result.slot,
         "coin": result.coin,
@@ -123,7 +123,7 @@ def _coin(
         "verdict": result.verdict,
         "verdict_class": (result.verdict or "bad").split()[0],
         "diameter_mm": diameter_mm(frames),
-        "pictures": pictures,
+        "images": images,
         "candidates": [_candidate(store, each, entries, rank) for rank, each in enumerate(result.candidates)],
         "quarantined": [
             {"caption": caption(frame), "reason": frame.quarantine_reason}
@@ -135,16 +135,16 @@ def _coin(
 
 
 def _candidate(store: Store, candidate: Candidate, entries: dict[str, Entry], rank: int) -> dict[str, Any]:
-    pictures = []
+    images = []
     for entry_id in candidate.evidence.get("entries", []) if rank < SHOWN else []:
-        if entry_id in entries:  # one that was taken out of the catalogue since has no picture to show
+        if entry_id in entries:  # one that was removed from the catalogue since has no image to show
             entry = entries[entry_id]
-            pictures.append(_Picture(inline(resized(entry.cut(store.image(entry.sha256)), PICTURE_PX), 86), entry_id))
+            images.append(_Image(as_data_url(resize(entry.cut(store.image(entry.sha256)), IMAGE_PX), 86), entry_id))
     return {
         "coin": candidate.coin,
         "probability": candidate.probability,
         "score": candidate.score,
-        "pictures": pictures,
+        "images": images,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a scan came to, as it is shown, written and given out as JSON."""
+"""What a scan came to, as it is shown, reported and given out as JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from capture.store import Store
 from capture.store.records import Candidate, Frame, Session
@@ -30,6 +31,29 @@ class CoinResult:
     candidates: tuple[Candidate, ...]
     model: str | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "slot": self.slot,
+            "coin": self.coin,
+            "frames": self.frames,
+            "retakes": self.retakes,
+            "quarantined": self.quarantined,
+            "verdict": self.verdict,
+            "candidates": [candidate_as_json(each) for each in self.candidates],
+        }
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Where a report was written."""
+
+    path: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {"report": str(self.path)}
+
 
 @dataclass(frozen=True)
 class ScanResult:
@@ -48,6 +72,23 @@ class ScanResult:
     def left_over(self) -> bool:
         """Whether something is left to do, or lies in quarantine."""
         return not self.finished or bool(self.skipped) or any(coin.frames < coin.planned for coin in self.coins)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "tray": self.tray,
+            "session": self.session,
+            "finished": self.finished,
+            "report": str(self.report),
+            "wall_s": round(self.wall_s, 2),
+            "hardware_s": round(self.hardware_s, 2),
+            "coins": [coin.as_json() for coin in self.coins],
+        }
+
+
+def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as plain data (docs/json.md)."""
+    return {"coin": candidate.coin, "entry": candidate.entry_id, "probability": round(candidate.probability, 4)}
 
 
 def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:

@@ -1,4 +1,4 @@
-"""A coin of a batch in pictures: both its sides side by side, and a contact sheet of all its shots, of thumbnails."""
+"""A coin of a batch in images: both its sides side by side, and a contact sheet of all its shots, of thumbnails."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 from calibration.image import Image
 from capture.plan import SIDES
 from capture.store.records import Candidate, Entry
-from pipeline.reports.images import Thumbnails, inline, resized, turned
+from pipeline.reports.images import Thumbnails, as_data_url, resize, rotate
 from pipeline.reports.night import CoinNight
-from pipeline.reports.report import best_frames, turns_deg
+from pipeline.reports.report import choose_best_frames, rotations_deg
 
 CELL_PX = 56
 _MISSING = (240, 241, 243)
 _REJECTED = (213, 94, 0)
 
 Sized = Callable[[int], Image]
-"""Gives a picture in which each coin side is so many px wide."""
+"""Gives an image in which each coin side is so many px wide."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of all shots of a coin: a row for each side and pose, a column for each light, `CELL_PX` each.
+    """An image of all shots of a coin: a row for each side and pose, a column for each light, `CELL_PX` each.
 
     Shots without a frame are left blank; those without a good frame are framed and struck through.
     """
@@ -35,28 +35,28 @@ class Sheet:
     columns: tuple[str, ...]
 
 
-def frame_pair(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) -> Sized | None:
-    """The sharpest frame of each side, laid as the best candidate lies; None if there is no good frame."""
-    turns = turns_deg(coin.result.candidates, entries)
-    pictures = [
-        turned(thumbnail, turns.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0))
-        for frame in best_frames(coin.frames)
+def pair_frames(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) -> Sized | None:
+    """The sharpest frame of each side, rotated as the best candidate is; None if there is no good frame."""
+    rotations = rotations_deg(coin.result.candidates, entries)
+    images = [
+        rotate(thumbnail, rotations.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0))
+        for frame in choose_best_frames(coin.frames)
         for thumbnail in [thumbnails.frame(frame)]
         if thumbnail is not None
     ]
-    return _side_by_side(pictures)
+    return _side_by_side(images)
 
 
-def entry_pair(candidate: Candidate, thumbnails: Thumbnails, entries: dict[str, Entry]) -> Sized | None:
-    """The catalogue's pictures of a candidate, obverse first; None if they were taken out of the catalogue since."""
+def pair_entries(candidate: Candidate, thumbnails: Thumbnails, entries: dict[str, Entry]) -> Sized | None:
+    """The catalogue's images of a candidate, obverse first; None if they were removed from the catalogue since."""
     found = [entries[name] for name in candidate.evidence.get("entries", ()) if name in entries]
     found.sort(key=lambda entry: SIDES.index(entry.side) if entry.side in SIDES else len(SIDES))
-    pictures = [thumbnail for entry in found for thumbnail in [thumbnails.entry(entry)] if thumbnail is not None]
-    return _side_by_side(pictures[:2])
+    images = [thumbnail for entry in found for thumbnail in [thumbnails.entry(entry)] if thumbnail is not None]
+    return _side_by_side(images[:2])
 
 
-def contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
-    """Every shot of a coin in one picture; None if no frame was taken."""
+def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
+    """Every shot of a coin in one image; None if no frame was taken."""
     if not coin.frames:
         return None
     poses = sorted({(SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg) for shot in coin.shots})
@@ -71,7 +71,7 @@ def contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
             continue
         top = poses.index((SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg)) * CELL_PX
         left = lights.index(shot.light) * CELL_PX
-        cell = resized(thumbnail, CELL_PX)
+        cell = resize(thumbnail, CELL_PX)
         if frame.quarantine_reason is not None:
             last = CELL_PX - 1
             cv2.line(cell, (0, last), (last, 0), _REJECTED, 2, cv2.LINE_AA)
@@ -79,13 +79,13 @@ def contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
         sheet[top : top + CELL_PX, left : left + CELL_PX] = cell
     tilted = len({tilt_deg for _, tilt_deg, _ in poses}) > 1
     return Sheet(
-        inline(sheet, 62),
+        as_data_url(sheet, 62),
         tuple(f"{SIDES[side]} {turn:g}°{f', tilt {tilt:g}°' if tilted else ''}" for side, tilt, turn in poses),
         tuple(lights),
     )
 
 
-def _side_by_side(pictures: list[Image]) -> Sized | None:
-    if not pictures:
+def _side_by_side(images: list[Image]) -> Sized | None:
+    if not images:
         return None
-    return lambda size_px: np.hstack([resized(picture, size_px) for picture in pictures])
+    return lambda size_px: np.hstack([resize(image, size_px) for image in images])

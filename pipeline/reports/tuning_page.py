@@ -48,7 +48,7 @@ def write_tuning_page(
             )
             for trial in [*found[:SHOWN], *(trial for trial in found[SHOWN:] if trial.number == 0)]
         ],
-        importances=plots.shares(importances) if importances else "",
-        history=plots.curves([plots.Panel("mAP on the real coins", "trial", "mAP", history)]),
+        importances=plots.draw_shares(importances) if importances else "",
+        history=plots.draw_curves([plots.Panel("mAP on the real coins", "trial", "mAP", history)]),
     )
     return write_whole(lab.reports / f"tuning-{name}.html", page)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -56,6 +57,27 @@ class TrayResult:
     why: str | None
     coins: tuple[CoinResult, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "tray": self.tray,
+            "session": self.session,
+            "state": self.state,
+            "why": self.why,
+            "coins": [
+                {
+                    "slot": coin.slot,
+                    "coin": coin.coin,
+                    "frames": coin.frames,
+                    "planned": coin.planned,
+                    "retakes": coin.retakes,
+                    "quarantined": coin.quarantined,
+                    "verdict": coin.verdict,
+                }
+                for coin in self.coins
+            ],
+        }
+
 
 @dataclass(frozen=True)
 class BatchResult:
@@ -71,6 +93,21 @@ class BatchResult:
     log: str | None
     wall_s: float
     hardware_s: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "batch": self.batch,
+            "state": self.state,
+            "why": self.why,
+            "trays": [tray.as_json() for tray in self.trays],
+            "skipped": [each.model_dump() for each in self.skipped],
+            "unidentified": [{"tray": each.tray, "coin": each.coin, "why": each.why} for each in self.unidentified],
+            "report": str(self.report) if self.report else None,
+            "log": self.log,
+            "wall_s": round(self.wall_s, 2),
+            "hardware_s": round(self.hardware_s, 2),
+        }
 
 
 def run_batch(

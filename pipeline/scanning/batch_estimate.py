@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from capture.engine.transport import KINDS as HANDLING
 from capture.store import Store
@@ -34,6 +35,8 @@ class BatchOutlook:
         What is expected in all; a twin's time as fast as it runs.
     expected
         How many trays of `to_do` should be done by `until`.
+    notify
+        Channels over which somebody is notified.
     """
 
     batch: str | None
@@ -47,6 +50,47 @@ class BatchOutlook:
     free_bytes: int
     kept_bytes: int
     expected: int
+    notify: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for all of it."""
+        return self.disk_bytes <= self.free_bytes - self.kept_bytes
+
+    @property
+    def disk_is_measured(self) -> bool:
+        """Whether every `disk_bytes` is reckoned from frames of the same size."""
+        return all(each.disk_is_measured for each in self.to_do)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "batch": self.batch,
+            "trays": list(self.trays),
+            "plan": self.plan,
+            "finished": list(self.finished),
+            "to_do": [
+                {
+                    "tray": each.tray,
+                    "resumes": each.resumes,
+                    "coins": each.coins,
+                    "shots": len(each.shots),
+                    "done_shots": each.done_shots,
+                    "changed": list(each.changed),
+                    "disk_bytes": each.disk_bytes,
+                }
+                for each in self.to_do
+            ],
+            "until": self.until.isoformat(timespec="minutes") if self.until else None,
+            "time_s": round(self.time_s, 1),
+            "expected_trays": self.expected,
+            "disk_bytes": self.disk_bytes,
+            "disk_measured": self.disk_is_measured,
+            "free_bytes": self.free_bytes,
+            "kept_bytes": self.kept_bytes,
+            "fits": self.fits,
+            "notify": list(self.notify),
+        }
 
 
 def outline_batch(
@@ -93,6 +137,7 @@ def outline_batch(
         free_bytes=free_bytes(lab),
         kept_bytes=kept_bytes(lab),
         expected=sum(sum(times_s[: number + 1]) <= left_s for number in range(len(times_s))),
+        notify=lab.rig.notify.channels,
     )
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Any
 
 from rich.filesize import decimal
 
@@ -57,6 +58,20 @@ class Outlook:
     disk_bytes: int
     disk_is_measured: bool
     free_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "tray": self.tray,
+            "plan": self.plan,
+            "resumes": self.resumes,
+            "coins": self.coins,
+            "shots": [{"id": shot.id, **shot.model_dump()} for shot in self.shots],
+            "done_shots": self.done_shots,
+            "time_s": round(self.time_s, 1),
+            "disk_bytes": self.disk_bytes,
+            "disk_measured": self.disk_is_measured,
+        }
 
 
 def outline_scan(lab: Lab, tray_name: str, plan_name: str, *, fresh: bool = False) -> Outlook:

@@ -12,9 +12,9 @@ from typing import Protocol, Self
 
 from capture.store import Store
 from capture.store.records import Candidate, Session
-from pipeline.collection.catalogue import Progress
 from pipeline.errors import explain
 from pipeline.lab import Lab
+from pipeline.reporter import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class Identifies(Protocol):
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified: ...
 
 
-def open_identifier(lab: Lab, model: str, progress: Progress) -> Identifies:
+def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
     """See `Identifier.open`; imported only here, since a machine without torch photographs all the same."""
     from pipeline.collection.identify import Identifier
 
-    return Identifier.open(lab, model, progress)
+    return Identifier.open(lab, model, reporter)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.bench.calibrate import calibrate_rig
 from pipeline.errors import LabError
 from pipeline.lab import Lab
+from pipeline.reporter import SilentReporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
 from pipeline.reports.results import ScanResult, coin_results
@@ -252,7 +253,7 @@ def calibration(lab: Lab, store: Store, rig: Rig, tell: Tell, ask: Tell) -> Bund
             raise LabError(f"{lab.folder} was never calibrated. Run `rig calibrate` first: it takes about ten minutes.")
         tell("This twin lab was never calibrated: calibrating now (at the bench: `rig calibrate`).")
         rig.station.home()
-        bundle = calibrate_rig(lab, rig, tell=lambda _: None, ask=ask)
+        bundle = calibrate_rig(lab, rig, SilentReporter())
         tell(
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."

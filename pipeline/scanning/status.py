@@ -6,7 +6,7 @@ without it, a status that has not ended is one of a process that died.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -36,6 +36,10 @@ class Look(BaseModel):
     holder: str | None
     status: Status | None
     unfinished: list[Unfinished]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return self.model_dump(mode="json")
 
 
 def look(lab: Lab) -> Look:

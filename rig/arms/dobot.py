@@ -17,19 +17,18 @@ the virtual controller in it (github.com/Dobot-Arm/DobotLink: Protocol2/DMagicia
 
 from __future__ import annotations
 
-import contextlib
 import math
 import struct
 import time
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from rig.clock import Clock
-from rig.devices import Identity
-from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
-from rig.link import SerialLink
+from rig.arms.arm import POLL_S, ArmConfig, SerialArm
+from rig.bench import PointMm
+from rig.errors import AlarmError, EnvelopeError, GripError, NoAnswerError
+from rig.serial_device import TRIES, retry
 
 HEADER = b"\xaa\xaa"
 VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31
@@ -64,21 +63,15 @@ ALARM_GROUPS = {
     0x6: "a motor driver",
     0x7: "a motor",
 }
-TRIES = 3
-POLL_S = 0.05
 
 
-class DobotConfig(BaseModel):
+class DobotConfig(ArmConfig):
     """`arm:` of rig.yaml for a Dobot Magician."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["dobot"] = "dobot"
-    port: str = "twin://arm"
-    baud: int = Field(default=115200, gt=0)
     speed_mm_s: float = Field(default=100.0, gt=0, le=500)
     acceleration_mm_s2: float = Field(default=400.0, gt=0)
-    home_mm: tuple[float, float, float] = (200.0, 0.0, 120.0)
+    home_mm: PointMm = (200.0, 0.0, 120.0)
     reach_mm: tuple[float, float] = Field(default=(140.0, 330.0), description="nearest and farthest from its axis")
     height_mm: tuple[float, float] = Field(default=(-125.0, 165.0), description="lowest and highest")
     vacuum_input: int | None = Field(default=None, ge=1, le=20, description="EIO of a vacuum switch, if one is wired")
@@ -90,109 +83,16 @@ class DobotConfig(BaseModel):
     boot_s: float = Field(default=10.0, gt=0, description="longest wait for the controller to start (wall-clock)")
 
 
-class DobotArm:
+def message(number: int, control: int = 0, parameters: bytes = b"") -> bytes:
+    """A message as it goes over the wire."""
+    payload = bytes((number, control)) + parameters
+    return HEADER + bytes((len(payload),)) + payload + bytes((-sum(payload) & 255,))
+
+
+class DobotArm(SerialArm[DobotConfig]):
     """The arm."""
 
-    def __init__(self, config: DobotConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "arm", hold_dtr=True)
-        self._homed = False
-
-    def connect(self) -> Identity:
-        """Open the port, wait for the controller to start and ask who it is.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no Dobot, at the port.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.open()
-            deadline = time.monotonic() + self.config.boot_s
-            while True:
-                try:
-                    version = self._exchange(VERSION, 0, b"", 3, min(0.5, self.config.answer_s))
-                    break
-                except NoAnswerError:
-                    if time.monotonic() >= deadline:
-                        raise
-            return Identity("dobot", self.config.port, "Magician " + ".".join(str(part) for part in version[:3]))
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._homed = False
-        self.link.close()
-
-    def stop(self) -> None:
-        """Stop at once, from any thread. The pump keeps running: what hangs on the cup stays there."""
-        self._homed = False
-        self.link.halt(STOP)
-
-    def home(self) -> None:
-        """Clear alarms, go straight up where the arm knows its height, then find the reference position.
-
-        Raises
-        ------
-        AlarmError
-            If an alarm stays or comes up.
-        DeviceError
-            If it does not get there.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.clear_halt()
-            self.link.drain()
-            self._write(CLEAR)
-            was_reset = RESET_ALARM in self._alarms()
-            self._write(ALARMS)
-            alarms = self._alarms()
-            if alarms:
-                raise self._alarmed(alarms)
-            speed, acceleration = self.config.speed_mm_s, self.config.acceleration_mm_s2
-            self._write(PTP_COORDINATE, struct.pack("<4f", speed, speed, acceleration, acceleration))
-            self._write(PTP_COMMON, struct.pack("<2f", 100.0, 100.0))
-            self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
-            self._write(START)
-            x_mm, y_mm, z_mm = self.position_mm()
-            if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
-                self._move((x_mm, y_mm, self.config.home_mm[2]))
-            self._wait_for(self._queue(HOME, bytes(4)), self.config.homing_s, "SetHOMECmd")
-            self._arrive(self.config.home_mm)
-            self._homed = True
-
-    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
-        """Move the cup in a straight line, and return when it is there.
-
-        Raises
-        ------
-        EnvelopeError
-            If the point is out of its reach; nothing is sent.
-        AlarmError
-            If it is not homed, alarms or restarts on the way.
-        DeviceError
-            If it does not get there.
-        """
-        with self.link.lock:
-            if not self._homed:
-                raise AlarmError(self.link.device, "it is not homed.", "Run `rig home`.")
-            near_mm, far_mm = self.config.reach_mm
-            low_mm, high_mm = self.config.height_mm
-            if not (near_mm <= math.hypot(x_mm, y_mm) <= far_mm and low_mm <= z_mm <= high_mm):
-                raise EnvelopeError(
-                    self.link.device,
-                    f"({x_mm:g}, {y_mm:g}, {z_mm:g}) mm is out of its reach, {near_mm:g} to {far_mm:g} mm from its "
-                    f"axis at heights of {low_mm:g} to {high_mm:g} mm; nothing was sent.",
-                    "Correct the bench positions, or `reach_mm` and `height_mm` of the arm, in rig.yaml.",
-                )
-            try:
-                self._move((x_mm, y_mm, z_mm))
-            except DeviceError:
-                self._homed = False
-                with contextlib.suppress(DeviceError):  # it may be gone, or have been stopped
-                    self.link.send(STOP)
-                raise
+    stop_bytes = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
 
     def grip(self) -> None:
         """Start the pump; with a vacuum switch wait until something is held, and stop it again if nothing is.
@@ -229,11 +129,7 @@ class DobotArm:
         with self.link.lock:
             return self._pumps() if self.config.vacuum_input is None else self._pumps() and self._vacuum()
 
-    def may_hold(self) -> bool:
-        """Never unnoticed: the pump is asked."""
-        return False
-
-    def position_mm(self) -> tuple[float, float, float]:
+    def position_mm(self) -> PointMm:
         """Position the controller counts (mm)."""
         with self.link.lock:
             for _ in range(TRIES):
@@ -250,7 +146,49 @@ class DobotArm:
 
     # Moves
 
-    def _move(self, target: tuple[float, float, float]) -> None:
+    def _greet(self) -> str:
+        deadline = time.monotonic() + self.config.boot_s
+        while True:
+            try:
+                version = self._exchange(VERSION, 0, b"", 3, min(0.5, self.config.answer_s))
+                return "Magician " + ".".join(str(part) for part in version[:3])
+            except NoAnswerError:
+                if time.monotonic() >= deadline:
+                    raise
+
+    def _find_home(self) -> None:
+        """Clear alarms, go straight up where the arm knows its height, then find the reference position."""
+        self.link.drain()
+        self._write(CLEAR)
+        was_reset = RESET_ALARM in self._alarms()
+        self._write(ALARMS)
+        alarms = self._alarms()
+        if alarms:
+            raise self._alarmed(alarms)
+        speed, acceleration = self.config.speed_mm_s, self.config.acceleration_mm_s2
+        self._write(PTP_COORDINATE, struct.pack("<4f", speed, speed, acceleration, acceleration))
+        self._write(PTP_COMMON, struct.pack("<2f", 100.0, 100.0))
+        self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
+        self._write(START)
+        x_mm, y_mm, z_mm = self.position_mm()
+        if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
+            self._move((x_mm, y_mm, self.config.home_mm[2]))
+        self._wait_for(self._queue(HOME, bytes(4)), self.config.homing_s, "SetHOMECmd")
+        self._arrive(self.config.home_mm)
+
+    def _check_reach(self, point: PointMm) -> None:
+        x_mm, y_mm, z_mm = point
+        near_mm, far_mm = self.config.reach_mm
+        low_mm, high_mm = self.config.height_mm
+        if not (near_mm <= math.hypot(x_mm, y_mm) <= far_mm and low_mm <= z_mm <= high_mm):
+            raise EnvelopeError(
+                self.link.device,
+                f"({x_mm:g}, {y_mm:g}, {z_mm:g}) mm is out of its reach, {near_mm:g} to {far_mm:g} mm from its "
+                f"axis at heights of {low_mm:g} to {high_mm:g} mm; nothing was sent.",
+                "Correct the bench positions, or `reach_mm` and `height_mm` of the arm, in rig.yaml.",
+            )
+
+    def _move(self, target: PointMm) -> None:
         # Absolute: one whose answer was lost may be queued a second time without harm.
         index = self._queue(PTP, struct.pack("<B4f", STRAIGHT, *target, 0.0))
         self._wait_for(index, self.config.move_s, f"SetPTPCmd {target}")
@@ -271,27 +209,13 @@ class DobotArm:
                 raise self._restarted()
             seen = done
             if time.monotonic() >= deadline:
-                self.link.send(STOP)
+                self.link.send(self.stop_bytes)
                 raise NoAnswerError(
                     self.link.device,
                     f"{command} was not done within {timeout_s:g} s; it was stopped.",
-                    "Look what is in its way, then `rig home`.",
+                    "Remove what is in its way, then `rig home`.",
                 )
             self.clock.sleep(POLL_S)
-
-    def _arrive(self, target: tuple[float, float, float]) -> None:
-        """Make sure that it is where it was sent to, once it rests."""
-        here = self.position_mm()
-        while math.dist(here, target) > self.config.tolerance_mm:
-            self.clock.sleep(POLL_S)
-            before, here = here, self.position_mm()
-            if math.dist(before, here) < 0.01:
-                x_mm, y_mm, z_mm = target
-                raise DeviceError(
-                    self.link.device,
-                    f"it stopped {math.dist(here, target):.0f} mm before ({x_mm:g}, {y_mm:g}, {z_mm:g}).",
-                    "Look what is in its way, then `rig home`.",
-                )
 
     # The pump
 
@@ -322,19 +246,11 @@ class DobotArm:
         return [8 * place + bit for place, byte in enumerate(state) for bit in range(8) if byte >> bit & 1]
 
     def _alarmed(self, alarms: Iterable[int]) -> AlarmError:
-        self._homed = False
+        self._doubt()
         if RESET_ALARM in alarms:
             return self._restarted()
         what = ", ".join(f"{alarm:#04x} ({ALARM_GROUPS.get(alarm >> 4, 'see its manual')})" for alarm in alarms)
-        return AlarmError(self.link.device, f"alarm {what}.", "Look what is in its way, then `rig home`.")
-
-    def _restarted(self) -> AlarmError:
-        self._homed = False
-        return AlarmError(
-            self.link.device,
-            "the controller started anew (its supply dipped?); what the cup held has fallen.",
-            "Look where the coin is, put it back into its slot, then `rig home`.",
-        )
+        return AlarmError(self.link.device, f"alarm {what}.", "Remove what is in its way, then `rig home`.")
 
     # The protocol
 
@@ -350,16 +266,9 @@ class DobotArm:
 
     def _retried(self, number: int, control: int, parameters: bytes, at_least: int) -> bytes:
         """What is sent here may be sent again: a lost byte or answer does no harm."""
-        problem: NoAnswerError | None = None
-        for _ in range(TRIES):
-            if problem is not None:
-                self.link.drain()
-            try:
-                return self._exchange(number, control, parameters, at_least, self.config.answer_s)
-            except NoAnswerError as error:
-                problem = error
-        assert problem is not None
-        raise problem
+        return retry(
+            lambda: self._exchange(number, control, parameters, at_least, self.config.answer_s), self.link.drain
+        )
 
     def _exchange(self, number: int, control: int, parameters: bytes, at_least: int, timeout_s: float) -> bytes:
         """Send a message and return the parameters of its answer, `at_least` so many bytes."""
@@ -373,15 +282,6 @@ class DobotArm:
             NAMES.get(number, str(number)),
         )
         return answer[5:-1]
-
-
-def message(number: int, control: int = 0, parameters: bytes = b"") -> bytes:
-    """A message as it goes over the wire."""
-    payload = bytes((number, control)) + parameters
-    return HEADER + bytes((len(payload),)) + payload + bytes((-sum(payload) & 255,))
-
-
-STOP = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
 
 
 def cut_message(received: bytearray) -> bytes | None:

@@ -10,10 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rig.clock import Clock
-from rig.devices import Identity
 from rig.errors import GripError
-from rig.technician import Ask, at_keyboard
+from rig.technician import ByHand
 
 
 class ManualHandlerConfig(BaseModel):
@@ -25,29 +23,8 @@ class ManualHandlerConfig(BaseModel):
     errand_s: float = Field(default=12.0, gt=0, description="a technician's time for one errand, for the time left")
 
 
-class ManualHandler:
-    """The technician's hands.
-
-    Attributes
-    ----------
-    ask
-        How requests reach the technician.
-    """
-
-    def __init__(self, config: ManualHandlerConfig, clock: Clock, ask: Ask = at_keyboard) -> None:
-        self.config = config
-        self.clock = clock
-        self.ask = ask
-
-    def connect(self) -> Identity:
-        """Nothing to connect."""
-        return Identity("manual", "keyboard", "a technician")
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def stop(self) -> None:
-        """Hands stop by themselves."""
+class ManualHandler(ByHand[ManualHandlerConfig]):
+    """The technician's hands."""
 
     def home(self) -> None:
         """Ask for a free plate: it turns next."""

@@ -27,12 +27,14 @@ import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rig.arms.arm import ArmConfig, SerialArm
+from rig.bench import PointMm
 from rig.clock import Clock
-from rig.devices import Identity
-from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
+from rig.errors import EnvelopeError, NoAnswerError
 from rig.link import SerialLink
+from rig.serial_device import TRIES
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +48,13 @@ ELBOW_RAD = (-math.pi / 4, 3.14)  # what its servo is limited to, in steps 512 t
 # What it says while it starts.
 BOOTED = ("rst:0x", "Initialize LittleFS", "Power up the servos", "Bus servos status check", "RoArm-M2 started")
 STEP_S = 0.04
-STUCK_S = 1.0
-REST_S = 20.0
 REST_MM = 0.5
-TRIES = 3
-
-PointMm = tuple[float, float, float]
 
 
-class RoarmConfig(BaseModel):
+class RoarmConfig(ArmConfig):
     """`arm:` of rig.yaml for a RoArm-M2-S. Height 0 is that of its shoulder."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["roarm"] = "roarm"
-    port: str = "twin://arm"
-    baud: int = Field(default=115200, gt=0)
-    speed_mm_s: float = Field(default=100.0, gt=0, le=250)
-    home_mm: PointMm = (200.0, 0.0, 150.0)
     hand_rad: float = Field(default=3.14, ge=1.08, le=5.2, description="angle of the hand servo, which holds the cup")
     pump_switch: Literal["a", "b"] = Field(default="a", description="the 12 V output the pump is wired to")
     tolerance_mm: float = Field(default=5.0, gt=0)
@@ -72,102 +63,17 @@ class RoarmConfig(BaseModel):
     boot_s: float = Field(default=30.0, gt=0, description="longest wait for the controller to start (wall-clock)")
 
 
-class RoarmArm:
+class RoarmArm(SerialArm[RoarmConfig]):
     """The arm."""
 
+    stop_bytes = b"\n"  # no further step is sent, which is all it takes
+    rest_mm = REST_MM
+
     def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "arm", hold_dtr=True)
-        self._homed = False
-        self._works = False  # from `home` on a start of the controller is bad news
+        super().__init__(config, clock, link)
+        self._works = False  # from `home` on a restart of the controller is bad news
         self._pumps = False
         self._knows_pump = False
-
-    def connect(self) -> Identity:
-        """Open the port and wait until the arm answers.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no RoArm, at the port.
-        """
-        with self.link.lock:
-            self._homed = self._works = False
-            self.link.open()
-            deadline = time.monotonic() + self.config.boot_s
-            while (position := self._feedback(min(0.5, self.config.answer_s))) is None:
-                for line in self.link.drain():
-                    self._watch(line)
-                if time.monotonic() >= deadline:
-                    raise NoAnswerError(
-                        self.link.device,
-                        f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
-                        "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
-                    )
-            if not self._knows_pump:
-                log.info(
-                    "%s: it was running already and cannot be asked whether its pump is on. If a coin hangs on it, it "
-                    "stays there; scanning its tray brings it back into its slot.",
-                    self.link.device,
-                )
-            log.debug("%s stands at %s", self.link.device, position)
-            return Identity("roarm", self.config.port, "RoArm-M2")
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._homed = False
-        self.link.close()
-
-    def stop(self) -> None:
-        """Stop at once, from any thread: no further step is sent. The pump keeps running."""
-        self._homed = False
-        self.link.halt(b"\n")
-
-    def home(self) -> None:
-        """Lock the joints, go straight up, then to the home position.
-
-        Raises
-        ------
-        DeviceError
-            If it does not get there.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.clear_halt()
-            self.link.drain()
-            self._works = True
-            self._send(T=210, cmd=1)
-            x_mm, y_mm, z_mm = self._at_rest()
-            home_z_mm = self.config.home_mm[2]
-            if z_mm < home_z_mm - self.config.tolerance_mm:
-                self._move((x_mm, y_mm, home_z_mm))
-            self._move(self.config.home_mm)
-            self._homed = True
-
-    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
-        """Move the cup in a straight line, and return when it is there.
-
-        Raises
-        ------
-        EnvelopeError
-            If the point, or the way to it, is out of its reach; nothing is sent.
-        AlarmError
-            If it is not homed, or restarts on the way.
-        DeviceError
-            If it does not get there.
-        """
-        with self.link.lock:
-            if not self._homed:
-                raise AlarmError(self.link.device, "it is not homed.", "Run `rig home`.")
-            self._check_reach((x_mm, y_mm, z_mm))
-            try:
-                self._move((x_mm, y_mm, z_mm))
-            except EnvelopeError:
-                raise
-            except DeviceError:
-                self._homed = False
-                raise
 
     def grip(self) -> None:
         """Start the pump, and give it time. Whether something is held nobody can tell: the camera has to look."""
@@ -204,6 +110,38 @@ class RoarmArm:
         """Time a straight move takes (s)."""
         return math.pi / 2 * distance_mm / self.config.speed_mm_s + 0.1 if distance_mm else 0.0
 
+    def _greet(self) -> str:
+        self._works = False
+        deadline = time.monotonic() + self.config.boot_s
+        while (position := self._feedback(min(0.5, self.config.answer_s))) is None:
+            for line in self.link.drain():
+                self._watch(line)
+            if time.monotonic() >= deadline:
+                raise NoAnswerError(
+                    self.link.device,
+                    f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
+                    "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
+                )
+        if not self._knows_pump:
+            log.info(
+                "%s: it was running already and cannot be asked whether its pump is on. If a coin hangs on it, it "
+                "stays there; scanning its tray brings it back into its slot.",
+                self.link.device,
+            )
+        log.debug("%s stands at %s", self.link.device, position)
+        return "RoArm-M2"
+
+    def _find_home(self) -> None:
+        """Lock the joints, go straight up, then to the home position."""
+        self.link.drain()
+        self._works = True
+        self._send(T=210, cmd=1)
+        x_mm, y_mm, z_mm = self._at_rest()
+        home_z_mm = self.config.home_mm[2]
+        if z_mm < home_z_mm - self.config.tolerance_mm:
+            self._move((x_mm, y_mm, home_z_mm))
+        self._move(self.config.home_mm)
+
     def _move(self, target: PointMm) -> None:
         """Draw the line in small steps, then wait until the sensors tell that it is there."""
         start = self.position_mm()
@@ -213,22 +151,8 @@ class RoarmArm:
         for point in way:
             self._step(point)
             self.clock.sleep(STEP_S)
-        here, best_mm, since_s = self.position_mm(), math.inf, self.clock.now()
-        while True:
-            self.clock.sleep(STEP_S)
-            before, here = here, self.position_mm()
-            left_mm = math.dist(here, target)
-            if left_mm <= self.config.tolerance_mm and math.dist(before, here) < REST_MM:
-                return
-            if left_mm < best_mm - 1.0:
-                best_mm, since_s = left_mm, self.clock.now()
-            elif self.clock.now() - since_s > STUCK_S:
-                raise DeviceError(
-                    self.link.device,
-                    f"it stopped {left_mm:.0f} mm before ({target[0]:g}, {target[1]:g}, {target[2]:g}).",
-                    "Look what is in its way, then `rig home`.",
-                )
-            self._step(target)  # the last step may have been lost
+        self._arrive(target, lambda: self._step(target))  # the last step may have been lost
+        self._at_rest()
 
     def _way(self, start: PointMm, target: PointMm) -> Iterator[PointMm]:
         """Points on the line, a step apart, gently begun and ended."""
@@ -254,24 +178,13 @@ class RoarmArm:
                 "Correct the bench positions in rig.yaml: heights count from its shoulder.",
             )
 
-    def _at_rest(self) -> PointMm:
-        """Where it comes to rest: it may be on its way still."""
-        here = self.position_mm()
-        until_s = self.clock.now() + REST_S
-        while self.clock.now() < until_s:
-            self.clock.sleep(0.1)
-            before, here = here, self.position_mm()
-            if math.dist(before, here) < REST_MM:
-                return here
-        raise DeviceError(self.link.device, f"it does not come to rest in {REST_S:g} s.", "Switch it off and look.")
-
     def _pump(self, on: bool) -> None:
         level = 255 if on else 0
         switches = {"pwm_a": level, "pwm_b": 0} if self.config.pump_switch == "a" else {"pwm_a": 0, "pwm_b": level}
         self._pumps = self._pumps or on  # from now on it may run
         for _ in range(2):  # nothing tells whether it was heard
             self._send(T=113, **switches)
-            self.position_mm()  # still there, and not started anew
+            self.position_mm()  # still there, and not restarted
         self._pumps, self._knows_pump = on, True
         self.clock.sleep(self.config.suction_s)
 
@@ -306,18 +219,14 @@ class RoarmArm:
             yield line
 
     def _watch(self, line: str) -> None:
-        """Note that the controller starts anew, which stops its pump; break off if that is in the midst of work."""
+        """Note that the controller restarted, which stops its pump; raise if that is in the midst of work."""
         if not self._has_booted(line):
             return
-        self._homed = self._pumps = False
-        self._knows_pump = True
+        self._doubt()
+        self._pumps, self._knows_pump = False, True
         if self._works:
             self._works = False
-            raise AlarmError(
-                self.link.device,
-                "the controller started anew (its supply dipped?); what the cup held has fallen.",
-                "Look where the coin is, put it back into its slot, then `rig home`.",
-            )
+            raise self._restarted()
 
     @staticmethod
     def _has_booted(line: str) -> bool:

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from rig.clock import Clock
-from rig.devices import Identity, Light
+from rig.devices import Light
 from rig.errors import DeviceError, NoAnswerError
-from rig.lights.wled import LightConfig, six_sectors
-from rig.link import SerialLink
+from rig.lights.light import SectorsDeg, SerialLightbox, SerialLightboxConfig, in_sectors
+from rig.serial_device import TRIES, retry
 
 START, END = 0x7E, 0xE7
 GET_PARAMETERS, SEND_DMX, GET_SERIAL = 3, 6, 10
@@ -31,16 +30,12 @@ NAMES = {GET_PARAMETERS: "get widget parameters", GET_SERIAL: "get widget serial
 LONGEST = 600
 FEWEST_CHANNELS = 24
 RDM_SNIFFER = 3
-TRIES = 3
 
 
-class DmxConfig(BaseModel):
+class DmxConfig(SerialLightboxConfig):
     """`lightbox:` of rig.yaml for an Enttec DMX USB Pro."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["dmx"] = "dmx"
-    port: str = "twin://lightbox"
     baud: int = Field(default=57600, gt=0, description="of no consequence: the widget is a USB device")
     lamps: tuple[tuple[int, ...], ...] = Field(
         default=tuple((channel,) for channel in range(1, 13)),
@@ -49,9 +44,7 @@ class DmxConfig(BaseModel):
     )
     always: dict[int, int] = Field(default={}, description="channel to level while any lamp burns: masters, modes")
     led0_azimuth_deg: float = Field(default=15.0, description="where the first lamp stands")
-    elevation_deg: float = Field(default=35.0, gt=0, lt=90, description="height of the lamps as seen from the plate")
     colour_temperature_k: int = Field(default=5000, ge=1900, le=10091, description="of the lamps, which is fixed")
-    lights: dict[str, LightConfig] = Field(default_factory=six_sectors, min_length=1)
     settle_s: float = Field(default=0.1, ge=0, description="until the lamps burn steadily: two DMX frames and more")
     answer_s: float = Field(default=1.0, gt=0, description="longest wait for an answer (wall-clock)")
 
@@ -77,41 +70,20 @@ class DmxConfig(BaseModel):
         return self
 
 
-class DmxLightbox:
+class DmxLightbox(SerialLightbox[DmxConfig]):
     """The lightbox."""
 
-    def __init__(self, config: DmxConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "lightbox")
-
-    def connect(self) -> Identity:
-        """Open the port, ask the widget who it is, and go dark.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no DMX USB Pro, at the port.
-        DeviceError
-            If it carries firmware that cannot send.
-        """
-        with self.link.lock:
-            self.link.open()
-            version = self._ask(GET_PARAMETERS, bytes(2), 5)
-            if version[1] == RDM_SNIFFER:
-                raise DeviceError(
-                    self.link.device,
-                    "it carries the RDM sniffer firmware, which sends nothing.",
-                    "Load firmware 1 or 2.",
-                )
-            serial = self._ask(GET_SERIAL, b"", 4)
-            self.dark()
-            number = "".join(f"{byte:02x}" for byte in reversed(serial[:4]))
-            return Identity("dmx", self.config.port, f"DMX USB Pro {version[1]}.{version[0]}, serial {number}")
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self.link.close()
+    def _greet(self) -> str:
+        """Ask the widget who it is, and go dark."""
+        version = self._ask(GET_PARAMETERS, bytes(2), 5)
+        if version[1] == RDM_SNIFFER:
+            raise DeviceError(
+                self.link.device, "it carries the RDM sniffer firmware, which sends nothing.", "Load firmware 1 or 2."
+            )
+        serial = self._ask(GET_SERIAL, b"", 4)
+        self.dark()
+        number = "".join(f"{byte:02x}" for byte in reversed(serial[:4]))
+        return f"DMX USB Pro {version[1]}.{version[0]}, serial {number}"
 
     def stop(self) -> None:
         """Lights off at once, from any thread."""
@@ -138,10 +110,6 @@ class DmxLightbox:
     def dark(self) -> None:
         """All lamps off, verified as far as the widget goes."""
         self._set(self._levels([]))
-
-    def estimate_s(self) -> float:
-        """Time a change of light takes (s)."""
-        return self.config.settle_s + 0.02
 
     def _levels(self, lamps: list[int]) -> bytes:
         """Start code and a level for every channel."""
@@ -172,16 +140,7 @@ class DmxLightbox:
             raise problem
 
     def _ask(self, label: int, data: bytes, at_least: int) -> bytes:
-        problem: NoAnswerError | None = None
-        for _ in range(TRIES):
-            if problem is not None:
-                self._resynchronise()
-            try:
-                return self._exchange(label, data, at_least)
-            except NoAnswerError as error:
-                problem = error
-        assert problem is not None
-        raise problem
+        return retry(lambda: self._exchange(label, data, at_least), self._resynchronise)
 
     def _resynchronise(self) -> None:
         """Fill up whatever half message the widget may have, so that it drops it."""
@@ -202,13 +161,9 @@ class DmxLightbox:
         return answer[4:-1]
 
 
-def burning(config: DmxConfig, sectors_deg: tuple[tuple[float, float], ...]) -> list[bool]:
+def burning(config: DmxConfig, sectors_deg: SectorsDeg) -> list[bool]:
     """Which lamps stand in the sectors."""
-    pitch_deg = 360.0 / len(config.lamps)
-    return [
-        any((config.led0_azimuth_deg + lamp * pitch_deg - first) % 360.0 < last - first for first, last in sectors_deg)
-        for lamp in range(len(config.lamps))
-    ]
+    return in_sectors(sectors_deg, len(config.lamps), config.led0_azimuth_deg)
 
 
 def message(label: int, data: bytes) -> bytes:

@@ -9,50 +9,32 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from rig.clock import Clock
 from rig.devices import Identity, Light
 from rig.errors import DeviceError
-from rig.lights.wled import LightConfig, six_sectors
-from rig.technician import Ask, at_keyboard
+from rig.lights.light import LightboxConfig
+from rig.technician import ByHand
 
 log = logging.getLogger(__name__)
 
 
-class ManualLightboxConfig(BaseModel):
+class ManualLightboxConfig(LightboxConfig):
     """`lightbox:` of rig.yaml for lamps switched by hand."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["manual"] = "manual"
-    lights: dict[str, LightConfig] = Field(default_factory=six_sectors, min_length=1)
-    elevation_deg: float = Field(default=35.0, gt=0, lt=90, description="height of the lamps as seen from the plate")
     switch_s: float = Field(default=8.0, gt=0, description="a technician's time to switch, for the time left")
 
 
-class ManualLightbox:
-    """Lamps in the technician's hands.
+class ManualLightbox(ByHand[ManualLightboxConfig]):
+    """Lamps in the technician's hands."""
 
-    Attributes
-    ----------
-    ask
-        How requests reach the technician.
-    """
-
-    def __init__(self, config: ManualLightboxConfig, clock: Clock, ask: Ask = at_keyboard) -> None:
-        self.config = config
-        self.clock = clock
-        self.ask = ask
-        self._lit: Light | None = None
+    _lit: Light | None = None
 
     def connect(self) -> Identity:
-        """Nothing to connect."""
+        """Nothing to connect; what burns is not known."""
         self._lit = None
-        return Identity("manual", "keyboard", "a technician")
-
-    def close(self) -> None:
-        """Nothing to let go of."""
+        return super().connect()
 
     def stop(self) -> None:
         """Lamps do no harm; what burns is no longer known."""

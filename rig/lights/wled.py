@@ -10,133 +10,69 @@ it.
 
 from __future__ import annotations
 
-import cmath
 import itertools
 import json
-import math
 import time
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from rig.clock import Clock
-from rig.devices import Identity, Light
+from rig.devices import Light
 from rig.errors import DeviceError, NoAnswerError
+from rig.lights.light import SerialLightbox, SerialLightboxConfig, in_sectors
 from rig.link import SerialLink
-
-TRIES = 3
-
-
-class LightConfig(BaseModel):
-    """A named light; sectors are ranges of azimuth, counter-clockwise, where the light comes from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sectors_deg: tuple[tuple[float, float], ...]
-    intensity: float = Field(default=1.0, gt=0, le=1)
-    colour_temperature_k: int = Field(default=5000, ge=1900, le=10091)
-
-    @field_validator("sectors_deg")
-    @classmethod
-    def _has_extent(cls, sectors: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        for first_deg, last_deg in sectors:
-            if not 0 < last_deg - first_deg <= 360:
-                raise ValueError(
-                    f"a sector runs counter-clockwise from its first to its last angle, at most once round, "
-                    f"not from {first_deg:g} to {last_deg:g}: across 0 write for example [-30, 30]"
-                )
-        if not sectors:
-            raise ValueError("a light needs at least one sector, for example [[-30, 30]]")
-        return sectors
-
-    @property
-    def azimuth_deg(self) -> float | None:
-        """Where the light comes from on the whole (deg, 0 to 360); None where it comes from all around."""
-        # Each sector pulls towards its middle by the length of its chord.
-        pull = sum(
-            math.sin(math.radians((last - first) / 2)) * cmath.exp(1j * math.radians((first + last) / 2))
-            for first, last in self.sectors_deg
-        )
-        return math.degrees(cmath.phase(pull)) % 360.0 if abs(pull) > 0.05 else None
+from rig.serial_device import TRIES
 
 
-def six_sectors() -> dict[str, LightConfig]:
-    """Six lights of 60 degrees, named after their azimuth, and ``all`` round."""
-    lights = {f"az{deg:03d}": LightConfig(sectors_deg=((deg - 30.0, deg + 30.0),)) for deg in range(0, 360, 60)}
-    return lights | {"all": LightConfig(sectors_deg=((0.0, 360.0),))}
-
-
-class WledConfig(BaseModel):
+class WledConfig(SerialLightboxConfig):
     """`lightbox:` of rig.yaml for WLED."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["wled"] = "wled"
-    port: str = "twin://lightbox"
-    baud: int = Field(default=115200, gt=0)
     leds: int = Field(default=60, ge=6, le=1000)
     led0_azimuth_deg: float = Field(
         default=3.0, description="where the first LED stands; the others follow counter-clockwise"
     )
-    elevation_deg: float = Field(default=35.0, gt=0, lt=90, description="height of the ring as seen from the plate")
     white: tuple[int, ...] = Field(
         default=(255, 255, 255), min_length=3, max_length=4, description="RGB or RGBW for white"
     )
-    lights: dict[str, LightConfig] = Field(default_factory=six_sectors, min_length=1)
     settle_s: float = Field(default=0.03, ge=0, description="until the LEDs burn steadily")
-    answer_s: float = Field(default=2.0, gt=0, description="longest wait for an answer (wall-clock)")
     boot_s: float = Field(default=6.0, gt=0, description="longest wait for the controller to start (wall-clock)")
 
 
-class WledLightbox:
+class WledLightbox(SerialLightbox[WledConfig]):
     """The lightbox."""
 
     def __init__(self, config: WledConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "lightbox")
+        super().__init__(config, clock, link)
         self._segments = 1
 
-    def connect(self) -> Identity:
-        """Open the port, wait for the controller to start, ask who it is, and go dark.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no WLED, at the port.
-        DeviceError
-            If it has another number of LEDs than rig.yaml says.
-        """
-        with self.link.lock:
-            self.link.open()
-            # An ESP32 may or may not restart when its port opens, and says nothing certain when it is up: ask until
-            # it answers.
-            self.link.drain()  # what it says while it starts
-            answer = None
-            deadline = time.monotonic() + self.config.boot_s
-            while answer is None and time.monotonic() < deadline:
-                answer = self._exchange({"v": True}, 0.3)
-            if answer is None:
-                raise NoAnswerError(
-                    self.link.device,
-                    f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s.",
-                    "Check its power, that it runs WLED 0.13 or newer, and that GPIO1 and GPIO3 carry no LEDs.",
-                )
-            info = answer["info"]
-            count = info["leds"].get("count") if isinstance(info.get("leds"), dict) else None
-            if count != self.config.leds:
-                raise DeviceError(
-                    self.link.device,
-                    f"it has {count} LEDs, rig.yaml says {self.config.leds}.",
-                    "Correct `leds` in rig.yaml, or the LED setting of WLED.",
-                )
-            self._segments = len(_segments(answer["state"]))
-            self.dark()
-            return Identity("wled", self.config.port, f"WLED {info.get('ver', '?')}")
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self.link.close()
+    def _greet(self) -> str:
+        """Wait until it answers, check its LEDs, and go dark."""
+        # An ESP32 may or may not restart when its port opens, and says nothing certain when it is up: ask until
+        # it answers.
+        self.link.drain()  # what it says while it starts
+        answer = None
+        deadline = time.monotonic() + self.config.boot_s
+        while answer is None and time.monotonic() < deadline:
+            answer = self._exchange({"v": True}, 0.3)
+        if answer is None:
+            raise NoAnswerError(
+                self.link.device,
+                f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s.",
+                "Check its power, that it runs WLED 0.13 or newer, and that GPIO1 and GPIO3 carry no LEDs.",
+            )
+        info = answer["info"]
+        count = info["leds"].get("count") if isinstance(info.get("leds"), dict) else None
+        if count != self.config.leds:
+            raise DeviceError(
+                self.link.device,
+                f"it has {count} LEDs, rig.yaml says {self.config.leds}.",
+                "Correct `leds` in rig.yaml, or the LED setting of WLED.",
+            )
+        self._segments = len(_segments(answer["state"]))
+        self.dark()
+        return f"WLED {info.get('ver', '?')}"
 
     def stop(self) -> None:
         """Lights off at once, from any thread."""
@@ -150,7 +86,7 @@ class WledLightbox:
         NoAnswerError
             If the lightbox does not report that state, after several tries.
         """
-        runs = _runs([self._lit(led, light) for led in range(self.config.leds)])
+        runs = _runs(in_sectors(light.sectors, self.config.leds, self.config.led0_azimuth_deg))
         cct = (light.colour_temperature_k - 1900) >> 5
         segments: list[dict[str, Any]] = [
             {"id": number, "start": first, "stop": last, "on": lit, "bri": 255, "fx": 0, "cct": cct}
@@ -162,14 +98,6 @@ class WledLightbox:
     def dark(self) -> None:
         """All LEDs off, verified by reading back."""
         self._set({"on": False})
-
-    def estimate_s(self) -> float:
-        """Time a change of light takes (s)."""
-        return self.config.settle_s + 0.02
-
-    def _lit(self, led: int, light: Light) -> bool:
-        azimuth_deg = self.config.led0_azimuth_deg + led * 360.0 / self.config.leds
-        return any((azimuth_deg - first_deg) % 360.0 < last_deg - first_deg for first_deg, last_deg in light.sectors)
 
     def _set(self, wanted: dict[str, Any]) -> None:
         with self.link.lock:
@@ -188,7 +116,7 @@ class WledLightbox:
                         return
             raise NoAnswerError(
                 self.link.device,
-                "it does not report the light it was told to show." if answer else "it does not answer.",
+                "it does not report the light it was asked for." if answer else "it does not answer.",
                 "Check its power and cable, and that no preset, playlist or app changes it meanwhile.",
             )
 

@@ -16,15 +16,14 @@ protocol.c):
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import Literal
 
 from rig.clock import Clock
-from rig.devices import Identity
-from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
+from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.link import SerialLink
-from rig.turntables.axis import AxisConfig
+from rig.serial_device import TRIES, retry
+from rig.turntables.axis import AxisConfig, AxisTurntable
 
 SOFT_RESET = b"\x18"
 BANNER = re.compile(r"Grbl (\d+\.\d+\w*)")
@@ -60,7 +59,6 @@ ERRORS = {
     20: "unsupported command",
     33: "invalid target",
 }
-TRIES = 3
 
 
 class GrblConfig(AxisConfig):
@@ -69,127 +67,52 @@ class GrblConfig(AxisConfig):
     kind: Literal["grbl"] = "grbl"
 
 
-class GrblTurntable:
-    """The turntable. Angles are kept in 0 to 360; the controller's own count goes on over many turns."""
+class GrblTurntable(AxisTurntable[GrblConfig]):
+    """The turntable."""
+
+    stop_bytes = SOFT_RESET
 
     def __init__(self, config: GrblConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "turntable")
-        self._homed = False
-        self._commanded: float | None = None
+        super().__init__(config, clock, link)
         self._offset: list[float] | None = None
 
-    def connect(self) -> Identity:
-        """Open the port and wait for the banner.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no GRBL 1.1, at the port.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.open()
+    def _find_home(self) -> None:
+        """Reset it, which clears alarms, and find the switch."""
+        self._reset()
+        self._check_settings()
+        state = "not homed"
+        for _ in range(TRIES):
             try:
-                banner = self.link.wait_for(lambda line: BANNER.search(line) is not None, self.config.boot_s, "connect")
-            except NoAnswerError:
-                banner = self._reset()  # a board that does not reset when its port opens
-            version = BANNER.search(banner)
-            if version is None or not version[1].startswith("1.1"):
-                raise DeviceError(self.link.device, f"it says {banner!r}, not Grbl 1.1.", "Flash GRBL 1.1 or newer.")
-            self.link.drain()
-            return Identity("grbl", self.config.port, f"Grbl {version[1]}")
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._homed = False
-        self.link.close()
-
-    def stop(self) -> None:
-        """Reset the controller at once, from any thread; it has to be homed again after."""
-        self._homed = False
-        self.link.halt(SOFT_RESET)
-
-    def home(self) -> None:
-        """Find the switch, after clearing whatever alarm there is.
-
-        Raises
-        ------
-        AlarmError
-            If the switch is not found.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.clear_halt()
-            self._reset()
-            self._check_settings()
-            state = "not homed"
-            for _ in range(TRIES):
-                try:
-                    self._command("$H", self.config.homing_s)
-                except _RefusedError as error:
-                    if error.number == HOMING_DISABLED:
-                        raise
-                    self._resynchronise()  # a byte was lost: it understood something else
-                    continue
-                # A lone "$" is answered with ok as well: only the state tells that it was homing.
-                state, self._commanded = self._status()
-                if state == "Idle":
-                    self._homed = True
-                    return
-            raise AlarmError(self.link.device, f"it did not home (state {state}).", "Check the homing switch.")
-
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn to an angle, settle, and return the angle read back (deg, 0 to 360).
-
-        Raises
-        ------
-        EnvelopeError
-            If the turntable is not endless and the angle is out of its range; nothing is sent.
-        AlarmError
-            If it is not homed, or alarms on the way.
-        NoAnswerError
-            If it does not arrive, after several tries.
-        """
-        with self.link.lock:
-            target = self._target(angle_deg)
-            problem: DeviceError | None = None
-            for _ in range(TRIES):
-                try:
-                    position = self._go(target)
-                except (AlarmError, EnvelopeError):
-                    self._homed = False
+                self._command("$H", self.config.homing_s)
+            except _RefusedError as error:
+                if error.number == HOMING_DISABLED:
                     raise
-                except (NoAnswerError, _RefusedError) as error:
-                    # Absolute targets may be sent again: a lost byte or answer does no harm.
-                    problem = error
-                    self._resynchronise()
-                    continue
-                if abs(position - target) <= self.config.tolerance_deg:
-                    self._commanded = target
-                    self.clock.sleep(self.config.settle_s)
-                    return position % 360.0
-                problem = NoAnswerError(
-                    self.link.device,
-                    f"it stands at {position % 360:.2f} deg after being sent to {angle_deg:g} deg.",
-                    "Check that nothing blocks the plate, then run the command again.",
-                )
-            assert problem is not None
-            self._homed = False
-            with contextlib.suppress(DeviceError):  # it may be gone; else it must not go on turning
-                self.link.send(SOFT_RESET)
-            raise problem
+                self._resynchronise()  # a byte was lost: it understood something else
+                continue
+            # A lone "$" is answered with ok as well: only the state shows that it was homing.
+            state, self._commanded = self._status()
+            if state == "Idle":
+                return
+        raise AlarmError(self.link.device, f"it did not home (state {state}).", "Check the homing switch.")
 
-    def angle_deg(self) -> float:
-        """Angle the controller reports (deg, 0 to 360)."""
-        with self.link.lock:
-            return self._status()[1] % 360.0
+    def _greet(self) -> str:
+        """Wait for the banner."""
+        try:
+            banner = self.link.wait_for(lambda line: BANNER.search(line) is not None, self.config.boot_s, "connect")
+        except NoAnswerError:
+            banner = self._reset()  # a board that does not reset when its port opens
+        version = BANNER.search(banner)
+        if version is None or not version[1].startswith("1.1"):
+            raise DeviceError(self.link.device, f"it says {banner!r}, not Grbl 1.1.", "Flash GRBL 1.1 or newer.")
+        self.link.drain()
+        return f"Grbl {version[1]}"
 
-    def estimate_s(self, by_deg: float) -> float:
-        """Time a turn takes, settling included (s)."""
-        short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
-        return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
+    def _turn(self, target: float) -> float:
+        # Absolute targets may be sent again: a lost byte or answer does no harm.
+        return retry(lambda: self._go(target), self._resynchronise, (NoAnswerError, _RefusedError))
+
+    def _count(self) -> float:
+        return self._status()[1]
 
     def _check_settings(self) -> None:
         """Make sure that it means by a position what is meant here."""
@@ -203,33 +126,16 @@ class GrblTurntable:
                     f"Send it {right} once with a terminal program, then `rig home`.",
                 )
 
-    def _target(self, angle_deg: float) -> float:
-        """Where the controller's count has to go: the shorter way if endless."""
-        if not self._homed or self._commanded is None:
-            raise AlarmError(self.link.device, "it is not homed, so its angle is not known.", "Run `rig home`.")
-        if self.config.endless:
-            return self._commanded + 180.0 - (180.0 - angle_deg + self._commanded) % 360.0  # half-way round: upwards
-        low, high = self.config.range_deg
-        if not low <= angle_deg <= high:
-            raise EnvelopeError(
-                self.link.device,
-                f"{angle_deg:g} deg is outside its range of {low:g} to {high:g} deg; nothing was sent.",
-                "Choose an angle inside, or set `endless: true` in rig.yaml if no cable can wind up.",
-            )
-        return angle_deg
-
     def _go(self, target: float) -> float:
-        """Drive there, upwards at the end, wait until it has arrived, and return the count read back."""
+        """Drive there, wait until it has arrived and settled, and return the count read back."""
         feed = f"F{self.config.speed_deg_s * 60:.0f}"
-        start = self._commanded if self._commanded is not None else target
-        if target < start and self.config.backlash_deg > 0:
-            self._command(f"G53 G1 {self.config.axis}{target - self.config.backlash_deg:.3f} {feed} G21 G94")
-        self._command(f"G53 G1 {self.config.axis}{target:.3f} {feed} G21 G94")
-        travel_s = (abs(target - start) + 2 * self.config.backlash_deg) / self.config.speed_deg_s
-        self._command("G4 P0", self.config.answer_s + 3 * travel_s)
+        for count in self._legs(target):
+            self._command(f"G53 G1 {self.config.axis}{count:.3f} {feed} G21 G94")
+        self._command("G4 P0", self.config.answer_s + 3 * self._travel_s(target))
         for _ in range(20):
             state, position = self._status()
             if state == "Idle":
+                self.clock.sleep(self.config.settle_s)
                 return position
             self.clock.sleep(0.05)
         raise NoAnswerError(
@@ -287,19 +193,14 @@ class GrblTurntable:
         )
 
     def _watch(self, line: str) -> bool:
-        """Break off when the controller alarms or starts anew; never matches."""
+        """Raise when the controller alarms or restarts; never matches."""
         alarm = re.match(r"ALARM:(\d+)", line)
         if alarm is not None:
-            self._homed = False
+            self._doubt()
             problem = ALARMS.get(int(alarm[1]), "see the GRBL documentation")
             raise AlarmError(self.link.device, f"alarm {alarm[1]} ({problem}).", "Clear the plate, then `rig home`.")
         if BANNER.search(line) is not None:
-            self._homed = False
-            raise AlarmError(
-                self.link.device,
-                "the controller started anew (stopped, or its supply dipped); its position is lost.",
-                "Check the power supply, then `rig home`.",
-            )
+            raise self._restarted()
         return False
 
     def _reset(self) -> str:

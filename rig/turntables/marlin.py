@@ -26,10 +26,10 @@ import time
 from typing import Literal
 
 from rig.clock import Clock
-from rig.devices import Identity
-from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
+from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.link import SerialLink
-from rig.turntables.axis import AxisConfig
+from rig.serial_device import TRIES, retry
+from rig.turntables.axis import AxisConfig, AxisTurntable
 
 # Two whole lines each, so that half a line before them spoils neither.
 QUICK_STOP = b"\nM410\n"
@@ -42,7 +42,6 @@ BOOTED = re.compile(r"start|echo: ?Marlin .*|(?:echo:)?\s*(?:PowerUp|(?:External
 HALTED = re.compile(r"Error:.*(?:halted|kill|stopped)|Printer stopped due to errors", re.IGNORECASE)
 REFUSED = re.compile(r"echo:\s*(?:Unknown command.*|Home .* first.*)|Error:.*", re.IGNORECASE)
 LINE_ERROR = re.compile(r"Error:.*Last Line: ?\d*", re.IGNORECASE)
-TRIES = 3
 REST_S = 5.0
 # Numbers begin where no freshly started controller is, so that its own, from 1, give it away.
 FIRST_NUMBER = 1000
@@ -54,130 +53,42 @@ class MarlinConfig(AxisConfig):
     kind: Literal["marlin"] = "marlin"
 
 
-class MarlinTurntable:
-    """The turntable. Angles are kept in 0 to 360; the controller's own count goes on over many turns."""
+class MarlinTurntable(AxisTurntable[MarlinConfig]):
+    """The turntable."""
+
+    stop_bytes = QUICK_STOP
+    wrong_angle = "Check `range_deg` in rig.yaml against its soft endstops (M211), then `rig home`."
 
     def __init__(self, config: MarlinConfig, clock: Clock, link: SerialLink | None = None) -> None:
-        self.config = config
-        self.clock = clock
-        self.link = link or SerialLink(config.port, config.baud, "turntable")
-        self._homed = False
+        super().__init__(config, clock, link)
         self._homing = False
-        self._commanded: float | None = None
         self._number = FIRST_NUMBER
-
-    def connect(self) -> Identity:
-        """Open the port, wait for the controller to start and ask who it is.
-
-        Raises
-        ------
-        NotConnectedError, NoAnswerError
-            If there is nothing, or no Marlin, at the port.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.open()
-            return Identity("marlin", self.config.port, self._greet())
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._homed = False
-        self.link.close()
 
     def stop(self) -> None:
         """Stop the motor at once, from any thread; it has to be homed again after."""
-        self._homed = False
+        self._doubt()
         self.link.halt(KILL if self._homing else QUICK_STOP)
 
-    def home(self) -> None:
-        """Find the switch; a controller that was killed is reset first.
+    def _find_home(self) -> None:
+        """Wake it, by a reset if it was killed, and find the switch."""
+        self._wake()
+        self._ask("G90")
+        self._homing = True  # also when it is interrupted: it may be at it still
+        self._ask(f"G28 {self.config.axis}", self.config.homing_s)
+        self._homing = False
+        for wish in ("M84 S0", "M211 S0") if self.config.endless else ("M84 S0",):
+            with contextlib.suppress(_BrokenError):  # not every build has them
+                self._ask(wish)
+        self._commanded = self._count()
 
-        Raises
-        ------
-        DeviceError
-            If it does not home, or cannot be woken.
-        """
-        with self.link.lock:
-            self._homed = False
-            self.link.clear_halt()
-            self._wake()
-            self._ask("G90")
-            self._homing = True  # also when it is broken off: it may be at it still
-            self._ask(f"G28 {self.config.axis}", self.config.homing_s)
-            self._homing = False
-            for wish in ("M84 S0", "M211 S0") if self.config.endless else ("M84 S0",):
-                with contextlib.suppress(_BrokenError):  # not every build has them
-                    self._ask(wish)
-            self._commanded = self._report()[0]
-            self._homed = True
+    def _count(self) -> float:
+        return self._report()[0]
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn to an angle, settle, and return the angle read back (deg, 0 to 360).
-
-        Raises
-        ------
-        EnvelopeError
-            If the turntable is not endless and the angle is out of its range; nothing is sent.
-        AlarmError
-            If it is not homed, or restarts or halts on the way.
-        NoAnswerError
-            If it does not arrive, after several tries.
-        """
-        with self.link.lock:
-            target = self._target(angle_deg)
-            try:
-                for _ in range(TRIES):
-                    position = self._go(target)
-                    if abs(position - target) <= self.config.tolerance_deg:
-                        self._commanded = target
-                        return position % 360.0
-                raise NoAnswerError(
-                    self.link.device,
-                    f"it stands at {position % 360:.2f} deg after being sent to {angle_deg:g} deg.",
-                    "Check `range_deg` in rig.yaml against its soft endstops (M211), then `rig home`.",
-                )
-            except DeviceError:
-                self._homed = False
-                with contextlib.suppress(DeviceError):  # it may be gone, or have been stopped
-                    self.link.send(QUICK_STOP)
-                raise
-
-    def angle_deg(self) -> float:
-        """Angle the controller reports (deg, 0 to 360)."""
-        with self.link.lock:
-            return self._report()[0] % 360.0
-
-    def estimate_s(self, by_deg: float) -> float:
-        """Time a turn takes, settling included (s)."""
-        short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
-        return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
-
-    def _target(self, angle_deg: float) -> float:
-        """Where the controller's count has to go: the shorter way if endless."""
-        if not self._homed or self._commanded is None:
-            raise AlarmError(self.link.device, "it is not homed, so its angle is not known.", "Run `rig home`.")
-        if self.config.endless:
-            return self._commanded + 180.0 - (180.0 - angle_deg + self._commanded) % 360.0  # half-way round: upwards
-        low, high = self.config.range_deg
-        if not low <= angle_deg <= high:
-            raise EnvelopeError(
-                self.link.device,
-                f"{angle_deg:g} deg is outside its range of {low:g} to {high:g} deg; nothing was sent.",
-                "Choose an angle inside, or set `endless: true` in rig.yaml if no cable can wind up.",
-            )
-        return angle_deg
-
-    def _go(self, target: float) -> float:
-        """Drive there, upwards at the end, wait until it has arrived and settled, and return the angle read back."""
+    def _turn(self, target: float) -> float:
         feed = f"F{self.config.speed_deg_s * 60:.0f}"
-        start = self._commanded if self._commanded is not None else target
-        if target < start and self.config.backlash_deg > 0:
-            below = target - self.config.backlash_deg
-            if not self.config.endless:
-                below = max(below, self.config.range_deg[0])
-            self._ask(f"G1 {self.config.axis}{below:.3f} {feed}")
-        self._ask(f"G1 {self.config.axis}{target:.3f} {feed}")
-        travel_s = (abs(target - start) + 2 * self.config.backlash_deg) / self.config.speed_deg_s
+        for count in self._legs(target):
+            self._ask(f"G1 {self.config.axis}{count:.3f} {feed}")
+        travel_s = self._travel_s(target)
         self._ask("M400", self.config.answer_s + 3 * travel_s)
         until_s = self.clock.now() + 3 * travel_s + REST_S
         steps = self._report()[1]
@@ -208,16 +119,11 @@ class MarlinTurntable:
 
     def _ask(self, command: str, timeout_s: float | None = None) -> list[str]:
         """Send a command, again if need be, and return what was said before its ``ok``."""
-        problem: DeviceError | None = None
-        for _ in range(TRIES):
-            if problem is not None:
-                self._renumber()
-            try:
-                return self._exchange(command, timeout_s or self.config.answer_s)
-            except (NoAnswerError, _BrokenError) as error:
-                problem = error
-        assert problem is not None
-        raise problem
+        return retry(
+            lambda: self._exchange(command, timeout_s or self.config.answer_s),
+            self._renumber,
+            (NoAnswerError, _BrokenError),
+        )
 
     def _exchange(self, command: str, timeout_s: float) -> list[str]:
         """Send one numbered line and wait for its ``ok``."""
@@ -255,30 +161,21 @@ class MarlinTurntable:
         self._settle(f"M110 N{self._number}")
 
     def _settle(self, command: str) -> None:
-        for last in (False, False, True):
+        def exchange() -> None:
             self.link.send(numbered(self._number, command))
-            try:
-                self.link.wait_for(
-                    lambda line: self._watch(line) or OK.fullmatch(line) is not None, self.config.answer_s, command
-                )
-            except NoAnswerError:
-                if last:
-                    raise
-                continue
-            self.link.drain(0.02)
-            return
+            self.link.wait_for(
+                lambda line: self._watch(line) or OK.fullmatch(line) is not None, self.config.answer_s, command
+            )
+
+        retry(exchange)
+        self.link.drain(0.02)
 
     def _watch(self, line: str) -> bool:
-        """Break off when the controller started anew or halted; never matches."""
+        """Raise when the controller restarted or halted; never matches."""
         if BOOTED.fullmatch(line):
-            self._homed = False
-            raise AlarmError(
-                self.link.device,
-                "the controller started anew (its supply dipped?); its position is lost.",
-                "Check the power supply, then `rig home`.",
-            )
+            raise self._restarted()
         if HALTED.match(line):
-            self._homed = False
+            self._doubt()
             raise AlarmError(
                 self.link.device,
                 f"the controller halted: {line.removeprefix('Error:')!r}.",

@@ -16,6 +16,7 @@ from rig.station import StationConfig
 from rig.turntables.grbl_emulator import GrblEmulator
 from rig.turntables.marlin_emulator import MarlinEmulator
 from rig.twin import world
+from rig.twin.coins.drawer import Drawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Fault
 from rig.twin.world import Contents, World
@@ -40,6 +41,7 @@ def make_world(
     state_path: Path | None = None,
     faults: Sequence[Fault] = (),
     contents: Contents | None = None,
+    drawer: Drawer | None = None,
 ) -> World:
     """Build the world of a twin station and put it to use: ``twin://`` ports of this process now lead to it.
 
@@ -57,6 +59,8 @@ def make_world(
         What shall go wrong.
     contents
         What truly lies in trays, where it differs from the tray files.
+    drawer
+        The coins that may lie there; generated from their names when None.
     """
     devices = {name: getattr(config, name) for name in ("turntable", "arm", "lightbox")}
     drivers = {name: device.kind for name, device in devices.items() if device.kind in EMULATORS}
@@ -67,6 +71,7 @@ def make_world(
         state_path=state_path,
         faults=faults,
         contents=contents,
+        drawer=drawer,
         drivers=drivers,
         lamp_elevation_deg=config.lightbox.elevation_deg,
         led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none

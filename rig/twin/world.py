@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from rig.bench import Bench, PointMm
 from rig.clock import Clock
+from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
@@ -68,6 +69,8 @@ class World:
     contents
         What truly lies in trays: tray -> slot -> coin, None for an empty slot, several coins that share one; only where
         it differs from what `fill` is told.
+    drawer
+        The surface of every coin, for the camera; generated from its name when None.
     drivers
         The kind of each device that has a controller; what random trouble strikes, besides the camera.
     lamp_elevation_deg, led0_azimuth_deg
@@ -83,6 +86,7 @@ class World:
         state_path: Path | None = None,
         faults: Sequence[Fault] = (),
         contents: Contents | None = None,
+        drawer: Drawer | None = None,
         drivers: Mapping[str, str] | None = None,
         lamp_elevation_deg: float = 35.0,
         led0_azimuth_deg: float = 3.0,
@@ -96,6 +100,7 @@ class World:
         self.emulators: dict[str, Emulator] = {}
         self.faults = list(faults)
         self._contents = contents or {}
+        self.drawer = drawer or ProceduralDrawer()
         self._drivers = drivers or {}
         self.leds: list[Led] = []
         self.target: Target = "coins"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from capture.cameras.camera import Picture
+from capture.cameras.camera import RawImage
 from capture.cameras.twin import TwinCamera
 from pipeline.cli import main
 
@@ -15,7 +15,7 @@ folder, sys.argv[1:] = Path(sys.argv[1]), sys.argv[2:]
 grab = TwinCamera.grab
 
 
-def grab_and_keep(camera: TwinCamera) -> Picture:
+def grab_and_keep(camera: TwinCamera) -> RawImage:
     picture = grab(camera)
     # bitmaps: nothing is to be decoded when they are played back
     cv2.imwrite(str(folder / f"{len(list(folder.iterdir())):06}.bmp"), cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR))

@@ -26,7 +26,7 @@ from calibration.bundle import Bundle
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
-from capture.cameras import Picture
+from capture.cameras import RawImage
 from capture.engine.frame_pipeline import Exposure, FrameWorker
 from capture.plan import Plan, Tray
 from capture.quality import Limits
@@ -91,7 +91,7 @@ def keep_all(folder: Path, bundle: Bundle, pictures: list[Image], plan: Plan = P
         with worker:
             began_s = time.perf_counter()
             for number, shot in enumerate(shots):
-                picture = Picture(pictures[number % len(pictures)], shot.exposure_us, shot.gain, now(), number)
+                picture = RawImage(pictures[number % len(pictures)], shot.exposure_us, shot.gain, now(), number)
                 worker.add(Exposure(shot, 1, "1", shot.turntable_deg, picture, may_retake=False))
             worker.finish()
             took_s = time.perf_counter() - began_s

@@ -19,15 +19,14 @@ from rich.table import Table
 
 from rig.clock import ScaledClock
 from rig.devices import Light
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import STATION
 from rig.station import Station, StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
 from rig.twin.motion import Trapezoid
 from rig.twin.world import World
 
-ROLES = {"turntable": TURNTABLES, "arm": ARMS, "lightbox": LIGHTBOXES}
-KINDS = [(role, kind) for role, registry in ROLES.items() for kind in registry if kind != "manual"]
+KINDS = [(registry.role, kind) for registry in STATION for kind in registry.drivers if kind != "manual"]
 ANGLES_DEG = (90.0, 180.0, 270.0, 0.0, 60.0, 120.0)
 POINTS_MM = ((240.0, 120.0, 100.0), (240.0, 120.0, 40.0), (240.0, 120.0, 100.0), (200.0, -120.0, 100.0)) * 2
 SECTORS = tuple(Light(f"az{azimuth:03}", ((azimuth - 30.0, azimuth + 30.0),)) for azimuth in range(0, 360, 60)) * 4
@@ -91,13 +90,13 @@ def device(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, Stopwatch
 @pytest.mark.bench
 def test_pose_to_pose_over_the_hardware_s_own_time(device: tuple[str, Any, Stopwatch], table: Table) -> None:
     kind, driver, watch = device
-    if kind in TURNTABLES:
+    if driver.role == "turntable":
         question, poses = driver.angle_deg, [lambda angle=angle: driver.rotate_to(angle) for angle in ANGLES_DEG]
-    elif kind in ARMS:
+    elif driver.role == "arm":
         question, poses = driver.position_mm, [lambda point=point: driver.move_to(*point) for point in POINTS_MM]
     else:
         question, poses = driver.dark, [lambda light=light: driver.show(light) for light in SECTORS]
-    if kind not in LIGHTBOXES:
+    if driver.role != "lightbox":
         driver.home()
     poses[-1]()
     asked = [watch.time(question) for _ in range(QUESTIONS)]

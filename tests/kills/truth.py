@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import Image
-from capture.cameras.camera import Picture
+from capture.cameras.camera import RawImage
 from capture.cameras.twin import TwinCamera
 from rig.twin import world
 
@@ -19,7 +19,7 @@ def keep_truth(path: Path) -> None:
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     grab = TwinCamera.grab
 
-    def watched(self: TwinCamera) -> Picture:
+    def watched(self: TwinCamera) -> RawImage:
         picture = grab(self)
         scene = world.current().scene()
         coins = [[coin.coin, coin.side] for coin in scene.coins]

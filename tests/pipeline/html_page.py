@@ -17,7 +17,7 @@ class Element:
     """A row, item or section of the page: what is in it."""
 
     text: str = ""
-    pictures: list[Image] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
 
 
 class Page(HTMLParser):
@@ -27,7 +27,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.addresses: list[str] = []
-        self.pictures: list[Image] = []
+        self.images: list[Image] = []
         self.by_id: dict[str, Element] = {}
         self.rows: list[Element] = []
         self.sections: dict[str, Element] = {}
@@ -41,26 +41,26 @@ class Page(HTMLParser):
         assert self._stack == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
+        attributes = dict(attrs)
         begun: list[Element] = []
         if tag in ("tr", "section", "div"):
             begun = [Element()]
             if tag == "tr":
                 self.rows.append(begun[0])
-            if said.get("id"):
-                (self.sections if tag == "section" else self.by_id)[str(said["id"])] = begun[0]
-        self._in_sentence = said.get("class") == "sentence"
+            if attributes.get("id"):
+                (self.sections if tag == "section" else self.by_id)[str(attributes["id"])] = begun[0]
+        self._in_sentence = attributes.get("class") == "sentence"
         self.tags.append(tag)
         if tag not in WITHOUT_END:
             self._stack.append((tag, begun))
             self._open += begun
         for name in ("src", "href", "xlink:href", "srcset"):
-            value = said.get(name)
+            value = attributes.get(name)
             if value and value.startswith("data:image/jpeg;base64,"):
-                picture = decode_image(base64.b64decode(value.partition(",")[2]), "picture")
-                self.pictures.append(picture)
+                image = decode_image(base64.b64decode(value.partition(",")[2]), "image")
+                self.images.append(image)
                 for element in self._open:
-                    element.pictures.append(picture)
+                    element.images.append(image)
             elif value:
                 self.addresses.append(value)
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from rig.clock import ScaledClock
 from rig.link import SerialLink
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import STATION
 from rig.station import Station, StationConfig
 from rig.twin.lab import make_world
 from tests.rig.pty_harness import Cable
 
-ROLES = {"turntable": TURNTABLES, "arm": ARMS, "lightbox": LIGHTBOXES}
 # Short (wall-clock) patience: nothing in the twin needs longer, and what never answers is found out sooner.
 PATIENCE: dict[str, dict[str, Any]] = {
     "grbl": {"answer_s": 0.3, "boot_s": 1.0, "homing_s": 3.0},
@@ -24,7 +23,8 @@ PATIENCE: dict[str, dict[str, Any]] = {
     "wled": {"answer_s": 0.3, "boot_s": 1.0},
     "dmx": {"answer_s": 0.3},
 }
-ROLE = {kind: role for role, registry in ROLES.items() for kind in registry if kind in PATIENCE}
+REGISTRY = {kind: registry for registry in STATION for kind in registry.drivers if kind in PATIENCE}
+ROLE = {kind: registry.role for kind, registry in REGISTRY.items()}
 DEFAULTS = {"turntable": "grbl", "arm": "uarm", "lightbox": "wled"}
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from rig.devices import Light
 from rig.errors import AlarmError, DeviceError, EnvelopeError
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import STATION
 from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
@@ -66,7 +66,7 @@ def where(bench: Bench) -> tuple[float, ...]:
 
 
 def test_every_registered_driver_is_here() -> None:
-    registered = {*TURNTABLES, *ARMS, *LIGHTBOXES}
+    registered = {kind for registry in STATION for kind in registry.drivers}
     assert {kind for kind in registered if kind != "manual"} == set(KINDS)
 
 

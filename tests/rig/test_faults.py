@@ -225,7 +225,7 @@ def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) 
     bench = make(kind)
     after = bench.world.moves[bench.role] + (5 if kind == "roarm" else 0)
     bench.world.faults.append(Brownout(device=bench.role, after_moves=after))
-    with pytest.raises(AlarmError, match="started anew") as caught:
+    with pytest.raises(AlarmError, match="restarted") as caught:
         use(bench, there=True)
     check_message(bench, caught.value)
     bench.world.repair()

@@ -13,7 +13,7 @@ from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.errors import DeviceError, GripError, NoAnswerError
 from rig.lights.manual import ManualLightbox, ManualLightboxConfig
-from rig.technician import Asks, at_keyboard
+from rig.technician import ByHand, at_keyboard
 
 CLOCK = ScaledClock(math.inf)
 
@@ -119,8 +119,8 @@ def test_going_dark_waits_for_nobody(
 
 
 def test_both_can_be_given_another_way_to_ask(handler: ManualHandler, lightbox: ManualLightbox) -> None:
-    assert isinstance(handler, Asks)
-    assert isinstance(lightbox, Asks)
+    assert isinstance(handler, ByHand)
+    assert isinstance(lightbox, ByHand)
 
 
 class Terminal(io.StringIO):

@@ -17,7 +17,7 @@ from rig.errors import DeviceError
 from rig.lights import dmx
 from rig.link import Cut, SerialLink
 from rig.twin import world as twin_world
-from tests.rig.benches import PATIENCE, ROLE, ROLES, Bench
+from tests.rig.benches import PATIENCE, REGISTRY, ROLE, Bench
 
 KINDS = list(PATIENCE)
 
@@ -87,7 +87,7 @@ def asks(device: Any) -> list[Callable[[], object]]:
 def test_any_bytes_raise_nothing_but_device_errors(
     kind: str, noise: list[bytes], glue: bytes, data: st.DataObject
 ) -> None:
-    config, driver = ROLES[ROLE[kind]][kind]
+    config, driver = REGISTRY[kind].drivers[kind]
     haste = {name: 0.004 for name in ("answer_s", "boot_s", "move_s", "homing_s") if name in config.model_fields}
     link = HastyLink("loop://", 115200, ROLE[kind])
     link.open()

@@ -234,7 +234,7 @@ def test_a_missing_device_leaves_the_others_unconnected(world_with: Callable[...
 def test_a_blocked_arm_is_left_as_it_stands(world_with: Callable[..., World], clock: ScaledClock) -> None:
     world = world_with(Jam(device="arm", after_moves=6))
     world.fill({1: "first"})
-    with pytest.raises(DeviceError, match="Look what is in its way"), Station(CONFIG, clock) as station:
+    with pytest.raises(DeviceError, match="Remove what is in its way"), Station(CONFIG, clock) as station:
         station.home()
         station.load(1)
     assert world.scene().lamps == ()

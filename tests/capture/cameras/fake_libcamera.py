@@ -36,7 +36,7 @@ class Behaviour:
     loses_controls: int = 0  # so many requests with controls have no effect
     ignores_controls: bool = False
     hang_at: int | None = None  # the frame from which no request completes
-    hangs: int = 1  # so many times; after that the camera, started anew, works
+    hangs: int = 1  # so many times; after that the camera, restarted, works
     stop_hangs: threading.Event | None = None  # stopping blocks until this is set
     starts: int = 0
     frames: int = 0

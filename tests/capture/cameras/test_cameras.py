@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from calibration.image import encode_jpeg
-from capture.cameras import CameraConfig, make_camera
+from capture.cameras import CAMERAS
 from capture.cameras.opencv import OpenCvConfig
 from capture.cameras.picamera2 import Picamera2Config
 from capture.cameras.replay import ReplayConfig
@@ -41,7 +41,7 @@ def world(clock: ScaledClock) -> Iterator[World]:
 
 
 def test_the_twins_camera_sees_its_world(world: World, clock: ScaledClock) -> None:
-    camera = make_camera(TwinCameraConfig(), clock)
+    camera = CAMERAS.make(TwinCameraConfig(), clock)
     assert camera.connect() == camera.identity
     camera.configure(5_000, 1.0)
     before = clock.now()
@@ -63,7 +63,7 @@ def test_the_twins_camera_sees_its_world(world: World, clock: ScaledClock) -> No
 
 def test_a_frozen_frame_is_the_one_before(world: World, clock: ScaledClock) -> None:
     world.faults.append(FrozenFrame(after_frames=0, frames=1))
-    camera = make_camera(TwinCameraConfig(), clock)
+    camera = CAMERAS.make(TwinCameraConfig(), clock)
     camera.connect()
     camera.configure(5_000, 1.0)
     first, frozen, third = (camera.grab().image for _ in range(3))
@@ -74,14 +74,14 @@ def test_a_frozen_frame_is_the_one_before(world: World, clock: ScaledClock) -> N
 def test_the_twins_camera_needs_a_twin(clock: ScaledClock) -> None:
     twin_world.use(None)
     with pytest.raises(NotConnectedError, match="no twin world"):
-        make_camera(TwinCameraConfig(), clock).connect()
+        CAMERAS.make(TwinCameraConfig(), clock).connect()
 
 
 def test_replay_plays_a_folder_round_and_round(tmp_path: Path, clock: ScaledClock) -> None:
     for level in (40, 200):
         (tmp_path / f"{level}.jpg").write_bytes(encode_jpeg(np.full((20, 30, 3), level, np.uint8)))
-    camera = make_camera(ReplayConfig(folder=tmp_path), clock)
-    assert "2 pictures" in camera.connect().firmware
+    camera = CAMERAS.make(ReplayConfig(folder=tmp_path), clock)
+    assert "2 images" in camera.connect().firmware
     camera.configure(20_000, 1.0)
     levels = [round(float(camera.grab().image.mean()), -1) for _ in range(3)]
     assert levels == [200, 40, 200]
@@ -92,8 +92,8 @@ def test_replay_plays_a_folder_round_and_round(tmp_path: Path, clock: ScaledCloc
 
 
 def test_replay_of_nothing(tmp_path: Path, clock: ScaledClock) -> None:
-    with pytest.raises(NotConnectedError, match="no pictures"):
-        make_camera(ReplayConfig(folder=tmp_path), clock).connect()
+    with pytest.raises(NotConnectedError, match="no images"):
+        CAMERAS.make(ReplayConfig(folder=tmp_path), clock).connect()
 
 
 def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledClock) -> None:
@@ -104,7 +104,7 @@ def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledCloc
         bgr[..., 2] = 10 * number  # red
         writer.write(bgr)
     writer.release()
-    camera = make_camera(OpenCvConfig(device=str(film), queue_frames=4), clock)
+    camera = CAMERAS.make(OpenCvConfig(device=str(film), queue_frames=4), clock)
     assert "64x48" in camera.connect().firmware  # looks at frame 0
     camera.configure(0, 1.0)
     picture = camera.grab()
@@ -124,11 +124,11 @@ def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledCloc
 )
 def test_opencv_says_that_there_is_no_camera(device: str, said: str, clock: ScaledClock) -> None:
     with pytest.raises(NotConnectedError, match=said):
-        make_camera(OpenCvConfig(device=device), clock).connect()
+        CAMERAS.make(OpenCvConfig(device=device), clock).connect()
 
 
 def test_configurations_are_told_apart_by_kind() -> None:
-    adapter: TypeAdapter[object] = TypeAdapter(CameraConfig)
+    adapter: TypeAdapter[object] = TypeAdapter(CAMERAS.config_type())
     assert adapter.validate_python({"kind": "twin"}) == TwinCameraConfig()
     assert adapter.validate_python({"kind": "opencv", "device": 2}) == OpenCvConfig(device=2)
     assert isinstance(adapter.validate_python({"kind": "picamera2"}), Picamera2Config)

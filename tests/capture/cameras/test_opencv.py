@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capture.cameras import make_camera
+from capture.cameras import CAMERAS
 from capture.cameras.opencv import OpenCvCamera, OpenCvConfig
 from rig.clock import ScaledClock
 from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
@@ -155,7 +155,7 @@ def camera_with(usb: Usb) -> Iterator[Callable[..., OpenCvCamera]]:
     made: list[OpenCvCamera] = []
 
     def make(**settings: Any) -> OpenCvCamera:
-        camera = make_camera(OpenCvConfig(**settings), ScaledClock(math.inf))
+        camera = CAMERAS.make(OpenCvConfig(**settings), ScaledClock(math.inf))
         assert isinstance(camera, OpenCvCamera)
         camera.connect()
         made.append(camera)
@@ -221,7 +221,7 @@ def test_settings_that_it_does_not_take(camera_with: Callable[..., OpenCvCamera]
 @pytest.mark.parametrize("asked", [{"width_px": 1920, "height_px": 1080}, {"width_px": 641}])
 def test_a_size_that_it_does_not_have(usb: Usb, asked: dict[str, int]) -> None:
     with pytest.raises(EnvelopeError, match="delivers 640x480 MJPG"):
-        make_camera(OpenCvConfig(**asked), ScaledClock(math.inf)).connect()  # type: ignore[arg-type]
+        CAMERAS.make(OpenCvConfig(**asked), ScaledClock(math.inf)).connect()  # type: ignore[arg-type]
 
 
 def test_a_cut_frame_is_read_again(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
@@ -296,7 +296,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def test_a_film(film: Path) -> None:
-    camera = make_camera(OpenCvConfig(device=str(film), queue_frames=2), ScaledClock(math.inf))
+    camera = CAMERAS.make(OpenCvConfig(device=str(film), queue_frames=2), ScaledClock(math.inf))
     assert "64x48" in camera.connect().firmware
     camera.configure(20_000, 1.0)
     reds = []
@@ -318,14 +318,14 @@ def test_a_film(film: Path) -> None:
 
 def test_a_film_of_another_size(film: Path) -> None:
     with pytest.raises(EnvelopeError, match="asked for 640x480"):
-        make_camera(OpenCvConfig(device=str(film), width_px=640, height_px=480), ScaledClock(math.inf)).connect()
+        CAMERAS.make(OpenCvConfig(device=str(film), width_px=640, height_px=480), ScaledClock(math.inf)).connect()
 
 
 def test_no_film_and_no_camera(tmp_path: Path, by_id: Path) -> None:
     with pytest.raises(NotConnectedError, match=r"no such device.*Webcam_C920"):
-        make_camera(OpenCvConfig(device=str(tmp_path / "none.avi")), ScaledClock(math.inf)).connect()
+        CAMERAS.make(OpenCvConfig(device=str(tmp_path / "none.avi")), ScaledClock(math.inf)).connect()
     (tmp_path / "empty.avi").touch()
     with pytest.raises(NotConnectedError, match="delivers no picture"):
-        make_camera(OpenCvConfig(device=str(tmp_path / "empty.avi")), ScaledClock(math.inf)).connect()
+        CAMERAS.make(OpenCvConfig(device=str(tmp_path / "empty.avi")), ScaledClock(math.inf)).connect()
     with pytest.raises(NotConnectedError, match="delivers no picture"):
-        make_camera(OpenCvConfig(device="/dev/null"), ScaledClock(math.inf)).connect()
+        CAMERAS.make(OpenCvConfig(device="/dev/null"), ScaledClock(math.inf)).connect()

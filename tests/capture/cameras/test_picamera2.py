@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from capture.cameras import Camera, make_camera
+from capture.cameras import CAMERAS, Camera
 from capture.cameras.picamera2 import Picamera2Config
 from rig.clock import ScaledClock
 from rig.errors import DeviceError, EnvelopeError, NoAnswerError, NotConnectedError
@@ -43,7 +43,7 @@ def camera_with(machine: Machine) -> Iterator[Callable[..., Camera]]:
     made: list[Camera] = []
 
     def make(**settings: Any) -> Camera:
-        made.append(make_camera(Picamera2Config(**{"answer_s": 1.0, **settings}), ScaledClock(math.inf)))
+        made.append(CAMERAS.make(Picamera2Config(**{"answer_s": 1.0, **settings}), ScaledClock(math.inf)))
         return made[-1]
 
     yield make
@@ -235,7 +235,7 @@ def test_a_size_that_cannot_be(sensor: Behaviour, camera_with: Callable[..., Cam
 def test_picamera2_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(NotConnectedError, match=r"pip install 'coinlab\[pi\]'"):
-        make_camera(Picamera2Config(), ScaledClock(math.inf)).connect()
+        CAMERAS.make(Picamera2Config(), ScaledClock(math.inf)).connect()
 
 
 def real_dng(patch: pytest.MonkeyPatch) -> None:

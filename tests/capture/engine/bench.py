@@ -20,7 +20,7 @@ from calibration.bundle import Bundle
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
-from capture.cameras import Camera, make_camera
+from capture.cameras import CAMERAS, Camera
 from capture.cameras.twin import TwinCameraConfig
 from capture.engine.events import Event
 from capture.engine.runner import Runner, Summary
@@ -119,7 +119,7 @@ def open_bench(
     clock = clock or ScaledClock(math.inf)
     world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults, contents=contents)
     world.fill(tray.coins, tray.id)
-    camera = make_camera(TwinCameraConfig(optics=OPTICS), clock)
+    camera = CAMERAS.make(TwinCameraConfig(optics=OPTICS), clock)
     with Store.open(folder / "store") as store, Station(config, clock) as station:
         camera.connect()
         try:

@@ -33,7 +33,7 @@ if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
 PLACE = re.compile(
-    r"plate (?P<plate>[\d.]+) deg   cup x (?P<x>\S+)  y (?P<y>\S+)  z (?P<z>\S+) mm   step (?P<step>\S+)"
+    r"plate (?P<plate>[\d.]+) deg   cup x (?P<x>\S+)  y (?P<y>\S+)  z (?P<z>\S+) mm   step (?P<step>\S+) mm, \S+ deg"
 )
 LEFT, RIGHT = "\x1b[D", "\x1bOC"
 PATIENCE_S = 20.0
@@ -67,7 +67,7 @@ class Terminal:
         """Press a key and read where things are then."""
         since = len(self.shown)
         self.press(key)
-        found = self.wait_for(PLACE.pattern + r".*\r", since)
+        found = self.wait_for(PLACE.pattern, since)
         return {name: float(value) for name, value in found.groupdict().items()}
 
     def end(self) -> int:
@@ -164,7 +164,7 @@ def test_jog_needs_a_terminal_and_parks_when_interrupted(
 
 def test_focus_shows_sharpness_until_it_is_interrupted(rig: Rig, terminal: Callable[..., Terminal], lab: Path) -> None:
     focus = terminal("focus", "--light", "az060", "--lab", lab)
-    focus.wait_for("no coin is seen")
+    focus.wait_for("no coin is found")
     focus.process.send_signal(signal.SIGINT)
     assert focus.end() == 0
     assert "Best sharpness: 0.000" in focus.shown

@@ -57,7 +57,7 @@ def frames(lab: Path) -> list[Frame]:
 
 def test_verify_says_that_all_is_well_and_what_is_not(lab: Path, rig: Rig) -> None:
     ran = rig("store", "verify", "--lab", lab)
-    assert (ran.code, ran.out) == (0, "8 frames and 1 catalogue entries checked: clean.\n")
+    assert (ran.code, ran.out) == (0, "8 frames and 1 catalogue entry checked: clean.\n")
     with Store.open(lab / "store", writing=False) as store:
         path = store.path(store.frames()[0].sha256)
     path.chmod(0o644)
@@ -75,7 +75,7 @@ def test_rebuild_compares_and_keeps_the_former_index(lab: Path, rig: Rig) -> Non
     assert ran.json["former"] is None
     ran = rig("store", "rebuild", "--lab", lab)
     assert ran.code == 0, ran.err
-    assert "The index was made anew from the files." in ran.out
+    assert "The index was rebuilt from the files." in ran.out
     assert len(list((lab / "store").glob("index.*Z.sqlite"))) == 1
     assert frames(lab) == before
     (lab / "store" / "records" / "frame" / before[0].session_id / f"{before[0].id}.json").unlink()
@@ -97,7 +97,7 @@ def test_a_damaged_index_leads_to_rebuild(lab: Path, rig: Rig) -> None:
 def test_export_makes_a_bag_of_what_is_named(lab: Path, rig: Rig, tmp_path: Path) -> None:
     ran = rig("store", "export", tmp_path / "bag", "--tray", "3", "--lab", lab)
     assert ran.code == 0, ran.err
-    assert "Exported 7 frames (14 pictures, " in ran.out
+    assert "Exported 7 frames (14 files, " in ran.out
     assert bagit.Bag(str(tmp_path / "bag")).is_valid()
     ran = rig("store", "export", tmp_path / "bag", "--lab", lab)
     assert ran.code == 1
@@ -142,7 +142,7 @@ def test_delete_needs_a_name_a_reason_and_a_yes(lab: Path, rig: Rig) -> None:
     assert frames(lab) == before
     ran = rig("store", "delete", "--why", "a thumb", "--yes", "--frame", before[0].id, "--lab", lab)
     assert ran.code == 0, ran.err
-    assert "Deleted 1 frames for good." in ran.out
+    assert "Deleted 1 frame for good." in ran.out
     assert frames(lab) == before[1:]
     assert rig("store", "rebuild", "--lab", lab).code == 0
     assert frames(lab) == before[1:]

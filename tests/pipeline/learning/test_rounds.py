@@ -158,7 +158,7 @@ def test_what_would_be_judged_unfairly_is_told(made_first: Path, first: Path) ->
         with pytest.raises(LabError, match="another process"):
             improve(first)
     know_nothing(first / "models" / "days-v1", {"dataset": "another"})
-    with pytest.raises(LabError, match="another name"):
+    with pytest.raises(LabError, match="Rename that folder"):
         improve(first)
     with pytest.raises(UsageError, match="no name"):
         run("models", "improve", "../days", "--lab", first)

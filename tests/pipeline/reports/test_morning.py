@@ -26,7 +26,7 @@ BATCH = "20261119T201500Z-abc123"
 HOSTILE = '<script>alert("1")</script>&$x^2$'
 
 
-def picture(number: int, blurred: bool = False) -> Image:
+def image(number: int, blurred: bool = False) -> Image:
     random = np.random.default_rng(number)
     image = np.full((120, 160, 3), 24, np.uint8)
     cv2.circle(image, (80, 60), 40, (150, 140, 120), cv2.FILLED)
@@ -89,7 +89,7 @@ class Night:
             shot,
             attempt,
             placement,
-            encode_lossless(picture(next(self.numbers), reason == "blur")),
+            encode_lossless(image(next(self.numbers), reason == "blur")),
             None,
             calibration_id=None,
             camera={"kind": "twin"},
@@ -181,7 +181,7 @@ def a_night_with_everything(night: Night) -> None:
     night.end_tray("2", second, "left over", "16 shots are not taken.")
     night.end_tray("3", None, "not begun", "The time was up.")
     entries = store.catalogue.add_entries(
-        NewEntry(f"RRC {number}", encode_jpeg(picture(900 + number)), f"{number}.jpg", "sale 12", "obverse")
+        NewEntry(f"RRC {number}", encode_jpeg(image(900 + number)), f"{number}.jpg", "sale 12", "obverse")
         for number in (1, 2)
     )
     store.catalogue.add_model("m1", "starter", {})
@@ -208,20 +208,20 @@ def test_every_coin_is_accounted_for_and_what_needs_a_person_is_named(everything
         "t3s2": "3.2 ○ not begun 0/4",
     }
     assert set(page.by_id) == set(states)
-    for anchor, said in states.items():
-        coin, glyph, *_ = said.split(" ")
+    for anchor, shown in states.items():
+        coin, glyph, *_ = shown.split(" ")
         row = page.by_id[anchor].text
-        assert coin in row and f"{glyph} {' '.join(said.split(' ')[2:-1])}" in row and said.split(" ")[-1] in row
+        assert coin in row and f"{glyph} {' '.join(shown.split(' ')[2:-1])}" in row and shown.split(" ")[-1] in row
     needs = [row.text for row in page.rows[1:9]]
     for what, remedy in (
-        ("Slots 1 and 2 are swapped", "Exchange them, then rig scan --tray 2 goes on"),
+        ("Slots 1 and 2 are swapped", "Swap them, then run rig scan --tray 2"),
         ("Slot 3 is empty: 2.3 is missing", "Look for the coin"),
-        ("Slot 4 holds a coin that was never scanned here", "Look which coin it is"),
-        ("1 coin is not done", "rig scan --tray 1 goes on"),
+        ("Slot 4 holds a coin that was never scanned here", "Find out which coin it is"),
+        ("1 coin is not done", "Run rig scan --tray 1 to resume"),
         ("It was not begun", "rig scan --tray 3"),
         ("It failed 3 times", "Clean the suction cup."),
         ("1 shot of 1 coin in quarantine", "rig scan --tray 1 --fresh"),
-        ("1 possible match to be looked at", "Compare the pictures"),
+        ("1 possible match to review", "Compare the images"),
     ):
         assert any(what in need and remedy in need for need in needs), what
     coins = page.sections["coins"].text
@@ -244,12 +244,12 @@ def test_the_page_needs_nothing_from_outside_and_takes_names_as_text(everything:
     assert HOSTILE in page.by_id["t3s1"].text
 
 
-def test_pictures_show_each_shot_once_and_mark_the_rejected(everything: tuple[Lab, Page]) -> None:
+def test_images_show_each_shot_once_and_mark_the_rejected(everything: tuple[Lab, Page]) -> None:
     page = everything[1]
     # 1.1 and its match are shown small in the table, and large among the matches
-    assert [each.shape for each in page.by_id["t1s1"].pictures] == [(56, 112, 3), (56, 56, 3)]
-    assert [each.shape for each in page.sections["matches"].pictures] == [(128, 256, 3), (128, 128, 3)]
-    sheets = [each for each in page.sections["coins"].pictures if each.shape == (112, 112, 3)]
+    assert [each.shape for each in page.by_id["t1s1"].images] == [(56, 112, 3), (56, 56, 3)]
+    assert [each.shape for each in page.sections["matches"].images] == [(128, 256, 3), (128, 128, 3)]
+    sheets = [each for each in page.sections["coins"].images if each.shape == (112, 112, 3)]
     assert len(sheets) == 4  # two sides by two lights of each coin that was photographed
     rejected = sheets[1][2:54, 58:60].reshape(-1, 3).mean(axis=0)
     good = sheets[1][2:54, 2:4].reshape(-1, 3).mean(axis=0)
@@ -264,10 +264,10 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     night.scan(session, "1.1")
     night.handle(session, "1.2", "lifting")
     page = night.page()
-    assert page.sentence.startswith("Not ended yet: 1 of 8 coins done so far")
+    assert page.sentence.startswith("Still running: 1 of 8 coins done so far")
     assert "Coin 1.2 of slot 2 was out of its slot then." in page.sections["needs"].text
     assert "not begun" in page.by_id["t2s1"].text
-    # the same batch goes on, and ends
+    # the same batch resumes, and ends
     night.begin(["1", "2"])
     night.handle(session, "1.2", "returned")
     night.log("batch session", session.id, batch=BATCH, tray="1")
@@ -303,17 +303,17 @@ def test_coins_swapped_across_trays_and_one_lost_after_its_last_shot_are_asked_f
     page = night.page()
     assert page.sentence == "6 of 8 coins done, 2 things need you."
     needs = page.sections["needs"].text
-    assert "Coins 1.2 and 2.4 are swapped: 2.4 lies in tray 1, slot 2, 1.2 in tray 2, slot 4." in needs
-    assert "rig scan --tray 1 goes on with 1.2, and rig scan --tray 2 with 2.4." in needs
-    assert "Slot 3 is empty: 1.3 is missing." in needs and "every shot of it was taken before" in needs
+    assert "Coins 1.2 and 2.4 are swapped: 2.4 is in tray 1, slot 2, 1.2 in tray 2, slot 4." in needs
+    assert "run rig scan --tray 1 for 1.2, and rig scan --tray 2 for 2.4." in needs
+    assert "Slot 3 is empty: 1.3 is missing." in needs and "all its shots were taken before" in needs
     assert "It may have fallen off the arm." in page.sections["coins"].text
-    night.scan(first, "1.2")  # put right, and the same command given again
+    night.scan(first, "1.2")  # swapped back, and the same command run again
     night.scan(second, "2.4")
     assert tray_state(night.store, first) == ("left over", "Slot 3 is empty: 1.3 is missing.")
     assert tray_state(night.store, second) == ("done", None)
 
 
-def test_pictures_are_read_once_and_a_damaged_one_is_named(night: Night) -> None:
+def test_images_are_read_once_and_a_damaged_one_is_named(night: Night) -> None:
     night.begin(["1"])
     session = night.session("1")
     for coin in ("1.1", "1.2", "1.3"):
@@ -323,14 +323,14 @@ def test_pictures_are_read_once_and_a_damaged_one_is_named(night: Night) -> None
     before = night.page()
     thumbnail = sorted((night.lab.reports / "thumbnails").rglob("*.jpg"))[0]
     thumbnail.write_bytes(thumbnail.read_bytes()[:700])  # a power failure
-    assert all(np.array_equal(a, b) for a, b in zip(before.pictures, night.page().pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before.images, night.page().images, strict=True))
     damaged = night.store.path(night.store.frames(session.id, "1.2")[0].sha256)
     damaged.chmod(0o644)
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     after = night.page()
-    assert all(np.array_equal(a, b) for a, b in zip(before.pictures, after.pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before.images, after.images, strict=True))
     shutil.rmtree(night.lab.reports / "thumbnails")
     page = night.page()
     assert "1 thing needs you" in page.sentence and str(damaged) in page.sections["needs"].text

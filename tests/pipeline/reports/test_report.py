@@ -12,11 +12,11 @@ from tests.pipeline.conftest import COINS, Rig
 
 
 class Page(HTMLParser):
-    """Collects pictures and text, and notes every address that would be fetched."""
+    """Collects images and text, and notes every address that would be fetched."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures: list[str] = []
+        self.images: list[str] = []
         self.fetched: list[str] = []
         self.text: list[str] = []
 
@@ -24,7 +24,7 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name in ("src", "href", "srcset") and value:
                 if value.startswith("data:image/jpeg;base64,"):
-                    self.pictures.append(value.partition(",")[2])
+                    self.images.append(value.partition(",")[2])
                 elif not value.startswith("#"):
                     self.fetched.append(value)
 
@@ -47,8 +47,8 @@ def test_the_report_shows_every_coin_and_needs_nothing_from_outside(rig: Rig, la
         assert coin in text
     assert scanned.json["session"] in text and "Calibration" in text and "Model" in text
     # of each coin two sides, twelve thumbnails, and both sides of its candidates
-    assert len(page.pictures) >= 3 * (2 + 12 + 2)
-    for picture in page.pictures:
-        assert min(decode_image(base64.b64decode(picture), "picture").shape[:2]) > 8
+    assert len(page.images) >= 3 * (2 + 12 + 2)
+    for image in page.images:
+        assert min(decode_image(base64.b64decode(image), "image").shape[:2]) > 8
     unknown = rig("report", "nosuchsession", "--lab", lab)
     assert unknown.code == 1 and "nosuchsession" in unknown.err

@@ -169,5 +169,5 @@ def test_when_it_starts_it_swings_to_its_initial_position(make: Callable[..., Be
     said(bench.world.emulators["arm"], 5.0)
     assert bench.world.cup_mm() == pytest.approx((310.15, 0, 235.09))
     bench.world.emulators["arm"].reset()
-    with pytest.raises(AlarmError, match="started anew"):
+    with pytest.raises(AlarmError, match="restarted"):
         bench.device.move_to(240, 0, 150)

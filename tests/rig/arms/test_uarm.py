@@ -154,7 +154,7 @@ def test_a_brownout_drops_the_coin_and_is_noticed(world_with: Callable[..., Worl
     world = world_with(Brownout(device="arm", after_moves=5))
     world.fill({1: "first"})
     arm = connected(clock)
-    with pytest.raises(AlarmError, match="started anew"):
+    with pytest.raises(AlarmError, match="restarted"):
         arm.home()
         lift_first(arm)
         arm.move_to(220, 0, 90)
@@ -168,7 +168,7 @@ def test_a_blocked_arm_is_noticed_by_its_sensors(world_with: Callable[..., World
     arm = connected(clock)
     arm.home()
     arm.move_to(220, 0, 90)
-    with pytest.raises(DeviceError, match=r"it stopped \d+ mm before \(220, 100, 90\)\. Look what is in its way"):
+    with pytest.raises(DeviceError, match=r"it stopped \d+ mm before \(220, 100, 90\)\. Remove what is in its way"):
         arm.move_to(220, 100, 90)
 
 

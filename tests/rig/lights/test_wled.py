@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.errors import DeviceError, NoAnswerError, NotConnectedError
-from rig.lights.wled import LightConfig, WledConfig, WledLightbox
+from rig.lights.light import LightConfig
+from rig.lights.wled import WledConfig, WledLightbox
 from rig.link import SerialLink
 from rig.twin.faults import DeadLamp, LostBytes, Unplugged
 from rig.twin.world import World

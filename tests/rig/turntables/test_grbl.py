@@ -181,7 +181,7 @@ def test_a_brownout_in_mid_turn_is_noticed(world_with: Callable[..., World], clo
     world = world_with(Brownout(after_moves=homing_moves(world_with, clock)))
     turntable = connected(clock)
     turntable.home()
-    with pytest.raises(AlarmError, match="started anew"):
+    with pytest.raises(AlarmError, match="restarted"):
         turntable.rotate_to(90)
     turntable.home()
     turntable.rotate_to(90)

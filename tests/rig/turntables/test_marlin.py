@@ -97,7 +97,7 @@ def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., B
     bench = make()
     bench.device.home()
     restarted(bench.world.emulators["turntable"])  # what it said is lost
-    with pytest.raises(AlarmError, match="started anew"):
+    with pytest.raises(AlarmError, match="restarted"):
         bench.device.rotate_to(90)
 
 

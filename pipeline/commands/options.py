@@ -11,11 +11,10 @@ import typer
 from pipeline.errors import UsageError
 
 DONE, FAILED, USAGE, LEFT_OVER = 0, 1, 2, 3
-IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter
 
 
 def keep_transcript(path: Path | None) -> Path | None:
-    """Write every line that goes over a serial port from now on, either way, to the end of a file.
+    """Append every line that crosses a serial port from now on, in either direction, to a file.
 
     Raises
     ------
@@ -38,25 +37,25 @@ def keep_transcript(path: Path | None) -> Path | None:
 LabOption = Annotated[
     Path | None, typer.Option("--lab", metavar="DIR", help="The lab folder; else $RIG_LAB, else ./lab.")
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output (docs/json.md).")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback if something fails.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON (docs/json.md).")]
 ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
-        help="The one in use (`rig models promote`), `starter`, a model of the lab by its name, a backbone such as "
-        "resnet50, or a trained embedder's folder.",
+        help="The model in use (`rig models promote`), `starter`, a model of this lab by name, a backbone such as "
+        "resnet50, or the folder of a trained embedder.",
     ),
 ]
 PlanOption = Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")]
 NoIdentifyOption = Annotated[bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")]
-RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of the real devices.")]
+RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of real devices.")]
 LogOption = Annotated[
     Path | None,
     typer.Option(
         "--log",
         metavar="FILE",
         callback=keep_transcript,
-        help="Add to this file every byte that goes to the devices and comes from them.",
+        help="Append everything sent to the devices and received from them to this file.",
     ),
 ]

@@ -1,0 +1,236 @@
+"""What phones, cameras and scanners write, brought to RGB of 8 bits: alpha, colour profiles, 16 bits, HEIC, raw.
+
+A file is known by its bytes, never by its name. What cannot be read with certainty is refused with its reason: several
+images in one file, the small preview of a raw file, an image larger than `MAX_MEGAPIXELS`, the beginning of a file.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_MEGAPIXELS = 200.0  # an image of 200 MP takes 0.6 GB as RGB; `RIG_MAX_MEGAPIXELS` sets another limit
+_JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # ISO/IEC 23008-12, brands
+_RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\x00")  # Fujifilm, Olympus, Panasonic
+_NEW_SUBFILE, _DNG_VERSION, _SUB_IFDS, _MAKE = 254, 50706, 330, 271  # TIFF 6.0 and DNG 1.7 tags
+_LIGHT_COIN = 150  # grey level from which a cut-out is put on a dark ground
+
+
+class Undecodable(Exception):  # noqa: N818 - a reason; `calibration.image` makes the error of it
+    """Why bytes are not taken for an image: a clause that follows the file's name."""
+
+
+def decode(data: bytes) -> Pixels:
+    """Decode the bytes of an image file to RGB, (H, W, 3).
+
+    Transparent parts become a plain ground that the coin stands out from. Embedded colour profiles are honoured, the
+    EXIF orientation too. 16-bit images are scaled by the bits that are in use.
+
+    Raises
+    ------
+    Undecodable
+        If they are not one whole image of a kind that can be read.
+    """
+    if not data:
+        raise Undecodable("is an empty file.")
+    if data.startswith(_JXL):
+        return _jpeg_xl(data)
+    if (data[4:8] == b"ftyp" and data[8:11] == b"crx") or data.startswith(_RAW_HEADS) or _is_raw_tiff(data):
+        return _raw(data)
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+        return _heif(data)
+    return _common(data)
+
+
+def _common(data: bytes) -> Pixels:
+    """JPEG, PNG, TIFF, WebP and BMP: OpenCV decodes, Pillow knows what else is in the file."""
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2:
+        raise Undecodable("is cut short: its end is missing. Copy it again.")
+    limit = Pillow.MAX_IMAGE_PIXELS
+    Pillow.MAX_IMAGE_PIXELS = None  # the limit is ours, and named
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = Pillow.open(io.BytesIO(data))
+            _check_size(*opened.size)
+            count = getattr(opened, "n_frames", 1)
+            if count > 1 and opened.format not in ("TIFF", "JPEG", "MPO"):  # there the others are thumbnails or pages
+                raise Undecodable(f"is an animation of {count} images. Save the one that is meant.")
+            if _has_alpha(opened):
+                return _on_ground(np.asarray(opened.convert("RGBA"), np.uint8))
+            profile = opened.info.get("icc_profile")
+    except Undecodable:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError) as error:
+        if (
+            data[:4] in (b"II*\x00", b"MM\x00*") or data[:2] == b"BM"
+        ):  # of these OpenCV reads kinds that Pillow does not
+            profile = None
+        else:
+            raise Undecodable("is damaged, or not an image.") from error
+    except (MemoryError, OverflowError, RecursionError) as error:
+        raise Undecodable("is damaged: its sizes make no sense.") from error
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        raise Undecodable("is damaged, or too large to be read.") from error
+    if bgr is None:
+        raise Undecodable("is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
+    rgb = cv2.cvtColor(_eight_bits(bgr), cv2.COLOR_BGR2RGB)
+    return _to_srgb(np.asarray(rgb, np.uint8), profile) if profile else np.asarray(rgb, np.uint8)
+
+
+def _jpeg_xl(data: bytes) -> Pixels:
+    import imagecodecs  # 0.2 s to import, and hand-held photographs never need it
+
+    def read() -> Pixels:
+        decoded = np.asarray(imagecodecs.jpegxl_decode(data))
+        if decoded.ndim == 4:
+            raise Undecodable(f"is an animation of {len(decoded)} images. Save the one that is meant.")
+        _check_size(decoded.shape[1], decoded.shape[0])
+        return _any_channels(_eight_bits(decoded))
+
+    return _refusing("is a damaged JPEG XL file.", read)
+
+
+def _heif(data: bytes) -> Pixels:
+    heif = _extra("pillow_heif", "a HEIC or AVIF photograph")
+
+    def read() -> Pixels:
+        opened = heif.open_heif(data, convert_hdr_to_8bit=True)
+        _check_size(*opened.size)
+        image = opened.to_pillow()
+        pixels = _any_channels(np.asarray(image.convert("RGBA" if _has_alpha(image) else "RGB"), np.uint8))
+        profile = image.info.get("icc_profile")
+        return _to_srgb(pixels, profile) if profile else pixels
+
+    return _refusing("is a damaged HEIC or AVIF file.", read)
+
+
+def _raw(data: bytes) -> Pixels:
+    rawpy = _extra("rawpy", "a camera's raw file")
+
+    def read() -> Pixels:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            _check_size(raw.sizes.width, raw.sizes.height)
+            return np.asarray(raw.postprocess(use_camera_wb=True, output_bps=8), np.uint8)
+
+    return _refusing("is a raw file that cannot be read, or holds a preview alone. Save it as TIFF or JPEG.", read)
+
+
+def _extra(module: str, what: str) -> Any:
+    """Import a decoder that a lab may do without."""
+    try:
+        return __import__(module)
+    except ImportError as error:
+        raise Undecodable(
+            f"is {what}, which needs {module.replace('_', '-')}. Install it with `pip install 'coinlab[photos]'`, or "
+            "save the image as TIFF or JPEG."
+        ) from error
+
+
+def _refusing(reason: str, read: Callable[[], Pixels]) -> Pixels:
+    """Run a library's decoder; whatever it raises on bad bytes becomes the reason."""
+    try:
+        return read()
+    except Undecodable:
+        raise
+    except Exception as error:  # decoders of third parties raise what they like on bad bytes
+        raise Undecodable(reason) from error
+
+
+def _is_raw_tiff(data: bytes) -> bool:
+    """Whether a TIFF is a raw file or the preview out of one: DNG, NEF, CR2, ARW and the like."""
+    if data[8:10] == b"CR" and data[:2] == b"II":
+        return True
+    if data[:4] not in (b"II*\x00", b"MM\x00*"):
+        return False
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (offset,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, offset)
+        tags = {}
+        for number in range(min(count, 512)):
+            tag, _, _, value = struct.unpack_from(f"{order}HHII", data, offset + 2 + 12 * number)
+            tags[tag] = value if order == "<" else value >> 16 or value
+    except struct.error:
+        return False
+    return _DNG_VERSION in tags or (tags.get(_NEW_SUBFILE, 0) & 1 == 1 and (_SUB_IFDS in tags or _MAKE in tags))
+
+
+def _check_size(width: int, height: int) -> None:
+    limit = float(os.environ.get("RIG_MAX_MEGAPIXELS") or MAX_MEGAPIXELS)
+    if width * height > limit * 1e6:
+        raise Undecodable(
+            f"has {width} x {height} pixels, over the limit of {limit:g} megapixels. Make it smaller, or set "
+            "RIG_MAX_MEGAPIXELS."
+        )
+
+
+def _has_alpha(image: Any) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _on_ground(rgba: Pixels) -> Pixels:
+    """Put a cut-out on white; one of light metal on black, so that it stands out."""
+    alpha = rgba[:, :, 3:].astype(np.float32) / 255.0
+    shown = rgba[:, :, 3] > 127
+    lightness = float(np.median(rgba[:, :, :3][shown])) if shown.any() else 0.0
+    ground = 0.0 if lightness > _LIGHT_COIN else 255.0
+    return np.asarray(np.rint(rgba[:, :, :3] * alpha + ground * (1.0 - alpha)), np.uint8)
+
+
+def _eight_bits(pixels: npt.NDArray[Any]) -> Pixels:
+    """Scale integers of more bits by the bits in use (10, 12, 14 or 16): a camera's 12 bits in 16 are not dark."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype != np.uint16:
+        raise Undecodable("holds numbers that are not 8-bit or 16-bit values. Save it as an 8-bit image.")
+    top = next(bits for bits in (8, 10, 12, 14, 16) if int(pixels.max(initial=0)) < 1 << bits)
+    return np.asarray(np.rint(pixels * np.float32(255.0 / ((1 << top) - 1))), np.uint8)
+
+
+def _any_channels(pixels: Pixels) -> Pixels:
+    """Grey, grey with alpha, RGB or RGBA, as RGB."""
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    channels = pixels.shape[2]
+    if channels in (1, 2):
+        pixels = np.concatenate([pixels[:, :, :1].repeat(3, axis=2), pixels[:, :, 1:]], axis=2)
+    if pixels.shape[2] == 4:
+        return _on_ground(pixels)
+    if pixels.shape[2] != 3:
+        raise Undecodable(f"has {channels} channels, where grey or RGB is needed.")
+    return np.ascontiguousarray(pixels)
+
+
+def _to_srgb(rgb: Pixels, profile: bytes) -> Pixels:
+    """Bring colours from an embedded ICC profile to sRGB; a profile that cannot be read changes nothing."""
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != "RGB " or "srgb" in (source.profile.profile_description or "").lower():
+            return rgb
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(Pillow.fromarray(rgb), source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return rgb
+    return np.asarray(converted, np.uint8) if converted is not None else rgb

@@ -1,0 +1,44 @@
+"""Names that people give to coins: the same letters are the same name, however they were typed."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+class NameProblem(ValueError):  # noqa: N818 - pydantic makes its own error of it
+    """Why a name cannot be used: a clause that follows the name."""
+
+
+def clean_name(text: str) -> str:
+    """Bring a name to one form: composed letters (NFC), plain single spaces, nothing invisible.
+
+    Museums use any script and any length; a pasted no-break space or zero-width space does not make another coin.
+
+    Raises
+    ------
+    NameProblem
+        If nothing visible is left, or it holds control characters (a line break, an escape code).
+    """
+    composed = unicodedata.normalize("NFC", text)
+    name = " ".join(filter(None, "".join(map(_plain, composed)).split(" ")))
+    if not name:
+        raise NameProblem("is empty.")
+    for letter in name:
+        if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
+            raise NameProblem(f"holds a control character (U+{ord(letter):04X}). Type it again by hand.")
+    return name
+
+
+def printable(text: str) -> str:
+    """A text with its control characters made visible, for terminals, logs and pages."""
+    return "".join(
+        letter if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") else f"\\u{ord(letter):04x}"
+        for letter in text
+    )
+
+
+def _plain(letter: str) -> str:
+    category = unicodedata.category(letter)
+    if category == "Zs":
+        return " "
+    return "" if category == "Cf" else letter

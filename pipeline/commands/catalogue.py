@@ -1,0 +1,77 @@
+"""The commands `rig catalogue ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
+from pipeline.commands.terminal.catalogue import print_added, print_built, print_change
+from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.lab import open_lab
+from pipeline.model_in_use import IN_USE
+
+app = typer.Typer(no_args_is_help=True, help="The reference images that coins are compared with.")
+
+
+@app.command(epilog="Example: `rig catalogue add plates/1936/`")
+def add(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Images: obverse and reverse side by side in one, or COIN_obv and COIN_rev."
+        ),
+    ],
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Add reference images. Those that are there already are left alone."""
+    from pipeline.collection.catalogue import add_directory
+
+    added = add_directory(open_lab(lab), directory, reporter)
+    print_result(added, print_added, json=json)
+    return LEFT_OVER if added.refused else DONE
+
+
+@app.command(epilog="Example: `rig catalogue build`")
+def build(
+    model: ModelOption = IN_USE, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+) -> int:
+    """Embed every new image and update the search index. `scan` and `identify` do this by themselves."""
+    from pipeline.collection.identify import build_catalogue
+
+    built = build_catalogue(open_lab(lab), model, reporter)
+    print_result(built, print_built, json=json)
+    return LEFT_OVER if built.unusable else DONE
+
+
+@app.command(epilog="Example: `rig catalogue remove 2024.3.6 --dry-run`")
+def remove(
+    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins whose images leave the catalogue.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go; change nothing.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Remove coins from the catalogue. Their images stay in the store; `catalogue restore` brings them back."""
+    from pipeline.collection.catalogue import remove_coins
+
+    print_result(remove_coins(open_lab(lab), coins, dry_run=dry_run), print_change, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig catalogue restore 2024.3.6`")
+def restore(
+    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins removed before.")],
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring back coins that `catalogue remove` removed."""
+    from pipeline.collection.catalogue import restore_coins
+
+    print_result(restore_coins(open_lab(lab), coins), print_change, json=json)
+    return DONE

@@ -1,0 +1,60 @@
+"""The commands `rig identify` and `rig import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
+from pipeline.commands.terminal.identification import print_answers, print_imported
+from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.lab import open_lab
+from pipeline.model_in_use import IN_USE
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: `rig identify photo.jpg`. Both sides of one coin: `rig identify obv.jpg rev.jpg --same-coin`"
+)
+def identify(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs of one coin side each.")],
+    top: Annotated[int, typer.Option(min=1, max=100, help="How many candidates to show.")] = 5,
+    same_coin: Annotated[bool, typer.Option("--same-coin", help="All images show one coin: answer once.")] = False,
+    model: ModelOption = IN_USE,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Which catalogue entry shows the same physical coin as these photographs?"""
+    from pipeline.collection.identify import identify_photographs
+
+    answers = identify_photographs(open_lab(lab), images, model, reporter, top=top, same_coin=same_coin)
+    print_result(answers, print_answers, json=json)
+    return DONE if not answers.failed else FAILED if answers.failed == len(answers.answers) else LEFT_OVER
+
+
+@app.command("import", epilog="Example: `rig import photos/ --labels labels.csv`")
+def import_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of photographs, one coin side each.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Columns `file` (relative to the CSV) and `coin`, and where known `side`, `type` and `session`. "
+            "Without it the coin is the photograph's folder, or the part of its name before the last _.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be imported; change nothing.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring hand-held photographs into the store, with their labels."""
+    from pipeline.collection.imports import import_directory
+
+    imported = import_directory(open_lab(lab), directory, labels, reporter, dry_run=dry_run)
+    print_result(imported, print_imported, json=json)
+    return LEFT_OVER if imported.refused else DONE

@@ -1,0 +1,68 @@
+"""What the commands of `pipeline.commands.bench` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.terminal.output import console, print_line
+from pipeline.wording import count
+
+if TYPE_CHECKING:
+    from pipeline.bench.calibrate import CalibrationResult
+    from pipeline.bench.devices import FoundDevices
+    from pipeline.bench.doctor import Check, Diagnosis
+    from pipeline.bench.handwork import Snapshot
+
+STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def print_calibration(result: CalibrationResult) -> None:
+    """Print what `calibrate` measured."""
+    bundle = result.bundle
+    print_line(
+        f"Calibrated: {bundle.id}. Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
+        f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
+    )
+
+
+def print_check(check: Check) -> None:
+    """Print one check of `doctor`, as soon as it is made."""
+    console.print(
+        f"[{STATUS_COLOURS[check.status]}]{check.status:>4}[/]  {check.name}: {escape(check.found)}", soft_wrap=True
+    )
+
+
+def print_diagnosis(diagnosis: Diagnosis) -> None:
+    """Print what the checks come to."""
+    failed = f"{diagnosis.failed} of {count(len(diagnosis.checks), 'check')} failed."
+    print_line(failed if diagnosis.failed else "Fit for a scan.")
+
+
+def print_devices(result: FoundDevices) -> None:
+    """Print what is plugged in, and what to write into rig.yaml."""
+    if not result.found:
+        print_line(
+            "No serial ports and no cameras. Check cables and power, and that your user is in the group dialout."
+        )
+        return
+    table = Table("Port", "System's name", "Role", "Device that answers")
+    for each in result.found:
+        device = f"{each.identity.kind}, {each.identity.firmware}" if each.identity else ""
+        table.add_row(escape(each.port), escape(each.description), each.role or "", escape(device))
+    console.print(table)
+    if result.suggestion:
+        print_line(f"For rig.yaml:\n\n{result.suggestion}")
+
+
+def print_snapshot(snapshot: Snapshot) -> None:
+    """Print where the image was written, and what the quality check measured."""
+    print_line(f"Written to {snapshot.path}.")
+    for name, value in snapshot.quality.metrics.items():
+        print_line(f"  {name}: {value}")
+    if snapshot.quality.is_good:
+        print_line("Good enough to keep.")
+    else:
+        console.print(f"[red]{escape(', '.join(snapshot.quality.reasons))}[/red]")

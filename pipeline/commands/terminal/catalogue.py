@@ -1,0 +1,35 @@
+"""What the commands of `pipeline.commands.catalogue` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.commands.terminal.output import print_line, reporter
+from pipeline.wording import count
+
+if TYPE_CHECKING:
+    from pipeline.collection.catalogue import AddedEntries, CatalogueChange
+    from pipeline.collection.identify import BuiltCatalogue
+
+
+def print_added(added: AddedEntries) -> None:
+    """Print what `catalogue add` added, and why the rest was not."""
+    print_line(
+        f"Added {count(added.entries, 'image')} of {count(added.coins, 'coin')}; {added.known} were there already, "
+        f"{len(added.refused)} could not be used."
+    )
+    for line in added.refused:
+        reporter.warn(line)
+
+
+def print_built(built: BuiltCatalogue) -> None:
+    """Print what `catalogue build` made searchable, and what it could not."""
+    print_line(f"{count(built.entries, 'catalogue image')} can be searched (model {built.model_name}).")
+    for entry in built.unusable:
+        reporter.warn(f"no coin was found in {entry}. Crop the image to one coin side, and add it again.")
+
+
+def print_change(change: CatalogueChange) -> None:
+    """Print what `catalogue remove` or `restore` changed."""
+    for coin, images in change.coins.items():
+        print_line(f"{change.what} {coin}: {count(images, 'image')}.")

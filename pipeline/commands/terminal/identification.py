@@ -1,0 +1,52 @@
+"""What the commands of `pipeline.commands.identification` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.terminal.output import (
+    coloured_verdict,
+    console,
+    print_failure,
+    print_line,
+    reporter,
+)
+from pipeline.wording import count
+
+if TYPE_CHECKING:
+    from pipeline.collection.identify import Answers
+    from pipeline.collection.imports import Imported
+
+
+def print_answers(result: Answers) -> None:
+    """Print a table of candidates for each coin that was asked about."""
+    for answer in result.answers:
+        if answer.error:
+            print_failure(answer.error)
+            continue
+        table = Table(title=f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", title_justify="left")
+        table.add_column("", justify="right")
+        table.add_column("Coin", overflow="fold")
+        table.add_column("Entry", overflow="fold")
+        table.add_column("Score", justify="right")
+        table.add_column("Probability", justify="right")
+        for rank, each in enumerate(answer.candidates, 1):
+            table.add_row(
+                str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", f"{each.probability:.3f}"
+            )
+        console.print(table)
+
+
+def print_imported(done: Imported) -> None:
+    """Print what `import` brought in, and why the rest was not."""
+    print_line(
+        f"{'Would import' if done.is_dry_run else 'Imported'} {count(done.photographs, 'photograph')} of "
+        f"{count(done.coins, 'coin')} from {count(done.sessions, 'session')}; {done.known} were there already."
+    )
+    if done.quarantined:
+        print_line(f"No coin was found in {count(done.quarantined, 'photograph')}: kept in quarantine.")
+    for line in done.refused:
+        reporter.warn(line)

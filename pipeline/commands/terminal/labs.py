@@ -1,0 +1,20 @@
+"""What `rig init` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.commands.terminal.output import print_line
+from pipeline.wording import count
+
+if TYPE_CHECKING:
+    from pipeline.collection.init import MadeLab
+
+
+def print_made_lab(made: MadeLab) -> None:
+    """Print what the lab holds, and what to do next."""
+    trays = f"tray {made.trays[0]}" if len(made.trays) == 1 else f"trays {made.trays[0]} to {made.trays[-1]}"
+    print_line(
+        f"Made a twin lab in {made.folder}: {count(made.coins, 'coin')} on {trays}, "
+        f"{count(made.entries, 'catalogue image')}.\nNext: rig scan --tray {made.trays[0]} --lab {made.folder}"
+    )

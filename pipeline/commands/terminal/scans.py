@@ -1,0 +1,253 @@
+"""What the commands of `pipeline.commands.scans` print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
+from pipeline.wording import count, duration
+
+if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
+    from pipeline.notify import Deliveries
+    from pipeline.reports.results import ScanResult, WrittenReport
+    from pipeline.run_status import Status
+    from pipeline.scanning.batch import BatchResult
+    from pipeline.scanning.batch_estimate import BatchOutlook
+    from pipeline.scanning.estimate import Outlook
+    from pipeline.scanning.status import Look
+
+STATE_COLOURS = {
+    "done": "green",
+    "left over": "yellow",
+    "scanning": "cyan",
+    "skipped": "red",
+    "not begun": "red",
+    "failed": "red",
+    "stopped": "yellow",
+}
+
+
+def print_scan_estimate(outlook: Outlook) -> None:
+    """Print what `scan` would do, as `scan --dry-run`."""
+    table = Table(title=f"Tray {outlook.tray}, plan {outlook.plan}: what would be done", title_justify="left")
+    for column in ("Slot", "Coin", "Side", "Tilt (deg)", "Turntable (deg)", "Lights", "Shots"):
+        table.add_column(column, justify="right" if column in ("Slot", "Shots") else "left")
+    for move in outlook.moves:
+        table.add_row(
+            str(move.slot),
+            move.coin,
+            move.side,
+            f"{move.tilt_deg:g}",
+            f"{move.turntable_deg:g}",
+            ", ".join(move.lights),
+            str(len(move.lights)),
+        )
+    console.print(table)
+    done = f"; {outlook.done_shots} are done already and stay" if outlook.done_shots else ""
+    print_line(
+        f"{count(len(outlook.shots), 'shot')} of {count(outlook.coins, 'coin')}{done}. "
+        f"About {duration(outlook.time_s)} at the bench, "
+        f"{decimal(outlook.disk_bytes)} of {decimal(outlook.free_bytes)} free. Nothing was moved."
+    )
+
+
+def print_scan(result: ScanResult) -> None:
+    """Print a row for each coin of a scanned tray, and where the report is."""
+    identified = any(coin.verdict for coin in result.coins)
+    table = Table(title=f"Tray {result.tray}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("Slot", justify="right")
+    table.add_column("Coin", overflow="fold")
+    table.add_column("Frames", justify="right")
+    table.add_column("Retakes", justify="right")
+    if identified:
+        table.add_column("Top match", overflow="fold")
+        table.add_column("Probability", justify="right", no_wrap=True)
+        table.add_column("Verdict", no_wrap=True)
+    for coin in result.coins:
+        best = coin.candidates[0] if coin.candidates else None
+        frames = str(coin.frames) if coin.frames == coin.planned else f"[red]{coin.frames} of {coin.planned}[/red]"
+        match = [
+            escape(best.coin) if best else "",
+            f"{best.probability:.3f}" if best else "",
+            coloured_verdict(coin.verdict),
+        ]
+        table.add_row(str(coin.slot), escape(coin.coin), frames, str(coin.retakes), *(match if identified else []))
+    console.print(table)
+    if result.left_over:
+        missing = sum(coin.planned - coin.frames for coin in result.coins)
+        has = "has" if missing == 1 else "have"
+        console.print(f"[red]{count(missing, 'shot')} {has} no good frame[/red]: the report says why.")
+    print_line(f"Scanned in {_times(result.wall_s, result.hardware_s)}.\nReport: {result.report}")
+
+
+def print_batch_estimate(outlook: BatchOutlook) -> None:
+    """Print what `batch` would do, as `batch --dry-run`."""
+    _print_batch_outlook(outlook, console)
+    console.print("Nothing was moved.")
+
+
+def print_batch_plan(outlook: BatchOutlook) -> None:
+    """Print the same before a batch begins, where its result will not be mixed with it."""
+    _print_batch_outlook(outlook, errors)
+
+
+def _print_batch_outlook(plan: BatchOutlook, out: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("Tray", "Coins", "Shots", "MB", ""):
+        table.add_column(column, justify="right" if column in ("Coins", "Shots", "MB") else "left")
+    for tray in plan.finished:
+        table.add_row(escape(tray), "", "", "", "photographed already")
+    for each in plan.to_do:
+        resumes = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
+        if each.changed:
+            resumes += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
+        megabytes = f"{each.disk_bytes / 1e6:.0f}"
+        table.add_row(escape(each.tray), str(each.coins), str(len(each.shots)), megabytes, resumes)
+    out.print(table)
+    guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored)"
+    out.print(
+        f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
+        f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
+        soft_wrap=True,
+    )
+    if not plan.fits:
+        out.print("[red]That does not fit on the disk: the batch would not start.[/red]")
+    if plan.until is not None:
+        left_s = (plan.until - datetime.now(UTC)).total_seconds()
+        out.print(
+            f"Until {plan.until:%A %H:%M} (in {duration(left_s)}): {plan.expected} of "
+            f"{count(len(plan.to_do), 'tray')} should be done by then.",
+            soft_wrap=True,
+        )
+    out.print(
+        "Notified of trouble and of the end: "
+        + (" and ".join(plan.notify) or "nobody (`notify:` in rig.yaml is empty)")
+        + ".",
+        soft_wrap=True,
+    )
+
+
+def print_batch(result: BatchResult) -> None:
+    """Print a row for each tray of a batch, and where report and log are."""
+    table = Table(title=f"Batch {result.batch}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("Tray", "State", "Coins", "Frames", "Retakes", "Why"):
+        table.add_column(column, justify="right" if column in ("Coins", "Frames", "Retakes") else "left")
+    for tray in result.trays:
+        table.add_row(
+            escape(tray.tray),
+            _coloured(tray.state),
+            str(len(tray.coins)),
+            f"{sum(coin.frames for coin in tray.coins)} of {sum(coin.planned for coin in tray.coins)}",
+            str(sum(coin.retakes for coin in tray.coins)),
+            escape(tray.why or ""),
+        )
+    console.print(table)
+    for each in result.unidentified:
+        console.print(f"[red]Not identified:[/red] {escape(each.coin)}. {escape(each.why)}", soft_wrap=True)
+    console.print(
+        f"{_coloured(result.state)} after {_times(result.wall_s, result.hardware_s)}. {escape(result.why or '')}",
+        soft_wrap=True,
+    )
+    if result.report:
+        print_line(f"Report: {result.report}")
+    print_line(f"Log: {result.log or 'none'}")
+    if result.state == "failed":
+        print_failure(f"{result.why} When that is fixed, run the same command again to resume.")
+
+
+def print_status(seen: Look) -> None:
+    """Print what runs, or what the last run came to."""
+    now = seen.status
+    match seen.state:
+        case "nothing yet":
+            print_line("Nothing was scanned in this lab yet.")
+        case "busy":
+            print_line(f"The rig is in use by {seen.holder or 'another process'}.")
+        case "running" if now is not None:
+            console.print(f"[cyan]running[/cyan]: {escape(seen.holder or '')}", soft_wrap=True)
+            _print_run(now)
+        case "died" if now is not None:
+            console.print(
+                f"[red]died[/red] without reporting an end, last seen at {_local(now.at)}: {escape(now.command)} "
+                f"(process {now.pid}, since {_local(now.since)}). It was killed, or the power failed: nothing is lost; "
+                "run the same command again to resume.",
+                soft_wrap=True,
+            )
+            _print_run(now)
+        case "ended" if now is not None and now.ended is not None:
+            console.print(
+                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {escape(now.command)}. "
+                f"{escape(now.ended.why or '')}",
+                soft_wrap=True,
+            )
+            _print_run(now)
+            if now.ended.report:
+                print_line(f"Report: {now.ended.report}")
+    for each in seen.unfinished:
+        print_line(
+            f"Unfinished: tray {each.tray}, {count(each.missing_shots, 'shot')} missing. Resume with `{each.command}`."
+        )
+
+
+def print_report(report: WrittenReport) -> None:
+    """Print where a report was written."""
+    print_line(f"Report: {report.path}")
+
+
+def print_deliveries(result: Deliveries) -> None:
+    """Print whether the test message of `notify` was delivered."""
+    if not result.sent:
+        print_failure("rig.yaml names nobody: add a webhook or an e-mail address under `notify:` (docs/batch.md).")
+    for each in result.sent:
+        if each.ok:
+            print_line(f"{each.channel}: delivered.")
+        else:
+            print_failure(f"{each.channel}: {each.why}. Correct `notify:` in rig.yaml.")
+
+
+def _print_run(now: Status) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    trays = ", ".join(f"{escape(tray.tray)} {_coloured(tray.state)}" for tray in now.trays)
+    table.add_row("Trays", trays)
+    if now.ended is None and now.tray is not None:
+        at = f"tray {now.tray}" + (f", slot {now.slot}: {now.coin}" if now.coin else "")
+        table.add_row("At", escape(at + (f", {now.side}" if now.side else "")))
+        table.add_row("Shots", f"{now.shots_done} of {now.shots} on this tray")
+    table.add_row("Frames", f"{now.frames}, {count(now.retakes, 'retake')}, {now.quarantined} in quarantine")
+    for coin in now.skipped:
+        table.add_row("[red]Skipped[/red]", escape(f"tray {coin.tray}, slot {coin.slot}, {coin.coin}: {coin.why}"))
+    for fault in now.recovered:
+        table.add_row("Recovered", escape(f"{_local(fault.at)} {fault.device}: {fault.problem}"))
+    for tray in now.trays:
+        if tray.why:
+            table.add_row("Tray", escape(f"{tray.tray}: {tray.why}"))
+    if now.ended is None and now.time_left_s is not None and now.expected_end is not None:
+        by = f", has to end by {_local(now.until)}" if now.until else ""
+        table.add_row("Left", f"{duration(now.time_left_s)}: until about {_local(now.expected_end)}{by}")
+    if now.free_bytes is not None:
+        table.add_row("Disk", f"{decimal(now.free_bytes)} free")
+    if now.ended is None:
+        table.add_row("Last", escape(now.message))
+    table.add_row("Log", escape(now.log or "none"))
+    console.print(table)
+
+
+def _times(wall_s: float, hardware_s: float) -> str:
+    """How long it took, beside how long the devices are at work for it: a twin runs faster than life."""
+    if hardware_s > wall_s:
+        return f"{duration(wall_s)} on the twin (real devices: about {duration(hardware_s)})"
+    return f"{duration(wall_s)} ({duration(hardware_s)} of it motion and exposure)"
+
+
+def _coloured(state: str) -> str:
+    return f"[{STATE_COLOURS[state]}]{state}[/]" if state in STATE_COLOURS else state
+
+
+def _local(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%H:%M:%S}"

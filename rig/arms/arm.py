@@ -1,0 +1,110 @@
+"""What every arm on a serial port shares: homing, a straight move that has arrived, and refusing what is out of reach.
+
+A driver says where it can reach, how it sends a move, and how it finds its reference position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from rig.bench import PointMm
+from rig.errors import DeviceError
+from rig.serial_device import MotionDevice, SerialConfig
+
+STUCK_S = 1.0
+REST_S = 20.0
+POLL_S = 0.05
+
+
+class ArmConfig(SerialConfig):
+    """`arm:` of rig.yaml for an arm on a serial port; each driver's config adds its kind and its own."""
+
+    port: str = "twin://arm"
+    speed_mm_s: float = Field(default=100.0, gt=0, le=250)
+    home_mm: PointMm = (200.0, 0.0, 150.0)
+    tolerance_mm: float = Field(default=1.5, gt=0)
+    suction_s: float = Field(default=1.5, gt=0, description="longest wait for a coin to be held, or let go")
+    boot_s: float = Field(default=6.0, gt=0, description="longest wait for the controller to start (wall-clock)")
+
+
+Config = TypeVar("Config", bound=ArmConfig)
+
+
+class SerialArm(MotionDevice[Config], Generic[Config]):
+    """See `rig.devices.Arm`. The pump keeps running when the arm is stopped: what hangs on the cup stays there."""
+
+    role = "arm"
+    hold_dtr = True
+    lost_with_power = "what the cup held has fallen"
+    after_restart = "Find the coin, put it back into its slot, then `rig home`."
+    rest_mm: ClassVar[float] = 0.3
+
+    def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
+        """Move the cup in a straight line, and return when it is there.
+
+        Raises
+        ------
+        EnvelopeError
+            If the point, or the way to it, is out of its reach; nothing is sent.
+        AlarmError
+            If it is not homed, or alarms or restarts on the way.
+        DeviceError
+            If the controller refuses the point, or it does not get there.
+        """
+        with self.link.lock:
+            self._check_homed()
+            self._check_reach((x_mm, y_mm, z_mm))
+            with self._stopped_if_it_fails():
+                self._move((x_mm, y_mm, z_mm))
+
+    def position_mm(self) -> PointMm:
+        """Position the controller reports (mm)."""
+        raise NotImplementedError
+
+    def may_hold(self) -> bool:
+        """Never unnoticed, where the pump can be asked."""
+        return False
+
+    def _check_reach(self, point: PointMm) -> None:
+        """Raise EnvelopeError if a point is out of its reach."""
+        raise NotImplementedError
+
+    def _move(self, target: PointMm) -> None:
+        """Move in a straight line and wait for it."""
+        raise NotImplementedError
+
+    def _arrive(self, target: PointMm, again: Callable[[], object] = lambda: None) -> None:
+        """Wait until the position read back is the target; `again` is done at every look, for a lost command."""
+        nearest_mm, since_s = math.inf, self.clock.now()
+        while True:
+            left_mm = math.dist(self.position_mm(), target)
+            if left_mm <= self.config.tolerance_mm:
+                return
+            if left_mm < nearest_mm - 0.5:
+                nearest_mm, since_s = left_mm, self.clock.now()
+            elif self.clock.now() - since_s > STUCK_S:
+                x_mm, y_mm, z_mm = target
+                raise DeviceError(
+                    self.link.device,
+                    f"it stopped {left_mm:.0f} mm before ({x_mm:g}, {y_mm:g}, {z_mm:g}).",
+                    "Remove what is in its way, then `rig home`.",
+                )
+            again()
+            self.clock.sleep(POLL_S)
+
+    def _at_rest(self) -> PointMm:
+        """Where it comes to rest: an interrupted move may still be under way."""
+        here = self.position_mm()
+        until_s = self.clock.now() + REST_S
+        while self.clock.now() < until_s:
+            self.clock.sleep(0.1)
+            before, here = here, self.position_mm()
+            if math.dist(before, here) < self.rest_mm:
+                return here
+        raise DeviceError(
+            self.link.device, f"it does not come to rest within {REST_S:g} s.", "Switch it off and check its joints."
+        )
