@@ -15,7 +15,7 @@ LEAST_DEPTH = 0.45  # of the deepest point of a thing, for another to be a coin'
 CENTRES_APART = 0.72  # of the sum of two coins' radii; the gap in the midst of three is at 0.6
 SMALL_HOLE = 0.012  # of a thing's area; the gap in the midst of three coins is 0.017, of four 0.064
 PATTERN = 7  # so many centres that are no coins are a chessboard or print
-ROUND = 0.97  # 4 pi area / perimeter^2 of a hull: one coin, however many dark hollows its relief has; seven coins: 0.96
+ROUND = 0.95  # 4 pi area / perimeter^2 of a hull: one coin, whatever dark hollows its relief has; 19 coins: 0.94
 
 
 def separate(blob: Blob, apart: Blob) -> list[Blob]:
