@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def answer(*args: object) -> str:
 
 
 def check(name: str, answer: str, folder: Path) -> None:
-    assert without_chance(answer, folder) == (REFERENCES / f"{name}.json").read_text(), name
+    now, before = without_chance(answer, folder), (REFERENCES / f"{name}.json").read_text()
+    assert now == before, "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), name, "now", n=2))
 
 
 def test_answers_are_what_they_were(scanned: Scanned, made_lab: Path, photographs: Path, tmp_path: Path) -> None:
