@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-Side = Literal["obverse", "reverse"]
+from rig.sides import SIDES, Side
 
-SIDES: tuple[Side, Side] = ("obverse", "reverse")
 DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
 MAX_TILT_DEG = 60.0
 

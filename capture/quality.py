@@ -10,6 +10,7 @@ show whether the frame has the pose and the light it was taken for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -181,7 +182,7 @@ def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics:
         return 0.0
     angle_deg = (plate.angle_deg - limits.ring_zero_deg) % 360.0
     metrics["plate_deg"] = round(angle_deg, 3)
-    return (angle_deg - expected.turntable_deg + 180.0) % 360.0 - 180.0
+    return math.remainder(angle_deg - expected.turntable_deg, 360.0)
 
 
 def _light_is_right(

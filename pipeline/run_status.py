@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ValidationError
 
+from capture.store.journal_lines import BatchState, TrayState
 from capture.store.records import now
 from pipeline.lab import Lab
 
@@ -21,8 +22,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 
-TrayWord = Literal["waiting", "scanning", "done", "left over", "skipped", "not begun"]
-Ending = Literal["done", "left over", "stopped", "failed"]
+TrayWord = TrayState | Literal["waiting", "scanning"]
 
 
 class TrayStatus(BaseModel):
@@ -57,7 +57,7 @@ class Ended(BaseModel):
     """What a job came to."""
 
     at: str
-    state: Ending
+    state: BatchState
     why: str | None = None
     report: str | None = None
 

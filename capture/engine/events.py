@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from calibration.image import Image
-from capture.engine.skips import Reason
-from capture.plan import Shot, Side
+from capture.plan import Shot
 from capture.quality import Quality
+from capture.store.journal_lines import CoinSkipped
 from capture.store.records import Frame
 from rig.errors import DeviceError
+from rig.sides import Side
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,6 @@ class CoinFinished:
     frames: int
     retakes: int
     quarantined: int
-
-
-@dataclass(frozen=True)
-class CoinSkipped:
-    """A coin was passed over and lies in its slot, if it was there; see `capture.engine.skips.Skipped`."""
-
-    slot: int
-    coin: str
-    reason: Reason
-    why: str
-    looks_like: str | None
 
 
 @dataclass(frozen=True)

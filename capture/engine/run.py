@@ -11,7 +11,6 @@ from capture.engine.coin_check import Arrivals
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
-    CoinSkipped,
     CoinStarted,
     Event,
     Recovered,
@@ -22,10 +21,10 @@ from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import Astray, Exposure, FrameWorker
 from capture.engine.policy import Policy, Then
 from capture.engine.recovery import Recovery
-from capture.engine.skips import Skipped
 from capture.engine.transport import CoinRefused, Handling, HandlingError, coin_out
 from capture.plan import Shot
 from capture.store import Store
+from capture.store.journal_lines import CoinSkipped, DeviceFailed, DeviceRecovered
 from capture.store.records import Session
 from rig.errors import AlarmError, DeviceError
 from rig.station import Station
@@ -72,7 +71,7 @@ class Scan:
         self._tell = tell
         self._ask_stop, self._may_go_on = check_stop, may_go_on
         self.hardware_s = 0.0
-        self.skipped: list[Skipped] = []
+        self.skipped: list[CoinSkipped] = []
         self._plan = session.frozen_plan()
         self._exposer = Exposer(station, camera)
         self._recovery = Recovery(station, camera, policy.patience)
@@ -113,12 +112,8 @@ class Scan:
         coin = self._under_way
         journal = self._store.journal
         journal.log(
-            "device failed",
+            DeviceFailed(device=problem.device, problem=problem.problem, remedy=problem.remedy, coin=coin),
             self._session.id,
-            device=problem.device,
-            problem=problem.problem,
-            remedy=problem.remedy,
-            coin=coin,
         )
         self._worker.start_over()
         if coin_out(self._store) is None:
@@ -130,12 +125,10 @@ class Scan:
         with self._hardware():
             attempt = self._recovery.recover(problem)
         journal.log(
-            "recovered",
+            DeviceRecovered(
+                device=problem.device, problem=problem.problem, attempt=attempt.number, pause_s=attempt.pause_s
+            ),
             self._session.id,
-            device=problem.device,
-            problem=problem.problem,
-            attempt=attempt.number,
-            pause_s=attempt.pause_s,
         )
         self._tell(Recovered(problem, attempt.number))
 
@@ -145,7 +138,7 @@ class Scan:
             raise problem
         self._given_up[coin] = problem
 
-    def _skip(self, skipped: Skipped, then: Then) -> None:
+    def _skip(self, skipped: CoinSkipped, then: Then) -> None:
         """Pass a coin over that is in its slot or not to be had; give the tray up, or stop, if the policy says so."""
         self._note(skipped)
         self._under_way = None
@@ -157,12 +150,13 @@ class Scan:
             then = "skip tray"
         if then == "skip tray":
             for slot, coin in self._to_do():
-                self._note(Skipped(slot, coin, "not begun", f"Given up after coin {skipped.coin}: {skipped.why}"))
+                why = f"Given up after coin {skipped.coin}: {skipped.why}"
+                self._note(CoinSkipped(slot=slot, coin=coin, reason="not begun", why=why))
 
-    def _note(self, skipped: Skipped) -> None:
-        self._store.journal.log("coin skipped", self._session.id, **skipped.detail())
-        self.skipped.append(skipped)
-        self._tell(CoinSkipped(skipped.slot, skipped.coin, skipped.reason, skipped.why, skipped.looks_like))
+    def _note(self, skipped: CoinSkipped) -> None:
+        line = self._store.journal.log(skipped, self._session.id)
+        self.skipped.append(line)
+        self._tell(line)
 
     # --- coins ------------------------------------------------------------------------------------------------------
 
@@ -239,7 +233,7 @@ class Scan:
             return
         problem = self._given_up[coin]
         why = f"{problem.device} failed {self._failures[coin]} times, the last time so: {problem.problem}"
-        self._skip(Skipped(slot, coin, "device", why), self._policy.device)
+        self._skip(CoinSkipped(slot=slot, coin=coin, reason="device", why=why), self._policy.device)
 
     def _scan_coin(self, slot: int, coin: str, shots: list[Shot]) -> None:
         if self._handling.on_plate is None:
@@ -307,7 +301,7 @@ class Scan:
         minutes = (self._station.clock.now() - self._begun_s) / 60.0
         if minutes > self._policy.coin_minutes:
             why = f"It was not done after {minutes:.0f} minutes."
-            raise CoinRefused(Skipped(slot, coin, "time", why), self._policy.device)
+            raise CoinRefused(CoinSkipped(slot=slot, coin=coin, reason="time", why=why), self._policy.device)
 
     def _check_reason(self) -> None:
         reason = self._may_go_on()

@@ -36,10 +36,10 @@ from capture.engine.events import Event, Stopping
 from capture.engine.frame_pipeline import FrameWorker
 from capture.engine.policy import Policy
 from capture.engine.run import Scan, ScanStopped
-from capture.engine.skips import Skipped
 from capture.plan import Shot
 from capture.quality import Limits
 from capture.store import Store
+from capture.store.journal_lines import CoinSkipped
 from capture.store.records import Session
 from rig.station import Station
 
@@ -62,7 +62,7 @@ class Summary:
     quarantined: int
     hardware_s: float
     wall_s: float
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[CoinSkipped, ...] = ()
 
 
 class Runner:

@@ -3,61 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
-from capture.store.records import Event
-
-Reason = Literal["empty slot", "wrong coin", "two coins", "device", "time", "not begun"]
-"""`not begun`: nothing is known of the coin, since the tray was given up before its turn."""
-
-NOT_THERE: tuple[Reason, ...] = ("empty slot", "wrong coin", "two coins")
-"""Reasons that say where a coin is not: a person has to see to it, even if every shot of it was taken before."""
+from capture.store.journal_lines import NOT_THERE, CoinLine, CoinSkipped
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A coin that was passed over; its shots are still to be taken.
-
-    Attributes
-    ----------
-    slot, coin
-        As the tray file has it.
-    why
-        A sentence.
-    looks_like
-        The coin that lies there instead, where it is known.
-    diameter_mm
-        Of what lies there, where it was measured.
-    """
-
-    slot: int
-    coin: str
-    reason: Reason
-    why: str
-    looks_like: str | None = None
-    diameter_mm: float | None = None
-
-    def detail(self) -> dict[str, Any]:
-        """What the journal's line `coin skipped` holds."""
-        return asdict(self)
-
-
-def skipped_of(events: Iterable[Event]) -> list[Skipped]:
-    """The coins passed over that lines of the journal (`coin skipped`) tell of, the latest of each, by slot."""
-    latest = {event.detail["slot"]: Skipped(**event.detail) for event in events if event.kind == "coin skipped"}
+def latest_skips(lines: Iterable[CoinLine]) -> list[CoinSkipped]:
+    """The coins passed over that these lines of the journal report, the latest of each, by slot."""
+    latest = {line.slot: line for line in lines if isinstance(line, CoinSkipped)}
     return [latest[slot] for slot in sorted(latest)]
 
 
-def is_away(handled: Sequence[Event]) -> bool:
-    """Whether the last that lines of the journal about one coin tell is that it does not lie alone in its slot."""
-    return bool(handled) and handled[-1].kind == "coin skipped" and handled[-1].detail["reason"] in NOT_THERE
+def is_away(lines: Sequence[CoinLine]) -> bool:
+    """Whether the last of these lines of the journal about one coin reports that it does not lie alone in its slot."""
+    last = lines[-1] if lines else None
+    return isinstance(last, CoinSkipped) and last.reason in NOT_THERE
 
 
-def in_words(skipped: Sequence[Skipped]) -> list[str]:
+def in_words(skipped: Sequence[CoinSkipped]) -> list[str]:
     """What a person has to know of one tray's skipped coins, a sentence each; swapped coins, or never begun, in one."""
     by_coin = {each.coin: each for each in skipped}
-    not_begun: dict[str, list[Skipped]] = {}
+    not_begun: dict[str, list[CoinSkipped]] = {}
     sentences, told = [], set()
     for each in skipped:
         other = by_coin.get(each.looks_like or "")
@@ -79,13 +44,13 @@ def in_words(skipped: Sequence[Skipped]) -> list[str]:
     return sentences
 
 
-def are_swapped(one: Skipped, other: Skipped) -> bool:
+def are_swapped(one: CoinSkipped, other: CoinSkipped) -> bool:
     """Whether two coins lie in each other's place."""
     are_wrong = one.reason == other.reason == "wrong coin"
     return are_wrong and (one.looks_like, other.looks_like) == (other.coin, one.coin)
 
 
-def _sentence(skipped: Skipped, other: Skipped | None) -> str:
+def _sentence(skipped: CoinSkipped, other: CoinSkipped | None) -> str:
     slot, coin = skipped.slot, skipped.coin
     match skipped.reason:
         case "empty slot":

@@ -23,22 +23,32 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TypeVar
 
 from capture.engine.coin_check import Arrivals, Sight
 from capture.engine.policy import Policy, Then
-from capture.engine.skips import Reason, Skipped
-from capture.plan import SIDES, Side
 from capture.store import Store
 from capture.store.files import StoreError
-from capture.store.records import Event, Session, now
+from capture.store.journal_lines import (
+    CoinLine,
+    CoinMove,
+    CoinSkipped,
+    LaidOnPlate,
+    Lifting,
+    Returned,
+    Returning,
+    SkipReason,
+    TurningOver,
+)
+from capture.store.records import Session
 from rig.errors import GripError, NothingThereError
+from rig.sides import SIDES, Side
 from rig.station import Station
 
 log = logging.getLogger(__name__)
 
-KINDS = ("lifting", "on plate", "turning over", "returning", "returned", "coin skipped")
-IN_SLOT = ("returned", "coin skipped")  # after these, no coin is on its way
 AS_FOUND: Side = "obverse"  # how coins lie in the tray
+L = TypeVar("L", bound=CoinLine)
 LOST = " It may have fallen off the arm when that failed: look on the table and under the tray's other coins."
 
 
@@ -57,7 +67,7 @@ class CoinRefused(Exception):  # noqa: N818 - a finding, not a failure
         What the policy says.
     """
 
-    def __init__(self, skipped: Skipped, then: Then) -> None:
+    def __init__(self, skipped: CoinSkipped, then: Then) -> None:
         super().__init__(skipped.why)
         self.skipped = skipped
         self.then = then
@@ -73,17 +83,17 @@ class OnPlate:
     placement: str
 
 
-def coin_out(store: Store) -> Event | None:
+def coin_out(store: Store) -> CoinMove | None:
     """The journal's last line of a coin that is on its way; None if all lie in their slots as they were found."""
-    last = store.journal.last(KINDS)
-    if last is None or (last.kind in IN_SLOT and not _may_lie_wrong(last)):
+    last = store.journal.last(CoinLine)
+    if not isinstance(last, CoinMove) or (isinstance(last, Returned) and not _may_lie_wrong(last)):
         return None
     return last
 
 
-def _may_lie_wrong(last: Event) -> bool:
+def _may_lie_wrong(last: Returned) -> bool:
     """Whether a coin that hung on the arm was only just let go into its slot, and may lie the wrong way up."""
-    return last.detail.get("found") == "arm" and last.detail["side"] != AS_FOUND
+    return last.found == "arm" and last.side != AS_FOUND
 
 
 class Handling:
@@ -108,8 +118,8 @@ class Handling:
 
     def may_be_lost(self, coin: str) -> bool:
         """Whether a coin that was on its way was found nowhere: it should be in its slot."""
-        last = self._store.journal.last(("returned",), self._session.id, coin)
-        return last is not None and last.detail.get("found") == "nowhere else"
+        last = self._store.journal.last(Returned, session_id=self._session.id, coin=coin)
+        return last is not None and last.found == "nowhere else"
 
     def load(self, slot: int, coin: str) -> None:
         """Bring a coin from its slot onto the plate, and see that it is the one.
@@ -126,11 +136,10 @@ class Handling:
                 "Something lies on the plate, and the journal knows of no coin there. Put it where it belongs; then "
                 "give the same command again."
             )
-        last = self._store.journal.last(("returned",), self._session.id, coin)
-        found = last.detail.get("found") if last else None
+        last = self._store.journal.last(Returned, session_id=self._session.id, coin=coin)
         lost = LOST if self.may_be_lost(coin) else ""
-        expected: Side | None = last.detail["side"] if last and found else AS_FOUND
-        self._log("lifting", slot, coin, expected)
+        expected: Side | None = last.side if last and last.found else AS_FOUND
+        self._log(Lifting(slot=slot, coin=coin, side=expected))
         self._lift(slot, coin, lost)
         self._laid_down(slot, coin, expected or AS_FOUND)
         sight = self._examine(coin, expected)
@@ -149,7 +158,7 @@ class Handling:
         """Turn the coin over, if the side is not up already."""
         here = self._here()
         if here.side != side:
-            self._log("turning over", here.slot, here.coin, here.side)
+            self._log(TurningOver(slot=here.slot, coin=here.coin, side=here.side))
             self._station.flip()
             self._laid_down(here.slot, here.coin, side)
 
@@ -157,10 +166,10 @@ class Handling:
         """Bring the coin back into its slot, lying as it was found."""
         self.turn_to(AS_FOUND)
         here = self._here()
-        self._log("returning", here.slot, here.coin, here.side)
+        self._log(Returning(slot=here.slot, coin=here.coin, side=here.side))
         self._station.unload(here.slot)
         self.on_plate = None
-        self._log("returned", here.slot, here.coin, here.side)
+        self._log(Returned(slot=here.slot, coin=here.coin, side=here.side))
 
     def put_back_in_any_case(self) -> None:
         """`put_back`, even if the disk is full or broken; the next run then finds the plate free and goes on."""
@@ -193,42 +202,44 @@ class Handling:
         last = coin_out(self._store)
         if last is None:
             return None
-        slot, coin, side = last.detail["slot"], last.detail["coin"], last.detail["side"]
+        slot, coin, side = last.slot, last.coin, last.side
         if self._session.frozen_tray().slots.get(slot) != coin:
-            self._returned_by_hand(last)
+            self._store.journal.log(Returned(slot=slot, coin=coin, side=AS_FOUND, found="by hand"), last.session_id)
             raise HandlingError(
                 f"Coin {coin} of slot {slot} was out of its tray when another scan ended. See that it is back in its "
                 "slot, obverse up; then give the same command again."
             )
-        if last.kind == "returned":
+        if isinstance(last, Returned):
             self.load(slot, coin)  # to see how it lies, and to turn it back
             return self.on_plate
-        was_turning = last.kind == "turning over"
+        was_turning = isinstance(last, TurningOver)
         if self._station.holds_coin():
             self._station.unload(slot)
-            last = self._log("returned", slot, coin, None if was_turning else side, found="arm")
-            if _may_lie_wrong(last):
+            lies_with = None if was_turning else side
+            returned = self._log(Returned(slot=slot, coin=coin, side=lies_with, found="arm"))
+            if _may_lie_wrong(returned):
                 self.load(slot, coin)
             return self.on_plate
         if not self._arrivals.plate_is_free():
             up = self._side_up(slot, coin, side or AS_FOUND, None if was_turning else side)
-            if (last.kind, last.session_id, up) == ("on plate", self._session.id, side) and self.on_plate is None:
-                self.on_plate = OnPlate(slot, coin, up, str(last.id))
+            is_as_left = isinstance(last, LaidOnPlate) and (last.session_id, up) == (self._session.id, side)
+            if is_as_left and self.on_plate is None:
+                self.on_plate = OnPlate(slot, coin, up, str(last.number))
             elif self.on_plate is None or self.on_plate.side != up:
                 self._laid_down(slot, coin, up)
             return self.on_plate
-        if was_turning:
+        if isinstance(last, TurningOver):
             try:
                 self._station.fetch_from_flip_station()
             except GripError:
                 pass  # it cannot be told from here where it is: if not in its slot, loading it will fail and say so
             else:  # look, since an arm without a sense of its own may have carried it, not turned, all along
-                up = self._side_up(slot, coin, _other(side), _other(side))
+                up = self._side_up(slot, coin, _other(last.side), _other(last.side))
                 if self.on_plate is None or self.on_plate.side != up:
                     self._laid_down(slot, coin, up)
                 return self.on_plate
         self._station.let_go_into(slot)  # an arm without a sense of its own may have it still
-        self._log("returned", slot, coin, side, found="nowhere else")
+        self._log(Returned(slot=slot, coin=coin, side=side, found="nowhere else"))
         return None
 
     def _lift(self, slot: int, coin: str, lost: str) -> None:
@@ -286,7 +297,7 @@ class Handling:
             self.on_plate = lies
             self.put_back()
             raise self._not_the_one(slot, coin, sight)
-        self._log("returned", slot, coin, AS_FOUND, found="by hand")
+        self._log(Returned(slot=slot, coin=coin, side=AS_FOUND, found="by hand"))
         raise HandlingError(
             f"What lies on the plate cannot be told to be coin {coin}, or which side is up, and slot {slot} may not be "
             f"empty. Put it where it belongs, and coin {coin} into slot {slot}, obverse up; then give the same command "
@@ -303,16 +314,15 @@ class Handling:
         why = "A device failed while it was turned over, and nothing tells which side is up. Lay it obverse up."
         return self._refused(slot, coin, "device", why, policy.device, sight)
 
-    def _refused(self, slot: int, coin: str, reason: Reason, why: str, then: Then, sight: Sight) -> CoinRefused:
+    def _refused(self, slot: int, coin: str, reason: SkipReason, why: str, then: Then, sight: Sight) -> CoinRefused:
         looks_like = None
         if reason == "wrong coin":
             others = [other for other in self._session.frozen_tray().coins.values() if other != coin]
             looks_like = self._arrivals.looks_like(sight, others)
-        return CoinRefused(Skipped(slot, coin, reason, why, looks_like, sight.diameter_mm), then)
-
-    def _returned_by_hand(self, last: Event) -> None:
-        detail = {**last.detail, "side": AS_FOUND, "found": "by hand"}
-        self._store.journal.log("returned", last.session_id, **detail)
+        skipped = CoinSkipped(
+            slot=slot, coin=coin, reason=reason, why=why, looks_like=looks_like, diameter_mm=sight.diameter_mm
+        )
+        return CoinRefused(skipped, then)
 
     def _here(self) -> OnPlate:
         if self.on_plate is None:
@@ -321,19 +331,19 @@ class Handling:
 
     def _laid_down(self, slot: int, coin: str, side: Side) -> None:
         self.on_plate = OnPlate(slot, coin, side, "")  # it lies there, whether that can be written down or not
-        event = self._log("on plate", slot, coin, side)
-        self.on_plate = OnPlate(slot, coin, side, str(event.id))
+        line = self._log(LaidOnPlate(slot=slot, coin=coin, side=side))
+        self.on_plate = OnPlate(slot, coin, side, str(line.number))
 
-    def _log(self, kind: str, slot: int, coin: str, side: Side | None, **more: str) -> Event:
+    def _log(self, line: L) -> L:
         if not self._journal_failed:
             try:
-                return self._store.journal.log(kind, self._session.id, slot=slot, coin=coin, side=side, **more)
+                return self._store.journal.log(line, self._session.id)
             except StoreError as error:
                 if not self._journal_may_fail:
                     raise
                 self._journal_failed = True  # each try may take half a minute
-                log.warning("not in the journal: coin %s, %s. %s", coin, kind, error)
-        return Event(0, self._session.id, now(), kind, {})
+                log.warning("not in the journal: coin %s, %s. %s", line.coin, line.kind, error)
+        return line
 
 
 def _other(side: Side) -> Side:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from capture.store.journal_lines import FramesDeleted
 from capture.store.kinds import frame_name
 from capture.store.records import Deletion, Frame, now
 from capture.store.store import Store
@@ -71,7 +72,7 @@ def delete_frames(store: Store, frames: Sequence[Frame], who: str, why: str) -> 
     for frame in frames:
         by_session.setdefault(frame.session_id, []).append(frame.id)
     for session_id, ids in by_session.items():
-        store.journal.log("deleted", session_id, frames=ids, who=who, why=why)
+        store.journal.log(FramesDeleted(frames=tuple(ids), who=who, why=why), session_id)
     try:
         finish_deletions(store.files, store.database)
     except BaseException:

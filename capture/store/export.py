@@ -161,10 +161,8 @@ def _describe(
         session.id: [{"id": shot.id, **shot.model_dump()} for shot in store.shots(session.id)] for session in sessions
     }
     _write_json(folder / "sessions.json", [{**asdict(session), "shots": shots[session.id]} for session in sessions])
-    events = sorted(
-        (event for session in sessions for event in store.journal.events(session.id)), key=lambda event: event.id
-    )
-    (folder / "journal.jsonl").write_text("".join(json.dumps(asdict(event)) + "\n" for event in events))
+    lines = [line for session in sessions for line in store.journal.in_index(session.id).items()]
+    (folder / "journal.jsonl").write_text("".join(json.dumps(_journal_row(*line)) + "\n" for line in sorted(lines)))
     used = {frame.calibration_id for frame, _ in files} - {None}
     missing = []
     for row in store.database.read("SELECT * FROM calibration ORDER BY id"):
@@ -182,6 +180,10 @@ def _describe(
     )
     (folder / "README.txt").write_text(readme)
     return tuple(missing)
+
+
+def _journal_row(number: int, line: dict[str, Any]) -> dict[str, Any]:
+    return {"id": number, **{name: line[name] for name in ("session_id", "at", "kind", "detail")}}
 
 
 def _seal(folder: Path, bag: bool, count: int) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import Image, decode_image
-from capture.plan import Shot, Side
+from capture.plan import Shot
 from capture.store.database import Database
 from capture.store.files import Files, StoredFile, StoreError
 from capture.store.kinds import frame_name, frame_record
 from capture.store.records import Frame, Photograph, now
 from capture.store.transaction import Keeping, keeping, on_its_way
+from rig.sides import Side
 
 
 class FrameRows:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from capture.store.database import Database
 from capture.store.files import Files
+from capture.store.journal_lines import StoreCleaned
 from capture.store.store import Store
 from capture.store.writers import writers
 
@@ -72,7 +73,7 @@ def remove_waste(store: Store, waste: Sequence[Waste]) -> None:
             with store.database.write() as connection:
                 connection.execute(f"DELETE FROM embedding WHERE {_SUPERFLUOUS}")
             store.database.compact()
-    store.journal.log("cleared", bytes={each.kind: each.bytes for each in waste if each.count})
+    store.journal.log(StoreCleaned(bytes={each.kind: each.bytes for each in waste if each.count}))
 
 
 def _older(paths: Iterable[Path], days: float) -> list[Path]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from pydantic import ValidationError
+
+from capture.store.append_only import Lines
 from capture.store.database import Database
 from capture.store.files import Files, StoreError, canonical_json
-from capture.store.journal_lines import Lines
-from capture.store.records import Event, now
+from capture.store.journal_lines import JournalLine, as_line, kinds_of
+from capture.store.records import now
 from capture.store.rows import insert
 from capture.store.transaction import on_its_way
+
+L = TypeVar("L", bound=JournalLine)
 
 
 class Journal:
@@ -20,46 +26,52 @@ class Journal:
     def __init__(self, files: Files, database: Database) -> None:
         self._files = files
         self._database = database
-        self._lines = Lines(files.folder / "records" / "journal")
+        self._disk = Lines(files.folder / "records" / "journal")
 
-    def log(self, kind: str, session_id: str | None = None, **detail: Any) -> Event:
-        """Write a line; it is safe when this returns.
+    def log(self, line: L, session_id: str | None = None) -> L:
+        """Write a line, and return it with its number; it is safe when this returns.
 
         Raises
         ------
         StoreError
             If it cannot be written. It may then still turn up, as whatever was on its way when the disk failed.
         """
-        at = now()
+        content = {"session_id": session_id, "at": now(), "kind": line.kind, "detail": line.detail()}
         try:
             with on_its_way(self._files), self._database.write() as connection:
                 self._adopt(connection)  # or the number would be given twice
                 number = _last_number(connection) + 1
-                line = {"session_id": session_id, "at": at, "kind": kind, "detail": detail}
-                _insert(connection, {"number": number, **line})
-                self._lines.append([(number, line)])  # before the commit, by which others see the row
+                _insert(connection, {"number": number, **content})
+                self._disk.append([(number, content)])  # before the commit, by which others see the row
         except sqlite3.IntegrityError as error:
             raise StoreError(f"there is no session {session_id} to write a line of the journal for.") from error
         except BaseException:
             self._files.is_in_order = False  # the line may be left without its row
             raise
-        return Event(number, session_id, at, kind, detail)
+        return line.model_copy(update={"number": number, "session_id": session_id, "at": content["at"]})
 
-    def events(self, session_id: str | None = None, kinds: Sequence[str] = ()) -> list[Event]:
-        """Lines, oldest first; of one session, of some kinds."""
-        where, parameters = _where(kinds, session_id, None)
-        rows = self._database.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters)
-        return [Event.of(row) for row in rows]
+    def lines(self, *types: type[L], session_id: str | None = None) -> list[L]:
+        """Lines of some types and their subclasses, oldest first; `JournalLine` for all; of one session.
 
-    def last(self, kinds: Sequence[str], session_id: str | None = None, coin: str | None = None) -> Event | None:
-        """The latest line of some kinds, of one session, about one coin; None if there is none."""
+        Raises
+        ------
+        StoreError
+            If one lacks what lines of its kind say.
+        """
+        kinds = [] if JournalLine in types else kinds_of(*types)
+        return [cast(L, line) for line in self._read(kinds, session_id)]
+
+    def last(self, *types: type[L], session_id: str | None = None, coin: str | None = None) -> L | None:
+        """The latest line of some types and their subclasses, of one session, about one coin; None if there is none.
+
+        Raises
+        ------
+        StoreError
+            If it lacks what lines of its kind say.
+        """
         # each kind by itself, so that each is found at the end of an index
-        latest: list[Event] = []
-        for kind in kinds:
-            where, parameters = _where([kind], session_id, coin)
-            rows = self._database.read(f"SELECT * FROM event WHERE {where} ORDER BY id DESC LIMIT 1", parameters)
-            latest += [Event.of(row) for row in rows]
-        return max(latest, key=lambda event: event.id, default=None)
+        latest = [line for kind in kinds_of(*types) for line in self._read([kind], session_id, coin, latest=True)]
+        return cast(L | None, max(latest, key=lambda line: line.number, default=None))
 
     def adopt(self) -> int:
         """Make the rows of lines that have none; return how many there were. For a writer that is alone."""
@@ -68,29 +80,48 @@ class Journal:
 
     def write_lines(self) -> int:
         """Write the lines of rows that have none, as in a store of version 0.1; return how many there were."""
-        written = {line["number"] for line in self._lines.read()}
-        rows = [row for row in self._database.read("SELECT * FROM event ORDER BY id") if row["id"] not in written]
-        self._lines.append([(row["id"], _content(Event.of(row))) for row in rows])
-        return len(rows)
+        written = self.on_disk()
+        missing = [(number, row) for number, row in self.in_index().items() if number not in written]
+        self._disk.append(missing)
+        return len(missing)
 
-    def lines(self) -> dict[int, dict[str, Any]]:
+    def on_disk(self) -> dict[int, dict[str, Any]]:
         """What the lines on disk say, by number."""
-        return {line["number"]: line for line in self._lines.read()}
+        return {line["number"]: line for line in self._disk.read()}
 
-    def rows(self) -> dict[int, dict[str, Any]]:
-        """What the lines on disk should say, by number, going by the index."""
-        rows = self._database.read("SELECT * FROM event ORDER BY id")
-        return {row["id"]: {"number": row["id"], **_content(Event.of(row))} for row in rows}
+    def in_index(self, session_id: str | None = None) -> dict[int, dict[str, Any]]:
+        """What the lines on disk should say, by number, going by the index; of one session."""
+        where, parameters = _where([], session_id, None)
+        rows = self._database.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters)
+        return {row["id"]: {"number": row["id"], **_content(row)} for row in rows}
 
     def path(self, number: int) -> str:
         """Where a line lies, for a person."""
-        return f"{self._lines.path(number)}, line {number}"
+        return f"{self._disk.path(number)}, line {number}"
+
+    def _read(
+        self, kinds: Sequence[str], session_id: str | None, coin: str | None = None, *, latest: bool = False
+    ) -> list[JournalLine]:
+        where, parameters = _where(kinds, session_id, coin)
+        order = "ORDER BY id DESC LIMIT 1" if latest else "ORDER BY id"
+        rows = self._database.read(f"SELECT * FROM event WHERE {where} {order}", parameters)
+        return [self._as_line(row) for row in rows]
+
+    def _as_line(self, row: sqlite3.Row) -> JournalLine:
+        try:
+            return as_line(row["id"], **_content(row))
+        except ValidationError as error:
+            wrong = ", ".join(dict.fromkeys(str(each["loc"][0]) for each in error.errors()))
+            raise StoreError(
+                f"{self.path(row['id'])} cannot be understood: {wrong} of {row['kind']!r} is missing or unexpected. "
+                "If a later version of this program wrote it, update the program."
+            ) from error
 
     def _adopt(self, connection: sqlite3.Connection) -> int:
         last = _last_number(connection)
-        if not self._lines.is_written_beyond(last):
+        if not self._disk.is_written_beyond(last):
             return 0
-        lines = list(self._lines.read(after=last))
+        lines = list(self._disk.read(after=last))
         for line in lines:
             known = connection.execute("SELECT id FROM session WHERE id = ?", (line["session_id"],)).fetchone()
             _insert(connection, {**line, "session_id": known["id"] if known else None})  # its record may be lost
@@ -112,8 +143,8 @@ def _last_number(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
 
 
-def _content(event: Event) -> dict[str, Any]:
-    return {"session_id": event.session_id, "at": event.at, "kind": event.kind, "detail": event.detail}
+def _content(row: sqlite3.Row) -> dict[str, Any]:
+    return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": json.loads(row["detail"])}
 
 
 def _insert(connection: sqlite3.Connection, line: dict[str, Any]) -> None:

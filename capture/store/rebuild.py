@@ -14,6 +14,7 @@ from pathlib import Path
 from capture.store.database import Database
 from capture.store.files import Files, StoreError, remedy, sync_folder
 from capture.store.journal import Journal
+from capture.store.journal_lines import IndexRebuilt
 from capture.store.reconcile import Adopted, Progress, adopt_records, write_records
 from capture.store.tombstones import finish_deletions
 from capture.store.writers import Presence
@@ -81,9 +82,8 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
             rebuilt = _compare(folder / "index.sqlite", new, adopted, _former(folder))
             _switch(folder, new, rebuilt.former)
             with closing(Database(folder / "index.sqlite")) as database:
-                Journal(files, database).log(
-                    "index made anew", former=rebuilt.former.name if rebuilt.former else None, lost=len(rebuilt.lost)
-                )
+                former = rebuilt.former.name if rebuilt.former else None
+                Journal(files, database).log(IndexRebuilt(former=former, lost=len(rebuilt.lost)))
             return rebuilt
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}. {remedy(error)}") from error

@@ -11,12 +11,11 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from calibration.image import Image
-from capture.plan import Plan, Side, Tray
+from capture.plan import Plan, Tray
 from capture.store.files import canonical_json
+from rig.sides import Side
 
-JSON_COLUMNS = frozenset(
-    {"tray", "plan", "devices", "camera", "quality", "box", "content", "detail", "evidence", "card"}
-)
+JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
 
 
 def now() -> str:
@@ -235,17 +234,6 @@ class Deletion(_Row):
     who: str
     why: str
     at: str
-
-
-@dataclass(frozen=True)
-class Event(_Row):
-    """A line of the journal."""
-
-    id: int
-    session_id: str | None
-    at: str
-    kind: str
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from capture.store.database import Database
 from capture.store.files import Files, StoreError, remedy
 from capture.store.frames import FrameRows
 from capture.store.journal import Journal
+from capture.store.journal_lines import StoreRepaired
 from capture.store.sessions import SessionRows
 from capture.store.transaction import keeping, on_its_way
 from capture.store.writers import Presence
@@ -50,7 +51,7 @@ class Store(SessionRows, FrameRows):
         self.catalogue = Catalogue(self.files, self.database)
         self.journal = Journal(self.files, self.database)
         for line in self.swept:
-            self.journal.log("put right", what=line)
+            self.journal.log(StoreRepaired(what=line))
 
     @classmethod
     def open(cls, folder: Path, writing: bool = True, alone: bool = False) -> Store:

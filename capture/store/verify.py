@@ -44,7 +44,7 @@ def verify(
     journal = Journal(files, database)
     pictures = dict(files.all_files())
     records = {kind: dict(files.all_records(kind)) for kind in kinds.KINDS}
-    lines = journal.lines()
+    lines = journal.on_disk()
     # Whatever is listed has its row from here on, or never will. Rows that came since are looked up on disk.
     wait_for_landing(files.folder)
     problems = list(_check_index(database))
@@ -135,10 +135,10 @@ def _check_spare(files: Files, database: Database, kind: str, name: str) -> Iter
 
 
 def _check_journal(journal: Journal, lines: dict[int, kinds.Content]) -> Iterator[Problem]:
-    rows = journal.rows()
+    rows = journal.in_index()
     listed = set(lines)
     if any(number not in lines for number in rows):
-        lines = {**journal.lines(), **lines}  # lines that came since
+        lines = {**journal.on_disk(), **lines}  # lines that came since
     for number, row in rows.items():
         if number not in lines:
             yield Problem("damaged", journal.path(number), _RESTORE)

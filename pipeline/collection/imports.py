@@ -10,12 +10,12 @@ from typing import Any
 
 from calibration.image import IMAGE_SUFFIXES, ImageError, decode_image
 from calibration.outline import NoCoinError, find_coin
-from capture.plan import Side
 from capture.store import Store
 from capture.store.records import Photograph
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
+from rig.sides import Side
 
 # Other people's label files call the same things by these names.
 COLUMNS = {

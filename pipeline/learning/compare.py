@@ -15,6 +15,7 @@ import numpy as np
 
 from calibration.files import write_whole
 from capture.store import Store
+from capture.store.journal_lines import Judgement, ModelFigures, ModelPromoted, ModelRefused
 from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.measures import interval_over_coins
@@ -26,7 +27,6 @@ from pipeline.learning.dataset import Dataset, every_version, open_dataset
 from pipeline.model_in_use import IN_USE, STARTER, name_in_use, open_model, put_in_use
 from pipeline.reporter import Reporter
 
-PROMOTED, REFUSED = "model promoted", "model refused"  # lines of the journal
 Verdict = Literal["better", "worse", "no sure difference"]
 
 
@@ -155,50 +155,52 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
         raise LabError(f"model {model} has no calibrated probability, so it cannot be used. Train it with `rig train`.")
     comparison = compare_models(lab, in_use, model, dataset, reporter) if dataset is not None else None
     is_better = comparison is not None and comparison.verdict == "better"
-    detail: dict[str, Any] = {"model": model, "id": embedder.id, "instead_of": in_use, "dataset": dataset}
-    if comparison is not None:
-        detail |= _judgement(comparison)
-        if own.is_file():
-            embedder.card = _write_on_card(own, comparison)
+    if comparison is not None and own.is_file():
+        embedder.card = _write_on_card(own, comparison)
+    what: dict[str, Any] = {
+        "model": model,
+        "id": embedder.id,
+        "instead_of": in_use,
+        "dataset": comparison.dataset.manifest["name"] if comparison is not None else None,
+        "judgement": _judgement(comparison) if comparison is not None else None,
+    }
     with Store.open(lab.store) as store:
         if not (is_better or force):
-            store.journal.log(REFUSED, **detail)
+            store.journal.log(ModelRefused(**what))
             return Promotion(model, False, False, 0, comparison)
         store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
         embed_catalogue(store, embedder, reporter)
         index = load_index(lab, store, embedder)
-        store.journal.log(PROMOTED, **detail, forced=not is_better)
+        store.journal.log(ModelPromoted(**what, forced=not is_better))
         put_in_use(lab, model, embedder.id)
     return Promotion(model, True, not is_better, len(index), comparison)
 
 
-def _judgement(comparison: Comparison) -> dict[str, Any]:
-    """What the journal keeps of a comparison: enough for the table of rounds (see `pipeline.learning.rounds`)."""
+def _judgement(comparison: Comparison) -> Judgement:
     dataset = comparison.dataset
-    return {
-        "dataset": dataset.manifest["name"],
-        "version": dataset.manifest["version"],
-        "dataset_id": dataset.id,
-        "test_set": dataset.manifest["files"]["test.npy"],
-        "trained_coins": len(dataset.coins("train")),
-        "trained_frames": len(dataset.rows("train")),
-        "test_coins": len(dataset.coins("test")),
-        "queries": comparison.first.queries,
-        "before": _figures_of(comparison.first),
-        "after": _figures_of(comparison.second),
-        "difference": comparison.difference,
-        "interval95": list(comparison.interval95),
-        "verdict": comparison.verdict,
-    }
+    return Judgement(
+        version=dataset.manifest["version"],
+        dataset_id=dataset.id,
+        test_set=dataset.manifest["files"]["test.npy"],
+        trained_coins=len(dataset.coins("train")),
+        trained_frames=len(dataset.rows("train")),
+        test_coins=len(dataset.coins("test")),
+        queries=comparison.first.queries,
+        before=_figures_of(comparison.first),
+        after=_figures_of(comparison.second),
+        difference=comparison.difference,
+        interval95=comparison.interval95,
+        verdict=comparison.verdict,
+    )
 
 
-def _figures_of(result: Evaluation) -> dict[str, Any]:
-    return {"rank1": result.rank1, "rank1_interval95": list(result.rank1_interval95), "map": result.map}
+def _figures_of(result: Evaluation) -> ModelFigures:
+    return ModelFigures(rank1=result.rank1, rank1_interval95=result.rank1_interval95, map=result.map)
 
 
 def _write_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
     """Write what a model reached on its card, at once or not at all."""
-    figures = {"data": comparison.data, **_figures_of(comparison.second)}
+    figures = {"data": comparison.data, **_figures_of(comparison.second).model_dump(mode="json")}
     card: dict[str, Any] = {**json.loads(path.read_text()), "figures": figures}
     write_whole(path, json.dumps(card, indent=2) + "\n")
     return card

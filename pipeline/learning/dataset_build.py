@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from calibration.outline import NoCoinError
 from capture.store import Store
+from capture.store.journal_lines import DatasetBuilt
 from capture.store.records import Frame
 from models.embedding.backbones import CROP_PX
 from models.embedding.embedder import Embedder
@@ -96,7 +97,7 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
             (fresh / MANIFEST).write_bytes(as_bytes(manifest))
             dataset = Dataset(home / f"v{version}", manifest)
             fresh.rename(dataset.folder)
-            store.journal.log("dataset built", dataset=dataset.title, id=dataset.id, frames=len(rows))
+            store.journal.log(DatasetBuilt(dataset=dataset.title, id=dataset.id, frames=len(rows)))
         return BuiltDataset(dataset, True, cut.without_coin)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from capture.store import Store
-from capture.store.records import Event
+from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
 from models.embedding.embedder import CARD_FILE
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.learning.compare import PROMOTED, REFUSED, judging_samples, promote_model
+from pipeline.learning.compare import judging_samples, promote_model
 from pipeline.learning.dataset import Dataset, latest
 from pipeline.learning.dataset_build import build_dataset, frames_to_come
 from pipeline.learning.train import train_embedder
@@ -69,18 +69,25 @@ class Round:
     forced: bool
 
     @classmethod
-    def of(cls, event: Event) -> Round:
+    def of(cls, dataset: str, line: ModelJudged, judgement: Judgement) -> Round:
         """What a line of the journal says."""
-        detail = event.detail
-        same = ("version", "dataset", "dataset_id", "trained_coins", "trained_frames", "test_set", "test_coins")
         return cls(
-            at=event.at,
-            **{name: detail[name] for name in (*same, "queries", "difference", "verdict")},
-            before=_figures(detail["instead_of"], detail["before"]),
-            after=_figures(detail["model"], detail["after"]),
-            interval95=tuple(detail["interval95"]),
-            promoted=event.kind == PROMOTED,
-            forced=bool(detail.get("forced", False)),
+            at=line.at,
+            dataset=dataset,
+            version=judgement.version,
+            dataset_id=judgement.dataset_id,
+            trained_coins=judgement.trained_coins,
+            trained_frames=judgement.trained_frames,
+            test_set=judgement.test_set,
+            test_coins=judgement.test_coins,
+            queries=judgement.queries,
+            before=_figures(line.instead_of, judgement.before),
+            after=_figures(line.model, judgement.after),
+            difference=judgement.difference,
+            interval95=judgement.interval95,
+            verdict=judgement.verdict,
+            promoted=isinstance(line, ModelPromoted),
+            forced=isinstance(line, ModelPromoted) and line.forced,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -191,8 +198,8 @@ def plan_round(lab: Lab, name: str) -> PlannedRound:
 def read_rounds(lab: Lab, name: str) -> list[Round]:
     """All rounds of a dataset, the oldest first; also those that were gone through by hand."""
     with Store.open(lab.store, writing=False) as store:
-        events = store.journal.events(kinds=(PROMOTED, REFUSED))
-    return [Round.of(event) for event in events if event.detail["dataset"] == name and "test_set" in event.detail]
+        lines = [line for line in store.journal.lines(ModelJudged) if line.dataset == name]
+    return [Round.of(name, line, line.judgement) for line in lines if line.judgement is not None]
 
 
 def draw_rounds(lab: Lab, name: str) -> Rounds:
@@ -252,18 +259,21 @@ def _take_version(lab: Lab, name: str, reporter: Reporter) -> Dataset | None:
 def _is_over(store: Store, dataset: Dataset) -> bool:
     """Whether the version's model was promoted or refused, or put in use by force."""
     return any(
-        event.detail["model"] == model_of(dataset)
-        and (event.detail.get("dataset_id") == dataset.id or event.detail.get("forced"))
-        for event in store.journal.events(kinds=(PROMOTED, REFUSED))
+        line.model == model_of(dataset)
+        and (
+            (line.judgement is not None and line.judgement.dataset_id == dataset.id)
+            or (isinstance(line, ModelPromoted) and line.forced)
+        )
+        for line in store.journal.lines(ModelJudged)
     )
 
 
 def _finish_promotion(lab: Lab, model: str) -> None:
     """Put a model in use that the journal says was promoted last: a kill may have come between the two."""
     with Store.open(lab.store, writing=False) as store:
-        last = store.journal.last([PROMOTED])
-    if last is not None and last.detail["model"] == model != name_in_use(lab):
-        put_in_use(lab, model, last.detail["id"])
+        last = store.journal.last(ModelPromoted)
+    if last is not None and last.model == model != name_in_use(lab):
+        put_in_use(lab, model, last.id)
 
 
 def _check_made_of(folder: Path, dataset: Dataset) -> None:
@@ -279,5 +289,5 @@ def _check_made_of(folder: Path, dataset: Dataset) -> None:
         )
 
 
-def _figures(model: str, figures: dict[str, Any]) -> Figures:
-    return Figures(model, figures["rank1"], tuple(figures["rank1_interval95"]), figures["map"])
+def _figures(model: str, figures: ModelFigures) -> Figures:
+    return Figures(model, figures.rank1, figures.rank1_interval95, figures.map)

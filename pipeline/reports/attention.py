@@ -7,10 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from capture.engine.skips import NOT_THERE, Skipped, are_swapped, in_words, skipped_of
-from capture.engine.transport import IN_SLOT
-from capture.engine.transport import KINDS as HANDLING
-from capture.store.records import Event
+from capture.engine.skips import are_swapped, in_words, latest_skips
+from capture.store.journal_lines import (
+    NOT_THERE,
+    CoinLine,
+    CoinSkipped,
+    DeviceFailed,
+    DeviceLine,
+    DeviceRecovered,
+    NotIdentified,
+    NotificationSent,
+)
 from pipeline.reports.night import CoinNight, Night, TrayNight
 from pipeline.wording import count
 
@@ -88,10 +95,10 @@ def _next_step(coin: CoinNight) -> str:
 
 
 def _ending(night: Night) -> Iterator[Need]:
-    handled = night.events_of(*HANDLING)
-    out = handled[-1].detail if handled and handled[-1].kind not in IN_SLOT else None
+    last_move = max(night.lines_of(CoinLine), key=lambda line: line.number, default=None)
+    out = last_move if last_move is not None and not last_move.is_in_slot else None
     if night.ended is None:
-        last = f" Coin {out['coin']} of slot {out['slot']} was out of its slot then." if out else ""
+        last = f" Coin {out.coin} of slot {out.slot} was out of its slot then." if out else ""
         yield Need(
             "Batch",
             "It has not ended",
@@ -100,16 +107,16 @@ def _ending(night: Night) -> Iterator[Need]:
             "here, and looks for the coin itself.",
         )
         return
-    state, why = night.ended.detail["state"], str(night.ended.detail.get("why") or "")
+    state, why = night.ended.state, night.ended.why or ""
     if state in ("stopped", "failed"):
         remedy = "Fix what it says, then run the same `rig batch` again: it resumes from here."
         yield Need("Batch", "It was stopped early" if state == "stopped" else "It failed", why, remedy)
     if out:
-        remedy = f"Put it into slot {out['slot']}, obverse up, or run `rig batch` again: it looks for the coin itself."
+        remedy = f"Put it into slot {out.slot}, obverse up, or run `rig batch` again: it looks for the coin itself."
         yield Need(
-            f"Slot {out['slot']}",
-            f"Coin {out['coin']} may be on the plate",
-            f'The last thing recorded of it is "{handled[-1].kind}".',
+            f"Slot {out.slot}",
+            f"Coin {out.coin} may be on the plate",
+            f'The last thing recorded of it is "{out.kind}".',
             remedy,
         )
 
@@ -156,7 +163,7 @@ def _swapped(coin: CoinNight, other: CoinNight) -> Need:
     return Need(where, what, why, remedy, (coin, other))
 
 
-def _remedy(coin: CoinNight, skip: Skipped, night: Night) -> str:
+def _remedy(coin: CoinNight, skip: CoinSkipped, night: Night) -> str:
     put = f"Put coin {coin.coin} into the slot, {_next_step(coin)}"
     if skip.reason == "empty slot":
         return f"Look for the coin. {put} If it is not here, empty the slot in trays/{coin.tray}.yaml."
@@ -174,7 +181,7 @@ def _trays(night: Night) -> Iterator[Need]:
             yield Need(
                 f"Tray {tray.tray}",
                 f"It was {_given_up(tray)}",
-                tray.why if tray.why not in ("", night.ended.detail.get("why")) else "The batch ended before its turn.",
+                tray.why if tray.why not in ("", night.ended.why) else "The batch ended before its turn.",
                 f"Run `rig scan --tray {tray.tray}`, or add it to the next batch.",
             )
         elif tray.state == "left over" and (open_coins := _unexplained(tray)):
@@ -201,28 +208,28 @@ def _unexplained(tray: TrayNight) -> tuple[CoinNight, ...]:
 
 
 def _devices(night: Night) -> Iterator[Need]:
-    failures = sorted(night.events_of("device failed"), key=_role)
+    failures = sorted(night.lines_of(DeviceFailed), key=_role)
     for role, of_device in groupby(failures, _role):
         failed = list(of_device)
         if len(failed) < RECURRING:
             continue
         alike: dict[str, list[str]] = defaultdict(list)  # what is done about it, and each problem that asks for it
-        for event in failed:
-            alike[str(event.detail["remedy"])].append(str(event.detail["problem"]))
+        for failure in failed:
+            alike[failure.remedy].append(failure.problem)
         usual = sorted(alike.items(), key=lambda each: len(each[1]), reverse=True)[:KINDS_SHOWN]
-        recovered = sum(_role(event) == role for event in night.events_of("recovered"))
+        recovered = sum(_role(line) == role for line in night.lines_of(DeviceRecovered))
         times = "each time" if recovered >= len(failed) else f"{recovered} times"
         yield Need(
-            max((str(event.detail["device"]) for event in failed), key=len),
+            max((failure.device for failure in failed), key=len),
             f"It failed {len(failed)} times, and recovered by itself {times}",
             " ".join(f"{count(len(problems), 'time')}: {problems[-1]}" for _, problems in usual),
             " ".join(remedy for remedy, _ in usual),
         )
 
 
-def _role(event: Event) -> str:
+def _role(line: DeviceLine) -> str:
     """Which device a line of the journal is about, whether it names the port or not."""
-    return str(event.detail["device"]).partition(" on ")[0]
+    return line.device.partition(" on ")[0]
 
 
 def _quarantined(night: Night) -> Iterator[Need]:
@@ -245,7 +252,7 @@ def _quarantined(night: Night) -> Iterator[Need]:
 
 
 def _unidentified(night: Night) -> Iterator[Need]:
-    failed = {event.detail["coin"]: str(event.detail["why"]) for event in night.events_of("not identified")}
+    failed = {line.coin: line.why for line in night.lines_of(NotIdentified)}
     coins = tuple(coin for coin in night.coins if coin.coin in failed and coin.result.verdict is None)
     if coins:
         what = f"{count(len(coins), 'coin')} could not be identified"
@@ -266,14 +273,14 @@ def _possible(night: Night) -> Iterator[Need]:
 
 
 def _unsent(night: Night) -> Iterator[Need]:
-    failed = [event.detail for event in night.events_of("notified") if not event.detail["ok"]]
-    for channel in dict.fromkeys(str(detail["channel"]) for detail in failed):
-        why = next(str(detail.get("why") or "") for detail in failed if detail["channel"] == channel)
+    failed = [line for line in night.lines_of(NotificationSent) if not line.ok]
+    for channel in dict.fromkeys(line.channel for line in failed):
+        why = next(line.why or "" for line in failed if line.channel == channel)
         yield Need(channel, "A message could not be sent", why, "Correct its address in rig.yaml.")
 
 
-def _skip(coin: CoinNight) -> Skipped:
-    return skipped_of(coin.skips)[0]
+def _skip(coin: CoinNight) -> CoinSkipped:
+    return latest_skips(coin.skips)[0]
 
 
 def _clock(time: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from capture.quality import Limits
+from capture.store.journal_lines import DeviceFailed, DeviceLine
 from capture.store.records import Frame
 from pipeline.reports import plots
 from pipeline.reports.night import Night
@@ -23,14 +25,13 @@ def draw_timeline(night: Night) -> str:
                     state = coin.state if end or night.ended else "under way"
                     state = "partly" if state == "not begun" else state
                     bars.append(plots.Bar(rows[-1], moment(begin), moment(end) if end else last, state))
-            marks += [
-                plots.Mark(rows[-1], moment(skip.at), "skipped coin") for skip in coin.skips if skip.id > night.began.id
-            ]
-    kinds = {"device failed": "fault", "recovered": "recovered"}
-    events = night.events_of(*kinds)
-    for event in events:
-        marks.append(plots.Mark(_device(event.detail["device"]), moment(event.at), kinds[event.kind]))
-    rows += sorted({_device(event.detail["device"]) for event in events})
+            skips = [skip for skip in coin.skips if skip.number > night.began.number]
+            marks += [plots.Mark(rows[-1], moment(skip.at), "skipped coin") for skip in skips]
+    faults = night.lines_of(DeviceLine)
+    for line in faults:
+        mark = "fault" if isinstance(line, DeviceFailed) else "recovered"
+        marks.append(plots.Mark(_device(line.device), moment(line.at), mark))
+    rows += sorted({_device(line.device) for line in faults})
     return plots.draw_timeline(rows, bars, marks)
 
 
@@ -80,7 +81,7 @@ def _angle_error(frame: Frame) -> float | None:
     seen = frame.quality.get("plate_deg", frame.turntable_read_deg)
     if seen is None or frame.turntable_deg is None:
         return None
-    return float((seen - frame.turntable_deg + 180.0) % 360.0 - 180.0)
+    return math.remainder(seen - frame.turntable_deg, 360.0)
 
 
 def _device(name: str) -> str:

@@ -16,6 +16,7 @@ from rich.filesize import decimal
 
 from calibration.files import write_whole
 from capture.store import Store
+from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepaired
 from capture.store.records import Entry
 from pipeline.lab import Lab
 from pipeline.reports import attention
@@ -84,10 +85,10 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         progress=Markup(figures.draw_progress(night)),
         quality=Markup(figures.draw_quality(night, lab.rig.quality)),
         faults=[
-            {"at": minute(event.at), "kind": event.kind, "detail": event.detail}
-            for event in night.events_of("device failed", "recovered")
+            {"at": minute(line.at), "line": line, "is_over": isinstance(line, DeviceRecovered)}
+            for line in night.lines_of(DeviceLine)
         ],
-        put_right=[str(event.detail["what"]) for event in night.events_of("put right")],
+        put_right=[line.what for line in night.lines_of(StoreRepaired)],
         provenance=_provenance(lab, night),
     )
     return write_whole(lab.reports / f"batch-{night.batch}.html", page)
@@ -117,10 +118,8 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "tray": coin.tray,
         "state": coin.state,
         "glyph": GLYPHS[coin.state],
-        "why": coin.why or (str(coin.skips[-1].detail["why"]) if coin.is_away else ""),
-        "earlier": [str(event.detail["why"]) for event in coin.skips]
-        if coin.state == "done" and not coin.is_away
-        else [],
+        "why": coin.why or (coin.skips[-1].why if coin.is_away else ""),
+        "earlier": [skip.why for skip in coin.skips] if coin.state == "done" and not coin.is_away else [],
         "result": coin.result,
         "verdict": coin.result.verdict,
         "best": best,
@@ -148,7 +147,7 @@ def _title(night: Night) -> str:
 
 def _period(night: Night) -> str:
     last = f"ended {minute(night.ended.at)}" if night.ended else f"last seen {minute(night.last_at)}"
-    until = night.began.detail.get("until")
+    until = night.began.until
     limit = f", to end by {minute(moment(until).astimezone(UTC).isoformat())}" if until else ""
     return f"Began {minute(night.began.at)}, {last}{limit}"
 

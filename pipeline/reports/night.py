@@ -11,17 +11,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from capture.engine.skips import is_away, skipped_of
-from capture.engine.transport import IN_SLOT
-from capture.engine.transport import KINDS as HANDLING
+from capture.engine.skips import is_away, latest_skips
 from capture.plan import Shot
 from capture.store import Store
-from capture.store.records import Event, Frame, Session
+from capture.store.journal_lines import (
+    BatchBegan,
+    BatchEnded,
+    BatchSession,
+    CoinLine,
+    CoinSkipped,
+    JournalLine,
+    NotificationSent,
+    TrayEnded,
+)
+from capture.store.records import Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reports.results import CoinResult, coin_result, diameter_mm
 
 T = TypeVar("T")
+L = TypeVar("L", bound=JournalLine)
 State = Literal["done", "partly", "skipped", "not begun"]
 STATES: tuple[State, ...] = ("done", "partly", "skipped", "not begun")
 
@@ -53,7 +62,7 @@ class CoinNight:
     why: str
     shots: tuple[Shot, ...]
     frames: tuple[Frame, ...]
-    skips: tuple[Event, ...]
+    skips: tuple[CoinSkipped, ...]
     is_away: bool
     handled: tuple[tuple[str, str | None], ...]
     diameter_mm: float | None
@@ -91,25 +100,25 @@ class Night:
         after it was killed.
     last_at
         When it was last seen at work.
-    events
+    lines
         Lines of the journal since it began, of its sessions or of none.
     """
 
     batch: str
-    began: Event
-    ended: Event | None
+    began: BatchBegan
+    ended: BatchEnded | None
     last_at: str
     trays: tuple[TrayNight, ...]
-    events: tuple[Event, ...]
+    lines: tuple[JournalLine, ...]
 
     @property
     def coins(self) -> tuple[CoinNight, ...]:
         """Every coin of every tray."""
         return tuple(coin for tray in self.trays for coin in tray.coins)
 
-    def events_of(self, *kinds: str) -> list[Event]:
-        """Lines of the journal of these kinds, oldest first."""
-        return [event for event in self.events if event.kind in kinds]
+    def lines_of(self, *types: type[L]) -> list[L]:
+        """Lines of the journal of these types, oldest first."""
+        return [line for line in self.lines if isinstance(line, types)]
 
 
 def newest_batch(store: Store, lab: Lab) -> str:
@@ -120,10 +129,10 @@ def newest_batch(store: Store, lab: Lab) -> str:
     LabError
         If there was none.
     """
-    last = store.journal.last(("batch began",))
+    last = store.journal.last(BatchBegan)
     if last is None:
         raise LabError(f"there was no batch in {lab.folder} yet. Start one: `rig batch --trays 1-12`.")
-    return str(last.detail["batch"])
+    return last.batch
 
 
 def read_night(lab: Lab, store: Store, batch: str) -> Night:
@@ -134,39 +143,39 @@ def read_night(lab: Lab, store: Store, batch: str) -> Night:
     LabError
         If there is no such batch.
     """
-    journal = store.journal.events(kinds=("batch began", "batch session", "batch tray", "batch ended"))
-    own = [event for event in journal if event.detail.get("batch") == batch]
-    if not own or own[0].kind != "batch began":
+    journal = store.journal.lines(BatchBegan, BatchSession, TrayEnded, BatchEnded)
+    own = [line for line in journal if line.batch == batch]
+    began = own[0] if own else None
+    if not isinstance(began, BatchBegan):
         raise LabError(f"there is no batch {batch} in {lab.folder}. `rig report --batch` alone writes the newest one.")
-    began = own[0]
-    ended = own[-1] if own[-1].kind == "batch ended" else None
-    after = (event.id for event in journal if event.kind == "batch began" and event.id > own[-1].id)
+    last = own[-1]
+    ended = last if isinstance(last, BatchEnded) else None
+    after = (line.number for line in journal if isinstance(line, BatchBegan) and line.number > last.number)
     until = min(after, default=None)
-    sessions = {str(event.detail["tray"]): event.session_id for event in own if event.kind == "batch session"}
-    endings = {str(event.detail["tray"]): event for event in own if event.kind == "batch tray"}
-    for tray, event in endings.items():
-        sessions.setdefault(tray, event.detail.get("session"))
+    sessions = {line.tray: line.session_id for line in own if isinstance(line, BatchSession)}
+    endings = {line.tray: line for line in own if isinstance(line, TrayEnded)}
+    for tray, line in endings.items():
+        sessions.setdefault(tray, line.session)
     here = {each for each in sessions.values() if each}
-    events = tuple(
-        event
-        for event in store.journal.events()
-        if event.id >= began.id
-        and (until is None or event.id < until)
-        and (ended is None or event.id <= ended.id or event.kind == "notified")
-        and (event.session_id is None or event.session_id in here)
+    lines = tuple(
+        line
+        for line in store.journal.lines(JournalLine)
+        if line.number >= began.number
+        and (until is None or line.number < until)
+        and (ended is None or line.number <= ended.number or isinstance(line, NotificationSent))
+        and (line.session_id is None or line.session_id in here)
     )
-    planned = _shots_of_a_coin(lab, str(began.detail["plan"]))
-    trays = tuple(
-        _tray(lab, store, tray, sessions.get(tray), endings.get(tray), planned)
-        for tray in map(str, began.detail["trays"])
-    )
+    planned = _shots_of_a_coin(lab, began.plan)
+    trays = tuple(_tray(lab, store, tray, sessions.get(tray), endings.get(tray), planned) for tray in began.trays)
     taken = (frame.taken_at for tray in trays for coin in tray.coins for frame in coin.frames[-1:])
-    last_at = ended.at if ended else max([event.at for event in events] + list(taken), default=began.at)
-    return Night(batch, began, ended, last_at, trays, events)
+    last_at = ended.at if ended else max([line.at for line in lines] + list(taken), default=began.at)
+    return Night(batch, began, ended, last_at, trays, lines)
 
 
-def _tray(lab: Lab, store: Store, tray: str, session_id: str | None, ending: Event | None, planned: int) -> TrayNight:
-    state, why = (str(ending.detail["state"]), str(ending.detail.get("why") or "")) if ending else (None, "")
+def _tray(
+    lab: Lab, store: Store, tray: str, session_id: str | None, ending: TrayEnded | None, planned: int
+) -> TrayNight:
+    state, why = (ending.state, ending.why or "") if ending else (None, "")
     if session_id is None:
         try:
             slots = lab.tray(tray).coins
@@ -178,9 +187,9 @@ def _tray(lab: Lab, store: Store, tray: str, session_id: str | None, ending: Eve
     session = store.session(session_id)
     shots = _by_coin(store.shots(session_id), lambda shot: shot.coin)
     frames = _by_coin(store.frames(session_id, good=None), lambda frame: frame.coin_id)
-    journal = _by_coin(store.journal.events(session_id, HANDLING), lambda event: str(event.detail.get("coin")))
+    lines = _by_coin(store.journal.lines(CoinLine, session_id=session_id), lambda line: line.coin)
     coins = tuple(
-        _coin(store, session, slot, coin, shots[coin], frames[coin], journal[coin])
+        _coin(store, session, slot, coin, shots[coin], frames[coin], lines[coin])
         for slot, coin in session.frozen_tray().coins.items()
     )
     return TrayNight(tray, session, state, why, coins)
@@ -193,10 +202,10 @@ def _coin(
     coin: str,
     shots: Sequence[Shot],
     frames: Sequence[Frame],
-    journal: Sequence[Event],
+    lines: Sequence[CoinLine],
 ) -> CoinNight:
     result = coin_result(store, session, slot, coin, len(shots), frames)
-    skips = tuple(event for event in journal if event.kind == "coin skipped")
+    skips = tuple(line for line in lines if isinstance(line, CoinSkipped))
     state, why = _state(result, frames, skips)
     return CoinNight(
         tray=session.name,
@@ -206,17 +215,17 @@ def _coin(
         shots=tuple(shots),
         frames=tuple(frames),
         skips=skips,
-        is_away=is_away(journal),
-        handled=_handled(journal),
+        is_away=is_away(lines),
+        handled=_handled(lines),
         diameter_mm=diameter_mm(frames),
     )
 
 
-def _state(result: CoinResult, frames: Sequence[Frame], skips: Sequence[Event]) -> tuple[State, str]:
+def _state(result: CoinResult, frames: Sequence[Frame], skips: Sequence[CoinSkipped]) -> tuple[State, str]:
     if result.frames == result.planned:
         return "done", ""
     tried_out = result.frames + result.quarantined == result.planned
-    last_skip = skipped_of(skips)[0] if skips else None
+    last_skip = latest_skips(skips)[0] if skips else None
     if last_skip is not None and last_skip.reason != "not begun" and not tried_out:
         return "skipped", last_skip.why
     if not frames:
@@ -231,17 +240,17 @@ def _state(result: CoinResult, frames: Sequence[Frame], skips: Sequence[Event]) 
     )
 
 
-def _handled(journal: Sequence[Event]) -> tuple[tuple[str, str | None], ...]:
+def _handled(lines: Sequence[CoinLine]) -> tuple[tuple[str, str | None], ...]:
     """From each lifting to the next return; a kill in between makes one handling of two runs' parts."""
     spans: list[tuple[str, str | None]] = []
     since: str | None = None
-    for event in journal:
-        if event.kind in IN_SLOT:
+    for line in lines:
+        if line.is_in_slot:
             if since is not None:
-                spans.append((since, event.at))
+                spans.append((since, line.at))
             since = None
         elif since is None:
-            since = event.at
+            since = line.at
     return tuple([*spans, (since, None)] if since is not None else spans)
 
 

@@ -25,6 +25,16 @@ from capture.engine.events import Event
 from capture.engine.transport import HandlingError, coin_out
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import (
+    BatchBegan,
+    BatchEnded,
+    BatchReported,
+    BatchSession,
+    BatchState,
+    NotificationSent,
+    TrayEnded,
+    TrayState,
+)
 from pipeline.assembly import sole_driver, switched_on
 from pipeline.errors import explain
 from pipeline.lab import Lab
@@ -32,7 +42,7 @@ from pipeline.notify import Notifier, Sent
 from pipeline.reports.morning import write_morning_report
 from pipeline.reports.report import write_report
 from pipeline.reports.results import CoinResult, coin_results
-from pipeline.run_status import Ending, SkippedCoin, TrayWord
+from pipeline.run_status import SkippedCoin
 from pipeline.scanning.batch_estimate import BatchOutlook, outline_batch
 from pipeline.scanning.bounds import Bounds
 from pipeline.scanning.estimate import check_fits
@@ -53,7 +63,7 @@ class TrayResult:
 
     tray: str
     session: str | None
-    state: TrayWord
+    state: TrayState
     why: str | None
     coins: tuple[CoinResult, ...]
 
@@ -84,7 +94,7 @@ class BatchResult:
     """What a batch came to. ``wall_s`` and ``hardware_s`` are of this run of it."""
 
     batch: str
-    state: Ending
+    state: BatchState
     why: str | None
     trays: tuple[TrayResult, ...]
     skipped: tuple[SkippedCoin, ...]
@@ -242,14 +252,15 @@ class _Night:
         outlook = self._outlook
         self._began = True
         self._store.journal.log(
-            "batch began",
-            batch=self._batch,
-            trays=list(outlook.trays),
-            plan=outlook.plan,
-            until=outlook.until.isoformat(timespec="minutes") if outlook.until else None,
-            estimate_s=round(outlook.time_s, 1),
-            estimate_bytes=outlook.disk_bytes,
-            free_bytes=outlook.free_bytes,
+            BatchBegan(
+                batch=self._batch,
+                trays=outlook.trays,
+                plan=outlook.plan,
+                until=outlook.until.isoformat(timespec="minutes") if outlook.until else None,
+                estimate_s=round(outlook.time_s, 1),
+                estimate_bytes=outlook.disk_bytes,
+                free_bytes=outlook.free_bytes,
+            )
         )
 
     @contextmanager
@@ -269,7 +280,7 @@ class _Night:
         """End in good order, and write the report."""
         trays = tuple(self._result(tray) for tray in self._outlook.trays)
         left = [tray.tray for tray in trays if tray.state != "done"]
-        state: Ending = (
+        state: BatchState = (
             "failed"
             if self._failed
             else "stopped"
@@ -297,12 +308,12 @@ class _Night:
             hardware_s=self._hardware_s,
         )
 
-    def end(self, state: Ending, why: str | None) -> Path | None:
+    def end(self, state: BatchState, why: str | None) -> Path | None:
         """Write down how it ended, and the report; neither is a reason to fail."""
         report: Path | None = None
         try:
             if self._began:
-                self._store.journal.log("batch ended", batch=self._batch, state=state, why=why)
+                self._store.journal.log(BatchEnded(batch=self._batch, state=state, why=why))
                 self._watch.say("The report is being written.")
                 report = self._report()
         except Exception as error:
@@ -319,10 +330,10 @@ class _Night:
             log.exception("the report of batch %s", self._batch)
             why = explain(error)
             self._tell(f"The report could not be written: {why}")
-        self._store.journal.log("batch report", batch=self._batch, path=str(report) if report else None, why=why)
+        self._store.journal.log(BatchReported(batch=self._batch, path=str(report) if report else None, why=why))
         return report
 
-    def _tray(self, bench: Bench, name: str) -> tuple[str, str | None, TrayWord, str | None]:
+    def _tray(self, bench: Bench, name: str) -> tuple[str, str | None, TrayState, str | None]:
         """Scan a tray; its name, session, state, and why where it is not done."""
         reason = self._failed or self._missing_tray or self._bounds()
         if reason is not None:
@@ -345,7 +356,7 @@ class _Night:
         stopped: str | None = None
         try:
             session = session or begin_scan(self._store, bench.rig, bench.bundle, tray, plan)
-            self._store.journal.log("batch session", session.id, batch=self._batch, tray=name)
+            self._store.journal.log(BatchSession(batch=self._batch, tray=name), session.id)
             self._watch.tray_begins(name, session.id)
             self._tell(f"Tray {name}.")
             stopped = photograph(bench, session, self._bounds)
@@ -368,11 +379,12 @@ class _Night:
         state, left = tray_state(self._store, session)
         return name, session.id, state, " ".join(filter(None, [stopped, left])) or None
 
-    def _end_tray(self, name: str, session: str | None, state: TrayWord, why: str | None) -> None:
+    def _end_tray(self, name: str, session: str | None, state: TrayState, why: str | None) -> None:
         self._results[name] = TrayResult(name, session, state, why, ())
         self._watch.tray_ends(name, state, why)
         try:
-            self._store.journal.log("batch tray", batch=self._batch, tray=name, session=session, state=state, why=why)
+            line = TrayEnded(batch=self._batch, tray=name, session=session, state=state, why=why)
+            self._store.journal.log(line)
         except NOT_TRUSTED as error:
             self._failed = self._failed or explain(error)
 
@@ -425,7 +437,7 @@ def _logged(tell: Tell) -> Tell:
 
 def _journal(store: Store) -> Callable[[Sent], None]:
     def note(sent: Sent) -> None:
-        store.journal.log("notified", channel=sent.channel, what=sent.what, ok=sent.ok, why=sent.why)
+        store.journal.log(NotificationSent(channel=sent.channel, what=sent.what, ok=sent.ok, why=sent.why))
 
     return note
 

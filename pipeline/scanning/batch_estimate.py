@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from capture.engine.transport import KINDS as HANDLING
 from capture.store import Store
+from capture.store.journal_lines import BatchBegan, BatchReported, BatchSession, CoinLine, Returned, ScanAbandoned
 from capture.store.records import Session
 from pipeline.lab import Lab
 from pipeline.scanning.estimate import Outlook, free_bytes, kept_bytes, outline_trays, wall_s
@@ -143,46 +143,41 @@ def outline_batch(
 
 def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
     """The tray that was interrupted: it lies at the bench still, and one of its coins perhaps on the plate."""
-    last = store.journal.last(HANDLING)
-    if last is None or last.session_id is None or (last.kind == "returned" and not is_same_batch):
+    last = store.journal.last(CoinLine)
+    if last is None or last.session_id is None or (isinstance(last, Returned) and not is_same_batch):
         return None
     return store.session(last.session_id).name
 
 
 def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identify: bool) -> str | None:
     """The last batch of just these trays and this plan, if anything of it can still be done."""
-    lines = store.journal.events(kinds=("batch began", "batch report"))
-    same = [
-        line
-        for line in lines
-        if line.kind == "batch began" and set(line.detail["trays"]) == set(trays) and line.detail["plan"] == plan
-    ]
+    same = [line for line in store.journal.lines(BatchBegan) if set(line.trays) == set(trays) and line.plan == plan]
     if not same:
         return None
-    batch = str(same[-1].detail["batch"])
+    batch = same[-1].batch
     finished = _finished(store, batch, trays)
     if any(session.frozen_tray() != lab.tray(tray) for tray, session in finished.items()):
         return None  # other coins lie there now: another night
     if len(finished) < len(set(trays)):
         return batch
-    reports = [line for line in lines if line.kind == "batch report" and line.id > same[-1].id]
-    if not reports:
+    report = store.journal.last(BatchReported)
+    if report is None or report.number < same[-1].number:
         return batch  # it was interrupted while its report was written
-    is_recent = datetime.now(UTC) - datetime.fromisoformat(reports[-1].at) < RECENT
+    is_recent = datetime.now(UTC) - datetime.fromisoformat(report.at) < RECENT
     return batch if identify and is_recent and any(unidentified(store, each) for each in finished.values()) else None
 
 
 def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:
     """Trays of which a batch has nothing left to take."""
     sessions = {
-        str(line.detail["tray"]): store.session(line.session_id)
-        for line in store.journal.events(kinds=("batch session",))
-        if line.detail["batch"] == batch and line.session_id is not None
+        line.tray: store.session(line.session_id)
+        for line in store.journal.lines(BatchSession)
+        if line.batch == batch and line.session_id is not None
     }
     return {
         tray: sessions[tray]
         for tray in trays
         if tray in sessions
         and sessions[tray].finished_at is not None
-        and store.journal.last(("abandoned",), sessions[tray].id) is None
+        and store.journal.last(ScanAbandoned, session_id=sessions[tray].id) is None
     }

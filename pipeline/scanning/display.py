@@ -18,7 +18,6 @@ from rich.table import Table
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
-    CoinSkipped,
     CoinStarted,
     Event,
     FrameKept,
@@ -28,6 +27,7 @@ from capture.engine.events import (
     ShotTaken,
     Stopping,
 )
+from capture.store.journal_lines import CoinSkipped
 
 LINES = 12  # coins shown at a time: the ones at work now
 

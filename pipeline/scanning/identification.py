@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from capture.store import Store
+from capture.store.journal_lines import NotIdentified
 from capture.store.records import Candidate, Session
 from pipeline.errors import explain
 from pipeline.lab import Lab
@@ -123,7 +124,7 @@ class Identification:
             self.failed.append(Unidentified(session.name, coin, why))
             self._attempt(
                 "The journal",
-                lambda: self._store.journal.log("not identified", session.id, coin=coin, why=why),
+                lambda: self._store.journal.log(NotIdentified(coin=coin, why=why), session.id),
             )
             say(coin, "[red]not identified[/red]")
             self._tell(f"{coin} could not be identified: {why}")

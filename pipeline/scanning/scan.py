@@ -16,11 +16,11 @@ from rich.console import Console
 from calibration.bundle import Bundle, latest
 from capture.engine.events import CoinFinished, Event, FrameKept
 from capture.engine.runner import Runner, ScanStopped
-from capture.engine.skips import in_words, is_away, skipped_of
-from capture.engine.transport import KINDS as HANDLING
+from capture.engine.skips import in_words, is_away, latest_skips
 from capture.plan import Plan, Tray
 from capture.quality import Limits
 from capture.store import Store
+from capture.store.journal_lines import BatchSession, CoinLine, ScanAbandoned, ScanBegan, ScanReported
 from capture.store.records import Session
 from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.bench.calibrate import calibrate_rig
@@ -107,7 +107,7 @@ def scan_tray(
             watch.expect([outlook], realtime=realtime)
             hardware_started_s = rig.clock.now()
             session = session or begin_scan(store, rig, bundle, tray, plan)
-            store.journal.log("scan began", session.id)
+            store.journal.log(ScanBegan(), session.id)
             watch.log_to(session.id)
             watch.tray_begins(tray.id, session.id)
             with Identification(store, identifier, tell) as identification:
@@ -122,7 +122,7 @@ def scan_tray(
         for sentence in skipped:
             tell(sentence)
         report = write_report(lab, store, session)
-        store.journal.log("scan report", session.id, path=str(report))
+        store.journal.log(ScanReported(path=str(report)), session.id)
         result = ScanResult(
             tray=tray.id,
             session=session.id,
@@ -195,8 +195,8 @@ def interrupted(store: Store, tray: Tray, plan: Plan, *, fresh: bool, tell: Tell
 def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
     """The last scan of a tray if it was interrupted after its last coin, so that it is not all taken anew."""
     for session in store.sessions("scan", tray.id)[-1:]:
-        last = store.journal.last(("scan began", "scan report", "batch session", "abandoned"), session.id)
-        if last is not None and last.kind == "scan began":
+        last = store.journal.last(ScanBegan, ScanReported, BatchSession, ScanAbandoned, session_id=session.id)
+        if isinstance(last, ScanBegan):
             tell(f"Every coin was photographed already ({session.id}); the report is written now. Anew: --fresh.")
             return session
     return None
@@ -205,7 +205,7 @@ def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
 def begin_scan(store: Store, rig: Rig, bundle: Bundle, tray: Tray, plan: Plan) -> Session:
     """A new session of a tray; those that were interrupted are given up, their frames kept."""
     while (old := store.unfinished_scan(tray.id)) is not None:
-        store.journal.log("abandoned", old.id, why="a fresh scan was begun")
+        store.journal.log(ScanAbandoned(why="a fresh scan was begun"), old.id)
         store.finish_session(old.id)
     return store.begin_scan(tray, plan, [asdict(identity) for identity in rig.station.identities], bundle.id)
 
@@ -223,12 +223,12 @@ def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left ov
 def skipped_coins(store: Store, session: Session) -> list[str]:
     """A sentence for each coin that was skipped and is still to be photographed, or to be looked for."""
     missing = {shot.coin for shot in store.missing_shots(session.id)}
-    journal = store.journal.events(session.id, HANDLING)
+    lines = store.journal.lines(CoinLine, session_id=session.id)
 
     def is_left(coin: str) -> bool:
-        return coin in missing or is_away([event for event in journal if event.detail["coin"] == coin])
+        return coin in missing or is_away([line for line in lines if line.coin == coin])
 
-    return in_words([each for each in skipped_of(journal) if is_left(each.coin)])
+    return in_words([each for each in latest_skips(lines) if is_left(each.coin)])
 
 
 def limits_of(lab: Lab, bundle: Bundle) -> Limits:

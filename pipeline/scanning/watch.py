@@ -14,7 +14,6 @@ from typing import Any, Self
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
-    CoinSkipped,
     CoinStarted,
     Event,
     FrameKept,
@@ -24,11 +23,12 @@ from capture.engine.events import (
     ShotTaken,
     Stopping,
 )
+from capture.store.journal_lines import BatchState, CoinSkipped
 from capture.store.records import now
 from pipeline.assembly import command_line
 from pipeline.errors import explain
 from pipeline.lab import Lab
-from pipeline.run_status import Ended, Ending, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
+from pipeline.run_status import Ended, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
 from pipeline.scanning.estimate import Outlook, free_bytes, wall_s
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class Watch:
         if state in ("skipped", "not begun"):
             self.trouble(f"Tray {tray}: {state}. {why or ''}".strip())
 
-    def ended(self, state: Ending, why: str | None = None, report: str | None = None) -> None:
+    def ended(self, state: BatchState, why: str | None = None, report: str | None = None) -> None:
         """What the job came to."""
         (log.error if state == "failed" else log.info)("Ended: %s. %s", state, why or "")
         self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)

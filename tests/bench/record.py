@@ -1,4 +1,4 @@
-"""``python -m tests.bench.record FOLDER ARGS``: run ``rig ARGS`` on the twin and keep every picture it takes."""
+"""``python -m tests.bench.record FOLDER ARGS``: run ``rig ARGS`` on the twin and keep every image it takes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ grab = TwinCamera.grab
 
 
 def grab_and_keep(camera: TwinCamera) -> RawImage:
-    picture = grab(camera)
+    raw = grab(camera)
     # bitmaps: nothing is to be decoded when they are played back
-    cv2.imwrite(str(folder / f"{len(list(folder.iterdir())):06}.bmp"), cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR))
-    return picture
+    cv2.imwrite(str(folder / f"{len(list(folder.iterdir())):06}.bmp"), cv2.cvtColor(raw.image, cv2.COLOR_RGB2BGR))
+    return raw
 
 
 TwinCamera.grab = grab_and_keep  # type: ignore[method-assign]

@@ -104,8 +104,8 @@ def euro_coins(shared: Path) -> tuple[list[Sample], list[Sample]]:
 
     def reader(file: str) -> Callable[[], Image]:
         def read() -> Image:
-            picture = read_image(folder / file)
-            return crop_coin(picture)
+            image = read_image(folder / file)
+            return crop_coin(image)
 
         return read
 
@@ -127,8 +127,8 @@ def euro_coins(shared: Path) -> tuple[list[Sample], list[Sample]]:
 def test_rank1_by_the_way_taken_and_by_float32() -> None:
     gallery, queries = euro_coins(Path(os.environ["RIG_SHARED"]))
     first: dict[str, np.ndarray] = {}
-    told = f"Rank-1 ({len(queries)} euro queries, {len(gallery)} coins, {TURNS} turns)"
-    table = Table("starter", told, "the same first as float32")
+    title = f"Rank-1 ({len(queries)} euro queries, {len(gallery)} coins, {TURNS} turns)"
+    table = Table("starter", title, "the same first as float32")
     types = np.array([sample.type for sample in gallery])
     others = np.array([[query.type != kind for kind in types] for query in queries])
     for way in ("float32", "the way taken"):

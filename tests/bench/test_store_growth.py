@@ -19,7 +19,8 @@ from rich.table import Table
 
 from capture.plan import Plan, Tray
 from capture.store import Store
-from tests.capture.conftest import add_frame
+from capture.store.journal_lines import CoinMove, JournalLine, Returned
+from tests.capture.conftest import add_frame, note
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 COINS, FRAMES = 10, 48
@@ -57,7 +58,8 @@ def grow(store: Store, first: int, beyond: int) -> None:
                 frames,
             )
             connection.executemany(
-                "INSERT INTO event (session_id, at, kind, detail) VALUES (?, '2026-01-01', ?, json_object('coin', ?))",
+                "INSERT INTO event (session_id, at, kind, detail) VALUES "
+                "(?, '2026-01-01', ?, json_object('coin', ?, 'slot', 1, 'side', 'obverse'))",
                 [(session, kind, coin) for coin in coins for kind in ("lifting", "on plate", "returning", "returned")],
             )
             connection.executemany(
@@ -91,15 +93,15 @@ def measure(store: Store, session_id: str, shots: list[Any], sessions: int) -> d
     frames = iter(shots)
     return {
         "add a frame": cost_ms(lambda: add_frame(store, session_id, next(frames), next(seeds))),
-        "write a line of the journal": cost_ms(lambda: store.journal.log("note", session_id, text="x")),
+        "write a line of the journal": cost_ms(lambda: store.journal.log(note("x"), session_id)),
         "frames of a coin side": cost_ms(lambda: store.frames(coin=coin, side="obverse")),
         "frames of a session's coin": cost_ms(lambda: store.frames(asked, coin, good=None)),
         "missing shots of a session": cost_ms(lambda: store.missing_shots(session_id)),
         "tries of each shot": cost_ms(lambda: store.attempts(asked)),
         "unfinished scan of a tray": cost_ms(lambda: store.unfinished_scan("bench")),
-        "latest handling": cost_ms(lambda: store.journal.last(("lifting", "on plate", "returning", "returned"))),
-        "latest line on a coin": cost_ms(lambda: store.journal.last(("returned",), asked, coin)),
-        "lines of a session": cost_ms(lambda: store.journal.events(asked)),
+        "latest handling": cost_ms(lambda: store.journal.last(CoinMove)),
+        "latest line on a coin": cost_ms(lambda: store.journal.last(Returned, session_id=asked, coin=coin)),
+        "lines of a session": cost_ms(lambda: store.journal.lines(JournalLine, session_id=asked)),
         "ranking of a coin": cost_ms(lambda: store.catalogue.ranking(asked, coin)),
         "where a picture lies": cost_ms(lambda: store.path(f"{2 * middle * 1000:064x}"[::-1])),
     }
@@ -129,7 +131,7 @@ def test_cost_as_the_store_grows(tmp_path: Path) -> None:
             for first in range(sessions, wanted, 20):
                 grow(store, first, min(first + 20, wanted))
             sessions = wanted
-            store.journal.log("returned", session.id, coin="t1")
+            store.journal.log(Returned(slot=1, coin="t1"), session.id)
             part = shots[step * (REPEATS + 1) : (step + 1) * (REPEATS + 1)]
             for what, cost in measure(store, session.id, part, sessions).items():
                 table.setdefault(what, []).append(cost)

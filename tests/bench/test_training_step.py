@@ -1,7 +1,7 @@
 """What a training step costs over the bare forward and backward pass in it, and whether the network ever waits.
 
-The bare pass is over a batch that is there already, of as many pictures, through the same network in the same
-precision; the step adds making the pictures, the losses, clipping and the optimiser.
+The bare pass is over a batch that is there already, of as many images, through the same network in the same
+precision; the step adds making the images, the losses, clipping and the optimiser.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def bare_pass_s() -> float:
 
 def step_s(augmentation: Augmentation, coins: list[TrainingCoin]) -> tuple[float, float]:
     """Seconds of a step, and the share of them in which the network computes."""
-    told: list[Step] = []
+    steps: list[Step] = []
     config = CONFIG.model_copy(update={"augmentation": augmentation})
-    train(config, coins, told.append, every=EVERY)
-    steps_s = [(later.seconds - earlier.seconds) / EVERY for earlier, later in pairwise(told)]
-    return min(steps_s), told[-1].busy
+    train(config, coins, steps.append, every=EVERY)
+    steps_s = [(later.seconds - earlier.seconds) / EVERY for earlier, later in pairwise(steps)]
+    return min(steps_s), steps[-1].busy
 
 
 @pytest.mark.bench
@@ -60,10 +60,10 @@ def step_s(augmentation: Augmentation, coins: list[TrainingCoin]) -> tuple[float
 def test_a_step_over_the_bare_pass_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     coins = [TrainingCoin(str(number), "", (crop_of(number), crop_of(number, 200.0))) for number in range(COINS)]
-    title = f"{2 * CONFIG.coins_per_batch} pictures a step, {torch.get_num_threads()} threads"
+    title = f"{2 * CONFIG.coins_per_batch} images a step, {torch.get_num_threads()} threads"
     table = Table(title, "bare pass s", "step s", "step over bare", "network busy")
     for kind in ("standard", "reproduction", "relight"):
-        bare_s = bare_pass_s()  # each time anew, so that a busy machine is so for both
+        bare_s = bare_pass_s()  # each time, so that a busy machine is so for both
         took_s, busy = step_s(Augmentation(kind=kind), coins)
         bare_s = min(bare_s, bare_pass_s())
         table.add_row(kind, f"{bare_s:.2f}", f"{took_s:.2f}", f"{took_s / bare_s:.3f}", f"{busy:.1%}")

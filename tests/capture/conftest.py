@@ -12,6 +12,7 @@ import pytest
 from calibration.image import encode_lossless
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
+from capture.store.journal_lines import ScanAbandoned
 from capture.store.records import Frame, now
 
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: "2024.1.2", 3: None})
@@ -40,6 +41,11 @@ def add_frame(store: Store, session_id: str, shot: Shot, seed: int, **changes: A
         "taken_at": now(),
     } | changes
     return store.add_frame(session_id, shot, **values)
+
+
+def note(why: str = "") -> ScanAbandoned:
+    """Some line for the journal."""
+    return ScanAbandoned(why=why)
 
 
 @pytest.fixture

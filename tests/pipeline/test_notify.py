@@ -17,6 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from capture.store.journal_lines import NotificationSent
 from tests.pipeline.conftest import Rig, with_faults
 from tests.pipeline.scanning.test_batch import BATCH, PLAN, configure, journal
 
@@ -159,5 +160,5 @@ def test_a_night_tells_of_trouble_and_of_its_end_whether_or_not_it_gets_through(
     assert "Tray 2: not begun" in told["trouble"]["text"]
     assert "failed" in told["end"]["subject"] and "turntable" in told["end"]["text"]
     assert told["end"]["status"]["ended"]["state"] == "failed"
-    notified = {(line["channel"], line["what"], line["ok"]) for line in journal(lab, "notified")}
+    notified = {(line.channel, line.what, line.ok) for line in journal(lab, NotificationSent)}
     assert {("webhook", "trouble", True), ("webhook", "end", True), ("email", "end", False)} <= notified

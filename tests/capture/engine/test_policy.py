@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from capture.engine.events import CoinFound, CoinSkipped, Event, Recovered, ShotTaken
+from capture.engine.events import CoinFound, Event, Recovered, ShotTaken
 from capture.engine.policy import Policy, Remedy
 from capture.engine.recovery import Patience
 from capture.engine.runner import ScanStopped, Summary
-from capture.engine.skips import Skipped, in_words, skipped_of
+from capture.engine.skips import in_words, latest_skips
 from capture.engine.transport import HandlingError, coin_out
 from capture.plan import Plan, Tray
+from capture.store.journal_lines import CoinMove, CoinSkipped, DeviceFailed, DeviceRecovered, LaidOnPlate
 from rig.errors import DeviceError
 from rig.twin.faults import Alarm, DeadLamp, Unplugged
 from tests.capture.engine.bench import Bench, open_bench, swap_names
@@ -60,9 +61,9 @@ def folder(scanned: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def skipped_coins(bench: Bench) -> list[Skipped]:
-    """The latest session's, as the journal tells."""
-    return skipped_of(bench.store.journal.events(bench.store.sessions()[-1].id, ("coin skipped",)))
+def skipped_coins(bench: Bench) -> list[CoinSkipped]:
+    """The latest session's, as the journal has them."""
+    return latest_skips(bench.store.journal.lines(CoinSkipped, session_id=bench.store.sessions()[-1].id))
 
 
 def places(bench: Bench) -> list[tuple[str, str, int | None]]:
@@ -192,8 +193,8 @@ def test_a_coin_that_costs_too_many_recoveries_is_skipped(tmp_path: Path) -> Non
         assert "lightbox" in skipped.why and "failed 2 times" in skipped.why
         assert {coin.place for coin in bench.world.coins} == {"slot"}
         assert {shot.coin for shot in bench.store.missing_shots(bench.store.sessions()[-1].id)} == {"2024.1.1"}
-        kinds = [event.kind for event in bench.store.journal.events()]
-        assert (kinds.count("device failed"), kinds.count("recovered")) == (2, 2)
+        journal = bench.store.journal
+        assert (len(journal.lines(DeviceFailed)), len(journal.lines(DeviceRecovered))) == (2, 2)
         assert bench.store.verify() == []
     assert sum(isinstance(event, Recovered) for event in events) == 2
 
@@ -219,9 +220,8 @@ def test_a_rig_that_never_gets_well_ends_and_says_where_the_coin_is(tmp_path: Pa
     with opened(tmp_path) as bench:
         with pytest.raises(DeviceError, match="lightbox"):
             scan(bench, fail, policy=BRISK)
-        last = bench.store.journal.last(("lifting", "on plate", "returned"))
-        assert last is not None
-        assert (last.kind, last.detail["coin"]) == ("on plate", "2024.1.1")
+        last = bench.store.journal.last(CoinMove)
+        assert isinstance(last, LaidOnPlate) and last.coin == "2024.1.1"
         assert [coin.coin for coin in bench.world.coins if coin.place == "plate"] == ["2024.1.1"]
     with opened(tmp_path) as bench:
         assert scan(bench).frames == len(SHOTS)

@@ -28,6 +28,7 @@ from capture.engine.transport import HandlingError
 from capture.plan import Plan, Tray
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import Returned, TurningOver
 from rig.errors import DeviceError
 from rig.twin.faults import DeadLamp, FrozenFrame, Unplugged
 from tests.capture.engine.bench import (
@@ -218,8 +219,8 @@ def test_a_coin_let_go_into_its_slot_in_mid_turn_is_looked_at_though_nothing_mis
     with open_bench(tmp_path) as bench:
         bench.run()
         session = bench.store.sessions()[-1]
-        bench.store.journal.log("turning over", session.id, slot=7, coin="2024.1.2", side="reverse")
-        bench.store.journal.log("returned", session.id, slot=7, coin="2024.1.2", side=None, found="arm")
+        bench.store.journal.log(TurningOver(slot=7, coin="2024.1.2", side="reverse"), session.id)
+        bench.store.journal.log(Returned(slot=7, coin="2024.1.2", found="arm"), session.id)
         lying = next(coin for coin in bench.world._state.coins if coin.coin == "2024.1.2")
         lying.side = "reverse"
         bench.run(tray=TRAY)

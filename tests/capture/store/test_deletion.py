@@ -10,6 +10,7 @@ import pytest
 from capture.store import Store
 from capture.store.deletion import delete_frames, doomed
 from capture.store.files import StoreError
+from capture.store.journal_lines import FramesDeleted
 from capture.store.kinds import frame_name
 from capture.store.records import Frame, NewEntry
 from capture.store.selection import select_frames
@@ -40,9 +41,9 @@ def test_what_is_deleted_is_gone_but_not_forgotten(folder: Path, filled: tuple[s
         assert [path.exists() for path in paths] == [False, False, True, False]  # one is of the catalogue, too
         assert store.frames() == frames[:4]
         assert store.verify() == []
-        event = store.journal.last(["deleted"])
-        assert event is not None
-        assert event.detail == {"frames": [frame.id for frame in frames[4:]], "who": "ada", "why": "not ours"}
+        line = store.journal.last(FramesDeleted)
+        assert line is not None
+        assert line.detail() == {"frames": [frame.id for frame in frames[4:]], "who": "ada", "why": "not ours"}
         assert [shot.id for shot in store.missing_shots(session_id)[:2]] == [frame.shot_id for frame in frames[4:]]
     for path in folder.glob("index.sqlite*"):
         path.unlink()

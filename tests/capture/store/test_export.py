@@ -15,6 +15,7 @@ import pytest
 from capture.store import Store
 from capture.store.export import export
 from capture.store.files import StoreError
+from capture.store.journal_lines import Lifting
 from capture.store.records import Photograph
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
 
@@ -29,7 +30,7 @@ def filled(store: Store, tmp_path: Path) -> Store:
     scan = store.begin_scan(TRAY, PLAN, [{"kind": "grbl"}], "cal1")
     for seed, shot in enumerate(store.missing_shots(scan.id)[:4]):
         add_frame(store, scan.id, shot, seed, calibration_id="cal1")
-    store.journal.log("lifting", scan.id, coin="2024.1.1")
+    store.journal.log(Lifting(slot=1, coin="2024.1.1"), scan.id)
     other = store.begin_import("euros")
     store.add_photographs(other.id, [Photograph("../c7", picture(50), "a/1.jxl", type="10c")])
     return store

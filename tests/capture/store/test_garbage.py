@@ -10,6 +10,7 @@ import numpy as np
 
 from capture.store import Store
 from capture.store.garbage import find_waste, remove_waste
+from capture.store.journal_lines import StoreCleaned
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, NewEntry
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
@@ -65,9 +66,9 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
         assert store.frames(good=None) == frames
         assert store.catalogue.embedded("m2") == {entries[0].id}
         assert store.verify() == []
-        event = store.journal.last(["cleared"])
-        assert event is not None
-        assert set(event.detail["bytes"]) == {"half written", "set aside", "former index", "embedding"}
+        line = store.journal.last(StoreCleaned)
+        assert line is not None
+        assert set(line.bytes) == {"half written", "set aside", "former index", "embedding"}
     assert hashes(folder) == before
 
 

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import (
+    BatchBegan,
+    BatchLine,
+    BatchSession,
+    CoinLine,
+    CoinMove,
+    CoinSkipped,
+    JournalLine,
+    Judgement,
+    LaidOnPlate,
+    Lifting,
+    ModelFigures,
+    ModelPromoted,
+    ModelRefused,
+    Returned,
+    ScanAbandoned,
+    TurningOver,
+    UnknownLine,
+)
 from capture.store.records import Frame
+from tests.capture.conftest import note
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -28,46 +50,47 @@ def drop_index(folder: Path) -> None:
 def test_lines_keep_number_and_order_without_the_index(folder: Path) -> None:
     with Store.open(folder) as store:
         for number in range(5):
-            store.journal.log("note", None, number=number, text="süß\nzwei")
-        before = store.journal.events()
+            store.journal.log(note(f"süß\nzwei {number}"))
+        before = store.journal.lines(JournalLine)
     drop_index(folder)
     with Store.open(folder) as store:
-        assert store.journal.events()[:5] == before
-        assert store.journal.log("note").id == len(store.journal.events())
+        assert store.journal.lines(JournalLine)[:5] == before
+        assert store.journal.log(note()).number == len(store.journal.lines(JournalLine))
         assert store.verify() == []
 
 
 def test_half_a_line_is_passed_over_and_its_number_given_again(folder: Path) -> None:
     with Store.open(folder) as store:
-        store.journal.log("note", None, text="whole")
+        store.journal.log(note("whole"))
     whole = journal_file(folder).read_bytes()
     for cut in (1, len(whole) // 2, len(whole) - 1):
         journal_file(folder).write_bytes(whole + whole.replace(b'"number":1', b'"number":2')[:cut])
         with Store.open(folder) as store:
             assert store.verify() == []
-            store.journal.log("note", None, text="after")
+            store.journal.log(note("after"))
             assert store.verify() == []
-            assert [event.id for event in store.journal.events()] == list(range(1, len(store.journal.events()) + 1))
+            lines = store.journal.lines(JournalLine)
+            assert [line.number for line in lines] == list(range(1, len(lines) + 1))
         drop_index(folder)
         with Store.open(folder) as store:
-            assert [event.detail.get("text") for event in store.journal.events(kinds=["note"])] == ["whole", "after"]
+            assert [line.why for line in store.journal.lines(ScanAbandoned)] == ["whole", "after"]
         drop_index(folder)
         journal_file(folder).write_bytes(whole)
 
 
 def test_a_line_whose_row_was_never_written_counts(store: Store, folder: Path) -> None:
-    store.journal.log("lifting", None, coin="a")
+    store.journal.log(Lifting(slot=1, coin="a"))
     with store.database.write() as connection:  # as if killed before the commit
         connection.execute("DELETE FROM event")
     assert [problem.kind for problem in store.verify()] == ["orphan"]
-    assert store.journal.log("on plate", None, coin="a").id == 2
-    assert [event.kind for event in store.journal.events()] == ["lifting", "on plate"]
+    assert store.journal.log(LaidOnPlate(slot=1, coin="a", side="obverse")).number == 2
+    assert [line.kind for line in store.journal.lines(JournalLine)] == ["lifting", "on plate"]
     assert store.verify() == []
 
 
 def test_a_flipped_bit_in_a_line_is_found(store: Store, folder: Path) -> None:
     for number in range(3):
-        store.journal.log("note", None, number=number)
+        store.journal.log(note(str(number)))
     path = journal_file(folder)
     whole = path.read_bytes()
     for byte in [*range(0, len(whole), 7), len(whole) - 1]:
@@ -82,19 +105,122 @@ def test_a_flipped_bit_in_a_line_is_found(store: Store, folder: Path) -> None:
 def test_several_writers_never_give_a_number_twice(folder: Path) -> None:
     with Store.open(folder) as first, Store.open(folder) as second:
         threads = [
-            threading.Thread(target=lambda store: [store.journal.log("note") for _ in range(20)], args=(store,))
+            threading.Thread(target=lambda store: [store.journal.log(note()) for _ in range(20)], args=(store,))
             for store in (first, second, first)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert [event.id for event in second.journal.events()] == list(range(1, 61))
+        assert [line.number for line in second.journal.lines(JournalLine)] == list(range(1, 61))
         assert first.verify() == []
 
 
 def test_a_session_that_is_not_there_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="no session nobody"):
-        store.journal.log("note", "nobody")
-    assert store.journal.events() == []
+        store.journal.log(note(), "nobody")
+    assert store.journal.lines(JournalLine) == []
     assert store.verify() == []
+
+
+def detail_on_disk(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line)["content"]["detail"] for line in journal_file(folder).read_text().splitlines()]
+
+
+FIGURES = ModelFigures(rank1=0.5, rank1_interval95=(0.25, 0.75), map=0.625)
+JUDGEMENT = Judgement(
+    version=1,
+    dataset_id="d1",
+    test_set="aa",
+    trained_coins=3,
+    trained_frames=4,
+    test_coins=5,
+    queries=6,
+    before=FIGURES,
+    after=FIGURES,
+    difference=0.0,
+    interval95=(-0.5, 0.5),
+    verdict="no sure difference",
+)
+
+
+def test_lines_are_on_disk_as_earlier_versions_wrote_them(store: Store, folder: Path) -> None:
+    judged = {"model": "euro-v1", "id": "m1", "instead_of": "starter"}
+    figures = {"rank1": 0.5, "rank1_interval95": [0.25, 0.75], "map": 0.625}
+    written: list[tuple[JournalLine, dict[str, Any]]] = [
+        (Returned(slot=1, coin="a", side=None), {"slot": 1, "coin": "a", "side": None}),
+        (Returned(slot=1, coin="a", found="arm"), {"slot": 1, "coin": "a", "side": None, "found": "arm"}),
+        (
+            CoinSkipped(slot=1, coin="a", reason="time", why="Slow."),
+            {"slot": 1, "coin": "a", "reason": "time", "why": "Slow.", "looks_like": None, "diameter_mm": None},
+        ),
+        (
+            BatchBegan(batch="b", trays=("1", "2"), plan="default", estimate_s=1.5, estimate_bytes=2, free_bytes=3),
+            {
+                "batch": "b",
+                "trays": ["1", "2"],
+                "plan": "default",
+                "until": None,
+                "estimate_s": 1.5,
+                "estimate_bytes": 2,
+                "free_bytes": 3,
+            },
+        ),
+        (ModelPromoted(**judged, forced=True), {**judged, "dataset": None, "forced": True}),
+        (
+            ModelRefused(**judged, dataset="euro", judgement=JUDGEMENT),
+            {
+                **judged,
+                "dataset": "euro",
+                "version": 1,
+                "dataset_id": "d1",
+                "test_set": "aa",
+                "trained_coins": 3,
+                "trained_frames": 4,
+                "test_coins": 5,
+                "queries": 6,
+                "before": figures,
+                "after": figures,
+                "difference": 0.0,
+                "interval95": [-0.5, 0.5],
+                "verdict": "no sure difference",
+            },
+        ),
+    ]
+    logged = [store.journal.log(line) for line, _ in written]
+    assert detail_on_disk(folder) == [detail for _, detail in written]
+    assert store.journal.lines(JournalLine) == logged
+
+
+def test_lines_are_asked_for_by_what_they_are(store: Store) -> None:
+    session = store.begin_import("euros").id
+    moves: list[CoinMove] = [Lifting(slot=1, coin="a"), TurningOver(slot=1, coin="a", side="obverse")]
+    for line in moves:
+        store.journal.log(line, session)
+    store.journal.log(CoinSkipped(slot=2, coin="b", reason="empty slot", why="Nothing was gripped."), session)
+    store.journal.log(BatchSession(batch="n", tray="3"))
+    assert [line.kind for line in store.journal.lines(CoinMove)] == ["lifting", "turning over"]
+    assert [line.coin for line in store.journal.lines(CoinLine, session_id=session)] == ["a", "a", "b"]
+    assert [line.batch for line in store.journal.lines(BatchLine)] == ["n"]
+    assert store.journal.lines(BatchLine, session_id=session) == []
+    last = store.journal.last(CoinLine, coin="a")
+    assert isinstance(last, TurningOver) and last.number == 2
+    assert store.journal.last(Returned) is None
+
+
+def test_what_another_version_wrote_is_read(store: Store) -> None:
+    def write(kind: str, detail: str) -> None:
+        with store.database.write() as connection:
+            sql = "INSERT INTO event (at, kind, detail) VALUES ('2026-11-20T10:40:26.670349+00:00', ?, ?)"
+            connection.execute(sql, (kind, detail))
+
+    write("lifting", '{"coin": "a", "side": "obverse", "slot": 1}')  # as version 0.1.0 did
+    write("returned", '{"coin": "a", "side": "obverse", "slot": 1, "later": [1]}')
+    write("plate cleaned", '{"cloth": "soft"}')
+    lifting, returned, unknown = store.journal.lines(JournalLine)
+    assert isinstance(lifting, Lifting) and lifting.coin == "a"
+    assert isinstance(returned, Returned) and returned.found is None
+    assert isinstance(unknown, UnknownLine) and unknown.detail() == {"cloth": "soft"}
+    write("lifting", '{"coin": "a"}')
+    with pytest.raises(StoreError, match=r"line 4 cannot be understood: slot of 'lifting'"):
+        store.journal.lines(CoinLine)

@@ -17,6 +17,7 @@ import pytest
 
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import JournalLine
 from capture.store.rebuild import rebuild
 from tests.capture.store.old_store import unpack
 
@@ -42,7 +43,7 @@ def read_all(store: Store) -> dict[str, Any]:
         "sessions": sessions,
         "frames": [store.frames(session.id, good=None) for session in sessions],
         "missing": [store.missing_shots(session.id) for session in sessions if session.kind == "scan"],
-        "events": store.journal.events(),
+        "events": store.journal.lines(JournalLine),
         "entries": store.catalogue.entries(),
         "ranking": store.catalogue.ranking(sessions[0].id, "2024.2.1"),
         "coins": [tuple(row) for row in store.database.read("SELECT * FROM coin ORDER BY id")],

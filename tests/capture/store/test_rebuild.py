@@ -15,9 +15,10 @@ import pytest
 
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import JournalLine, Lifting
 from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry, Photograph
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
 from tests.capture.store.test_migration import read_all
 
 EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event")
@@ -50,7 +51,7 @@ def filled(folder: Path) -> Path:
         store.add_coin("2024.2.1")
         store.catalogue.add_ranking(scan.id, "2024.2.1", "m1", "match", [candidate])
         store.begin_scan(TRAY, PLAN)
-        store.journal.log("lifting", scan.id, coin="2024.1.1", slot=1, side="obverse")
+        store.journal.log(Lifting(slot=1, coin="2024.1.1", side="obverse"), scan.id)
     return folder
 
 
@@ -87,8 +88,8 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
     def put_back() -> str:
         return f"2026-10-25T{next(hour):02}:00:00.000000+00:00"
 
-    for module in ("session_rows", "frame_rows", "journal", "catalogue"):
-        monkeypatch.setattr(f"capture.{module}.now", put_back)
+    for module in ("sessions", "frames", "journal", "catalogue"):
+        monkeypatch.setattr(f"capture.store.{module}.now", put_back)
     with Store.open(folder) as store:
         scans = [store.begin_scan(TRAY, PLAN), store.begin_scan(TRAY.model_copy(update={"slots": {5: "x"}}), PLAN)]
         frames = [
@@ -101,7 +102,7 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
         store.catalogue.add_model("m1", "starter", {})
         for verdict in ("match", "possible"):
             store.catalogue.add_ranking(scans[0].id, "a", "m1", verdict, [Candidate("a", entries[1].id, 0.5, 0.9)])
-        events = [store.journal.log("note", number=number) for number in range(3)]
+        events = [store.journal.log(note(str(number))) for number in range(3)]
     for remake in (False, True):
         if remake:
             rebuild(folder)
@@ -113,7 +114,7 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
             ranking = store.catalogue.ranking(scans[0].id, "a")
             assert ranking is not None
             assert ranking.verdict == "possible"
-            assert store.journal.events()[:3] == events
+            assert store.journal.lines(JournalLine)[:3] == events
             assert [tuple(row) for row in store.database.read("SELECT * FROM slot")] == [("3", 5, "x")]
 
 

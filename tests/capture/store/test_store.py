@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from calibration.image import ImageError, decode_image, encode_jpeg
-from capture.plan import SIDES
 from capture.store import Store
 from capture.store.files import StoreError
+from capture.store.journal_lines import JournalLine, StoreRepaired
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from rig.sides import SIDES
+from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -107,20 +108,6 @@ def test_photographs_are_kept_byte_for_byte_and_once(store: Store) -> None:
     assert store.verify() == []
 
 
-def test_the_journal_keeps_its_order(store: Store, fill: Fill) -> None:
-    session_id, _ = fill(0)
-    store.journal.log("lifting", session_id, coin="2024.1.1", slot=1)
-    store.journal.log("on plate", session_id, coin="2024.1.1", slot=1)
-    store.journal.log("lifting", session_id, coin="2024.1.2", slot=2)
-    store.journal.log("note", None, text="elsewhere")
-    assert [event.kind for event in store.journal.events(session_id)] == ["lifting", "on plate", "lifting"]
-    assert [event.detail["slot"] for event in store.journal.events(session_id, ["lifting"])] == [1, 2]
-    last = store.journal.last(("lifting", "on plate"), session_id, "2024.1.1")
-    assert last is not None
-    assert last.kind == "on plate"
-    assert store.journal.last(("returned",)) is None
-
-
 def test_readers_never_wait_for_the_writer(store: Store, fill: Fill) -> None:
     session_id, frames = fill(3)
     seen: list[int] = []
@@ -155,7 +142,7 @@ def test_many_threads_may_write(store: Store, fill: Fill) -> None:
 def test_an_onlooker_changes_nothing(store: Store, fill: Fill) -> None:
     fill(1)
     with Store.open(store.folder, writing=False) as onlooker, pytest.raises(StoreError, match="reading only"):
-        onlooker.journal.log("note")
+        onlooker.journal.log(note())
     with pytest.raises(StoreError, match="does not exist"):
         Store.open(store.folder.parent / "nowhere", writing=False)
     assert not (store.folder.parent / "nowhere").exists()
@@ -274,7 +261,7 @@ def test_a_frame_killed_before_its_row_counts_if_it_is_whole(folder: Path) -> No
         assert [frame.id for frame in store.frames()] == [frames[0].id, frames[1].id]
         assert shots[2] in store.missing_shots(session.id)
         assert len(store.swept) == 4
-        assert [event.kind for event in store.journal.events()] == ["put right"] * 4
+        assert len(store.journal.lines(StoreRepaired)) == len(store.journal.lines(JournalLine)) == 4
         assert len(list((folder / "leftovers").rglob("*.jxl"))) == 2
         assert store.verify() == []
     with Store.open(folder) as store:

@@ -22,7 +22,7 @@ import pytest
 from capture.store import Store, database
 from capture.store.files import StoreError
 from capture.store.records import NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
 
 ALL = sorted(shot.id for shot in PLAN.shots(TRAY))
 
@@ -46,7 +46,7 @@ def everything(store: Store) -> Iterator[None]:
     for seed, shot in enumerate(store.missing_shots(session.id)[:2]):
         add_frame(store, session.id, shot, seed)
         yield
-    store.journal.log("note", session.id, text="on its way")
+    store.journal.log(note("on its way"), session.id)
     yield
     store.catalogue.add_entries([NewEntry("RIC 1", picture(70), "a.jxl", "sale 12", type="RIC")])
     yield
@@ -131,9 +131,9 @@ def test_a_disk_that_is_truly_full(tmp_path: Path, spare_kb: int) -> None:
             with pytest.raises(StoreError, match=r"(?i)disk is full"):
                 for seed, shot in enumerate(shots[2:]):
                     add_frame(store, session.id, shot, 50 + seed, raw=picture(90 + seed, 64))
-                    store.journal.log("note", session.id, text="x" * 400)
+                    store.journal.log(note("x" * 400), session.id)
                 for _ in range(50):
-                    store.journal.log("note", session.id, text="x" * 4000)
+                    store.journal.log(note("x" * 4000), session.id)
             kept = store.frames()
             assert kept[:2] == frames
         ballast.unlink()
@@ -152,7 +152,7 @@ def test_a_full_index(tmp_path: Path) -> None:
             connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match=r"index\.sqlite cannot be written: the disk is full"):
             for _ in range(50):
-                store.journal.log("note", session.id, text="x" * 2000)
+                store.journal.log(note("x" * 2000), session.id)
         with pytest.raises(StoreError, match="the disk is full"):
             add_frame(store, session.id, PLAN.shots(TRAY)[1], 2, quality={"note": "x" * 20_000})
         assert store.frames() == [frame]
@@ -209,7 +209,7 @@ def test_an_index_that_another_process_holds(tmp_path: Path, monkeypatch: pytest
             with pytest.raises(StoreError, match="another process has held it for more than"):
                 add_frame(store, session.id, shots[1], 2)
             with pytest.raises(StoreError, match="another process has held it"):
-                store.journal.log("note")
+                store.journal.log(note())
             with closing(Store.open(folder, writing=False)) as onlooker:  # readers do not wait
                 assert onlooker.frames() == [frame]
                 assert len(onlooker.missing_shots(session.id)) == len(shots) - 1

@@ -13,6 +13,7 @@ import pytest
 from calibration.image import decode_image, encode_jpeg
 from capture.store import Store
 from capture.store.deletion import delete_frames
+from capture.store.journal_lines import Lifting
 from capture.store.kinds import KINDS
 from capture.store.records import Candidate, Frame, NewEntry, Photograph
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
@@ -46,7 +47,7 @@ def fill_every_kind(store: Store) -> None:
     store.catalogue.remove_entries("RIC 1")
     store.catalogue.add_model("m1", "starter", {"layers": 3})
     store.catalogue.add_ranking(session.id, shots[0].coin, "m1", "match", [Candidate("RIC 9", entries[0].id, 0.5, 0.9)])
-    store.journal.log("lifting", session.id, coin=shots[0].coin)
+    store.journal.log(Lifting(slot=1, coin=shots[0].coin), session.id)
     delete_frames(store, [add_frame(store, session.id, shots[2], 3)], "ada", "why")
 
 
@@ -74,13 +75,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from capture.store import Store
-from tests.capture.conftest import PLAN, TRAY, add_frame
+from tests.capture.conftest import PLAN, TRAY, add_frame, note
 
 with Store.open(Path(sys.argv[1])) as store:
     print("writing", flush=True)
     for seed in range(10**6):
         session = store.unfinished_scan("3") or store.begin_scan(TRAY, PLAN)
-        store.journal.log("note", session.id, seed=seed)
+        store.journal.log(note(str(seed)), session.id)
         missing = store.missing_shots(session.id)
         if missing:
             add_frame(store, session.id, missing[0], seed)

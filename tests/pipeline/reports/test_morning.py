@@ -14,6 +14,23 @@ import pytest
 from calibration.image import Image, encode_jpeg, encode_lossless
 from capture.plan import Shot
 from capture.store import Store
+from capture.store.journal_lines import (
+    BatchBegan,
+    BatchEnded,
+    BatchSession,
+    BatchState,
+    CoinMove,
+    CoinSkipped,
+    DeviceFailed,
+    DeviceRecovered,
+    LaidOnPlate,
+    Lifting,
+    Returned,
+    Returning,
+    SkipReason,
+    TrayEnded,
+    TrayState,
+)
 from capture.store.records import Candidate, NewEntry, Session, now
 from pipeline.errors import LabError
 from pipeline.lab import Lab, open_lab
@@ -43,38 +60,29 @@ class Night:
         self.numbers = iter(range(10_000))
 
     def begin(self, trays: Sequence[str]) -> None:
-        self.log(
-            "batch began",
-            batch=BATCH,
-            trays=list(trays),
-            plan="default",
-            until="2026-11-20T06:30+00:00",
-            estimate_s=60.0,
-            estimate_bytes=1,
-            free_bytes=2,
-        )
+        self.log(BatchBegan(batch=BATCH, trays=tuple(trays), plan="default", until="2026-11-20T06:30+00:00"))
 
     def session(self, tray: str) -> Session:
         devices = [{"kind": "grbl", "port": "twin://turntable", "firmware": "1.1h"}]
         session = self.store.begin_scan(self.lab.tray(tray), self.lab.plan("default"), devices)
-        self.log("batch session", session.id, batch=BATCH, tray=tray)
+        self.log(BatchSession(batch=BATCH, tray=tray), session.id)
         return session
 
-    def handle(self, session: Session, coin: str, kind: str) -> str:
+    def move(self, session: Session, coin: str, step: type[CoinMove]) -> str:
         slot = next(slot for slot, each in session.frozen_tray().coins.items() if each == coin)
-        return str(self.log(kind, session.id, slot=slot, coin=coin, side="obverse").id)
+        return str(self.log(step(slot=slot, coin=coin, side="obverse"), session.id).number)
 
     def scan(self, session: Session, coin: str, bad: Sequence[int] = (), takes: int = 1, only: int = 99) -> None:
         """Photograph a coin; the `bad` shots are blurred, `takes` times."""
-        self.handle(session, coin, "lifting")
-        placement = self.handle(session, coin, "on plate")
+        self.move(session, coin, Lifting)
+        placement = self.move(session, coin, LaidOnPlate)
         for number, shot in enumerate([shot for shot in self.store.shots(session.id) if shot.coin == coin][:only]):
             for attempt in range(1, takes + 1):
                 self._frame(session, shot, placement, attempt, "blur" if number in bad else None)
                 if number not in bad:
                     break
-        self.handle(session, coin, "returning")
-        self.handle(session, coin, "returned")
+        self.move(session, coin, Returning)
+        self.move(session, coin, Returned)
 
     def retake(self, session: Session, coin: str) -> None:
         """A shot that is good the second time."""
@@ -100,24 +108,15 @@ class Night:
             taken_at=now(),
         )
 
-    def skip(self, session: Session, coin: str, reason: str, why: str, looks_like: str | None = None) -> None:
+    def skip(self, session: Session, coin: str, reason: SkipReason, why: str, looks_like: str | None = None) -> None:
         slot = next(slot for slot, each in session.frozen_tray().coins.items() if each == coin)
-        self.log(
-            "coin skipped",
-            session.id,
-            slot=slot,
-            coin=coin,
-            reason=reason,
-            why=why,
-            looks_like=looks_like,
-            diameter_mm=None,
-        )
+        self.log(CoinSkipped(slot=slot, coin=coin, reason=reason, why=why, looks_like=looks_like), session.id)
 
-    def end_tray(self, tray: str, session: Session | None, state: str, why: str | None = None) -> None:
-        self.log("batch tray", batch=BATCH, tray=tray, session=session.id if session else None, state=state, why=why)
+    def end_tray(self, tray: str, session: Session | None, state: TrayState, why: str | None = None) -> None:
+        self.log(TrayEnded(batch=BATCH, tray=tray, session=session.id if session else None, state=state, why=why))
 
-    def end(self, state: str, why: str | None = None) -> None:
-        self.log("batch ended", batch=BATCH, state=state, why=why)
+    def end(self, state: BatchState, why: str | None = None) -> None:
+        self.log(BatchEnded(batch=BATCH, state=state, why=why))
 
     def page(self) -> Page:
         return Page(write_morning_report(self.lab, self.store, BATCH))
@@ -168,8 +167,8 @@ def a_night_with_everything(night: Night) -> None:
     night.scan(first, "1.3", only=0)
     for _ in range(3):
         problem = {"device": "arm on twin://arm", "problem": "it lost the coin."}
-        night.log("device failed", first.id, **problem, remedy="Clean the suction cup.", coin="1.3")
-        night.log("recovered", first.id, **problem, attempt=1, pause_s=2.0)
+        night.log(DeviceFailed(**problem, remedy="Clean the suction cup.", coin="1.3"), first.id)
+        night.log(DeviceRecovered(**problem, attempt=1, pause_s=2.0), first.id)
     night.end_tray("1", first, "left over", "2 shots are not taken.")
     second = night.session("2")
     night.skip(second, "2.1", "wrong coin", "It looks like 2.2.", "2.2")
@@ -262,15 +261,15 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     night.begin(["1", "2"])
     session = night.session("1")
     night.scan(session, "1.1")
-    night.handle(session, "1.2", "lifting")
+    night.move(session, "1.2", Lifting)
     page = night.page()
     assert page.sentence.startswith("Still running: 1 of 8 coins done so far")
     assert "Coin 1.2 of slot 2 was out of its slot then." in page.sections["needs"].text
     assert "not begun" in page.by_id["t2s1"].text
     # the same batch resumes, and ends
     night.begin(["1", "2"])
-    night.handle(session, "1.2", "returned")
-    night.log("batch session", session.id, batch=BATCH, tray="1")
+    night.move(session, "1.2", Returned)
+    night.log(BatchSession(batch=BATCH, tray="1"), session.id)
     for coin in ("1.2", "1.3"):
         night.scan(session, coin)
     night.end_tray("1", session, "done")
@@ -282,7 +281,7 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     page = night.page()
     assert page.sentence == "8 of 8 coins done, nothing needs you." and "needs" not in page.sections
     # what is done at the bench later is not this batch's
-    night.log("device failed", other.id, device="arm", problem="later", remedy="", coin=None)
+    night.log(DeviceFailed(device="arm", problem="later", remedy=""), other.id)
     assert "later" not in night.page().html
 
 

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
 from capture.store import Store
+from capture.store.journal_lines import BatchBegan, BatchEnded, BatchLine, JournalLine, TrayEnded
 from pipeline.assembly import Rig as BenchRig
 from pipeline.assembly import assemble
 from pipeline.errors import UsageError
@@ -33,6 +34,7 @@ from tests.processes import Command, environment
 SHOTS = 4  # of each coin
 PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
 LONG_PLAN = "sides: [obverse, reverse]\nturntable_deg: 8\n"
+L = TypeVar("L", bound=JournalLine)
 BATCH = ("batch", "--trays", "1-2", "--no-identify")
 
 
@@ -47,9 +49,9 @@ def start(lab: Path, *more: object) -> Command:
     return Command(*BATCH, "--lab", lab, *more)
 
 
-def journal(lab: Path, *kinds: str) -> list[dict[str, Any]]:
+def journal(lab: Path, *types: type[L]) -> list[L]:
     with Store.open(lab / "store", writing=False) as store:
-        return [{"kind": event.kind, **event.detail} for event in store.journal.events(kinds=kinds)]
+        return store.journal.lines(*types)
 
 
 def configure(lab: Path, lines: str) -> None:
@@ -97,9 +99,9 @@ def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Ri
     assert {coin["frames"] for tray in ran.json["trays"] for coin in tray["coins"]} == {SHOTS}
     assert Path(ran.json["report"]).is_file() and Path(ran.json["log"]).is_file()
 
-    lines = journal(night, "batch began", "batch session", "batch tray", "batch ended", "batch report")
-    assert {line["batch"] for line in lines} == {ran.json["batch"]}
-    assert [line["kind"].removeprefix("batch ") for line in lines] == [
+    lines = journal(night, BatchLine)
+    assert {line.batch for line in lines} == {ran.json["batch"]}
+    assert [line.kind.removeprefix("batch ") for line in lines] == [
         *("began", "session", "tray", "session"),  # and here it was killed
         *("began", "session", "tray", "ended", "report"),
     ]
@@ -122,7 +124,7 @@ def test_what_does_not_fit_on_the_disk_is_not_begun(rig: Rig, night: Path) -> No
     ran = rig(*BATCH, "--lab", night)
     assert ran.code == 1
     assert "too small" in ran.err and "are needed" in ran.err and "keep_free_gb" in ran.err
-    assert nothing_moved(night) and not journal(night, "batch began")
+    assert nothing_moved(night) and not journal(night, BatchBegan)
 
 
 def test_a_slip_in_any_tray_is_found_before_anything_moves(rig: Rig, night: Path) -> None:
@@ -142,7 +144,7 @@ def test_a_coin_that_would_not_be_back_in_time_is_not_begun(rig: Rig, night: Pat
     assert ran.json["state"] == "left over" and "time is up" in ran.json["why"]
     assert [tray["state"] for tray in ran.json["trays"]] == ["not begun", "not begun"]
     assert nothing_moved(night)
-    assert [line["state"] for line in journal(night, "batch ended")] == ["left over"]
+    assert [line.state for line in journal(night, BatchEnded)] == ["left over"]
 
 
 def test_the_end_of_the_night_is_the_next_time_that_the_clock_shows_it() -> None:
@@ -182,8 +184,8 @@ def test_a_stopped_night_puts_the_coin_back_and_writes_its_report(
     assert "Traceback" not in err
     assert '"state": "stopped"' in out
     assert '"place":"plate"' not in (night / "twin" / "world.json").read_text().replace(" ", "")
-    assert [line["state"] for line in journal(night, "batch tray")] == ["left over", "not begun"]
-    assert [line["state"] for line in journal(night, "batch ended")] == ["stopped"]
+    assert [line.state for line in journal(night, TrayEnded)] == ["left over", "not begun"]
+    assert [line.state for line in journal(night, BatchEnded)] == ["stopped"]
     assert list((night / "reports").glob("batch-*.html"))
     ended = rig("status", "--lab", night, "--json").json
     assert ended["status"]["ended"]["state"] == "stopped" and ended["unfinished"][0]["tray"] == "1"

@@ -1,0 +1,103 @@
+"""Files that only ever grow, a line of JSON at a time, each with its checksum: the journal's form on disk.
+
+A line counts once it ends, and its checksum is right. One that a killed process left half written is passed over by
+every reader, and the next line begins anew behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from capture.store.files import StoreError, canonical_json, make_folder, remedy, sync_folder
+
+LINES_PER_FILE = 10_000
+_TAIL_BYTES = 65_536
+
+
+class Lines:
+    """Numbered lines, `LINES_PER_FILE` to a file. One process at a time may append."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, number: int) -> Path:
+        """Which file a line belongs to."""
+        return self.folder / f"{number // LINES_PER_FILE:06}.jsonl"
+
+    def append(self, lines: Sequence[tuple[int, dict[str, Any]]]) -> None:
+        """Write lines durably, of growing numbers.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written.
+        """
+        by_path: dict[Path, list[str]] = {}
+        for number, content in lines:
+            by_path.setdefault(self.path(number), []).append(_line({"number": number, **content}))
+        for path, texts in by_path.items():
+            _append(path, "".join(texts).encode())
+
+    def read(self, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Whole lines with a number above `after`, in the order they were written."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path >= self.path(after + 1):
+                for line in path.read_bytes().split(b"\n")[:-1]:  # what follows the last end of line is half a line
+                    content = _content(line)
+                    if content is not None and content["number"] > after:
+                        yield content
+
+    def is_written_beyond(self, number: int) -> bool:
+        """Whether there is a whole line with a greater number; looks at the end of one file only."""
+        path = self.path(number + 1)
+        try:
+            with path.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(size - _TAIL_BYTES, 0))
+                tail = stream.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return False
+        contents = (_content(line) for line in reversed(tail))
+        last = next((content for content in contents if content is not None), None)
+        return last is not None and last["number"] > number
+
+
+def _append(path: Path, data: bytes) -> None:
+    try:
+        make_folder(path.parent)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                data = b"\n" + data  # behind half a line
+            remaining = memoryview(data)
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}. {remedy(error)}") from error
+
+
+def _line(content: dict[str, Any]) -> str:
+    checksum = hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return canonical_json({"content": content, "sha256": checksum}) + "\n"
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None if it is not as it was written."""
+    try:
+        content: dict[str, Any] = json.loads(line)["content"]
+        is_whole = _line(content).encode() == line + b"\n"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return content if is_whole else None
