@@ -17,13 +17,13 @@ from tests.kills.processes import copy_lab
 
 @pytest.mark.parametrize("name", JOBS)
 def test_killed_at_random_points_nothing_is_lost(
-    name: str, fast_lab: Path, tmp_path: Path, kills: int, first_chain: int
+    name: str, made_lab: Path, tmp_path: Path, kills: int, first_chain: int
 ) -> None:
     job, tally = JOBS[name], Tally()
     if kills * job.share < 1.5:
         pytest.skip(f"more kills reach this command too: --kills {math.ceil(1.5 / job.share)}")
     wanted = math.ceil(kills * job.share)
-    prepared = Path(shutil.copytree(fast_lab, tmp_path / "prepared"))
+    prepared = Path(shutil.copytree(made_lab, tmp_path / "prepared"))
     job.prepare(prepared)
     length = measure(job, copy_lab(prepared, tmp_path / "whole"))
     chain = first_chain

@@ -15,14 +15,13 @@ from typing import Any
 import cv2
 
 from calibration.image import read_image
+from tests.pipeline.conftest import SHORT_PLAN
 
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
 VARYING = {"wall_s", "hardware_s", "free_bytes", "pid", "time_left_s"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
-
-SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
 
 Run = Callable[..., str]  # arguments to standard output
 

@@ -26,6 +26,8 @@ turntable_deg: [0, 180]
 tilt_deg: [0]
 """
 
+SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
+
 # A quarter of the pixels: the tests are about what happens to frames, not about their size.
 SMALL_CAMERA = """\
   kind: twin
@@ -75,12 +77,13 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_lab(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A calibrated lab of two trays of three coins, its catalogue embedded, never to be changed."""
+    """A calibrated lab of two trays of three coins, its catalogue embedded and its twin fast, never to be changed."""
 
     def make(folder: Path) -> None:
         run_well("init", "--coins", photographs, "--tray-size", 3, "--lab", folder)
         document = (folder / "rig.yaml").read_text()
-        (folder / "rig.yaml").write_text(document.replace("  kind: twin\n", SMALL_CAMERA))
+        document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
+        (folder / "rig.yaml").write_text(document)
         run_well("calibrate", "--lab", folder)
         run_well("catalogue", "build", "--lab", folder)
         (folder / "plans" / "default.yaml").write_text(QUICK_PLAN)
@@ -92,6 +95,13 @@ def made_lab(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def lab(made_lab: Path, tmp_path: Path) -> Path:
     """A calibrated lab of one's own: trays 1 and 2 of three coins each, a plan of 12 shots a coin."""
     return Path(shutil.copytree(made_lab, tmp_path / "lab"))
+
+
+@pytest.fixture
+def short_lab(lab: Path) -> Path:
+    """Such a lab with a plan of 4 shots a coin: what happens to a scan does not depend on its length."""
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
+    return lab
 
 
 @dataclass(frozen=True)
