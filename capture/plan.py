@@ -44,6 +44,8 @@ class Tray(_Frozen):
         # YAML reads 2024.10 as the number 2024.1, which is another coin
         if isinstance(slots, dict):
             for slot, coin in slots.items():
+                if isinstance(coin, list | tuple | dict):
+                    raise ValueError(f"slot {slot} holds more than one value: give one accession number.")
                 if coin is not None and not isinstance(coin, str):
                     raise ValueError(
                         f'slot {slot} holds {coin!r}, which YAML reads as a number: put it in quotes, "{coin}".'
