@@ -1,7 +1,4 @@
-"""A twin bench for the runner's tests; as a script, it scans a tray and is killed after so many hardware seconds.
-
-``python -m tests.capture.engine.bench FOLDER KILL_AFTER_S [ARM]``
-"""
+"""A twin bench for the runner's tests."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import json
 import math
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -151,6 +147,7 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    with open_bench(Path(sys.argv[1]), clock=DeadlyClock(float(sys.argv[2])), config=with_arm(*sys.argv[3:])) as bench:
+def scan_until_killed(folder: Path, kill_after_s: float, arm: str) -> None:
+    """Scan the tray and be killed after so many hardware seconds."""
+    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=with_arm(arm)) as bench:
         bench.run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import bagit
@@ -13,27 +12,10 @@ import pytest
 
 from capture.store import Store
 from capture.store.records import Frame, NewEntry
-from pipeline.cli import main
 from tests.capture.conftest import PLAN, TRAY, add_frame, picture
 from tests.capture.store.old_store import unpack
 from tests.pipeline.conftest import Rig
-from tests.processes import Command, Ran
-
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rig:
-    """Run `rig` with these arguments in this process: a new one takes longer to start than all this."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*args: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["rig", *map(str, args)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
+from tests.processes import Command
 
 
 @pytest.fixture
