@@ -22,6 +22,8 @@ from pipeline.notify import NotifyConfig
 from rig.station import StationConfig
 from rig.twin.faults import Fault
 
+IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter; named without torch at hand
+
 
 class TwinConfig(BaseModel):
     """The digital twin that stands in for the devices with ``twin://`` ports."""
