@@ -19,8 +19,7 @@ from pipeline.commands.terminal.learning import (
 )
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.errors import UsageError
-from pipeline.lab import open_lab, open_lab_if_any
-from pipeline.model_in_use import IN_USE
+from pipeline.lab import IN_USE, open_lab, open_lab_if_any
 
 app = typer.Typer()
 PANEL = "Models"
