@@ -43,10 +43,15 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
     Raises
     ------
     LabError
-        If rig.yaml names the twin's camera but has no twin, or the twin's coins cannot be had.
+        If rig.yaml describes no devices, names the twin's camera but has no twin, or the twin's coins cannot be had.
     """
     twin = lab.rig.twin
     config = lab.rig.camera
+    if config is None:
+        raise LabError(
+            f"{lab.folder / 'rig.yaml'} describes no devices: this lab is for photographs. To use a rig, describe its "
+            "devices there (docs/lab.md)."
+        )
     if twin is None:
         if isinstance(config, TwinCameraConfig):
             raise LabError(
