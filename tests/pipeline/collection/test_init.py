@@ -33,11 +33,13 @@ def test_a_bench_lab_holds_nothing_made_up_and_says_what_to_fill_in(rig: Rig, tm
     assert made.json == {"lab": "lab", "trays": ["1"], "coins": 0, "entries": 0}
     assert rig("catalogue", "list", "--lab", "lab", "--json").json == []
     empty = rig("scan", "--tray", 1, "--dry-run", "--lab", "lab")
-    assert empty.code == 1 and "every slot is empty" in empty.err
+    assert empty.code == 1 and "Every slot is empty" in empty.err
     (tmp_path / "lab" / "trays" / "1.yaml").write_text("slots:\n  1: 2024.1.1\n")
     assert rig("scan", "--tray", 1, "--dry-run", "--lab", "lab", "--json").json["coins"] == 1
-    missing = rig("scan", "--tray", 1, "--no-identify", "--lab", "lab")
-    assert missing.code == 1 and "/dev/serial/by-id/TURNTABLE" in missing.err
+    missing = rig("calibrate", "--lab", "lab")
+    assert missing.code == 1
+    assert [missing.err.count(f"/dev/serial/by-id/{each}") for each in ("LIGHTBOX", "TURNTABLE", "ARM")] == [1, 1, 1]
+    assert "devices do not answer" in missing.err and missing.err.count("rig devices") == 1
     both = rig("init", "--bench", "--collection", "--lab", "other")
     assert both.code == 2 and "exclude one another" in both.err and not (tmp_path / "other").exists()
 
