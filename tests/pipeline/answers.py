@@ -1,8 +1,8 @@
-"""What `rig --json` prints on a lab, without what differs from run to run, to be held against what it printed before.
+"""What `rig --json` prints on a lab, without what differs from run to run, to be compared with what it printed before.
 
-Times, ids, processes, folders and free disk space become the names of what they are; sentences, which may be worded
-better, count by being there; a scan's probabilities, in which the twin's noise is, count to a tenth. All else counts:
-keys and their order, types, values.
+Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
+count by being there; a scan's probabilities, in which the twin's noise is, count to a tenth. All else counts: keys and
+their order, types, values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.pipeline.conftest import SHORT_PLAN
 
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
-VARYING = {"wall_s", "hardware_s", "time_s", "time_left_s", "free_bytes", "pid"}
+VARYING = {"wall_s", "hardware_s", "time_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 

@@ -72,7 +72,7 @@ class Bench:
         tray: Tray = TRAY,
         **options: Any,
     ) -> Summary:
-        """Go on with the tray's scan, or begin one."""
+        """Resume the tray's scan, or begin one."""
         session = self.store.unfinished_scan(tray.id)
         if session is None:
             devices = [asdict(identity) for identity in (*self.station.identities, self.camera.identity)]

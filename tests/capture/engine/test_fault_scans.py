@@ -1,4 +1,4 @@
-"""A tray is scanned while something goes wrong every 20 pictures: complete in the end, and each frame what it says."""
+"""A tray is scanned while something goes wrong every 20 images: complete in the end, and each frame what it says."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_plate_that_slips_whatever_is_done(tmp_path: Path, monkeypatch: pytest
         assert len(bench.store.frames()) == len(SHOTS)
 
 
-def test_another_lamp_than_was_told(tmp_path: Path) -> None:
+def test_another_lamp_than_was_chosen(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.world.led0_azimuth_deg += 60  # the ring of LEDs was mounted turned
         summary = run_calibrated(bench)

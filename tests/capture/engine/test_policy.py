@@ -95,7 +95,7 @@ def test_swapped_coins_are_named_in_each_others_place(folder: Path) -> None:
         assert bench.store.verify() == []
 
 
-def test_an_empty_slot_a_stranger_and_a_doubled_slot(folder: Path) -> None:
+def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
     contents = {"3": {1: None, 4: "stranger.1", 7: ["2024.1.3", "stranger.2"]}}
     with opened(folder, contents=contents) as bench:
         before = len(bench.store.frames(good=None))

@@ -1,4 +1,4 @@
-"""Telling a coin's sides, and other coins, apart by earlier pictures of it."""
+"""Telling a coin's sides, and other coins, apart by earlier images of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_same_side_other_side_other_coin(coin: str) -> None:
     assert agreement(seen("2024.1.4", "obverse", 30), known) < SAME_SIDE - 0.1
 
 
-def test_coins_of_one_type_are_told_apart() -> None:
+def test_coins_of_one_type_are_distinguished() -> None:
     drawer = ProceduralDrawer(0)
     names = [f"1994.{number}" for number in range(600)]
     alike = [name for name in names if drawer.coin_type(name) == drawer.coin_type(names[0])]

@@ -77,7 +77,7 @@ def test_what_does_not_heal_ends_with_its_message_and_nothing_is_lost(tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_attempts_are_counted_anew_for_each_failure(tmp_path: Path) -> None:
+def test_the_attempts_are_counted_again_for_each_failure(tmp_path: Path) -> None:
     recovered: list[Recovered] = []
     with open_bench(tmp_path) as bench:
 

@@ -149,7 +149,7 @@ def test_a_dead_lamp_leads_to_quarantine(tmp_path: Path) -> None:
         assert bench.lies() == IN_ORDER
 
 
-def test_after_a_device_failed_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_after_a_device_failed_the_same_command_resumes(tmp_path: Path) -> None:
     with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=15)]) as bench:
         with pytest.raises(DeviceError, match="lightbox"):
             bench.run()
@@ -179,7 +179,7 @@ def _interrupt(bench: Bench, after: int, times: int, plan: Plan = PLAN) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 8, *(pytest.param(after, marks=pytest.mark.slow) for after in (6, 13))])
-def test_ctrl_c_puts_the_coin_back_and_the_same_command_goes_on(tmp_path: Path, after: int) -> None:
+def test_ctrl_c_puts_the_coin_back_and_the_same_command_resumes(tmp_path: Path, after: int) -> None:
     with open_bench(tmp_path) as bench:
         with pytest.raises(ScanStopped, match=f"after {after} of {len(SHOTS)} shots"):
             _interrupt(bench, after, 1)
