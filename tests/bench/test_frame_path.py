@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -27,6 +28,7 @@ from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
 from capture.cameras import RawImage
+from capture.engine.context import ScanContext
 from capture.engine.frame_pipeline import Exposure, FrameWorker
 from capture.plan import Plan, Tray
 from capture.quality import Limits
@@ -85,8 +87,9 @@ def keep_all(folder: Path, bundle: Bundle, images: list[Image], plan: Plan = PLA
         store.add_calibration(bundle.id, bundle.created_at.isoformat(), bundle.id)
         session = store.begin_scan(TRAY, plan, calibration_id=bundle.id)
         camera = Identity(kind="bench", port="memory", firmware="none")
+        rig: Any = SimpleNamespace(camera=SimpleNamespace(identity=camera))
         limits = Limits(verify_every=0)  # every frame shows the same pose
-        worker = FrameWorker(store, session.id, camera, bundle, limits, lambda event: None)
+        worker = FrameWorker(ScanContext(rig, store, session, bundle, limits))
         shots = plan.shots(TRAY)
         with worker:
             began_s = time.perf_counter()
