@@ -94,36 +94,6 @@ class DobotArm(SerialArm[DobotConfig]):
 
     stop_bytes = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
 
-    def grip(self) -> None:
-        """Start the pump; with a vacuum switch wait until something is held, and stop it again if nothing is.
-
-        Raises
-        ------
-        GripError
-            If the switch tells that nothing is held. Without one nobody can tell: the camera has to look.
-        """
-        with self.link.lock:
-            self._pump(True)
-            if self.config.vacuum_input is None:
-                self.clock.sleep(self.config.suction_s)
-                return
-            until_s = self.clock.now() + self.config.suction_s
-            while not self._vacuum():
-                if self.clock.now() >= until_s:
-                    self._pump(False)
-                    raise GripError(
-                        self.link.device,
-                        "the cup took hold of nothing.",
-                        "Look whether a coin lies there, and at the cup.",
-                    )
-                self.clock.sleep(POLL_S)
-
-    def release(self) -> None:
-        """Stop the pump and wait until the cup has let go."""
-        with self.link.lock:
-            self._pump(False)
-            self.clock.sleep(self.config.suction_s)
-
     def holds(self) -> bool:
         """Whether the vacuum switch feels something; without one, whether the pump runs."""
         with self.link.lock:
@@ -219,17 +189,32 @@ class DobotArm(SerialArm[DobotConfig]):
 
     # The pump
 
-    def _pump(self, on: bool) -> None:
+    def _suck(self, on: bool) -> None:
         """Switch the pump, verified by reading the switch back."""
         for _ in range(TRIES):
             self._write(SUCTION_CUP, bytes((1, on)))
             if self._pumps() == on:
-                return
-        raise GripError(
-            self.link.device,
-            f"the pump does not go {'on' if on else 'off'}.",
-            "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",
-        )
+                break
+        else:
+            raise GripError(
+                self.link.device,
+                f"the pump does not go {'on' if on else 'off'}.",
+                "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",
+            )
+        if not on:
+            self.clock.sleep(self.config.suction_s)
+
+    def _takes_hold(self) -> bool:
+        """With a vacuum switch; without one nobody can tell, and the camera has to look."""
+        if self.config.vacuum_input is None:
+            self.clock.sleep(self.config.suction_s)
+            return True
+        until_s = self.clock.now() + self.config.suction_s
+        while not self._vacuum():
+            if self.clock.now() >= until_s:
+                return False
+            self.clock.sleep(POLL_S)
+        return True
 
     def _pumps(self) -> bool:
         enabled, sucks = self._ask(SUCTION_CUP, 2)[:2]

@@ -75,16 +75,6 @@ class RoarmArm(SerialArm[RoarmConfig]):
         self._pumps = False
         self._knows_pump = False
 
-    def grip(self) -> None:
-        """Start the pump, and give it time. Whether something is held nobody can tell: the camera has to look."""
-        with self.link.lock:
-            self._pump(True)
-
-    def release(self) -> None:
-        """Stop the pump, and give it time."""
-        with self.link.lock:
-            self._pump(False)
-
     def holds(self) -> bool:
         """Whether the pump was started, which is all that can be known."""
         return self._pumps
@@ -178,7 +168,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
                 "Correct the bench positions in rig.yaml: heights count from its shoulder.",
             )
 
-    def _pump(self, on: bool) -> None:
+    def _suck(self, on: bool) -> None:
         level = 255 if on else 0
         switches = {"pwm_a": level, "pwm_b": 0} if self.config.pump_switch == "a" else {"pwm_a": 0, "pwm_b": level}
         self._pumps = self._pumps or on  # from now on it may run
@@ -186,7 +176,13 @@ class RoarmArm(SerialArm[RoarmConfig]):
             self._send(T=113, **switches)
             self.position_mm()  # still there, and not restarted
         self._pumps, self._knows_pump = on, True
+        if not on:
+            self.clock.sleep(self.config.suction_s)
+
+    def _takes_hold(self) -> bool:
+        """Give it time; whether something is held nobody can tell, and the camera has to look."""
         self.clock.sleep(self.config.suction_s)
+        return True
 
     # The protocol
 
