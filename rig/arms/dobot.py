@@ -1,17 +1,21 @@
 """Dobot Magician with its suction cup, as the arm that handles coins.
 
 Written to the Dobot Magician Communication Protocol (V1.1.5, Shenzhen Yuejiang, 2019), to the vendor's DobotLink and
-the virtual controller in it (github.com/Dobot-Arm/DobotLink: Protocol2/DMagicianProtocol.cpp, magicianlite_virtual):
+the virtual controller in it (github.com/Dobot-Arm/DobotLink, 80c6ad7: Protocol2/DMagicianProtocol.cpp,
+magicianlite_virtual). Its parameters are as long as the vendor's library makes them: SetHOMECmd 4 bytes (reserved),
+GetIODI 2 (input, level):
 
 - A message is ``AA AA``, length, id, control (1 write, 2 queued), parameters, checksum; numbers are little-endian. Each
   is answered with the same id; one with a wrong checksum is dropped without a word.
 - A queued command is answered at once, with its index. It is done when ``GetQueuedCmdCurrentIndex`` has come to that
-  index; even so the pose is looked at before the arm counts as arrived.
+  index, which reads -1 or -2 meanwhile. One that was stopped reads as done as well: so it has arrived only when the
+  pose says so.
 - In alarm the controller executes nothing more of its queue. After power-up it is in alarm 0 ("reset"), so that alarm
   in the midst of work is a supply that dipped.
 - Position is counted from where ``HOMECmd`` left it. The controller does not notice a blow or a blocked arm.
 - The pump has no sensor: the controller tells only whether it runs. With a vacuum switch wired to one of its inputs
-  (`vacuum_input`) a grip is verified; without one, `holds` is what was commanded, and only the camera sees the truth.
+  (`vacuum_input`, made an input by SetIOMultiplexing) a grip is verified; without one, `holds` is what was commanded,
+  and only the camera sees the truth.
 - The pump keeps running when the port closes or the program dies: an arm whose program was killed keeps its coin.
 """
 
@@ -32,7 +36,7 @@ from rig.serial_device import TRIES, retry
 
 HEADER = b"\xaa\xaa"
 VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31
-SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, INPUT = 62, 81, 83, 84, 133
+SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, IO_FUNCTION, INPUT = 62, 81, 83, 84, 130, 133
 START, FORCE_STOP, CLEAR, CURRENT_INDEX = 240, 242, 245, 246
 NAMES = {
     VERSION: "GetDeviceVersion",
@@ -44,6 +48,7 @@ NAMES = {
     PTP_COORDINATE: "SetPTPCoordinateParams",
     PTP_COMMON: "SetPTPCommonParams",
     PTP: "SetPTPCmd",
+    IO_FUNCTION: "SetIOMultiplexing",
     INPUT: "GetIODI",
     START: "SetQueuedCmdStartExec",
     CLEAR: "SetQueuedCmdClear",
@@ -51,6 +56,8 @@ NAMES = {
 }
 WRITE, QUEUED = 1, 2
 STRAIGHT = 2  # PTP mode MOVL_XYZ
+DIGITAL_INPUT = 3  # IOFunctionDI
+NEGATIVE = 2**63  # the index is signed after all: -1 and -2 are no index
 RESET_ALARM = 0
 # What an alarm's group means: the tens of its number, hexadecimal.
 ALARM_GROUPS = {
@@ -139,6 +146,8 @@ class DobotArm(SerialArm[DobotConfig]):
         self._write(PTP_COORDINATE, struct.pack("<4f", speed, speed, acceleration, acceleration))
         self._write(PTP_COMMON, struct.pack("<2f", 100.0, 100.0))
         self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
+        if self.config.vacuum_input is not None:
+            self._write(IO_FUNCTION, bytes((self.config.vacuum_input, DIGITAL_INPUT)))
         self._write(START)
         x_mm, y_mm, z_mm = self.position_mm()
         if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
@@ -167,17 +176,13 @@ class DobotArm(SerialArm[DobotConfig]):
     def _wait_for(self, index: int, timeout_s: float, command: str) -> None:
         """Wait until the queue has come to an index, unless an alarm comes first."""
         deadline = time.monotonic() + timeout_s
-        seen = 0
         while True:
             done = struct.unpack("<Q", self._ask(CURRENT_INDEX, 8)[:8])[0]
             alarms = self._alarms()
             if alarms:
                 raise self._alarmed(alarms)
-            if done == index or index < done < 2**63:  # it tells -1 while nothing was done yet
+            if index <= done < NEGATIVE:
                 return
-            if done < seen < 2**63:
-                raise self._restarted()
-            seen = done
             if time.monotonic() >= deadline:
                 self.link.send(self.stop_bytes)
                 raise NoAnswerError(
