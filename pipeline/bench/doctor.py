@@ -111,6 +111,9 @@ def _calibration(lab: Lab) -> Check:
     if bundle is None:
         return Check("calibration", "warn", "there is none yet. Run `rig calibrate`.")
     age = datetime.now(UTC) - bundle.created_at
+    if age < -timedelta(hours=1):
+        when = f"{bundle.created_at:%Y-%m-%d}"
+        return Check("calibration", "warn", f"{bundle.id} is dated {when}, in the future. Check the computer's clock.")
     if age > OLD_CALIBRATION:
         return Check("calibration", "warn", f"{bundle.id} is {age.days} days old. Run `rig calibrate`.")
     return Check("calibration", "ok", f"{bundle.id} of {bundle.created_at:%Y-%m-%d %H:%M} UTC.")

@@ -27,7 +27,7 @@ from models.matching.scored import ScoredCoin
 from models.matching.views import View
 from models.training.batches import TrainingCoin
 from models.training.relight import Relief, measured_relief
-from pipeline.collection.imports import read_labels
+from pipeline.collection.labels import read_labels
 from pipeline.reporter import Progress
 from rig.sides import SIDES
 from rig.twin.coins.drawer import ProceduralDrawer
@@ -93,7 +93,7 @@ def labelled_samples(labels: Path, share: float, seed: int, *, rest: bool, progr
     LabError
         If the label file or an image of it cannot be used.
     """
-    found = read_labels(labels)
+    found = read_labels(labels).labels
     coins = sorted({label.coin for label in found})
     drawn = np.random.default_rng(seed).permutation(len(coins))
     count = round(share * len(coins))

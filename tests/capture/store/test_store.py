@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +17,7 @@ from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
 from rig.sides import SIDES
 from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
+from tests.processes import Process
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -102,7 +99,7 @@ def test_photographs_are_kept_byte_for_byte_and_once(store: Store) -> None:
     assert store.path(kept[0].sha256).suffix == ".jpg"
     assert (kept[0].placement, kept[0].side, kept[0].shot_id) == ("2", None, None)
     assert store.coin_types() == {"c7": "10c", "c8": "10c"}
-    with pytest.raises(ImageError, match=r"a/3\.jpg is not an image"):
+    with pytest.raises(ImageError, match=r"a/3\.jpg is damaged, or not an image"):
         store.add_photographs(session.id, [Photograph("c9", b"no picture", "a/3.jpg")])
     assert store.frames(session.id) == kept
     assert store.verify() == []
@@ -185,45 +182,31 @@ def test_the_index_is_made_anew_from_the_files_alone(folder: Path) -> None:
         assert store.verify() == []
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from capture.store import Store
-from tests.capture.conftest import PLAN, TRAY, add_frame
-
-with Store.open(Path(sys.argv[1])) as store:
-    session = store.unfinished_scan("3") or store.begin_scan(TRAY, PLAN)
-    taken = len(store.frames())
-    for number, shot in enumerate(store.missing_shots(session.id)):
-        frame = add_frame(store, session.id, shot, taken + number)
-        print(shot.id, flush=True)
-"""
-
-
-def _start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True)
+def _scan(folder: Path) -> None:
+    with Store.open(folder) as store:
+        session = store.unfinished_scan("3") or store.begin_scan(TRAY, PLAN)
+        taken = len(store.frames())
+        for number, shot in enumerate(store.missing_shots(session.id)):
+            add_frame(store, session.id, shot, taken + number)
+            print(shot.id, flush=True)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.0021, 0.0043, 0.0067, 0.009])
 def test_killed_in_mid_write_nothing_is_lost_or_doubled(folder: Path, delay_s: float) -> None:
-    said: list[str] = []
+    reported: list[str] = []
     for kill_after in (1, 4):
-        process = _start(folder)
-        assert process.stdout is not None
-        for _ in range(kill_after):
-            said.append(process.stdout.readline().strip())
+        process = Process(_scan, folder)
+        process.wait_for_lines(kill_after)
         time.sleep(delay_s)
-        os.kill(process.pid, signal.SIGKILL)
-        said += process.stdout.read().split()
+        process.kill()
         process.wait()
+        reported += process.out.split()
         with Store.open(folder) as store:
             kept = [frame.shot_id for frame in store.frames()]
-            assert set(said) <= set(kept)
+            assert set(reported) <= set(kept)
             assert len(kept) == len(set(kept))
             assert store.verify() == []
-    process = _start(folder)
-    process.communicate()
-    assert process.returncode == 0
+    assert Process(_scan, folder).wait() == 0
     with Store.open(folder) as store:
         shots = [shot.id for shot in PLAN.shots(TRAY)]
         assert sorted(frame.shot_id or "" for frame in store.frames(good=None)) == sorted(shots)
