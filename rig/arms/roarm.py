@@ -139,9 +139,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
     # Moves
 
     def _check_reach(self, point: PointMm) -> None:
-        here = self.position_mm()
-        for each in (*self._way(here, point), point):
-            self._joints(each)
+        self._joints(point)
 
     def _joints(self, point: PointMm) -> Joints:
         joints = joints_at(point)
@@ -157,8 +155,11 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def _move(self, target: PointMm) -> None:
         """Draw the line in small steps, each one repeated by the firmware and seen by the sensors."""
         before = self.position_mm()
+        way = list(self._way(before, target))
+        for point in way:
+            self._check_reach(point)
         due_s = self.clock.now()
-        for point in list(self._way(before, target)):
+        for point in way:
             self._step(before, point)
             before = point
             due_s = max(due_s, self.clock.now() - STEP_S) + STEP_S
