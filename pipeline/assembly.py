@@ -18,13 +18,14 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
+from rig.devices import Identity
 from rig.station import Station
 from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 
-GLANCES = 5  # whoever looks whether the rig is driven holds it for a moment: try again before giving up
-GLANCE_S = 0.05
+LOCK_TRIES = 5  # whoever asks whether the rig is driven holds it for a moment: try again before giving up
+LOCK_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Rig:
     camera: Camera
     clock: Clock
     world: World | None
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """How every device identified itself when it was last connected, the camera last."""
+        return *self.station.identities, self.camera.identity
 
 
 def assemble(lab: Lab, *, realtime: bool) -> Rig:
@@ -89,7 +95,7 @@ def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     rig = assemble(lab, realtime=realtime)
     with rig.station:
         try:
-            rig.station.identities.append(rig.camera.connect())
+            rig.camera.connect()
             yield rig
         finally:
             rig.camera.close()
@@ -119,13 +125,13 @@ def sole_driver(lab: Lab) -> Iterator[None]:
         If another process holds it: which, since when, and at which tray.
     """
     with (lab.folder / "rig.lock").open("a+") as file:
-        for glance in range(GLANCES):
+        for number in range(LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if glance < GLANCES - 1:
-                    time.sleep(GLANCE_S)
+                if number < LOCK_TRIES - 1:
+                    time.sleep(LOCK_PAUSE_S)
                     continue
                 file.seek(0)
                 holder, status = file.read().strip() or "another process", read_status(lab)

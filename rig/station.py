@@ -87,7 +87,7 @@ class Station:
             name: Light(name, light.sectors_deg, light.intensity, light.colour_temperature_k)
             for name, light in config.lightbox.lights.items()
         }
-        self.identities: list[Identity] = []
+        self.identities: tuple[Identity, ...] = ()
         self._connected = False
 
     # What there is
@@ -120,7 +120,7 @@ class Station:
         finally:
             self.close()
 
-    def connect(self) -> list[Identity]:
+    def connect(self) -> tuple[Identity, ...]:
         """Connect every device and return who they are. Nothing moves; home before moving.
 
         Raises
@@ -129,7 +129,7 @@ class Station:
             If a device is missing or is another one.
         """
         self._interlock.doubt()
-        self.identities = [device.connect() for device in (self.lightbox, self.turntable, self.handler)]
+        self.identities = tuple(device.connect() for device in (self.lightbox, self.turntable, self.handler))
         self._connected = True
         return self.identities
 

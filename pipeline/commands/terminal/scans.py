@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, n
     from pipeline.notify import Deliveries
     from pipeline.reports.results import ScanResult, WrittenReport
     from pipeline.run_status import Status
-    from pipeline.scanning.batch import BatchResult
-    from pipeline.scanning.batch_estimate import BatchOutlook
-    from pipeline.scanning.estimate import Outlook
-    from pipeline.scanning.status import Look
+    from pipeline.scanning.batch_plan import BatchPlan
+    from pipeline.scanning.batch_results import BatchResult
+    from pipeline.scanning.preflight import Preflight
+    from pipeline.scanning.status import LabStatus
 
 STATE_COLOURS = {
     "done": "green",
@@ -33,28 +33,33 @@ STATE_COLOURS = {
 }
 
 
-def print_scan_estimate(outlook: Outlook) -> None:
+def print_scan_estimate(preflight: Preflight) -> None:
     """Print what `scan` would do, as `scan --dry-run`."""
-    table = Table(title=f"Tray {outlook.tray}, plan {outlook.plan}: what would be done", title_justify="left")
+    (planned,) = preflight.scans
+    table = Table(title=f"Tray {planned.tray.id}, plan {planned.plan.name}: what would be done", title_justify="left")
     for column in ("Slot", "Coin", "Side", "Tilt (deg)", "Turntable (deg)", "Lights", "Shots"):
         table.add_column(column, justify="right" if column in ("Slot", "Shots") else "left")
-    for move in outlook.moves:
+    for pose in planned.poses:
         table.add_row(
-            str(move.slot),
-            move.coin,
-            move.side,
-            f"{move.tilt_deg:g}",
-            f"{move.turntable_deg:g}",
-            ", ".join(move.lights),
-            str(len(move.lights)),
+            str(pose.slot),
+            pose.coin,
+            pose.side,
+            f"{pose.tilt_deg:g}",
+            f"{pose.turntable_deg:g}",
+            ", ".join(pose.lights),
+            str(len(pose.lights)),
         )
     console.print(table)
-    done = f"; {outlook.done_shots} are done already and stay" if outlook.done_shots else ""
+    if planned.set_aside is not None:
+        print_line(f"The interrupted scan cannot be resumed: {planned.set_aside} It would start over.")
+    done = f"; {planned.done_shots} are done already and stay" if planned.done_shots else ""
     print_line(
-        f"{count(len(outlook.shots), 'shot')} of {count(outlook.coins, 'coin')}{done}. "
-        f"About {duration(outlook.time_s)} at the bench, "
-        f"{decimal(outlook.disk_bytes)} of {decimal(outlook.free_bytes)} free. Nothing was moved."
+        f"{count(len(planned.shots), 'shot')} of {count(planned.coins, 'coin')}{done}. "
+        f"About {duration(planned.estimate.time_s)} at the bench, "
+        f"{decimal(planned.estimate.disk_bytes)} of {decimal(preflight.free_bytes)} free. Nothing was moved."
     )
+    for obstacle in preflight.obstacles:
+        console.print(f"[red]The scan would not start:[/red] {escape(obstacle)}", soft_wrap=True)
 
 
 def print_scan(result: ScanResult) -> None:
@@ -86,29 +91,31 @@ def print_scan(result: ScanResult) -> None:
     print_line(f"Scanned in {_times(result.wall_s, result.hardware_s)}.\nReport: {result.report}")
 
 
-def print_batch_estimate(outlook: BatchOutlook) -> None:
+def print_batch_estimate(plan: BatchPlan) -> None:
     """Print what `batch` would do, as `batch --dry-run`."""
-    _print_batch_outlook(outlook, console)
+    _print_batch_plan(plan, console)
     console.print("Nothing was moved.")
 
 
-def print_batch_plan(outlook: BatchOutlook) -> None:
+def print_batch_plan(plan: BatchPlan) -> None:
     """Print the same before a batch begins, where its result will not be mixed with it."""
-    _print_batch_outlook(outlook, errors)
+    _print_batch_plan(plan, errors)
 
 
-def _print_batch_outlook(plan: BatchOutlook, out: Console) -> None:
+def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("Tray", "Coins", "Shots", "MB", ""):
         table.add_column(column, justify="right" if column in ("Coins", "Shots", "MB") else "left")
     for tray in plan.finished:
         table.add_row(escape(tray), "", "", "", "photographed already")
     for each in plan.to_do:
-        resumes = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
+        note = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
+        if each.set_aside is not None:
+            note = f"[yellow]starts over: {escape(each.set_aside)}[/yellow]"
         if each.changed:
-            resumes += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
-        megabytes = f"{each.disk_bytes / 1e6:.0f}"
-        table.add_row(escape(each.tray), str(each.coins), str(len(each.shots)), megabytes, resumes)
+            note += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
+        megabytes = f"{each.estimate.disk_bytes / 1e6:.0f}"
+        table.add_row(escape(each.tray.id), str(each.coins), str(len(each.shots)), megabytes, note)
     out.print(table)
     guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored)"
     out.print(
@@ -116,8 +123,8 @@ def _print_batch_outlook(plan: BatchOutlook, out: Console) -> None:
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
         soft_wrap=True,
     )
-    if not plan.fits:
-        out.print("[red]That does not fit on the disk: the batch would not start.[/red]")
+    for obstacle in plan.preflight.obstacles:
+        out.print(f"[red]The batch would not start:[/red] {escape(obstacle)}", soft_wrap=True)
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
         out.print(
@@ -161,7 +168,7 @@ def print_batch(result: BatchResult) -> None:
         print_failure(f"{result.why} When that is fixed, run the same command again to resume.")
 
 
-def print_status(seen: Look) -> None:
+def print_status(seen: LabStatus) -> None:
     """Print what runs, or what the last run came to."""
     now = seen.status
     match seen.state:

@@ -178,7 +178,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
 
 @pytest.mark.slow
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: training starts from its weights")
-def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_killed_while_it_trains_resumes(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     recipe, state = first / "quick.yaml", first / "models" / "days-v1.unfinished" / "state.pt"
     recipe.write_text(QUICK)

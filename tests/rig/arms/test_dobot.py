@@ -113,7 +113,7 @@ def test_a_killed_program_leaves_the_coin_on_the_arm(make: Callable[..., DriverB
     assert bench.world.coins[0].place == "cup"
 
 
-def test_an_arm_that_stands_elsewhere_than_it_should_is_told(make: Callable[..., DriverBench]) -> None:
+def test_an_arm_that_stands_elsewhere_than_it_should_is_reported(make: Callable[..., DriverBench]) -> None:
     """A controller that calls a command done and has not moved."""
     bench = make()
     bench.world.emulators["arm"]._go = lambda *_: None  # type: ignore[attr-defined]

@@ -43,7 +43,7 @@ def steps(bench: DriverBench) -> list[dict[str, float]]:
     return [command for command in (read_json(line.encode() + b"\0").value for line in lines) if command["T"] == 122]
 
 
-def said(emulator: Emulator, seconds: float) -> bytes:
+def heard(emulator: Emulator, seconds: float) -> bytes:
     heard = b""
     for _ in range(round(seconds / 0.1)):
         emulator.clock.sleep(0.1)
@@ -144,13 +144,13 @@ def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Call
     assert bench.world.coins[0].place == "cup"
     assert bench.device.holds()  # the same program remembers that its pump runs
     bench.device.close()
-    anew = RoarmArm(bench.config.arm, bench.clock)
-    assert anew.may_hold()
-    anew.connect()
+    again = RoarmArm(bench.config.arm, bench.clock)
+    assert again.may_hold()
+    again.connect()
     assert bench.world.coins[0].place == "cup", "the pump was left alone"
-    assert not anew.holds()
-    assert anew.may_hold()
-    anew.close()
+    assert not again.holds()
+    assert again.may_hold()
+    again.close()
 
 
 def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: Callable[..., DriverBench]) -> None:
@@ -171,14 +171,14 @@ def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: C
         assert bench.world.moves == moves
 
 
-def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., DriverBench]) -> None:
+def test_a_controller_that_restarts_holds_nothing(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.close()
     bench.world.emulators["arm"].reset()
-    anew = RoarmArm(bench.config.arm, bench.clock)
-    anew.connect()
-    assert not anew.may_hold()
-    anew.close()
+    again = RoarmArm(bench.config.arm, bench.clock)
+    again.connect()
+    assert not again.may_hold()
+    again.close()
 
 
 # The controller, against the firmware's source
@@ -187,9 +187,9 @@ def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., DriverB
 def test_a_command_is_repeated_and_only_a_question_is_answered(make: Callable[..., DriverBench]) -> None:
     emulator = make().world.emulators["arm"]
     emulator.feed(b'{"T":210,"cmd":1}\n')
-    assert said(emulator, 0.2) == b'{"T":210,"cmd":1}\n\r\n'
+    assert heard(emulator, 0.2) == b'{"T":210,"cmd":1}\n\r\n'
     emulator.feed(b'{"T":605,"cmd":0}\n{"T":105}\n')
-    repeated, answer = said(emulator, 0.3).decode().strip().split("\r\n")
+    repeated, answer = heard(emulator, 0.3).decode().strip().split("\r\n")
     assert repeated.strip() == '{"T":605,"cmd":0}'
     assert json.loads(answer)["T"] == 1051
 
@@ -198,7 +198,7 @@ def test_a_straight_move_is_deaf_until_it_is_there(make: Callable[..., DriverBen
     emulator = make().world.emulators["arm"]
     emulator.feed(b'{"T":104,"x":240,"y":0,"z":150,"t":3.14,"spd":0.25}\n{"T":105}\n')
     assert b"1051" not in emulator.poll()
-    assert b"1051" in said(emulator, 3.0)
+    assert b"1051" in heard(emulator, 3.0)
 
 
 @pytest.mark.parametrize("line", [b"{}", b'{"":105}', b'"T":1041,"x":200}', b'{"T":0}', b"5"])
@@ -206,14 +206,14 @@ def test_whatever_lacks_its_number_is_an_emergency_stop(make: Callable[..., Driv
     bench = make()
     emulator = bench.world.emulators["arm"]
     emulator.feed(line + b'\n{"T":105}\n')
-    assert b"1051" not in said(emulator, 9.0)
-    assert b"1051" in said(emulator, 2.0)
+    assert b"1051" not in heard(emulator, 9.0)
+    assert b"1051" in heard(emulator, 2.0)
 
 
 def test_when_it_starts_it_swings_to_its_initial_position(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.world.emulators["arm"].reset()
-    said(bench.world.emulators["arm"], 5.0)
+    heard(bench.world.emulators["arm"], 5.0)
     assert bench.world.cup_mm() == pytest.approx((310.15, 0, 235.09))
     bench.world.emulators["arm"].reset()
     with pytest.raises(AlarmError, match="restarted"):

@@ -83,7 +83,7 @@ def test_it_grips_carries_and_lets_go(arm: UarmArm, world: World) -> None:
     assert [coin.coin for coin in world.scene().coins] == ["first"]
 
 
-def test_gripping_nothing_is_told_and_stops_the_pump(arm: UarmArm, world: World) -> None:
+def test_gripping_nothing_is_reported_and_stops_the_pump(arm: UarmArm, world: World) -> None:
     arm.move_to(220, 0, 90)
     with pytest.raises(GripError, match="took hold of nothing"):
         arm.grip()
@@ -265,7 +265,7 @@ def test_lost_answers_are_asked_for_again(world_with: Callable[..., World], cloc
         assert not arm.holds()
 
 
-def test_a_pulled_cable_is_told(world_with: Callable[..., World], clock: ScaledClock) -> None:
+def test_a_pulled_cable_is_reported(world_with: Callable[..., World], clock: ScaledClock) -> None:
     world = world_with(Unplugged(device="arm", after_messages=10))
     with pytest.raises(NotConnectedError, match="arm on twin://arm: the connection was lost"):
         connected(clock).home()
@@ -275,7 +275,7 @@ def test_a_pulled_cable_is_told(world_with: Callable[..., World], clock: ScaledC
     connected(clock).home()
 
 
-def test_an_arm_without_power_is_told() -> None:
+def test_an_arm_without_power_is_reported() -> None:
     link = SerialLink("loop://", 115200, "arm")
     link.open()
     link.send(b"$1 OK V0\n")
