@@ -170,9 +170,11 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
                 try:
                     place = _move_by_key(station, place, key)
                 except EnvelopeError as error:
+                    pressed.forget()
                     reporter.warn(str(error))
-                pressed.forget()
-                show(str(place))
+                else:
+                    pressed.forget()
+                    show(str(place))
     return place
 
 
