@@ -18,6 +18,7 @@ from rig.twin.coins.photo import surface_from_photo
 from rig.twin.coins.surface import Surface
 
 _SIDE_NAME = re.compile(r"^(?P<coin>.+)[_-](?P<side>obv|rev|obverse|reverse)$", re.IGNORECASE)
+_SIDES: dict[str, Side] = {"obv": "obverse", "rev": "reverse"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class PhotoFolder:
     sides: dict[str, dict[Side, PhotoSide]]
     refused: tuple[str, ...]
     skipped: tuple[str, ...]
+
+
+def side_by_name(path: Path) -> Side | None:
+    """The side that a file's name gives (`<coin>_obv.*`); None where it gives none."""
+    named = _SIDE_NAME.match(path.stem)
+    return None if named is None else _SIDES[named["side"].lower()[:3]]
 
 
 def photo_sides(directory: Path) -> dict[str, dict[Side, PhotoSide]]:
@@ -85,8 +92,7 @@ def read_photo_folder(directory: Path) -> PhotoFolder:
     for path in (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
         named = _SIDE_NAME.match(path.stem)
         if named:
-            side: Side = "obverse" if named["side"].lower().startswith("obv") else "reverse"
-            coin, shown = named["coin"], {side: PhotoSide(path)}
+            coin, shown = named["coin"], {_SIDES[named["side"].lower()[:3]]: PhotoSide(path)}
         else:
             reason = _not_stitched(path)
             if reason is not None:

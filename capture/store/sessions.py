@@ -71,21 +71,23 @@ class SessionRows:
         return [Shot.model_validate_json(row["content"]) for row in self.database.read(sql, (session_id,))]
 
     def missing_shots(self, session_id: str) -> list[Shot]:
-        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order.
+        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order."""
+        settled = self.settled_shots(session_id)
+        return [shot for shot in self.shots(session_id) if shot.id not in settled]
+
+    def settled_shots(self, session_id: str) -> set[str]:
+        """Ids of the shots that have a good frame, or were tried as often as the plan allows.
 
         Tries at a wrong angle do not count: that is the turntable's failure, and a run ends by it if it lasts.
         """
         retakes = self.session(session_id).frozen_plan().retakes
-        settled = {
-            row["shot_id"]
-            for row in self.database.read(
-                "SELECT shot_id FROM frame WHERE session_id = ? GROUP BY shot_id "
-                "HAVING sum(quarantine_reason IS NULL) > 0 "
-                "OR sum(coalesce(quarantine_reason, '') NOT LIKE '%wrong angle%') > ?",
-                (session_id, retakes),
-            )
-        }
-        return [shot for shot in self.shots(session_id) if shot.id not in settled]
+        rows = self.database.read(
+            "SELECT shot_id FROM frame WHERE session_id = ? GROUP BY shot_id "
+            "HAVING sum(quarantine_reason IS NULL) > 0 "
+            "OR sum(coalesce(quarantine_reason, '') NOT LIKE '%wrong angle%') > ?",
+            (session_id, retakes),
+        )
+        return {row["shot_id"] for row in rows}
 
     def attempts(self, session_id: str) -> dict[str, int]:
         """How often each shot of a session was taken, by shot id; untaken shots are left out."""

@@ -61,7 +61,7 @@ class Cable:
             if events & select.POLLHUP and not events & select.POLLIN:
                 is_open = False
                 with self.world.lock:
-                    emulator.poll()  # nobody hears its answers, but it carries on
+                    emulator.poll()  # nobody hears what it says, but it continues what it does
                 clock.sleep(0.01)
                 time.sleep(0.001)
                 continue
@@ -81,10 +81,10 @@ class Cable:
                         emulator.reset()
                 self._dtr_is_up = not termios.tcgetattr(self._far_end)[2] & termios.HUPCL
                 emulator.feed(self.world.on_the_wire(self.device, heard, "sent"))
-                answer = self.world.on_the_wire(self.device, emulator.poll(), "answered")
+                sent = self.world.on_the_wire(self.device, emulator.poll(), "answered")
                 wake_s = emulator.next_s()
-            if answer:
-                os.write(self._far_end, answer)
+            if sent:
+                os.write(self._far_end, sent)
             elif heard:
                 continue
             elif wake_s is None:

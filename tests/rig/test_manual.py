@@ -19,7 +19,7 @@ CLOCK = ScaledClock(math.inf)
 
 
 class Technician:
-    """Does what is asked, until set to refuse."""
+    """Does what is asked, until it has to refuse."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -66,7 +66,7 @@ def test_errands(
         errand(handler)
 
 
-def test_nothing_is_asked_that_hands_need_not_do(handler: ManualHandler, technician: Technician) -> None:
+def test_nothing_is_asked_that_hands_need_not_know(handler: ManualHandler, technician: Technician) -> None:
     identity = handler.connect()
     assert (identity.kind, identity.port) == ("manual", "keyboard")
     handler.park()

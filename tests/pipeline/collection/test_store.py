@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import bagit
@@ -15,26 +12,10 @@ import pytest
 
 from capture.store import Store
 from capture.store.records import Frame, NewEntry
-from pipeline.cli import main
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 from tests.capture.store.old_store import unpack
-from tests.pipeline.conftest import Ran, Rig, command, environment
-
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rig:
-    """Run `rig` with these arguments in this process: a new one takes longer to start than all this."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*args: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["rig", *map(str, args)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
+from tests.pipeline.conftest import Rig
+from tests.processes import Command
 
 
 @pytest.fixture
@@ -47,7 +28,7 @@ def lab(tmp_path: Path) -> Path:
         session = store.begin_scan(TRAY, PLAN)
         for seed, shot in enumerate(store.missing_shots(session.id)[:8]):
             add_frame(store, session.id, shot, seed, quarantine_reason="blur" if seed == 3 else None)
-        store.catalogue.add_entries([NewEntry("RIC 1", picture(99), "a.jxl", "sale 12")])
+        store.catalogue.add_entries([NewEntry("RIC 1", small_image(99), "a.jxl", "sale 12")])
     return folder
 
 
@@ -163,14 +144,14 @@ def test_who_has_the_store_is_named(lab: Path, rig: Rig) -> None:
 def test_an_export_that_was_interrupted_is_no_export(lab: Path, rig: Rig, tmp_path: Path) -> None:
     with Store.open(lab / "store") as store:
         session = store.sessions()[0]
-        big = picture(1, 600)
+        big = small_image(1, 600)
         for seed, shot in enumerate(store.missing_shots(session.id)):
             add_frame(store, session.id, shot, seed, attempt=2, raw=big + bytes(seed), calibrated=None)
     target = tmp_path / "bag"
-    process = subprocess.Popen(command("store", "export", target, "--lab", lab), env=environment())
+    process = Command("store", "export", target, "--lab", lab)
     while not (tmp_path / ".bag.partial").exists() and process.poll() is None:
         pass
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not target.exists()
     assert rig("store", "export", target, "--lab", lab).code == 0

@@ -23,8 +23,8 @@ from models.embedding.embedder import STARTER_DIR, Embedder, EmbedderNetwork
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import open_lab
 from pipeline.learning.dataset import Dataset, open_dataset
-from tests.pipeline.conftest import Ran, begin
 from tests.pipeline.loop import album, photograph, run
+from tests.processes import Command, Ran
 
 QUICK = """\
 backbone: mobilenet_v3_small
@@ -168,7 +168,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
     assert other["test"]["coins"] == 5
     taught = open_dataset(open_lab(first), "days")
     know_nothing(first / "models" / "taught", {"dataset": taught.id})
-    with pytest.raises(LabError, match="learnt from 2"):
+    with pytest.raises(LabError, match="trained on 2"):
         run("models", "compare", "blind", "taught", "--dataset", "other", "--lab", first)
     recipe, labels = first / "recipe.yaml", made_first.parent / "first" / "labels.csv"
     recipe.write_text(f"data: {{procedural_coins: 0, labelled: {{labels: {labels}}}}}")
@@ -178,13 +178,13 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
 
 @pytest.mark.slow
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: training starts from its weights")
-def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_killed_while_it_trains_resumes(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     recipe, state = first / "quick.yaml", first / "models" / "days-v1.unfinished" / "state.pt"
     recipe.write_text(QUICK)
     for how in (signal.SIGKILL, signal.SIGINT):
         saved = state.stat().st_mtime_ns if state.is_file() else 0
-        begun = begin("models", "improve", "days", "--recipe", recipe, "--lab", first)
+        begun = Command("models", "improve", "days", "--recipe", recipe, "--lab", first)
         while not state.is_file() or state.stat().st_mtime_ns == saved:
             assert begun.poll() is None, begun.communicate()
             time.sleep(0.05)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-import subprocess
-import sys
 import textwrap
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,43 +14,29 @@ import pytest
 import yaml
 
 from capture.store import Store
-from tests.kills.truth import digest
-from tests.pipeline.conftest import COINS, QUICK_PLAN, SMALL_CAMERA, command, environment
+from tests.kills.truth import digest, keep_truth
+from tests.pipeline.conftest import COINS, QUICK_PLAN, SMALL_CAMERA, run_well
 from tests.pipeline.html_page import Page
+from tests.processes import run
 
-ROOT = Path(__file__).parents[3]
-WATCHED = """\
-import sys
-from pathlib import Path
-from tests.kills.truth import keep_truth
-keep_truth(Path(sys.argv.pop(1)))
-from pipeline.cli import main
-main()
-"""
 FULL_RATE = {"kind": "random", "every_pictures": 20, "seed": 7}
 SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060, az180, az300]\nturntable_deg: [0]\n"
 
 
 def spend_night(lab: Path, *args: object) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run a batch; its answer, and what every picture taken so far truly shows."""
+    """Run a batch; its answer, and what every image taken so far truly shows."""
     truth = lab / "truth.jsonl"
-    ran = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(truth), "batch", *map(str, args), "--no-identify", "--lab", lab, "--json"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode in (0, 3), ran.stderr
-    return json.loads(ran.stdout), [json.loads(line) for line in truth.read_text().splitlines()]
+    arguments = ("batch", *args, "--no-identify", "--lab", lab, "--json")
+    ran = run(*arguments, before=functools.partial(keep_truth, truth), timeout_s=2 * 3600)
+    assert ran.code in (0, 3), ran.err
+    return ran.json, [json.loads(line) for line in truth.read_text().splitlines()]
 
 
 def disturb(lab: Path, contents: dict[str, dict[int, str | None]]) -> None:
     """Let coins lie elsewhere than the tray files say, and faults strike at full rate."""
     document = (lab / "rig.yaml").read_text()
-    said = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE]}, default_flow_style=None)
-    (lab / "rig.yaml").write_text(document.replace("  seed:", textwrap.indent(said, "  ") + "  seed:", 1))
+    more = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE]}, default_flow_style=None)
+    (lab / "rig.yaml").write_text(document.replace("  seed:", textwrap.indent(more, "  ") + "  seed:", 1))
 
 
 def in_hours(hours: float) -> str:
@@ -59,11 +44,11 @@ def in_hours(hours: float) -> str:
     return f"{datetime.now() + timedelta(hours=hours):%H:%M}"
 
 
-def check_frames(lab: Path, pictures: list[dict[str, Any]]) -> None:
+def check_frames(lab: Path, images: list[dict[str, Any]]) -> None:
     """Every frame shows the coin and side that it is filed under, and nothing else."""
     shows: dict[str, list[list[str]]] = {}
-    for picture in pictures:
-        shows.setdefault(picture["picture"], picture["coins"])  # a frozen one shows what it did at first
+    for image in images:
+        shows.setdefault(image["image"], image["coins"])  # a frozen one shows what it did at first
     with Store.open(lab / "store", writing=False) as store:
         frames = [frame for frame in store.frames(good=None) if frame.shot_id is not None]
         assert frames
@@ -74,10 +59,10 @@ def check_frames(lab: Path, pictures: list[dict[str, Any]]) -> None:
 
 def account(ran: dict[str, Any]) -> dict[str, str]:
     """What the answer says of each coin: why it was skipped, or that it is done."""
-    said = {
+    outcomes = {
         coin["coin"]: "done" for tray in ran["trays"] for coin in tray["coins"] if coin["frames"] == coin["planned"]
     }
-    return said | {each["coin"]: each["reason"] for each in ran["skipped"]}
+    return outcomes | {each["coin"]: each["reason"] for each in ran["skipped"]}
 
 
 def check_report(ran: dict[str, Any], *sentences: str) -> None:
@@ -94,8 +79,7 @@ def check_report(ran: dict[str, Any], *sentences: str) -> None:
 
 
 def verified(lab: Path) -> bool:
-    done = subprocess.run(command("store", "verify", "--lab", lab), env=environment(), capture_output=True, check=False)
-    return done.returncode == 0
+    return run("store", "verify", "--lab", lab).code == 0
 
 
 @pytest.fixture
@@ -112,17 +96,17 @@ def quick(lab: Path) -> Path:
 @pytest.mark.slow
 def test_a_short_night_of_faults_names_every_coin_that_is_not_where_it_should_be(quick: Path) -> None:
     disturb(quick, {"1": {1: COINS[1], 2: COINS[0]}, "2": {1: None, 2: "stranger.1"}})
-    ran, pictures = spend_night(quick, "--trays", "1-2", "--until", in_hours(5))
-    said = account(ran)
-    assert set(said) == set(COINS)
-    assert [said[coin] for coin in COINS[:5]] == ["wrong coin", "wrong coin", "done", "empty slot", "wrong coin"]
+    ran, images = spend_night(quick, "--trays", "1-2", "--until", in_hours(5))
+    outcomes = account(ran)
+    assert set(outcomes) == set(COINS)
+    assert [outcomes[coin] for coin in COINS[:5]] == ["wrong coin", "wrong coin", "done", "empty slot", "wrong coin"]
     check_report(
         ran,
         f"Slots 1 and 2 are swapped: {COINS[1]} lies in slot 1, {COINS[0]} in slot 2.",
         f"Slot 1 is empty: {COINS[3]} is missing.",
         "Slot 2 holds a coin that was never scanned here",
     )
-    check_frames(quick, pictures)
+    check_frames(quick, images)
     assert verified(quick)
 
 
@@ -131,7 +115,7 @@ def large(tmp_path: Path) -> Path:
     """A lab of 12 trays of 20 coins, every one of them scanned once."""
     lab = tmp_path / "lab"
     for args in (("init", "--trays", 12, "--lab", lab), ("calibrate", "--lab", lab)):
-        subprocess.run(command(*args), env=environment(), check=True)
+        run_well(*args)
         document = (lab / "rig.yaml").read_text()
         document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
         (lab / "rig.yaml").write_text(document)
@@ -156,15 +140,17 @@ def test_a_night_of_twelve_trays_accounts_for_every_coin(large: Path) -> None:
         "10": {13: "stranger.1"},
     }
     disturb(large, contents)
-    ran, pictures = spend_night(large, "--trays", "1-12", "--until", in_hours(8))
-    said = account(ran)
-    assert len(said) == 240
-    assert {said[coin] for coin in (*swapped, *across, "2024.10.13")} == {"wrong coin"}
-    assert said["2024.7.11"] == "empty slot"
+    ran, images = spend_night(large, "--trays", "1-12", "--until", in_hours(8))
+    outcomes = account(ran)
+    assert len(outcomes) == 240
+    assert {outcomes[coin] for coin in (*swapped, *across, "2024.10.13")} == {"wrong coin"}
+    assert outcomes["2024.7.11"] == "empty slot"
     looks_like = {each["coin"]: each["looks_like"] for each in ran["skipped"]}
     assert [looks_like[coin] for coin in (*swapped, *across)] == [*reversed(swapped), *reversed(across)]
     assert looks_like["2024.10.13"] is None
-    assert sum(word == "done" for word in said.values()) >= 225, "the others, but for a few that faults kept from it"
+    assert sum(word == "done" for word in outcomes.values()) >= 225, (
+        "the others, but for a few that faults kept from it"
+    )
     check_report(
         ran,
         "Slots 4 and 9 are swapped: 2024.3.9 lies in slot 4, 2024.3.4 in slot 9.",
@@ -172,5 +158,5 @@ def test_a_night_of_twelve_trays_accounts_for_every_coin(large: Path) -> None:
         "Slot 11 is empty: 2024.7.11 is missing.",
         "Slot 13 holds a coin that was never scanned here",
     )
-    check_frames(large, pictures)
+    check_frames(large, images)
     assert verified(large)

@@ -309,7 +309,7 @@ def test_a_reset_too_early_after_a_hard_limit_is_swallowed(
     assert "Grbl 1.1h" in wire.say(b"\x18", 0.1)
 
 
-def test_a_hold_slows_down_then_goes_on_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
+def test_a_hold_slows_down_then_resumes_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
     wire.say(b"$X\n")
     before = world.plate_deg()
     wire.port.timeout = 0
