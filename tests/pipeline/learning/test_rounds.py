@@ -168,7 +168,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
     assert other["test"]["coins"] == 5
     taught = open_dataset(open_lab(first), "days")
     know_nothing(first / "models" / "taught", {"dataset": taught.id})
-    with pytest.raises(LabError, match="learnt from 2"):
+    with pytest.raises(LabError, match="trained on 2"):
         run("models", "compare", "blind", "taught", "--dataset", "other", "--lab", first)
     recipe, labels = first / "recipe.yaml", made_first.parent / "first" / "labels.csv"
     recipe.write_text(f"data: {{procedural_coins: 0, labelled: {{labels: {labels}}}}}")
