@@ -19,11 +19,11 @@ install: setup
 
 # More workers than cores: about a third of a test's time is waiting for a wire.
 test: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal
 
 # Everything, the slow tests included (about half an hour on 2 cores).
 test-all: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 -m "not bench"
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal -m "not bench"
 
 bench: setup
 	$(RUN)pytest -m bench -s tests/bench
