@@ -6,10 +6,10 @@ Written to Enttec's DMX USB Pro Widget API Specification 1.44:
   dropped without a word.
 - Label 6 makes the widget send levels again and again, until another comes. Any other request but label 3 would end
   that, so label 3 (get parameters) is the only one used while lamps burn.
-- DMX512 is a one-way street: **no lamp can be read back**, and the widget does not report what it sends. What can be
+- DMX512 is a one-way street: **no lamp can be read back**, and the widget does not tell what it sends. What can be
   verified is that the widget took the message whole: it answers the label 3 after it, which it could not if a byte of
   the levels had been lost. Against the loss of a whole message they are sent twice. Whether a lamp burns only the
-  camera can see.
+  camera can tell.
 - The widget keeps sending when the port closes or the program dies: lights then stay as they are.
 """
 

@@ -9,7 +9,7 @@ Written to Marlin's source (MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.c
   again.
 - ``ok`` means planned. It has arrived once ``M400`` is done, and an ``ok`` does not say what it is for: the answer to
   the ``M114`` behind it does, as that line is carried out after it, and its number taken only if ``M400``'s was. All of
-  that answer, ``Count`` too, is where the planner ends and never where the motor is; a blocked plate is noticed by
+  that answer, ``Count`` too, tells where the planner ends and never where the motor is; a blocked plate is noticed by
   the camera alone.
 - While a command keeps it busy, it says ``echo:busy: processing`` every two seconds: it is given its time as long as it
   does, because its own limits (``M203``) may be slower than what it is asked for.
@@ -118,7 +118,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
 
     @property
     def _position(self) -> re.Pattern[str]:
-        """Where the planner ends (deg), as ``M114`` reports it."""
+        """Where the planner ends (deg), as ``M114`` tells it."""
         return re.compile(rf"{self.config.axis}: ?(-?\d+\.\d+)")
 
     def _read_position(self, lines: list[str]) -> float:
@@ -127,7 +127,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
     # The protocol
 
     def _ask(self, command: str, timeout_s: float | None = None, expected: re.Pattern[str] | None = None) -> list[str]:
-        """Send a command, again if need be, and return what came before its ``ok``."""
+        """Send a command, again if need be, and return the lines before its ``ok``."""
         return retry(
             lambda: self._exchange(command, timeout_s or self.config.answer_s, expected),
             self._renumber,
@@ -138,7 +138,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         """Send one numbered line and wait for its ``ok``; one that comes before what is `expected` is another's."""
         self._number += 1
         self.link.send(numbered(self._number, command))
-        reply: list[str] = []
+        lines: list[str] = []
 
         def is_ok(line: str) -> bool:
             if line.startswith(BUSY):
@@ -147,15 +147,15 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             resend = RESEND.fullmatch(line)
             if resend is not None:
                 if int(resend[1]) == 1:
-                    self._watch("start")  # its start was not heard, and it counts from the start again
+                    self._watch("start")  # its greeting was lost, but not that it counts from 0 again
                 raise _BrokenError(self.link.device, command, line)
             ok = OK.fullmatch(line)
             if ok is not None:
-                is_expected = expected is None or any(expected.search(each) for each in reply)
+                is_expected = expected is None or any(expected.search(each) for each in lines)
                 return is_expected and (ok["number"] is None or int(ok["number"]) == self._number)
             if REFUSED.fullmatch(line) and not LINE_ERROR.fullmatch(line):
                 raise _BrokenError(self.link.device, command, line)
-            reply.append(line)
+            lines.append(line)
             return False
 
         until = time.monotonic() + LONGEST_S
@@ -163,14 +163,14 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             while self.link.wait_for(is_ok, timeout_s, command).startswith(BUSY) and time.monotonic() < until:
                 timeout_s = max(SIGN_OF_LIFE_S, self.config.answer_s)
         except NoAnswerError as error:
-            if expected is None or not any(" Count " in each for each in reply):
+            if expected is None or not any(" Count " in each for each in lines):
                 raise
             raise NoAnswerError(
                 self.link.device,
-                f"no position of axis {self.config.axis} in its answer to {command!r}: {reply}.",
+                f"no position of axis {self.config.axis} in its answer to {command!r}: {lines}.",
                 "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
             ) from error
-        return reply
+        return lines
 
     def _renumber(self) -> None:
         """End whatever half line the controller may have, read away what it says to it, and agree on a number."""
@@ -244,15 +244,15 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             if firmware is None:
                 self._watch(line)
                 continue
-            report = self.link.drain(0.1)
+            answers = self.link.drain(0.1)
             self._number = FIRST_NUMBER
             self._settle(f"M110 N{self._number}")
-            self._read_settings(report)
+            self._read_settings(answers)
             return firmware[1]
 
-    def _read_settings(self, report: list[str]) -> None:
+    def _read_settings(self, answers: list[str]) -> None:
         """Learn what it can do, and how fast the axis turns at most, where it says so (2.1)."""
-        self._settings = {line[4:-2]: line[-1] for line in report if CAPABILITY.fullmatch(line)}
+        self._settings = {line[4:-2]: line[-1] for line in answers if CAPABILITY.fullmatch(line)}
         for command in ("M201", "M203"):
             for line in self._ask(command):
                 if found := re.search(rf"{command} .*?{self.config.axis}(\d+\.\d+)", line):

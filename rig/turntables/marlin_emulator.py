@@ -5,7 +5,7 @@ Written after MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.cpp at 8009982,
 Marlin-bugfix-2.1.x ca88b84 has it: gcode/queue.cpp, MarlinCore.cpp, module/motion.cpp, module/planner.cpp,
 gcode/calibrate/G28.cpp, gcode/host/M115.cpp, core/language.h. Nothing of it was run.
 
-What matters: ``Count`` in the answer to ``M114`` is where the planner ends, as the rest of it does, and never where
+What matters: ``Count`` in the answer to ``M114`` tells where the planner ends, as the rest of it does, and never where
 the motor is; ``M410`` stops the motor in its step and drops whatever is planned in the next second, without a word;
 ``M112`` lets it turn for another 0.6 s.
 """

@@ -150,7 +150,7 @@ def test_a_dead_lamp_leads_to_quarantine(tmp_path: Path) -> None:
 
 
 def test_after_a_device_failed_the_next_run_resumes(tmp_path: Path) -> None:
-    with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=15)]) as bench:
+    with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=24)]) as bench:
         with pytest.raises(DeviceError, match="lightbox"):
             bench.run()
         done = kept(bench.store)
@@ -320,7 +320,7 @@ def test_killed_and_started_again(tmp_path: Path, kill_after_s: float) -> None:
 
 
 # While it lifts a coin, and on the way back: this arm has no sense of what it holds.
-@pytest.mark.parametrize("kill_after_s", [23.0, pytest.param(68.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kill_after_s", [26.0, pytest.param(102.0, marks=pytest.mark.slow)])
 def test_killed_while_a_coin_hangs_on_an_arm_that_does_not_know(tmp_path: Path, kill_after_s: float) -> None:
     _kill_and_resume(tmp_path, kill_after_s, "roarm", hangs=True)
 

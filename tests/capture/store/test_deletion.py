@@ -14,7 +14,7 @@ from capture.store.journal_lines import FramesDeleted
 from capture.store.kinds import frame_name
 from capture.store.records import Frame, NewEntry
 from capture.store.selection import select_frames
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def filled(folder: Path) -> tuple[str, list[Frame]]:
         frames = [
             add_frame(store, session.id, shot, seed) for seed, shot in enumerate(store.missing_shots(session.id)[:6])
         ]
-        store.catalogue.add_entries([NewEntry("RIC 1", picture(10), "a.jxl", "sale 12")])
+        store.catalogue.add_entries([NewEntry("RIC 1", small_image(10), "a.jxl", "sale 12")])
         assert frames[5].sha256 == store.catalogue.entries()[0].sha256
     return session.id, frames
 

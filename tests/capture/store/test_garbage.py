@@ -13,7 +13,7 @@ from capture.store.garbage import find_waste, remove_waste
 from capture.store.journal_lines import StoreCleaned
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -34,13 +34,15 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
             add_frame(store, session.id, shot, seed, quarantine_reason="blur" if seed else None, calibrated=None)
             for seed, shot in enumerate(store.missing_shots(session.id)[:3])
         ]
-        entries = store.catalogue.add_entries([NewEntry(f"R{n}", picture(60 + n), f"{n}.jxl", "x") for n in range(2)])
+        entries = store.catalogue.add_entries(
+            [NewEntry(f"R{n}", small_image(60 + n), f"{n}.jxl", "x") for n in range(2)]
+        )
         for model, name in (("m1", "starter"), ("m2", "starter"), ("m3", "other")):
             store.catalogue.add_model(model, name, {})
             pooled, grid = np.zeros((2, 8), np.float32), np.zeros((2, 2, 3, 3), np.float16)
             store.catalogue.add_embeddings(model, [entry.id for entry in entries], pooled, grid)
         store.catalogue.remove_entries("R1")
-        lost = store.files.set_aside(store.files.path(store.files.keep(picture(99))[0].sha256, ".jxl"))
+        lost = store.files.set_aside(store.files.path(store.files.keep(small_image(99))[0].sha256, ".jxl"))
     rebuild(folder)
     with Store.open(folder) as store:
         store.catalogue.add_embeddings("m1", [entry.id for entry in entries], pooled, grid)

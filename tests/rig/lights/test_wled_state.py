@@ -64,9 +64,8 @@ def make(world: World, clock: ScaledClock) -> Iterator[Callable[..., LightboxBen
 def test_segments_that_an_app_deleted_leave_gaps_in_the_numbers(
     make: Callable[..., LightboxBench], light: Light
 ) -> None:
-    bench = make(connect=False)
+    bench = make()
     bench.controller.strip.segments = [Segment(0, 20), Segment(20, 0), Segment(30, 0), Segment(40, 60)]
-    bench.lightbox.connect()
     bench.lightbox.show(light)
     assert sum(lamp.intensity for lamp in bench.world.scene().lamps) == pytest.approx(6 if light is ALL else 1)
     bench.lightbox.show(EAST)

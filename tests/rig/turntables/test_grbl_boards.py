@@ -197,8 +197,8 @@ def test_it_is_greeted_at_once_whether_or_not_opening_the_port_restarts_it(
     bench.turntable.close()
     bench.turntable.link.recent.clear()
     bench.turntable.connect()
-    lines = [line for line in bench.turntable.link.recent if " << " in line or " >> " in line]
-    assert lines[0].endswith(r" >> \x18")
+    message = [line for line in bench.turntable.link.recent if " << " in line or " >> " in line]
+    assert message[0].endswith(r" >> \x18")
     bench.turntable.home()
 
 
@@ -240,19 +240,19 @@ def test_the_banner_of_a_reset_asked_for_is_no_restart(make: Callable[..., Turnt
 
 def heard(bench: TurntableBench, data: bytes, seconds: float = 0.3) -> str:
     bench.controller.feed(data)
-    lines = b""
+    message = b""
     for _ in range(100):
         bench.clock.sleep(seconds / 100)
-        lines += bench.controller.poll()
-    return lines.decode()
+        message += bench.controller.poll()
+    return message.decode()
 
 
 @EVERY_BOARD
 def test_with_hard_limits_every_pass_through_zero_is_an_alarm(make: Callable[..., TurntableBench], board: str) -> None:
     bench = make(board)
     bench.controller.memory.settings[HARD_LIMITS] = 1
-    lines = heard(bench, b"G53 G1 X20 F2700\n", 3)
-    assert "ALARM:1\r\n" in lines
+    message = heard(bench, b"G53 G1 X20 F2700\n", 3)
+    assert "ALARM:1\r\n" in message
     assert math.remainder(bench.world.plate_deg(), 360) == pytest.approx(0, abs=0.5)
 
 
@@ -274,8 +274,8 @@ def test_grblhal_answers_in_a_critical_alarm(make: Callable[..., TurntableBench]
 def test_fluidnc_starts_in_an_alarm_that_follows_its_banner(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", connect=False)
     bench.controller.power_cycle()
-    lines = heard(bench, b"", 5)
-    assert lines.endswith(
+    message = heard(bench, b"", 5)
+    assert message.endswith(
         "\r\nGrbl 4.0 [FluidNC v4.0.4 (esp32-wifi) '$' for help]\r\n[MSG:INFO: ALARM: Unhomed]\r\nALARM:14\r\n"
     )
     assert heard(bench, b"G1 X1 F1\n").startswith("error:9\r\n[MSG:ERR: GCode cannot be executed in lock or alarm")
@@ -287,5 +287,5 @@ def test_fluidnc_starts_in_an_alarm_that_follows_its_banner(make: Callable[..., 
 def test_fluidnc_acknowledges_a_homing_that_failed(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", home=False)
     bench.controller._at_switch = lambda: False  # type: ignore[method-assign]
-    lines = heard(bench, b"$H\n", 40)
-    assert lines.endswith("ALARM:9\r\nok\r\n")
+    message = heard(bench, b"$H\n", 40)
+    assert message.endswith("ALARM:9\r\nok\r\n")
