@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,7 +81,8 @@ def save(bundle: Bundle, directory: Path) -> Path:
             file.flush()
             os.fsync(file.fileno())
         with (unfinished / _DESCRIPTION).open("w", encoding="utf-8") as file:
-            yaml.safe_dump({"id": bundle.id, **_facts(bundle)}, file, sort_keys=False)
+            described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
+            yaml.safe_dump(described, file, sort_keys=False)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(folder)
@@ -126,10 +126,8 @@ def load(folder: Path) -> Bundle:
             None if ring is None else float(ring),
         )
         same = facts["id"] == bundle.id
-    except (OSError, KeyError, TypeError, ValueError, EOFError, yaml.YAMLError, zipfile.BadZipFile) as error:
-        raise CalibrationError(
-            f"{folder} holds no readable calibration ({error}). Run `rig calibrate` again."
-        ) from error
+    except Exception as error:  # of damaged archives zlib, zipfile and numpy raise what they like
+        raise CalibrationError(f"{folder} holds no readable calibration. Run `rig calibrate` again.") from error
     if not same:
         raise CalibrationError(
             f"{folder} was changed after it was made: its content no longer gives the id {facts['id']}. "
@@ -139,15 +137,15 @@ def load(folder: Path) -> Bundle:
 
 
 def latest(directory: Path) -> Bundle | None:
-    """The newest bundle in a folder of them, or None if there is none yet.
+    """The bundle of a folder of them that was saved last, whatever the clock said then; None if there is none yet.
 
     Raises
     ------
     CalibrationError
-        If the newest one cannot be read.
+        If that one cannot be read.
     """
-    folders = sorted(path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
-    return load(folders[-1]) if folders else None
+    folders = sorted((_number(path.parent), path.parent) for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
+    return load(folders[-1][1]) if folders else None
 
 
 def size_px(folder: Path) -> tuple[int, int] | None:
@@ -157,6 +155,18 @@ def size_px(folder: Path) -> tuple[int, int] | None:
         return int(width_px), int(height_px)
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return None
+
+
+def _number(folder: Path) -> int:
+    """Which bundle of its lab it is, counted from 1; 0 for those of version 0.1, whose names have the order."""
+    try:
+        return int(yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8")).get("number", 0))
+    except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError):
+        return 0
+
+
+def _next_number(directory: Path) -> int:
+    return 1 + max((_number(path.parent) for path in directory.glob(f"[!.]*/{_DESCRIPTION}")), default=0)
 
 
 def _facts(bundle: Bundle) -> dict[str, object]:

@@ -81,7 +81,7 @@ def _common(data: bytes) -> Pixels:
         ):  # of these OpenCV reads kinds that Pillow does not
             profile = None
         else:
-            raise Undecodable("is damaged, or not an image.") from error
+            raise Undecodable("is damaged, or not an image. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.") from error
     except (MemoryError, OverflowError, RecursionError) as error:
         raise Undecodable("is damaged: its sizes make no sense.") from error
     finally:

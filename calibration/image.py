@@ -37,6 +37,23 @@ def read_image(path: Path) -> Image:
     return decode_image(data, str(path))
 
 
+def aspect_ratio(path: Path) -> float:
+    """How many times as wide as high an image is, without reading all of it.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty or not an image.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
+    small = cv2.imdecode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) if data.size else None
+    height, width = (decode_image(data.tobytes(), str(path)) if small is None else small).shape[:2]
+    return width / height
+
+
 def decode_image(data: bytes, name: str) -> Image:
     """Decode the bytes of an image file to RGB, as `calibration.decoding.decode` does; `name` is for the message.
 

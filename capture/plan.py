@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-Side = Literal["obverse", "reverse"]
+from rig.sides import SIDES, Side
 
-SIDES: tuple[Side, Side] = ("obverse", "reverse")
 DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
 MAX_TILT_DEG = 60.0
 
@@ -45,6 +44,8 @@ class Tray(_Frozen):
         # YAML reads 2024.10 as the number 2024.1, which is another coin
         if isinstance(slots, dict):
             for slot, coin in slots.items():
+                if isinstance(coin, list | tuple | dict):
+                    raise ValueError(f"slot {slot} holds more than one value: give one accession number.")
                 if coin is not None and not isinstance(coin, str):
                     raise ValueError(
                         f'slot {slot} holds {coin!r}, which YAML reads as a number: put it in quotes, "{coin}".'

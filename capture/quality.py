@@ -10,6 +10,7 @@ show whether the frame has the pose and the light it was taken for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,9 +26,14 @@ from calibration.lamps import likely_light, lit_from
 from calibration.outline import Outline, find_coins
 from calibration.plate import RingSpec, plate_angle_deg
 
-Reason = Literal["dark", "stale", "wrong angle", "no coin", "two coins", "cut off", "wrong light", "clipping", "blur"]
+Reason = Literal[
+    "dark", "stale", "wrong angle", "no coin", "two coins", "cut off", "too small", "wrong light", "clipping", "blur"
+]
 
 DISC_RADIUS_PX = 200
+MIN_PHOTOGRAPH_RADIUS_PX = 32.0  # of a coin; in the smallest useful catalogue image it is about 50
+MAX_PHOTOGRAPH_EDGE = 0.1  # share of a coin's rim that lies on the image's edge: people crop closely
+MAX_PHOTOGRAPH_CLIPPED = 0.5  # of hand-held photographs under strong lamps up to 0.35 are over-exposed, and still found
 
 
 class Limits(BaseModel):
@@ -173,6 +179,25 @@ def check(
     return Quality(tuple(reasons), metrics, outline)
 
 
+def check_photograph(image: Image) -> Quality:
+    """Check a photograph that no rig took: one coin, whole, sharp, large enough, not over-exposed.
+
+    Parameters
+    ----------
+    image
+        RGB, (H, W, 3) uint8.
+    """
+    quality = check(image, limits=Limits(max_clipped_fraction=MAX_PHOTOGRAPH_CLIPPED))
+    if quality.outline is None:
+        return quality
+    reasons = list(quality.reasons)
+    if "cut off" in reasons and _edge_share(quality.outline) < MAX_PHOTOGRAPH_EDGE:
+        reasons.remove("cut off")
+    if quality.outline.radius_px < MIN_PHOTOGRAPH_RADIUS_PX:
+        reasons.append("too small")
+    return Quality(tuple(reasons), quality.metrics, quality.outline)
+
+
 def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> float:
     """How far the plate stands from where it should, as the ring shows (deg); 0 where it cannot be seen."""
     plate = plate_angle_deg(image, ring=limits.ring)
@@ -181,7 +206,7 @@ def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics:
         return 0.0
     angle_deg = (plate.angle_deg - limits.ring_zero_deg) % 360.0
     metrics["plate_deg"] = round(angle_deg, 3)
-    return (angle_deg - expected.turntable_deg + 180.0) % 360.0 - 180.0
+    return math.remainder(angle_deg - expected.turntable_deg, 360.0)
 
 
 def _light_is_right(
@@ -211,6 +236,13 @@ def _clipped_fraction(image: Image, mask: npt.NDArray[np.bool_]) -> float:
 def _touches_edge(outline: Outline) -> bool:
     mask = outline.mask
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+def _edge_share(outline: Outline) -> float:
+    """How much of a coin's rim lies on the image's edge."""
+    mask = outline.mask
+    on_edge = sum(int(line.sum()) for line in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return on_edge / (2.0 * np.pi * outline.radius_px)
 
 
 def _fine_detail(grey: npt.NDArray[Any], outline: Outline) -> float:

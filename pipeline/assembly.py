@@ -13,12 +13,13 @@ from datetime import datetime
 
 from capture.cameras import CAMERAS, Camera
 from capture.cameras.twin import TwinCameraConfig
+from capture.photographs import PhotoDrawer
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
 from rig.station import Station
-from rig.twin.coins.drawer import Drawer, DrawerError, PhotoDrawer, ProceduralDrawer
+from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 

@@ -6,28 +6,18 @@ the float 2024.1.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from pipeline.errors import LabError
+from pipeline.validation import Lines, Location, describe, without_tags
 
 Model = TypeVar("Model", bound=BaseModel)
-Location = tuple[str | int, ...]
-Lines = dict[Location, int]
 
 EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
-REMEDIES = {
-    "missing": "Add it.",
-    "extra_forbidden": "Remove it.",
-    "int_parsing": "Give a whole number, without a unit: the unit is in the key's name.",
-    "float_parsing": "Give a number, without a unit: the unit is in the key's name.",
-    "bool_parsing": "Give true or false.",
-}
 
 
 def read_document(path: Path, model: type[Model], **extra: Any) -> Model:
@@ -46,7 +36,7 @@ def read_document(path: Path, model: type[Model], **extra: Any) -> Model:
     try:
         return model.model_validate({**data, **extra})
     except ValidationError as error:
-        raise LabError(_complaint(path, error.errors(), lines, model)) from error
+        raise LabError(describe(path, error.errors(), lines, model)) from error
 
 
 def parse(path: Path) -> tuple[Any, Lines]:
@@ -61,8 +51,12 @@ def parse(path: Path) -> tuple[Any, Lines]:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
         raise LabError(f"{path} does not exist. `rig init` makes a lab with all its files.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{path} cannot be read: {error}. Check that it is a text file you may read.") from error
+    except UnicodeDecodeError as error:
+        raise LabError(f"{path} cannot be read: it is not UTF-8. Save it as plain UTF-8 text.") from error
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be read ({error.strerror}). Check that it is a text file you may read."
+        ) from error
     try:
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
@@ -81,7 +75,7 @@ def parse(path: Path) -> tuple[Any, Lines]:
 def line_of(path: Path, location: Location) -> int:
     """The line (from 1) on which an element of a YAML file stands."""
     _, lines = parse(path)
-    return lines.get(_without_tags(tuple(map(str, location)), lines) or (), 1)
+    return lines.get(without_tags(tuple(map(str, location)), lines) or (), 1)
 
 
 def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
@@ -101,66 +95,6 @@ def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
         return [_build(item, (*at, i), lines, path) for i, item in enumerate(node.value)]
     is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
     return None if is_plain and node.value in EMPTY else node.value
-
-
-def _complaint(path: Path, errors: list[ErrorDetails], lines: Lines, model: type[BaseModel]) -> str:
-    # An unknown key explains the missing one beside it, so it is reported first.
-    error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
-    # A validator of a whole mapping says in its context which key is wrong.
-    key_within = error.get("ctx", {}).get("key")
-    where: Location = error["loc"] if key_within is None else (*error["loc"], str(key_within))
-    known = where
-    while known and known not in lines:
-        known = known[:-1]
-    # Tags of discriminated unions stand in pydantic's location but not in the file.
-    keys = [str(part) for part in where if not _is_tag(part, where, lines)]
-    key = ".".join(keys)
-    line = lines.get(_without_tags(where, lines), lines.get(known, 1))
-    problem, remedy = error["msg"].removeprefix("Value error, "), REMEDIES.get(error["type"], "")
-    if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(keys[-1], _field_names(model), 1, 0.6)
-        problem = "this key is not known."
-        remedy = f"Did you mean {close[0]!r}?" if close else remedy
-    elif error["type"] == "missing":
-        problem = "this key is missing."
-    elif not isinstance(error["input"], dict | list | tuple) and key_within is None:
-        problem = f"{error['input']!r}: {problem}"
-    if not problem.endswith((".", "?", "!")):
-        problem += "."
-    more = (
-        f" ({len(errors) - 1} more complaint{'s' if len(errors) > 2 else ''} in this file.)" if len(errors) > 1 else ""
-    )
-    return " ".join(f"{path}, line {line}: {key + ': ' if key else ''}{problem} {remedy}".split()) + more
-
-
-def _without_tags(where: Location, lines: Lines) -> Location:
-    kept: Location = ()
-    for part in where:
-        if (*kept, part) in lines:
-            kept = (*kept, part)
-    return kept
-
-
-def _is_tag(part: str | int, where: Location, lines: Lines) -> bool:
-    return part not in _without_tags(where, lines) and part != where[-1]
-
-
-def _field_names(model: type[BaseModel]) -> list[str]:
-    """Every key that may stand somewhere in the file, nested models included."""
-    names: list[str] = []
-    waiting: list[Any] = [model]
-    seen: set[Any] = set()
-    while waiting:
-        item = waiting.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if isinstance(item, type) and issubclass(item, BaseModel):
-            names += item.model_fields
-            waiting += [field.annotation for field in item.model_fields.values()]
-        else:
-            waiting += [arg for arg in getattr(item, "__args__", ()) if not isinstance(arg, str)]
-    return names
 
 
 def _kind(data: Any) -> str:

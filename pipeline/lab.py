@@ -115,6 +115,8 @@ class Lab:
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"
         if not path.is_file():
+            if name.endswith(".yaml"):
+                raise LabError(f"{kind} are named without .yaml: give {name.removesuffix('.yaml')}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
             raise LabError(

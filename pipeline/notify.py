@@ -22,7 +22,7 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _address(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("this is no web address: it must begin with https:// or http://.")
+    return url
+
+
 class EmailConfig(BaseModel):
     """``notify: email:`` of rig.yaml. The password stands in an environment variable, never in the file."""
 
@@ -64,7 +70,7 @@ class NotifyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    webhook: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    webhook: Annotated[str, AfterValidator(_address)] | None = None
     heartbeat_min: float | None = Field(default=None, gt=0, description="a sign of life to the webhook, this often")
     email: EmailConfig | None = None
 

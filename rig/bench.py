@@ -47,7 +47,7 @@ class FlipStation(BaseModel):
     slide_s: float = Field(default=0.6, ge=0, description="how long the coin takes to come to rest")
 
 
-class Bench(BaseModel):
+class BenchLayout(BaseModel):
     """Where tray, plate and flip station stand, in arm coordinates; measured once with `rig jog`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Identity:
-    """What a device says of itself: stored with every session."""
+    """How a device identifies itself; stored with every session."""
 
     kind: str
     port: str
@@ -100,7 +100,7 @@ class Handler(Device, Protocol):
         """Turn the coin on the plate over; raises `rig.errors.GripError`."""
 
     def fetch_from_flip_station(self) -> None:
-        """Go on where a `flip` was cut short; raises `rig.errors.GripError`."""
+        """Finish a `flip` that was interrupted; raises `rig.errors.GripError`."""
 
     def make_safe(self) -> None:
         """On the way out: a coin that it holds back where it came from, then out of the way."""

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import Any
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import DeviceError, GripError, NothingThereError
@@ -30,18 +30,18 @@ class ArmHandler:
     bench
         Where everything stands.
     interlock
-        Told where the cup is, and asked before it moves; the station's, which asks it before the plate turns.
+        Knows where the cup is, and is asked before it moves; the station asks it before the plate turns.
     clock
         What the flip station's chute is waited on.
     """
 
-    def __init__(self, arm: Any, bench: Bench, interlock: Interlock, clock: Clock) -> None:
+    def __init__(self, arm: Any, bench: BenchLayout, interlock: Interlock, clock: Clock) -> None:
         self._arm = arm
         self._bench = bench
         self._interlock = interlock
         self._clock = clock
         self._has_moved = False
-        # Where the coin that is under way goes if its errand is cut short.
+        # Where the coin that is under way goes if its errand is interrupted.
         self._refuge_mm: PointMm | None = None
 
     def connect(self) -> Identity:

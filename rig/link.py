@@ -33,19 +33,19 @@ log = logging.getLogger(__name__)
 # A device that never ends its line is talking another language (or another baud rate): its noise is cut into lines of
 # this length.
 LONGEST_LINE = 16384
-# How often a waiting reader looks whether somebody asked it to give up (s).
+# How often a waiting reader looks whether somebody asked it to stop (s).
 POLL_S = 0.05
 
 CHECK_PORT = "Check cable and power, and that `port` in rig.yaml is right: `rig devices` lists the ports there are."
 IN_USE = (
     "another program uses it",
-    "Close that program (a terminal, a printer's host, another `rig`); then give the same command again.",
+    "Close that program (a terminal, a printer's host, another `rig`); then run the same command again.",
 )
 REFUSALS: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("there is no such port", CHECK_PORT),
     errno.EACCES: (
         "you may not use it",
-        "Run `sudo usermod -aG dialout $USER`, log out and in again; then give the same command again.",
+        "Run `sudo usermod -aG dialout $USER`, log out and in again; then run the same command again.",
     ),
     errno.EBUSY: IN_USE,
     errno.EAGAIN: IN_USE,
@@ -68,7 +68,7 @@ class SerialLink:
         What the thing is called in messages: ``"turntable"``.
     hold_dtr
         Leave DTR up when the port closes, however the program ends, so that opening it again does not restart the
-        controller: an arm whose program was killed goes on holding its coin.
+        controller: an arm whose program was killed keeps holding its coin.
 
     Attributes
     ----------
@@ -137,8 +137,8 @@ class SerialLink:
         self._write(data)
 
     def halt(self, data: bytes) -> None:
-        """Write the bytes that stop the device, at once and from any thread, and break off whatever waits for an
-        answer.
+        """Write the bytes that stop the device, at once and from any thread; whoever waits for an answer gets an
+        `AlarmError`.
 
         From now on nothing is sent until `clear_halt`.
         """
@@ -207,7 +207,7 @@ class SerialLink:
                 raise self._lost(error) from error
 
     def wait_for(self, wanted: Callable[[str], bool], timeout_s: float, command: str) -> str:
-        """Read lines until one is `wanted`; `wanted` may raise to break off, for an alarm.
+        """Read lines until one is `wanted`; `wanted` may raise, for an alarm.
 
         Raises
         ------
@@ -254,7 +254,7 @@ class SerialLink:
 
     def _check_halt(self) -> None:
         if self._halted:
-            raise AlarmError(self.device, "it was stopped.", "Look whether all is well, then `rig home`.")
+            raise AlarmError(self.device, "it was stopped.", "See that nothing is in the way, then `rig home`.")
 
     def _port(self) -> serial.SerialBase:
         if self._serial is None:
@@ -266,7 +266,7 @@ class SerialLink:
         return NotConnectedError(
             self.device,
             f"the connection was lost ({error}).",
-            "Plug the cable in again and run the same command: nothing that was stored is lost.",
+            "Plug the cable in again, then run the same command: nothing that was stored is lost.",
         )
 
     def _note(self, direction: str, data: bytes) -> None:

@@ -50,7 +50,7 @@ class Registry:
         return self.drivers[self.default][0]()
 
     def config_type(self) -> Any:
-        """The type of a config field that takes the config of any driver, told apart by ``kind``."""
+        """The type of a config field that takes the config of any driver, distinguished by ``kind``."""
 
         def kind_of(value: Any) -> Any:
             return value.get("kind", self.default) if isinstance(value, dict) else getattr(value, "kind", None)

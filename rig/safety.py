@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.errors import AlarmError, DeviceError, EnvelopeError
 
 
@@ -51,7 +51,7 @@ class Interlock:
         Whether the plate stands still for certain.
     """
 
-    def __init__(self, bench: Bench, envelope: Envelope) -> None:
+    def __init__(self, bench: BenchLayout, envelope: Envelope) -> None:
         self.bench = bench
         self.envelope = envelope
         self.cup_mm: PointMm | None = None

@@ -1,6 +1,6 @@
 """The station: turntable, arm and lightbox as one thing that loads, turns, lights and flips coins.
 
-It is told slots, angles and names of lights, and no hardware names; every command returns when the thing has
+It takes slots, angles and names of lights, and no hardware names; every command returns when the thing has
 happened. Use it as a context manager: however it is left (done, error, Ctrl-C) the arm parks, the lights go off and
 the ports close.
 
@@ -15,7 +15,7 @@ from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError
@@ -35,7 +35,7 @@ class StationConfig(BaseModel):
     turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
     arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
     lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
-    bench: Bench = Bench()
+    bench: BenchLayout = BenchLayout()
     envelope: Envelope = Envelope()
 
     @model_validator(mode="after")
@@ -153,7 +153,7 @@ class Station:
         try:
             self.turntable.home()
         except BaseException:
-            _attempt(self.turntable.stop)  # interrupted while it seeks its switch, it would go on turning
+            _attempt(self.turntable.stop)  # interrupted while it seeks its switch, it would keep turning
             raise
         self._interlock.turntable_homed = True
         self._interlock.plate_rests = True
@@ -183,7 +183,7 @@ class Station:
             with self._interlock.turning():
                 return self.turntable.rotate_to(angle_deg)
         except BaseException:
-            if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not go on turning
+            if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not keep turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)
             raise
 
@@ -251,7 +251,7 @@ class Station:
         self.handler.let_go_into(slot)
 
     def feels_empty(self, slot: int) -> bool:
-        """Whether a slot is empty for sure: false too where that cannot be told. What lies in it stays there."""
+        """Whether a slot is empty for sure: false too where that cannot be known. What lies in it stays there."""
         self._check_slot(slot)
         return self.handler.feels_empty(slot)
 
@@ -266,7 +266,7 @@ class Station:
         self.handler.flip()
 
     def fetch_from_flip_station(self) -> None:
-        """Bring the coin that lies turned over in the flip station onto the plate; also where a killed `flip` goes on.
+        """Bring the coin that lies turned over in the flip station onto the plate; also after an interrupted `flip`.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Cameras that OpenCV can open: USB (UVC) cameras through V4L2, or a video file.
 
 Their habits are answered here. ``isOpened`` stays true for a camera that was unplugged, and for one that never
-delivers: only frames count, and a camera that stops delivering is opened anew once, under the name that stays the same
+delivers: only frames count, and a camera that stops delivering is opened once more, under the name that stays the same
 (``/dev/v4l/by-id``), since it may come back under another number. Frames wait in a queue, so that the next one is from
 before the light changed. Exposure is in the driver's units (UVC's are 100 us), and is read back, for a camera may have
 its own idea of it. What it was asked for and does not do is an error: a calibration holds for one size and one setting.
@@ -108,13 +108,13 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         Raises
         ------
         NoAnswerError
-            If no frame comes, not even after the camera was opened anew.
+            If no frame comes, not even after the camera was opened again.
         NotConnectedError
             If the camera is gone.
         """
         frame = self._fresh_frame(self._opened())
         if frame is None and self._is_device:
-            log.warning("%s: no picture came; it is opened anew.", self._name)
+            log.warning("%s: no image came; opening it again.", self._name)
             self._open()
             if self._settings is not None:
                 self.configure(*self._settings)
@@ -122,7 +122,7 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         if frame is None:
             raise NoAnswerError(
                 self._name,
-                f"{TRIES} pictures were asked for and none came{self._is_device * ', nor after it was opened anew'}.",
+                f"{TRIES} images were asked for and none came{self._is_device * ', nor after it was opened again'}.",
                 "Plug the camera in again, into a port of the computer itself; then give the same command again."
                 if self._is_device
                 else "The film is at its end. Choose a longer one.",
@@ -140,7 +140,7 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         backend = cv2.CAP_V4L2 if self._is_device else cv2.CAP_ANY
         capture = self._wait(lambda: cv2.VideoCapture(config.device, backend))
         if capture is None:
-            raise NotConnectedError(self._name, "opening it does not end.", "Plug the camera in again.")
+            raise NotConnectedError(self._name, "opening it takes for ever.", "Plug the camera in again.")
         self._handle = capture
         for prop, value in (
             (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*config.fourcc) if config.fourcc else None),
@@ -154,7 +154,7 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
             self.close()
             raise NotConnectedError(
                 self._name,
-                "the camera does not open, or opens and delivers no picture.",
+                "the camera does not open, or opens and delivers no image.",
                 "Close other programs that use it, plug it in again, and try a shorter cable.",
             )
         identity = self._identify(capture)
@@ -218,7 +218,7 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         try:
             return in_time(action, self._config.answer_s + frames * max(self._period_s, self._exposure_us / 1e6))
         except TimeoutError:
-            self._handle = None  # whatever blocks in it goes on: nobody may touch it any more
+            self._handle = None  # whatever blocks in it stays blocked: nobody may touch it any more
             return None
         except cv2.error as error:
             log.warning("%s: %s", self._name, error)

@@ -3,12 +3,12 @@
 Written to the picamera2 manual and its source (github.com/raspberrypi/picamera2: picamera2.py, request.py, job.py),
 version 0.3.22 and newer. Four habits of libcamera are answered here:
 
-- controls come into force several frames after they were set, and are lost with a request that is dropped: a picture
+- controls come into force several frames after they were set, and are lost with a request that is dropped: an image
   counts once the metadata of its own request shows them, and they are set again where that does not come;
 - the next request to complete may have been exposed before it was asked for: requests are waited for by the time their
   exposure began (``capture_request(flush=...)``);
-- a request may never complete, after a glitch on the ribbon cable: every wait has an end, and the camera is started
-  anew once;
+- a request may never complete, after a glitch on the ribbon cable: every wait has an end, and the camera is
+  restarted once;
 - the image pipeline adapts tone and lens shading to what it sees: for measuring, both are fixed in its tuning.
 
 picamera2 and libcamera exist on a Raspberry Pi only, so they are imported when a camera is connected.
@@ -53,7 +53,7 @@ class Picamera2Config(CameraConfig):
 
     kind: Literal["picamera2"] = "picamera2"
     camera: int | str = 0
-    width_px: int | None = Field(default=None, gt=0, description="of the pictures; the sensor's own when left out")
+    width_px: int | None = Field(default=None, gt=0, description="of the images; the sensor's own when left out")
     height_px: int | None = Field(default=None, gt=0)
     colour_gains: tuple[float, float] = Field(
         default=(2.0, 2.0), description="red and blue against green; so that a white card is white under one light"
@@ -64,8 +64,8 @@ class Picamera2Config(CameraConfig):
     tuning: Literal["measuring", "default"] = Field(
         default="measuring", description="measuring: fixed sRGB tone, lens shading left to our own flat field"
     )
-    raw: Path | None = Field(default=None, description="folder that gets a DNG of every picture; none when left out")
-    answer_s: float = Field(default=5.0, gt=0, description="longest wait for a picture, exposure not counted")
+    raw: Path | None = Field(default=None, description="folder that gets a DNG of every image; none when left out")
+    answer_s: float = Field(default=5.0, gt=0, description="longest wait for an image, exposure not counted")
     settle_frames: int = Field(default=40, ge=1, description="frames within which controls have to come into force")
 
 
@@ -131,7 +131,7 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
         Raises
         ------
         NoAnswerError
-            If no picture comes, not even after the camera was started anew, or the controls have no effect.
+            If no image comes, not even after the camera was restarted, or the controls have no effect.
         """
         self._opened()
         called_ns = time.monotonic_ns()
@@ -169,11 +169,11 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
         return raw_image, shown
 
     def _request(self, since_ns: int, use: Callable[[Any], T]) -> T:
-        """Use the next request that was exposed after a moment; start the camera anew once if none completes."""
+        """Use the next request that was exposed after a moment; restart the camera once if none completes."""
         try:
             return self._use_next(since_ns, use)
         except TimeoutError:
-            log.warning("%s: no picture came; it is started anew.", self._name)
+            log.warning("%s: no image came; restarting it.", self._name)
         self.close()
         self._open()
         try:
@@ -181,7 +181,7 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
         except TimeoutError as error:
             raise NoAnswerError(
                 self._name,
-                f"no picture came within {self._config.answer_s:g} s, and none after it was started anew.",
+                f"no image came within {self._config.answer_s:g} s, and none after it was restarted.",
                 "Switch the Raspberry Pi off, press the ribbon cable home at both ends, and switch it on again.",
             ) from error
 
@@ -194,7 +194,7 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
             request.release()
 
     def _keep_raw(self, request: Any, folder: Path, raw_image: RawImage) -> None:
-        """Write the sensor's own data to a file named after the moment and the number of the picture."""
+        """Write the sensor's own data to a file named after the moment and the number of the image."""
         content = self._dng(request)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{raw_image.taken_at.replace(':', '')}_{raw_image.sequence:06d}.dng"
@@ -267,7 +267,7 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
         size = (config.width_px or width_px, config.height_px or height_px)
         try:
             # BGR888 is what libcamera calls bytes in the order red, green, blue. The whole sensor is read out whatever
-            # the size of the pictures, since its smaller modes are cut-outs.
+            # the size of the images, since its smaller modes are cut-outs.
             settings = camera.create_still_configuration(
                 main={"format": "BGR888", "size": size},
                 raw={"size": camera.sensor_resolution} if config.raw is not None else None,
@@ -337,7 +337,7 @@ def _largest(limit: Any) -> float:
 
 
 def _measuring_tuning(picamera2: Any, model: str) -> dict[str, Any] | None:
-    """The sensor's tuning without what adapts to the picture; None where its file is not found.
+    """The sensor's tuning without what adapts to the image; None where its file is not found.
 
     As its maintainers advise for measuring (github.com/raspberrypi/picamera2, issues 311 and 691).
     """
@@ -345,7 +345,7 @@ def _measuring_tuning(picamera2: Any, model: str) -> dict[str, Any] | None:
         tuning: dict[str, Any] = picamera2.load_tuning_file(f"{model}.json")
         contrast = picamera2.find_tuning_algo(tuning, "rpi.contrast")
     except (RuntimeError, StopIteration, KeyError, OSError, ValueError):
-        log.warning("There is no tuning file for %s: tone and lens shading adapt to every picture.", model)
+        log.warning("There is no tuning file for %s: tone and lens shading adapt to every image.", model)
         return None
     contrast["ce_enable"] = 0
     contrast["gamma_curve"] = _srgb_curve()

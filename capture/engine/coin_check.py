@@ -21,10 +21,11 @@ import numpy as np
 from calibration.image import Image
 from calibration.outline import Outline, find_coins, share_beside
 from capture.engine.recognise import SAME_SIDE, Portrait, agreement, mean_of, portrait
-from capture.plan import SIDES, Plan, Side
+from capture.plan import Plan
 from capture.store import Store
 from capture.store.records import Frame
 from rig.errors import NoAnswerError
+from rig.sides import SIDES, Side
 from rig.station import Station
 
 LIGHTS = 3  # pictures of one portrait: under as many lights, evenly out of those there are

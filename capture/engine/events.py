@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from calibration.image import Image
-from capture.plan import Shot, Side
+from capture.plan import Shot
 from capture.quality import Quality
 from capture.store.journal_lines import CoinSkipped
 from capture.store.records import Frame
 from rig.errors import DeviceError
+from rig.sides import Side
 
 
 @dataclass(frozen=True)

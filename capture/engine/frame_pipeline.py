@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -163,7 +164,7 @@ class FrameWorker:
 
     def _check(self, exposure: Exposure) -> _Checked:
         shot, raw = exposure.shot, exposure.picture.image
-        error_deg = (exposure.turntable_read_deg - shot.turntable_deg + 180.0) % 360.0 - 180.0
+        error_deg = math.remainder(exposure.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
         self._heed(quality, shot)

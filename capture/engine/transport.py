@@ -27,7 +27,6 @@ from typing import TypeVar
 
 from capture.engine.coin_check import Arrivals, Sight
 from capture.engine.policy import Policy, Then
-from capture.plan import SIDES, Side
 from capture.store import Store
 from capture.store.files import StoreError
 from capture.store.journal_lines import (
@@ -43,6 +42,7 @@ from capture.store.journal_lines import (
 )
 from capture.store.records import Session
 from rig.errors import GripError, NothingThereError
+from rig.sides import SIDES, Side
 from rig.station import Station
 
 log = logging.getLogger(__name__)

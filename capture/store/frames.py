@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 from calibration.image import decode_image
-from capture.plan import Side
 from capture.store.errors import StoreError
 from capture.store.files import StoredFile
 from capture.store.record_kinds import FRAME, frame_content
 from capture.store.records import Frame, NewFrame, Photograph, now
 from capture.store.transaction import Storage, Transaction
+from rig.sides import Side
 
 
 class Frames:

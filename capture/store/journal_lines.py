@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from capture.plan import Side
+from rig.sides import Side
 
 SkipReason = Literal["empty slot", "wrong coin", "two coins", "device", "time", "not begun"]
 """`not begun`: nothing is known of the coin, since the tray was given up before its turn."""

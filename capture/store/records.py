@@ -12,9 +12,10 @@ import numpy as np
 
 from calibration.files import canonical_json
 from calibration.image import Image
-from capture.plan import Plan, Shot, Side, Tray
+from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine
 from capture.store.quarantine import QuarantineReason
+from rig.sides import Side
 
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
 

@@ -7,6 +7,7 @@ catalogue photographers put theirs, at the upper left; that frame is the one com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,4 +64,4 @@ def _lamp_error_deg(view: View, turn_deg: float) -> float:
     if view.lamp_deg is None:
         return 0.0
     lamp = view.lamp_deg + turn_deg - (view.turned_deg or 0.0)
-    return abs((lamp - CATALOGUE_LAMP_DEG + 180.0) % 360.0 - 180.0)
+    return abs(math.remainder(lamp - CATALOGUE_LAMP_DEG, 360.0))

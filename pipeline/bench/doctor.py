@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ def _calibration(lab: Lab) -> Check:
     if bundle is None:
         return Check("calibration", "warn", "there is none yet. Run `rig calibrate`.")
     age = datetime.now(UTC) - bundle.created_at
+    if age < -timedelta(hours=1):
+        when = f"{bundle.created_at:%Y-%m-%d}"
+        return Check("calibration", "warn", f"{bundle.id} is dated {when}, in the future. Check the computer's clock.")
     if age > OLD_CALIBRATION:
         return Check("calibration", "warn", f"{bundle.id} is {age.days} days old. Run `rig calibrate`.")
     return Check("calibration", "ok", f"{bundle.id} of {bundle.created_at:%Y-%m-%d %H:%M} UTC.")
@@ -151,7 +155,7 @@ def _round_trip(rig: Rig) -> str:
     off_deg = 0.0
     for angle_deg in (90.0, 0.0):
         read_deg = rig.station.rotate_to(angle_deg)
-        off_deg = max(off_deg, abs((read_deg - angle_deg + 180.0) % 360.0 - 180.0))
+        off_deg = max(off_deg, abs(math.remainder(read_deg - angle_deg, 360.0)))
     if off_deg > ANGLE_DEG:
         raise LabError(f"the turntable is {off_deg:.2f} degrees off. Check its steps per degree and its belt.")
     return f"to 90 degrees and back, {off_deg:.3f} degrees off."

@@ -19,7 +19,7 @@ from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.devices import Handler
 from rig.errors import EnvelopeError
 from rig.station import Station
@@ -176,7 +176,7 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     return place
 
 
-def bench_line(bench: Bench, cup_mm: PointMm) -> str:
+def bench_line(bench: BenchLayout, cup_mm: PointMm) -> str:
     """The line of rig.yaml for a position measured with `jog`: for the position of the bench that is nearest."""
     places = {
         "plate_mm: {}": bench.plate_mm,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calibration.image import ImageError, decode_image
+from capture.photographs import PhotoSide, photo_sides
 from capture.store import Store
 from capture.store.records import NewEntry
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
-from rig.twin.coins.drawer import PhotoSide, photo_sides
 
 _BATCH = 64  # images to a transaction
 

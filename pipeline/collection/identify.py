@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.image import Image, ImageError, read_image
+from calibration.image import Image, ImageError
 from calibration.outline import NoCoinError, crop_coin
+from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Entry, Frame
 from models.embedding.embedder import Embedder, Features
@@ -18,6 +19,7 @@ from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissInde
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import Probability, Verdict, verdict
 from models.matching.views import View
+from pipeline.collection.photographs import SeenCoin, see_coin
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
@@ -30,12 +32,23 @@ _BATCH = 32  # images embedded at a time
 
 @dataclass(frozen=True)
 class Answer:
-    """What one coin was matched with; `image` names the images of it, `error` why there is no answer."""
+    """What one coin was matched with.
+
+    Attributes
+    ----------
+    image
+        Names the images of it.
+    error
+        Why there is no answer, or why one of its images was left out.
+    fails
+        Checks that its images fail, such as ``blur``: the answer is the less certain.
+    """
 
     image: str
     verdict: Verdict | None = None
     candidates: tuple[Candidate, ...] = ()
     error: str | None = None
+    fails: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -44,6 +57,7 @@ class Answer:
             "verdict": self.verdict,
             "candidates": [candidate_as_json(each) for each in self.candidates],
             **({"error": self.error} if self.error else {}),
+            **({"fails": self.fails} if self.fails else {}),
         }
 
 
@@ -56,7 +70,7 @@ class Answers:
     @property
     def failed(self) -> int:
         """How many are errors."""
-        return sum(answer.error is not None for answer in self.answers)
+        return sum(answer.verdict is None for answer in self.answers)
 
     def as_json(self) -> list[dict[str, Any]]:
         """As plain data (docs/json.md)."""
@@ -145,40 +159,59 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
 
 
 def identify_photographs(
-    lab: Lab, paths: Sequence[Path], model: str, reporter: Reporter, *, top: int, same_coin: bool
+    lab: Lab,
+    paths: Sequence[Path],
+    model: str,
+    reporter: Reporter,
+    *,
+    top: int,
+    same_coin: bool,
+    coin: int | None = None,
 ) -> Answers:
     """Identify photographs, each by itself or all as one coin, and keep the best `top` candidates of each.
+
+    The photographs are looked at first: where none shows a coin, no model is loaded.
+
+    Parameters
+    ----------
+    coin
+        Which of several coins in each photograph; see `pipeline.collection.photographs.see_coin`.
 
     Raises
     ------
     LabError, WeightsError
         See `Identifier.open`.
     """
-    answers = identify_images(Identifier.open(lab, model, reporter), paths, same_coin=same_coin)
+    seen: dict[Path, SeenCoin] = {}
+    errors: dict[Path, str] = {}
+    for path in paths:
+        try:
+            seen[path] = see_coin(path, coin)
+        except ImageError as error:
+            errors[path] = printable(str(error))
+    if not seen:
+        return Answers(tuple(Answer(printable(str(path)), error=error) for path, error in errors.items()))
+    identifier = Identifier.open(lab, model, reporter)
+    if same_coin:
+        answers = [_answer_once(identifier, seen, errors)]
+    else:
+        answers = [
+            replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
+            if path in seen
+            else Answer(printable(str(path)), error=errors[path])
+            for path in dict.fromkeys(paths)
+        ]
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers))
 
 
-def identify_images(identifier: Identifier, paths: Sequence[Path], *, same_coin: bool) -> list[Answer]:
-    """Identify photographs, each by itself or all as one coin. What is no image becomes an answer with an error."""
-    seen: list[tuple[Path, View]] = []
-    answers: list[Answer] = []
-    for path in paths:
-        try:
-            image = read_image(path)
-            view = View(crop_coin(image))
-        except NoCoinError as error:
-            answers.append(Answer(str(path), error=f"{path}: {error}"))
-        except ImageError as error:
-            answers.append(Answer(str(path), error=str(error)))
-        else:
-            seen.append((path, view))
-            if not same_coin:
-                answers.append(identifier.identify(str(path), [view]))
-    if same_coin and seen:
-        # Which side is which is not known: as views of different "sides" they are searched apart and then fused.
-        views = [View(view.crop, side=None) for _, view in seen]
-        answers.append(identifier.identify(", ".join(str(path) for path, _ in seen), views))
-    return answers
+def _answer_once(identifier: Identifier, seen: dict[Path, SeenCoin], errors: dict[Path, str]) -> Answer:
+    """One answer for all photographs of one coin; those that could not be used are its error."""
+    # Which side is which is not known: as views of different "sides" they are searched apart and then fused.
+    answer = identifier.identify(
+        ", ".join(printable(str(path)) for path in seen), [View(each.crop, side=None) for each in seen.values()]
+    )
+    fails = dict.fromkeys(reason for each in seen.values() for reason in each.fails)
+    return replace(answer, error=" ".join(errors.values()) or None, fails=tuple(fails))
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:

@@ -1,48 +1,47 @@
-"""`rig import`: hand-held photographs into the store, with their labels."""
+"""`rig import`: hand-held photographs into the store, with their labels.
+
+A photograph is known by its bytes: the same ones are not imported twice, whatever they are called; another photograph
+under a name that is known already is another one.
+"""
 
 from __future__ import annotations
 
-import csv
+import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from calibration.image import IMAGE_SUFFIXES, ImageError, decode_image
-from calibration.outline import NoCoinError, find_coin
-from capture.plan import Side
+from calibration.image import ImageError, decode_image
+from capture.names import printable
+from capture.quality import check_photograph
 from capture.store import Store
 from capture.store.records import Photograph
-from pipeline.errors import LabError, UsageError
+from pipeline.collection.labels import Label, Labelled, label_by_name, read_labels
+from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 
-# Other people's label files call the same things by these names.
-COLUMNS = {
-    "file": ("file", "path", "image", "filename"),
-    "coin": ("coin", "coin_id", "label"),
-    "side": ("side",),
-    "type": ("type", "denomination", "rrc"),
-    "session": ("session", "placement"),
-}
-SIDES: dict[str, Side] = {"obverse": "obverse", "obv": "obverse", "reverse": "reverse", "rev": "reverse"}
 _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Label:
-    """One photograph and what its label file has on it."""
-
-    path: Path
-    coin: str
-    side: Side | None = None
-    type: str | None = None
-    session: str = "1"
-
-
-@dataclass(frozen=True)
 class Imported:
-    """What `import_directory` did, or would do. Photographs on which no coin is found are kept, in quarantine."""
+    """What `import_directory` did, or would do.
+
+    Attributes
+    ----------
+    known
+        Photographs whose very bytes were there already.
+    quarantined
+        Photographs that failed a check: they are kept, and never train; `failures` says which check, by file.
+    refused
+        Why files could not be taken, a sentence each.
+    skipped
+        Files of the folder that are no photographs.
+    """
 
     photographs: int
     coins: int
@@ -51,6 +50,8 @@ class Imported:
     quarantined: int
     refused: tuple[str, ...]
     is_dry_run: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -60,7 +61,9 @@ class Imported:
             "sessions": self.sessions,
             "known": self.known,
             "quarantined": self.quarantined,
+            "failures": self.failures,
             "refused": self.refused,
+            "skipped": self.skipped,
         }
 
 
@@ -72,127 +75,104 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, reporter: R
     UsageError
         If `directory` is no folder or holds no photographs.
     LabError
-        If the label file is wrong; nothing is imported then.
+        If the label table is wrong; nothing is imported then.
     """
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the photographs.")
-    found = read_labels(labels) if labels else label_by_name(directory)
-    if not found:
+    labelled = read_labels(labels) if labels else label_by_name(directory)
+    if not labelled.labels:
         raise UsageError(
-            f"{directory} holds no photographs (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in."
+            f"{directory} holds no photographs (JPEG, PNG, TIFF, WebP, HEIC, raw, JPEG XL). "
+            "Name the folder they are in."
         )
-    refused: list[str] = []
-    waiting: list[Photograph] = []
-    count: Counter[str] = Counter()
-    coins: set[str] = set()
-    sessions: set[str] = set()
-    name = directory.resolve().name
     with Store.open(lab.store) as store, reporter.progress("Importing photographs") as progress:
-        progress(0, len(found))
-        past = store.sessions("import", name)
-        session = past[-1] if past else None
-        known = {frame.source for frame in store.frames(session.id, good=None)} if session else set()
-        for number, label in enumerate(found, 1):
-            source = _source(label.path, directory)
-            if source in known:
-                count["known"] += 1
-            else:
-                try:
-                    waiting.append(_photograph(label, source))
-                except (ImageError, OSError) as error:
-                    refused.append(str(error))
-                else:
-                    coins.add(label.coin)
-                    sessions.add(label.session)
-            if waiting and (len(waiting) >= _BATCH or number == len(found)):
-                count["photographs"] += len(waiting)
-                count["quarantined"] += sum(photo.quarantine_reason is not None for photo in waiting)
-                if not dry_run:
-                    session = session or store.begin_import(name)
-                    store.add_photographs(session.id, waiting)
-                waiting = []
-            progress(number, len(found))
-        if session and not dry_run:
-            store.finish_session(session.id)
-    return Imported(
-        photographs=count["photographs"],
-        coins=len(coins),
-        sessions=len(sessions),
-        known=count["known"],
-        quarantined=count["quarantined"],
-        refused=tuple(refused),
-        is_dry_run=dry_run,
-    )
+        progress(0, len(labelled.labels))
+        run = _Run(store, directory, dry_run)
+        waiting = iter(enumerate(labelled.labels, 1))
+        while batch := list(islice(waiting, _BATCH)):
+            run.take([label for _, label in batch])
+            progress(batch[-1][0], len(labelled.labels))
+        run.finish()
+    return run.result(labelled)
 
 
-def read_labels(path: Path) -> list[Label]:
-    """Read a label file: a CSV with a header; see `COLUMNS`. File names are relative to it.
+class _Run:
+    """One import under way: what is known, what was taken, and the session that it goes into."""
 
-    Raises
-    ------
-    LabError
-        Naming the line, if a column, a coin or a file is missing, or a side is neither obverse nor reverse.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabError(f"{path} cannot be read as a CSV file: {error}. Save the labels as CSV in UTF-8.") from error
-    if not rows:
-        raise LabError(f"{path} has no lines below its header. It needs the columns file and coin.")
-    names = {key.strip().lower(): key for key in rows[0] if key}
-    column = {word: next((names[name] for name in also if name in names), None) for word, also in COLUMNS.items()}
-    for word in ("file", "coin"):
-        if column[word] is None:
-            raise LabError(
-                f"{path}, line 1: there is no column {word!r} (or {', '.join(COLUMNS[word][1:])}); "
-                f"found: {', '.join(names) or 'none'}. Name the columns in the first line."
-            )
+    def __init__(self, store: Store, directory: Path, dry_run: bool) -> None:
+        self._store, self._directory, self._dry_run = store, directory, dry_run
+        self._name = directory.resolve().name or "photographs"
+        past = store.sessions("import", self._name)
+        frames = [frame for session in store.sessions("import") for frame in store.frames(session.id, good=None)]
+        self._known = {frame.sha256 for frame in frames}
+        self._session = past[-1] if past else None
+        self._sources = {frame.source for frame in frames if self._session and frame.session_id == self._session.id}
+        self._count: Counter[str] = Counter()
+        self._coins: set[str] = set()
+        self._sessions: set[str] = set()
+        self._refused: list[str] = []
+        self._failures: dict[str, str] = {}
 
-    def value(row: dict[str, str], word: str) -> str:
-        key = column[word]
-        return (row.get(key) or "").strip() if key else ""
+    def take(self, labels: list[Label]) -> None:
+        """Check some photographs, and store those that are new."""
+        new = list(self._new(labels))
+        self._count["photographs"] += len(new)
+        if not new or self._dry_run:
+            return
+        if self._session is None or any(photo.source in self._sources for photo in new):
+            self._session = self._store.begin_import(self._name)  # of another card or folder of that name
+            self._sources = set()
+        self._store.add_photographs(self._session.id, new)
+        self._sources |= {photo.source for photo in new}
 
-    labels = []
-    for line, row in enumerate(rows, 2):
-        file, coin, side = value(row, "file"), value(row, "coin"), value(row, "side").lower()
-        if not file or not coin:
-            raise LabError(f"{path}, line {line}: file and coin must both be given. Nothing was imported.")
-        if side and side not in SIDES:
-            raise LabError(f"{path}, line {line}: side is {side!r}. Give obverse or reverse. Nothing was imported.")
-        labels.append(
-            Label(path.parent / file, coin, SIDES.get(side), value(row, "type") or None, value(row, "session") or "1")
+    def finish(self) -> None:
+        """Close the session."""
+        if self._session is not None and not self._dry_run:
+            self._store.finish_session(self._session.id)
+
+    def result(self, labelled: Labelled) -> Imported:
+        """What it came to."""
+        return Imported(
+            photographs=self._count["photographs"],
+            coins=len(self._coins),
+            sessions=len(self._sessions),
+            known=self._count["known"],
+            quarantined=len(self._failures),
+            refused=tuple(self._refused),
+            is_dry_run=self._dry_run,
+            failures=self._failures,
+            skipped=labelled.skipped,
         )
-    return labels
+
+    def _new(self, labels: list[Label]) -> Iterator[Photograph]:
+        for label in labels:
+            source = _source(label.path, self._directory)
+            try:
+                if not label.path.is_file() and label.path.exists():
+                    raise ImageError(f"{label.path} is no file but a device or a folder.")
+                data = label.path.read_bytes()
+                sha256 = hashlib.sha256(data).hexdigest()
+                if sha256 in self._known:
+                    self._count["known"] += 1
+                    continue
+                photograph = _photograph(label, source, data)
+            except ImageError as error:
+                self._refused.append(printable(str(error)))
+            except OSError as error:
+                self._refused.append(f"{printable(str(label.path))} cannot be read: {error.strerror}.")
+            else:
+                self._known.add(sha256)
+                self._coins.add(label.coin)
+                self._sessions.add(label.session)
+                if photograph.quarantine_reason is not None:
+                    self._failures[source] = photograph.quarantine_reason
+                yield photograph
 
 
-def label_by_name(directory: Path) -> list[Label]:
-    """Without a label file: the coin is the photograph's folder, or its name without ``_obv`` or ``_rev``."""
-    labels = []
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        stem, _, ending = path.stem.rpartition("_")
-        side = SIDES.get(ending.lower()) if stem else None
-        if path.parent != directory:
-            coin = path.parent.relative_to(directory).as_posix()
-        else:
-            coin = stem if side else path.stem
-        labels.append(Label(path, coin, side))
-    return labels
-
-
-def _photograph(label: Label, source: str) -> Photograph:
-    data = label.path.read_bytes()
-    image = decode_image(data, str(label.path))
-    quality: dict[str, float] = {}
-    reason = None
-    try:
-        outline = find_coin(image)
-    except NoCoinError:
-        reason = "no coin"
-    else:
-        quality = {"coin_radius_px": outline.radius_px, "outline_confidence": outline.confidence}
+def _photograph(label: Label, source: str, data: bytes) -> Photograph:
+    quality = check_photograph(decode_image(data, str(label.path)))
+    found = quality.outline
+    metrics = {"coin_radius_px": found.radius_px, "outline_confidence": found.confidence} if found else {}
     return Photograph(
         label.coin,
         data,
@@ -200,15 +180,12 @@ def _photograph(label: Label, source: str) -> Photograph:
         label.side,
         placement=label.session,
         type=label.type,
-        quality=quality,
-        quarantine_reason=reason,
+        quality=quality.metrics | metrics,
+        quarantine_reason=", ".join(quality.reasons) or None,
     )
 
 
 def _source(path: Path, directory: Path) -> str:
-    resolved = path.resolve()
-    return (
-        resolved.relative_to(directory.resolve()).as_posix()
-        if resolved.is_relative_to(directory.resolve())
-        else str(path)
-    )
+    resolved, folder = path.resolve(), directory.resolve()
+    source = resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else str(path)
+    return printable(source)

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import encode_jpeg
-from capture.plan import DEFAULT_LIGHTS, Plan, Side
+from capture.photographs import photo_sides
+from capture.plan import DEFAULT_LIGHTS, Plan
 from capture.store import Store
 from capture.store.records import NewEntry
 from pipeline.collection.catalogue import add_directory
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural, open_lab
 from pipeline.reporter import Progress, Reporter
-from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides
+from rig.sides import SIDES, Side
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 
 SEED = 3

@@ -23,6 +23,10 @@ def identify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs of one coin side each.")],
     top: Annotated[int, typer.Option(min=1, max=100, help="How many candidates to show.")] = 5,
     same_coin: Annotated[bool, typer.Option("--same-coin", help="All images show one coin: answer once.")] = False,
+    coin: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which coin, where an image shows several: counted row by row from the upper left."),
+    ] = None,
     model: ModelOption = IN_USE,
     lab: LabOption = None,
     json: JsonOption = False,
@@ -31,9 +35,11 @@ def identify(
     """Which catalogue entry shows the same physical coin as these photographs?"""
     from pipeline.collection.identify import identify_photographs
 
-    answers = identify_photographs(open_lab(lab), images, model, reporter, top=top, same_coin=same_coin)
+    answers = identify_photographs(open_lab(lab), images, model, reporter, top=top, same_coin=same_coin, coin=coin)
     print_result(answers, print_answers, json=json)
-    return DONE if not answers.failed else FAILED if answers.failed == len(answers.answers) else LEFT_OVER
+    if answers.failed == len(answers.answers):
+        return FAILED
+    return LEFT_OVER if any(answer.error for answer in answers.answers) else DONE
 
 
 @app.command("import", epilog="Example: `rig import photos/ --labels labels.csv`")
@@ -57,4 +63,4 @@ def import_(
 
     imported = import_directory(open_lab(lab), directory, labels, reporter, dry_run=dry_run)
     print_result(imported, print_imported, json=json)
-    return LEFT_OVER if imported.refused else DONE
+    return LEFT_OVER if imported.refused or imported.skipped else DONE

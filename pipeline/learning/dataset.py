@@ -78,7 +78,7 @@ class Dataset:
         crops = self.crops(part)
         return [
             Sample(
-                name=f"{row['sha256'][:12]} {row['frame']}",  # ordered by content: ids are drawn anew in every lab
+                name=f"{row['sha256'][:12]} {row['frame']}",  # ordered by content: ids are drawn again in every lab
                 crop=_reader(crops, number),
                 coin=f"{row['coin']} {row['side'] or ''}".strip(),
                 session=row["placement"],
@@ -89,7 +89,7 @@ class Dataset:
         ]
 
     def choosing_samples(self) -> list[Sample]:
-        """The pictures by which a step of training is chosen; none if they tell nothing.
+        """The samples by which a step of training is chosen; none if they cannot decide.
 
         They are the validation coins', and one of every training coin that they may be mistaken for: among few coins
         any network finds the right one.
@@ -208,7 +208,7 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
 
 
 def stored_crop(store: Store, sha256: str) -> npt.NDArray[np.uint8]:
-    """The grey crop of a stored picture, (224, 224); NoCoinError if no coin is seen in it."""
+    """The grey crop of a stored image, (224, 224); NoCoinError if no coin is found in it."""
     image = store.image(sha256)
     return crop_coin(image)[:, :, 0]
 

@@ -66,7 +66,7 @@ def _lineage(card: dict[str, Any]) -> str:
     dataset = f"{title} ({made_of})" if made_of else "the recipe's coins"
     facts = [
         f"{card.get('backbone', '?')} (ImageNet)",
-        f"{dataset}: {training.get('coin_sides', '?')} coin sides, {training.get('pictures', '?')} pictures",
+        f"{dataset}: {training.get('coin_sides', '?')} coin sides, {training.get('pictures', '?')} images",
         f"{training.get('kept_step', config.get('steps', '?'))} steps, seed {config.get('seed', '?')}",
     ]
     return "; ".join([*facts, *([str(training["code"])] if "code" in training else [])])

@@ -1,4 +1,4 @@
-"""`rig types`: how well types are told apart, by how many coins there were to learn them from."""
+"""`rig types`: how well types are recognised, by how many coins they are learnt from."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def measure_low_data(
 ) -> LowDataCurve:
     """Train on ever fewer coins, and keep the curve as ``results/types-<data>-<network>-<tuning>.json`` and ``.svg``.
 
-    Beside them a ``.png`` shows a test picture of each type, and below it where the classifier of the largest share
-    sees the type it tells; none where its network has no places to tell of.
+    Beside them a ``.png`` shows a test image of each type, and below it where the classifier of the largest share
+    sees the type it names; none where its network has no places to point to.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def measure_low_data(
     """
     if isinstance(data, GeneratedTypes):
         with reporter.progress("Drawing coins") as progress:
-            training, test = generated_pictures(data.types, data.coins, progress)
+            training, test = generate_samples(data.types, data.coins, progress)
     else:
         opened = open_dataset(lab, data)
         known = {coin.group for coin in opened.training_coins("train") if coin.group}
@@ -98,7 +98,7 @@ def measure_low_data(
         )
         if point.share == max(shares):
             with contextlib.suppress(ExplanationError):
-                write_image(path.with_suffix(".png"), seen_types(classifier, test))
+                write_image(path.with_suffix(".png"), draw_types(classifier, test))
 
     points = low_data_curve(config, training, test, shares, keep)
     answer: dict[str, Any] = {
@@ -120,9 +120,9 @@ def result_path(lab: Lab, data: str, network: str, tuning: str) -> Path:
     return lab.folder / "results" / f"types-{data}-{network}-{tuning}.json"
 
 
-def seen_types(classifier: Classifier, pictures: Sequence[TypeSample]) -> Image:
-    """A picture of each of the first types, and below it the same under the map of what speaks for the type told."""
-    first = {picture.type: picture.crop for picture in reversed(pictures)}
+def draw_types(classifier: Classifier, samples: Sequence[TypeSample]) -> Image:
+    """An image of each of the first types, and below it the same under the map of what speaks for the type it names."""
+    first = {sample.type: sample.crop for sample in reversed(samples)}
     crops = [first[type_] for type_ in sorted(first)[:_TYPES_SHOWN]]
     columns = []
     for crop in crops:
@@ -131,8 +131,8 @@ def seen_types(classifier: Classifier, pictures: Sequence[TypeSample]) -> Image:
     return np.ascontiguousarray(np.hstack(columns))
 
 
-def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list[TypeSample], list[TypeSample]]:
-    """Catalogue pictures of procedural coins, so many of each of so many types: to train with, and to test."""
+def generate_samples(types: int, coins: int, progress: Progress) -> tuple[list[TypeSample], list[TypeSample]]:
+    """Catalogue images of procedural coins, so many of each of so many types: to train with, and to test."""
     drawer, rng = ProceduralDrawer(SEED), np.random.default_rng(SEED)
     parts: tuple[list[TypeSample], list[TypeSample]] = ([], [])
     count: dict[str, int] = {}
@@ -144,8 +144,8 @@ def generated_pictures(types: int, coins: int, progress: Progress) -> tuple[list
         if int(type_.split()[-1]) >= types or count.get(type_, 0) == coins:
             continue
         count[type_] = count.get(type_, 0) + 1
-        picture = reproduction(drawer.side_texture(name, "reverse"), int(rng.integers(1 << 30)))
+        image = reproduction(drawer.side_texture(name, "reverse"), int(rng.integers(1 << 30)))
         part = parts[count[type_] % _TEST_SHARE == 0]
-        part.append(TypeSample(crop_coin(picture), type_, name))
+        part.append(TypeSample(crop_coin(image), type_, name))
         progress(sum(count.values()), types * coins)
     return parts

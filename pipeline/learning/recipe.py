@@ -1,4 +1,4 @@
-"""What `rig train` and `rig tune` read: a recipe, and the pictures that it names."""
+"""What `rig train` and `rig tune` read: a recipe, and the images that it names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Labelled(BaseModel):
     rest: bool = False
 
     def read(self, progress: Progress) -> list[Sample]:
-        """Normalised pictures of these coins."""
+        """Normalised samples of these coins."""
         return labelled_samples(expanded(self.labels), self.share, self.seed, rest=self.rest, progress=progress)
 
 
@@ -81,7 +81,7 @@ class Recipe(TrainingConfig):
 
 
 def gather(recipe: Recipe, progress: Progress) -> tuple[list[TrainingCoin], list[Sample]]:
-    """The coins a recipe trains on, and the pictures that decide which step is kept.
+    """The coins a recipe trains on, and the samples that decide which step is kept.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def gather_with_dataset(
     Returns
     -------
     tuple
-        The coins, the pictures that judge, and what the model's card says of the dataset.
+        The coins, the samples that judge, and what the model's card says of the dataset.
 
     Raises
     ------

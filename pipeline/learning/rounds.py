@@ -48,7 +48,7 @@ class Figures:
 class Round:
     """A model that was judged on a dataset's test coins, as the journal has it.
 
-    ``test_set`` is the hash of the test coins' pictures: only figures of one test set can be compared across rounds.
+    ``test_set`` is the hash of the test coins' crops: only figures of one test set can be compared across rounds.
     """
 
     at: str

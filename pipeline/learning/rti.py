@@ -1,6 +1,6 @@
 """A coin measured by reflectance transformation imaging, as a coin to train on.
 
-A folder as OpenLIME and Relight write it (https://github.com/cnr-isti-vclab/relight): ``info.json`` and one picture a
+A folder as OpenLIME and Relight write it (https://github.com/cnr-isti-vclab/relight): ``info.json`` and one image a
 plane. The polynomial texture map (T. Malzbender, D. Gelb, H. Wolters, "Polynomial texture maps", SIGGRAPH 2001) gives
 every pixel's light under a lamp from anywhere.
 """
@@ -46,9 +46,9 @@ def rti_coin(folder: Path) -> TrainingCoin:
         If a plane cannot be read, or shows no coin.
     """
     planes, info = _planes(folder)
-    pictures = [_lit(planes, info, lamp_deg) for lamp_deg in RELIEF_LAMPS_DEG]
+    images = [_lit(planes, info, lamp_deg) for lamp_deg in RELIEF_LAMPS_DEG]
     outline = find_coin(_lit(planes, info, None))  # found once: it does not move between lamps
-    crops = tuple(normalise(picture, outline) for picture in pictures)
+    crops = tuple(normalise(image, outline) for image in images)
     return TrainingCoin(folder.name, "", crops, relief=relief_of(crops))
 
 
@@ -62,14 +62,16 @@ def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
             f"{path} cannot be read: {error.strerror}. Give a folder as OpenLIME or Relight write it."
         ) from error
     except ValidationError as error:
-        what = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
-        raise LabError(f"{path} describes no RGB polynomial texture map ({what}). Export it as such.") from error
-    pictures = [read_image(folder / f"plane_{number}.{info.format}") for number in range(_TERMS)]
-    return np.stack(pictures).astype(np.float32) / np.float32(255.0), info.materials[0]
+        wrong = ", ".join(dict.fromkeys(".".join(map(str, each["loc"])) for each in error.errors()))
+        raise LabError(
+            f"{path} describes no RGB polynomial texture map (wrong: {wrong}). Export it as such."
+        ) from error
+    images = [read_image(folder / f"plane_{number}.{info.format}") for number in range(_TERMS)]
+    return np.stack(images).astype(np.float32) / np.float32(255.0), info.materials[0]
 
 
 def _lit(planes: npt.NDArray[np.float32], material: _Material, lamp_deg: float | None) -> Image:
-    """The picture under a lamp at an azimuth, counter-clockwise from the right; None for a lamp straight above."""
+    """The image under a lamp at an azimuth, counter-clockwise from the right; None for a lamp straight above."""
     reach = 0.0 if lamp_deg is None else np.cos(np.radians(RELIEF_ELEVATION_DEG))
     azimuth = np.radians(lamp_deg or 0.0)
     x, y = reach * np.cos(azimuth), reach * np.sin(azimuth)

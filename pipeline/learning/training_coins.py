@@ -16,6 +16,7 @@ import numpy as np
 
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin, find_coin, normalise
+from capture.photographs import photo_sides, read_photo
 from models.embedding.embedder import Embedder
 from models.evaluation.samples import Sample, SampleCrops, split
 from models.evaluation.scores import embed_in_blocks, score_all
@@ -26,9 +27,10 @@ from models.matching.scored import ScoredCoin
 from models.matching.views import View
 from models.training.batches import TrainingCoin
 from models.training.relight import Relief, measured_relief
-from pipeline.collection.imports import read_labels
+from pipeline.collection.labels import read_labels
 from pipeline.reporter import Progress
-from rig.twin.coins.drawer import SIDES, ProceduralDrawer, photo_sides, read_photo
+from rig.sides import SIDES
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.procedural import coin_type
 from rig.twin.coins.reproduction import reproduction
 from rig.twin.coins.surface import Array, Beam, Surface, beam_from, shade
@@ -60,7 +62,7 @@ def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
 
 
 def photographed_coins(folder: Path, progress: Progress) -> list[TrainingCoin]:
-    """Both sides of the coins in a folder of photographs (see `rig.twin.coins.drawer.photo_sides`), whatever there is.
+    """Both sides of the coins in a folder of photographs (see `capture.photographs.photo_sides`), whatever there is.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def labelled_samples(labels: Path, share: float, seed: int, *, rest: bool, progr
     LabError
         If the label file or an image of it cannot be used.
     """
-    found = read_labels(labels)
+    found = read_labels(labels).labels
     coins = sorted({label.coin for label in found})
     drawn = np.random.default_rng(seed).permutation(len(coins))
     count = round(share * len(coins))

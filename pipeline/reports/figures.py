@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from capture.quality import Limits
@@ -80,7 +81,7 @@ def _angle_error(frame: Frame) -> float | None:
     seen = frame.quality.get("plate_deg", frame.turntable_read_deg)
     if seen is None or frame.turntable_deg is None:
         return None
-    return float((seen - frame.turntable_deg + 180.0) % 360.0 - 180.0)
+    return math.remainder(seen - frame.turntable_deg, 360.0)
 
 
 def _device(name: str) -> str:

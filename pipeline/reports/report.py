@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from calibration.files import write_whole
-from capture.plan import SIDES
 from capture.store import Store
 from capture.store.files import StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
@@ -18,6 +17,7 @@ from pipeline.lab import Lab
 from pipeline.reports.images import Thumbnails, as_data_url, cut_out, find_place, resize, rotate
 from pipeline.reports.pages import device_line, minute, page_template, plan_line
 from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from rig.sides import SIDES
 
 IMAGE_PX = 340
 THUMBNAIL_PX = 64

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from calibration.image import Image
-from capture.plan import SIDES
 from capture.store.records import Candidate, Entry
 from pipeline.reports.images import Thumbnails, as_data_url, resize, rotate
 from pipeline.reports.night import CoinNight
 from pipeline.reports.report import choose_best_frames, rotations_deg
+from rig.sides import SIDES
 
 CELL_PX = 56
 _MISSING = (240, 241, 243)

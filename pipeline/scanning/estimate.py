@@ -12,13 +12,14 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest, size_px
 from capture.cameras.twin import TwinCameraConfig
-from capture.plan import Plan, Shot, Side, Tray
+from capture.plan import Plan, Shot, Tray
 from capture.store import Store
 from capture.store.records import Session
 from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from rig.clock import SystemClock
+from rig.sides import Side
 from rig.station import Station
 
 BYTES_PER_PIXEL = 4.0  # raw and calibrated, lossless: a generous guess until frames of this size are stored

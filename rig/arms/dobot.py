@@ -12,7 +12,7 @@ the virtual controller in it (github.com/Dobot-Arm/DobotLink: Protocol2/DMagicia
 - Position is counted from where ``HOMECmd`` left it. The controller does not notice a blow or a blocked arm.
 - The pump has no sensor: the controller tells only whether it runs. With a vacuum switch wired to one of its inputs
   (`vacuum_input`) a grip is verified; without one, `holds` is what was commanded, and only the camera sees the truth.
-- The pump goes on when the port closes or the program dies: an arm whose program was killed goes on holding its coin.
+- The pump keeps running when the port closes or the program dies: an arm whose program was killed keeps its coin.
 """
 
 from __future__ import annotations

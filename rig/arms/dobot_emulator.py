@@ -15,7 +15,7 @@ from rig.arms import dobot
 from rig.arms.dobot import QUEUED, WRITE, cut_message, message
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import Move, Point, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 1.0
@@ -182,7 +182,7 @@ class DobotEmulator(Emulator):
     def _go(self, target: Point, extra_s: float = 0.0) -> None:
         speed = max(1.0, self._speed * self._ratio)
         start_s = self.clock.now() + extra_s
-        self._move = Move(start_s, self._position(), target, speed, max(1.0, self._acceleration))
+        self._move = StraightMove(start_s, self._position(), target, speed, max(1.0, self._acceleration))
         self.world.carry(target, speed, self._move.acceleration, start_s)
         fault = self.world.strikes(Alarm, "arm") or self.world.strikes(Brownout, "arm")
         if fault is not None:

@@ -61,7 +61,7 @@ class ManualHandler(ByHand[ManualHandlerConfig]):
         """Nothing hangs on a technician unnoticed."""
 
     def feels_empty(self, slot: int) -> bool:
-        """Never: who is there is told what is wrong, and looks."""
+        """Never: the technician sees what is wrong, and checks."""
         return False
 
     def flip(self) -> None:
@@ -75,7 +75,7 @@ class ManualHandler(ByHand[ManualHandlerConfig]):
         self._do("Turn the coin on the plate over, lay it on the middle, and take your hands away.")
 
     def fetch_from_flip_station(self) -> None:
-        """Ask for a coin whose turning over was cut short.
+        """Ask for a coin whose flip was interrupted.
 
         Raises
         ------

@@ -214,7 +214,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
         return found[0]
 
     def _waiting(self) -> Iterator[str]:
-        """What was said unasked: repeated commands, and what it says when it starts."""
+        """Lines that answer no question: repeated commands, and what it prints when it starts."""
         while (line := self.link.line(0.0)) is not None:
             yield line
 

@@ -14,7 +14,7 @@ from typing import Any
 from rig.arms.roarm import BOOTED
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Brownout
-from rig.twin.motion import Move, Point
+from rig.twin.motion import Point, StraightMove
 from rig.twin.world import World
 
 BOOT_S = 2.0
@@ -36,7 +36,7 @@ class RoarmEmulator(Emulator):
         self._received = bytearray()
         self._lines: deque[bytes] = deque()
         self._repeats, self._torque = True, True
-        self._move: Move | None = None
+        self._move: StraightMove | None = None
         self._doom_s: float | None = None
 
     def reset(self) -> None:
@@ -126,7 +126,7 @@ class RoarmEmulator(Emulator):
             return
         self.world.stop_cup()  # a new goal replaces the one before
         start_s = self.clock.now()
-        self._move = Move(start_s, self.world.cup_mm(), target, SPEED_MM_S, ACCELERATION_MM_S2)
+        self._move = StraightMove(start_s, self.world.cup_mm(), target, SPEED_MM_S, ACCELERATION_MM_S2)
         self.world.carry(target, SPEED_MM_S, ACCELERATION_MM_S2, start_s)
         if self.world.strikes(Brownout, "arm"):
             self._doom_s = (start_s + self._move.end_s) / 2

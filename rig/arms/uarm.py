@@ -9,7 +9,7 @@ SwiftProForArduino, uArm-Python-SDK):
 - Speed ``F`` is mm/min up to firmware 3 and mm/s from 4 on.
 - ``P2231`` tells the pump: 0 off, 1 running, 2 running and something is held.
 - Angle sensors know the position from power-up. Opening the port (DTR) restarts the controller, which stops the pump;
-  so DTR is held from the first connection on, and an arm whose program was killed goes on holding its coin.
+  so DTR is held from the first connection on, and an arm whose program was killed keeps its coin.
 """
 
 from __future__ import annotations

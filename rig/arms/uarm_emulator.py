@@ -13,7 +13,7 @@ from collections import deque
 
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Brownout
-from rig.twin.motion import Move
+from rig.twin.motion import StraightMove
 from rig.twin.world import World
 
 BOOT_S = 2.0  # boot loader and the long beep of uarm_swift_init()
@@ -162,7 +162,7 @@ class UarmEmulator(Emulator):
             return "E22"
         speed = min(max(words.get("F", GREATEST_FEED_MM_S), 1.0), GREATEST_FEED_MM_S)
         start_s = max(self.clock.now(), self._rest_s)
-        move = Move(start_s, self._target, target, speed, ACCELERATION_MM_S2)
+        move = StraightMove(start_s, self._target, target, speed, ACCELERATION_MM_S2)
         self.world.carry(target, speed, ACCELERATION_MM_S2, start_s)
         self._target, self._rest_s, self._was_moving = target, move.end_s, True
         if self.world.strikes(Brownout, "arm"):

@@ -6,6 +6,7 @@ Angles are kept in 0 to 360; the controller's own count goes on over many turns.
 
 from __future__ import annotations
 
+import math
 from typing import Generic, Literal, TypeVar
 
 from pydantic import Field
@@ -77,7 +78,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
 
     def estimate_s(self, by_deg: float) -> float:
         """Time a turn takes, settling included (s)."""
-        short = abs((by_deg + 180.0) % 360.0 - 180.0) if self.config.endless else abs(by_deg)
+        short = abs(math.remainder(by_deg, 360.0)) if self.config.endless else abs(by_deg)
         return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
 
     def _turn(self, target: float) -> float:

@@ -22,7 +22,7 @@ from rig.turntables.grbl_memory import (
     PULL_OFF,
 )
 from rig.twin.emulator import Firmware
-from rig.twin.motion import Move, at_rest
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 Answer = Generator[float | None, None, int]  # a command, and its error number at the end
@@ -217,7 +217,7 @@ class GrblEmulator(GrblKernel):
 
     def _home_by(self, by_deg: float, rate: float) -> Firmware:
         now_s = self.clock.now()
-        move = Move(now_s, (0.0,), (by_deg,), rate / 60, self._set(ACCELERATION))
+        move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, self._set(ACCELERATION))
         self.world.turn(by_deg, rate / 60, self._set(ACCELERATION), now_s)
         yield from self._home_wait(move.profile.duration_s)
 

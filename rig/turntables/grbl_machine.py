@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -21,7 +22,7 @@ from rig.turntables.grbl_memory import (
 )
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import Move, at_rest
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 RX_BYTES = 128  # serial.h: RX_BUFFER_SIZE
@@ -48,7 +49,7 @@ class GrblMachine(Emulator):
 
     def _forget(self) -> None:
         """At power-up: the position too."""
-        self._blocks: list[Move] = [at_rest((0.0,))]
+        self._blocks: list[StraightMove] = [at_rest((0.0,))]
         self._others = dict.fromkeys(self.letters, 0.0)
         self._locked = False
         self._homing = False
@@ -159,7 +160,7 @@ class GrblMachine(Emulator):
         return text + (f"|Pn:{pins}" if pins else "")
 
     def _at_switch(self) -> bool:
-        return abs((self.world.plate_deg() + 180) % 360 - 180) < SWITCH_WIDTH_DEG
+        return abs(math.remainder(self.world.plate_deg(), 360)) < SWITCH_WIDTH_DEG
 
     def _is_beyond(self, target: float) -> bool:
         return bool(self._set(SOFT_LIMITS)) and not -self._set(MAX_TRAVEL) <= target <= 0
@@ -167,7 +168,7 @@ class GrblMachine(Emulator):
     def _plan(self, target: float, rate: float) -> None:
         last = self._blocks[-1]
         start_s = max(self.clock.now(), last.end_s)
-        move = Move(start_s, last.target, (target,), rate / 60, self._set(ACCELERATION))
+        move = StraightMove(start_s, last.target, (target,), rate / 60, self._set(ACCELERATION))
         if not move.profile.distance:
             return  # plan_buffer_line(): a block without steps is none
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
@@ -185,7 +186,7 @@ class GrblMachine(Emulator):
         return ",".join(f"{value:.3f}" for value in values.values())
 
 
-def _switch_changes_s(move: Move, from_deg: float) -> float | None:
+def _switch_changes_s(move: StraightMove, from_deg: float) -> float | None:
     """When the switch at 0 first opens or closes in a move: the pin's interrupt asks no more than that it changed."""
     by_deg = move.target[0] - move.origin[0]
     turns = range(int(min(from_deg, from_deg + by_deg) // 360), int(max(from_deg, from_deg + by_deg) // 360) + 2)

@@ -6,12 +6,13 @@ module/motion.cpp, gcode/calibrate/G28.cpp): line numbers and checksums, what bl
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import Move, at_rest
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 2.0  # the boot loader, then setup()
@@ -52,7 +53,7 @@ class MarlinEmulator(Emulator):
         self._line = bytearray()
         self._queue: deque[str] = deque()
         self._last_number = 0
-        self._blocks: list[Move] = [at_rest((0.0,))]
+        self._blocks: list[StraightMove] = [at_rest((0.0,))]
         self._feed = 1500.0
         self._absolute, self._endstops, self._homed = True, True, False
         self._up, self._killed, self._quick_stop = False, False, False
@@ -220,7 +221,7 @@ class MarlinEmulator(Emulator):
         if self._endstops and self._homed:  # clipped without a word
             target = min(max(target, RANGE[0]), RANGE[1])
         start_s = max(self.clock.now(), last.end_s)
-        move = Move(start_s, last.target, (target,), min(self._feed, MAX_FEED) / 60, ACCELERATION)
+        move = StraightMove(start_s, last.target, (target,), min(self._feed, MAX_FEED) / 60, ACCELERATION)
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
         self.world.turn(target - last.target[0], move.speed, ACCELERATION, start_s)
         fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
@@ -237,12 +238,12 @@ class MarlinEmulator(Emulator):
             (-BUMP_DEG, HOMING_FEED / BUMP_DIVISOR),
         ):
             now_s = self.clock.now()
-            move = Move(now_s, (0.0,), (by_deg,), feed / 60, ACCELERATION)
+            move = StraightMove(now_s, (0.0,), (by_deg,), feed / 60, ACCELERATION)
             self.world.turn(by_deg, move.speed, ACCELERATION, now_s)
             yield from self._until(move.end_s)
             if self._killed:
                 return
-        if abs((self.world.plate_deg() + 180.0) % 360.0 - 180.0) > 0.5:  # validate_homing_move()
+        if abs(math.remainder(self.world.plate_deg(), 360.0)) > 0.5:  # validate_homing_move()
             return self._kill("echo:Homing Failed\n")
         self._homed = True
         self._blocks = [at_rest((0.0,))]

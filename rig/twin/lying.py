@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rig.bench import Bench, PointMm
-from rig.twin.scene import Side
+from rig.bench import BenchLayout, PointMm
+from rig.sides import Side
 
 # How far the cup may be off a coin's centre and height and still get hold of it (mm): a 10 mm cup on a 20 mm coin.
 CUP_REACH_MM = 7.0
@@ -44,7 +44,7 @@ def in_slot(name: str, slot: int, chance: random.Random) -> Coin:
     return Coin(coin=name, place="slot", slot=slot, x_mm=x_mm, y_mm=y_mm, rotation_deg=rotation_deg)
 
 
-def touched(coins: Sequence[Coin], bench: Bench, cup_mm: PointMm, plate_deg: float) -> list[Coin]:
+def touched(coins: Sequence[Coin], bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> list[Coin]:
     """The coins that the cup touches: two, where they lie half over one another."""
     found = []
     for coin in coins:
@@ -61,7 +61,7 @@ def share(coins: Sequence[Coin], slot: int) -> None:
         coin.x_mm, coin.y_mm = (2.0 * number / (len(there) - 1) - 1.0) * DOUBLED_MM, 0.0
 
 
-def take(coin: Coin, bench: Bench, cup_mm: PointMm, plate_deg: float) -> None:
+def take(coin: Coin, bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> None:
     """Hang a coin on the cup, as it lies: offset and rotation are from now on those of the arm, which swings round."""
     x_mm, y_mm, _ = _where_mm(coin, bench, plate_deg)
     swing_deg = _swing_deg(cup_mm)
@@ -73,7 +73,7 @@ def take(coin: Coin, bench: Bench, cup_mm: PointMm, plate_deg: float) -> None:
 
 
 def let_go(
-    coin: Coin, coins: Sequence[Coin], bench: Bench, cup_mm: PointMm, plate_deg: float, chance: random.Random
+    coin: Coin, coins: Sequence[Coin], bench: BenchLayout, cup_mm: PointMm, plate_deg: float, chance: random.Random
 ) -> None:
     """Drop a coin from the cup onto what is below: a slot, the plate, the flip station, or the table."""
     swing_deg = _swing_deg(cup_mm)
@@ -100,7 +100,7 @@ def let_go(
         coin.x_mm, coin.y_mm = x_mm, y_mm
 
 
-def _where_mm(coin: Coin, bench: Bench, plate_deg: float) -> PointMm:
+def _where_mm(coin: Coin, bench: BenchLayout, plate_deg: float) -> PointMm:
     """A coin's centre in arm coordinates, at the height of a cup that touches it."""
     x_mm, y_mm, z_mm = 0.0, 0.0, 0.0
     dx_mm, dy_mm = coin.x_mm, coin.y_mm
@@ -114,7 +114,7 @@ def _where_mm(coin: Coin, bench: Bench, plate_deg: float) -> PointMm:
     return (x_mm + dx_mm, y_mm + dy_mm, z_mm)
 
 
-def _slot_under(x_mm: float, y_mm: float, bench: Bench) -> int | None:
+def _slot_under(x_mm: float, y_mm: float, bench: BenchLayout) -> int | None:
     """The slot under a point."""
     for slot in range(1, bench.tray.count + 1):
         if math.dist((x_mm, y_mm), bench.tray.position_mm(slot)[:2]) < SLOT_RADIUS_MM:

@@ -55,7 +55,7 @@ class Trapezoid:
 
 
 @dataclass(frozen=True)
-class Move:
+class StraightMove:
     """A straight move from standstill to standstill, begun at `start_s` of the clock."""
 
     start_s: float
@@ -86,12 +86,12 @@ class Move:
         """How fast it is at `now_s`."""
         return self.profile.speed_at(now_s - self.start_s)
 
-    def stopped_at(self, now_s: float) -> Move:
+    def stopped_at(self, now_s: float) -> StraightMove:
         """The same move, ended dead at `now_s`: a reset, a brown-out, a jam."""
         here = self.at(now_s)
-        return Move(self.start_s, here, here, self.speed, self.acceleration)
+        return StraightMove(self.start_s, here, here, self.speed, self.acceleration)
 
-    def braked_at(self, now_s: float) -> Move:
+    def braked_at(self, now_s: float) -> StraightMove:
         """The same move, ended from `now_s` on as gently as it was begun: a feed hold.
 
         It is the second half of a move twice as long, which is at its highest speed now.
@@ -103,9 +103,9 @@ class Move:
         way = tuple(share * (b - a) for a, b in zip(self.origin, self.target, strict=True))
         origin = tuple(a - step for a, step in zip(here, way, strict=True))
         target = tuple(a + step for a, step in zip(here, way, strict=True))
-        return Move(now_s - speed / self.acceleration, origin, target, speed, self.acceleration)
+        return StraightMove(now_s - speed / self.acceleration, origin, target, speed, self.acceleration)
 
 
-def at_rest(position: Point) -> Move:
+def at_rest(position: Point) -> StraightMove:
     """A move that is long over."""
-    return Move(0.0, position, position, 1.0, 1.0)
+    return StraightMove(0.0, position, position, 1.0, 1.0)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Side = Literal["obverse", "reverse"]
+from rig.sides import Side
+
 Target = Literal["coins", "charuco", "white card"]
 
 

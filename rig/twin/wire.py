@@ -28,7 +28,7 @@ class Wire:
 
     @property
     def messages(self) -> int:
-        """How many went either way so far."""
+        """How many were sent either way so far."""
         return sum(self._messages.values())
 
     def count(self, way: Way) -> int:

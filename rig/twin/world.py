@@ -1,7 +1,7 @@
 """The twin's world: what is truly so, whatever controllers believe.
 
 It knows the plate's angle, where the cup is, which LEDs burn and where every coin lies, and keeps the coins in a file
-at every handling, so that they lie where they physically would after the program was killed. Controllers act on it,
+at every transport, so that they lie where they physically would after the program was killed. Controllers act on it,
 the camera looks at it through `scene`, and faults strike in it.
 """
 
@@ -15,15 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from rig.bench import Bench, PointMm
+from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
-from rig.twin.motion import Move, Point, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
 from rig.twin.trouble import draw, due
@@ -48,7 +48,7 @@ class _State(BaseModel):
     suction: bool = False
     dtr_held: list[str] = []
     events: int = 0
-    pictures: int = 0
+    images: int = Field(default=0, alias="pictures")
 
 
 class World:
@@ -57,7 +57,7 @@ class World:
     Parameters
     ----------
     bench
-        Where things stand; the same that the station is told.
+        Where things stand; the same as the station's.
     clock
         The hardware's time.
     seed
@@ -68,7 +68,7 @@ class World:
         What goes wrong.
     contents
         What truly lies in trays: tray -> slot -> coin, None for an empty slot, several coins that share one; only where
-        it differs from what `fill` is told.
+        it differs from what `fill` is given.
     drawer
         The surface of every coin, for the camera; generated from its name when None.
     drivers
@@ -79,7 +79,7 @@ class World:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: BenchLayout,
         clock: Clock,
         *,
         seed: int = 0,
@@ -223,7 +223,7 @@ class World:
         return (x_mm, y_mm, z_mm)
 
     def carry(self, target_mm: Point, speed: float, acceleration: float, start_s: float) -> None:
-        """Move the cup in a straight line (mm, mm/s, mm/s²)."""
+        """StraightMove the cup in a straight line (mm, mm/s, mm/s²)."""
         with self.lock:
             self._append(self._cup, "arm", target_mm, speed, acceleration, start_s)
 
@@ -298,32 +298,32 @@ class World:
             self.faults.clear()
 
     def _meet_trouble(self) -> None:
-        """Draw the next fault, if random trouble is asked for and its picture has come."""
-        self._state.pictures += 1  # kept with the next handling or move
+        """Draw the next fault, if random trouble is asked for and its image has come."""
+        self._state.images += 1  # kept with the next transport or move
         for trouble in [fault for fault in self.faults if isinstance(fault, Trouble)]:
-            if due(trouble, self._state.pictures):
-                chance = random.Random(f"{trouble.seed} {self._state.pictures}")
+            if due(trouble, self._state.images):
+                chance = random.Random(f"{trouble.seed} {self._state.images}")
                 fault = draw(chance, self._drivers, self.wires, self.moves, self._frames)
                 self.faults.append(fault)
                 log.info("the twin will have trouble: %r", fault)
 
     def _append(
-        self, moves: list[Move], device: str, target: Point, speed: float, acceleration: float, start_s: float
+        self, moves: list[StraightMove], device: str, target: Point, speed: float, acceleration: float, start_s: float
     ) -> None:
         del moves[: moves.index(self._current(moves))]
         self.moves[device] += 1
-        move = Move(start_s, moves[-1].target, target, speed, acceleration)
+        move = StraightMove(start_s, moves[-1].target, target, speed, acceleration)
         count = self.moves[device]
         jams = [fault for fault in self.faults if isinstance(fault, Jam) and fault.device == device]
         if any(0 < count - fault.after_moves <= (fault.moves or count) for fault in jams):
             # Half-way in the move it strikes in, and not at all in those that follow.
             fresh = any(count == fault.after_moves + 1 for fault in jams)
             stuck = move.at((move.start_s + move.end_s) / 2) if fresh else move.origin
-            move = Move(start_s, move.origin, stuck, speed, acceleration)
+            move = StraightMove(start_s, move.origin, stuck, speed, acceleration)
         moves.append(move)
         self._save()
 
-    def _current(self, moves: list[Move]) -> Move:
+    def _current(self, moves: list[StraightMove]) -> StraightMove:
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
@@ -347,7 +347,7 @@ class World:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f"{self._path.name}.tmp")  # one name: a killed process leaves it to the next
-        draft.write_text(self._state.model_dump_json(indent=1))
+        draft.write_text(self._state.model_dump_json(indent=1, by_alias=True))
         draft.replace(self._path)
 
 

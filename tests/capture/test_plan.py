@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capture.plan import SIDES, Plan, Shot, Tray
+from capture.plan import Plan, Shot, Tray
+from rig.sides import SIDES
 
 angles = st.integers(0, 359_999).map(lambda thousandths: thousandths / 1000)
 plans = st.builds(

@@ -59,7 +59,7 @@ def environment() -> dict[str, str]:
 
 
 def begin(*args: object) -> subprocess.Popen[str]:
-    """Begin `rig` with these arguments, and go on beside it."""
+    """Start `rig` with these arguments, and continue beside it."""
     return subprocess.Popen(
         command(*args), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""Photographs to build datasets of, and the command run in this process: what is told, without waiting for torch."""
+"""Photographs to build datasets of, and the command run in this process: what is printed, without waiting for torch."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def album(folder: Path, coins: Sequence[str], lamps_deg: Sequence[float] = (100.
     folder.mkdir()
     lines = ["file,coin,type,session"]
     for coin in coins:
-        pictures = [photograph(coin), *(frame(coin, lamp, number + 1) for number, lamp in enumerate(lamps_deg))]
-        for day, picture in enumerate(pictures):
-            (folder / f"{coin}-{day}.jpg").write_bytes(encode_jpeg(picture, 92))
+        images = [photograph(coin), *(frame(coin, lamp, number + 1) for number, lamp in enumerate(lamps_deg))]
+        for day, image in enumerate(images):
+            (folder / f"{coin}-{day}.jpg").write_bytes(encode_jpeg(image, 92))
             lines.append(f"{coin}-{day}.jpg,{coin},denarius,{day}")
     labels = folder / "labels.csv"
     labels.write_text("\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""The lab's YAML files: every slip is told with file, line and remedy."""
+"""The lab's YAML files: every slip is reported with file, line and remedy."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ SLIPS = {
     "empty tray": ("trays/1.yaml", "slots:\n  1:\n", "every slot is empty", "accession"),
     "empty file": ("trays/1.yaml", "", "line 1", "slots"),
     "unknown kind of device": ("rig.yaml", "camera: {kind: polaroid}\n", "line 1", "opencv"),
+    "misspelt kind of device": (
+        "rig.yaml",
+        "camera: {kind: twin}\nstation:\n  turntable: {kind: gbrl}\n",
+        "line 3: station.turntable: kind: 'gbrl' is not known.",
+        "Did you mean 'grbl'?",
+    ),
+    "a key of another kind": (
+        "rig.yaml",
+        "camera: {kind: twin}\ntwin:\n  faults:\n    - {kind: unplugged, device: arm, first: 3}\n",
+        "line 4: twin.faults.first: this key does not belong here.",
+        "It can be after_messages, device, kind or seconds.",
+    ),
+    "one value in place of a list": ("plans/default.yaml", "gain: 1\nlights: az000\n", "line 2", "such as [az000]"),
+    "a list in a slot": ("trays/1.yaml", "slots:\n  1: [1994.1, 1994.2]\n", "slot 1", "give one accession number"),
+    "no web address": ("rig.yaml", "camera: {kind: twin}\nnotify: {webhook: chat}\n", "line 2", "https://"),
     "unknown key of a device": (
         "rig.yaml",
         "camera: {kind: twin}\nstation:\n  turntable:\n    kind: grbl\n    boud: 9600\n",
@@ -38,7 +53,7 @@ SLIPS = {
 
 
 @pytest.mark.parametrize(("file", "text", "where", "remedy"), SLIPS.values(), ids=SLIPS)
-def test_a_slip_in_a_file_is_told_with_place_and_remedy(
+def test_a_slip_in_a_file_is_reported_with_place_and_remedy(
     rig: Rig, lab: Path, file: str, text: str, where: str, remedy: str
 ) -> None:
     (lab / file).write_text(text)
@@ -53,6 +68,9 @@ def test_a_tray_that_does_not_exist_names_those_that_do(rig: Rig, lab: Path) -> 
     ran = rig("scan", "--tray", 9, "--lab", lab)
     assert ran.code == 1
     assert "tray 9 does not exist" in ran.err and "1, 2" in ran.err
+    ran = rig("scan", "--tray", "1.yaml", "--lab", lab)
+    assert ran.code == 1
+    assert "trays are named without .yaml: give 1" in ran.err
 
 
 def test_accession_numbers_are_text(tmp_path: Path) -> None:
@@ -74,3 +92,4 @@ def test_no_text_brings_forth_anything_but_a_complaint(tmp_path: Path, text: str
             read_document(path, model, **extra)
         except LabError as error:
             assert "file.yaml" in str(error)
+            assert "Input" not in str(error) and "valid " not in str(error).replace("not valid YAML", "")

@@ -26,7 +26,7 @@ PASSWORD = "Aes grave"
 
 @dataclass
 class Hook:
-    """A web server that is told, refusing as often as asked."""
+    """A web server that is notified, refusing as often as asked."""
 
     url: str = ""
     refuse: int = 0
@@ -35,16 +35,16 @@ class Hook:
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    told = Hook()
+    notified = Hook()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if told.refuse:
-                told.refuse -= 1
+            if notified.refuse:
+                notified.refuse -= 1
                 self.send_error(503)
                 return
-            told.bodies.append(body)
+            notified.bodies.append(body)
             self.send_response(204)
             self.end_headers()
 
@@ -53,8 +53,8 @@ def hook() -> Iterator[Hook]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    told.url = f"http://127.0.0.1:{server.server_port}/rig/secret"
-    yield told
+    notified.url = f"http://127.0.0.1:{server.server_port}/rig/secret"
+    yield notified
     server.shutdown()
     server.server_close()
 
@@ -127,7 +127,7 @@ def test_a_try_reaches_webhook_and_mailbox(rig: Rig, lab: Path, hook: Hook, post
     ],
     ids=["nobody listens", "no password", "wrong password", "no encryption where it is asked for"],
 )
-def test_what_is_not_delivered_is_said_and_why(
+def test_what_is_not_delivered_is_reported_with_the_reason(
     rig: Rig, lab: Path, post: Post, channel: str, password: str, why: str
 ) -> None:
     channel = channel.format(closed=free_port(), email=email(post.port), starttls=email(post.port, "starttls"))
@@ -139,7 +139,7 @@ def test_what_is_not_delivered_is_said_and_why(
     assert not post.mails
 
 
-def test_nobody_to_tell_is_said(rig: Rig, lab: Path) -> None:
+def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
     ran = rig("notify", "--lab", lab)
     assert ran.code == 1 and "names nobody" in ran.err
 
@@ -155,10 +155,10 @@ def test_a_night_tells_of_trouble_and_of_its_end_whether_or_not_it_gets_through(
     assert dry.json["notify"] == ["webhook", "email"]
     ran = rig(*BATCH, "--lab", lab, LAB_MAIL=PASSWORD)
     assert ran.code == 1 and "turntable" in ran.err
-    told = {body["what"]: body for body in hook.bodies}
-    assert set(told) == {"heartbeat", "trouble", "end"}
-    assert "Tray 2: not begun" in told["trouble"]["text"]
-    assert "failed" in told["end"]["subject"] and "turntable" in told["end"]["text"]
-    assert told["end"]["status"]["ended"]["state"] == "failed"
+    bodies = {body["what"]: body for body in hook.bodies}
+    assert set(bodies) == {"heartbeat", "trouble", "end"}
+    assert "Tray 2: not begun" in bodies["trouble"]["text"]
+    assert "failed" in bodies["end"]["subject"] and "turntable" in bodies["end"]["text"]
+    assert bodies["end"]["status"]["ended"]["state"] == "failed"
     notified = {(line.channel, line.what, line.ok) for line in journal(lab, NotificationSent)}
     assert {("webhook", "trouble", True), ("webhook", "end", True), ("email", "end", False)} <= notified

@@ -30,8 +30,8 @@ def test_what_a_failed_scan_came_to_and_how_it_goes_on(rig: Rig, lab: Path) -> N
     assert seen["unfinished"][0]["command"] == status["command"]
     log = Path(status["log"]).read_text()
     assert status["session"] in log and "ERROR Ended: failed." in log and "Traceback" not in log
-    told = rig("status", "--lab", lab).out
-    assert "failed" in told and "turntable" in told and "It goes on with `rig scan --tray 1" in told
+    printed = rig("status", "--lab", lab).out
+    assert "failed" in printed and "turntable" in printed and "Resume with `rig scan --tray 1" in printed
 
 
 def test_a_status_that_is_no_status_and_another_command_at_the_rig_are_no_trouble(rig: Rig, lab: Path) -> None:

@@ -28,7 +28,7 @@ ROLE = {kind: registry.role for kind, registry in REGISTRY.items()}
 DEFAULTS = {"turntable": "grbl", "arm": "uarm", "lightbox": "wled"}
 
 
-class Bench:
+class DriverBench:
     """A twin bench whose device of one kind is at hand: as driver, in its station, and in truth.
 
     Attributes

@@ -22,7 +22,7 @@ from rig.twin import world as twin_world
 from rig.twin.lab import make_world
 from rig.twin.world import World
 from tests.rig import driving
-from tests.rig.benches import DEFAULTS, PATIENCE, ROLE, Bench
+from tests.rig.benches import DEFAULTS, PATIENCE, ROLE, DriverBench
 from tests.rig.pty_harness import Cable
 
 KINDS = list(PATIENCE)
@@ -35,12 +35,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-termi
 
 
 @pytest.fixture(params=["twin", "pty"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., DriverBench]]:
     """Makes a bench: ``make("marlin", endless=False)``."""
-    made: list[Bench] = []
+    made: list[DriverBench] = []
 
-    def build(kind: str, **options: Any) -> Bench:
-        made.append(Bench(kind, cable_in=tmp_path if request.param == "pty" else None, **options))
+    def build(kind: str, **options: Any) -> DriverBench:
+        made.append(DriverBench(kind, cable_in=tmp_path if request.param == "pty" else None, **options))
         return made[-1]
 
     yield build
@@ -49,7 +49,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
     twin_world.use(None)
 
 
-def use(bench: Bench, there: bool) -> None:
+def use(bench: DriverBench, there: bool) -> None:
     """One thing that the device does, and back."""
     match bench.role:
         case "turntable":
@@ -60,7 +60,7 @@ def use(bench: Bench, there: bool) -> None:
             bench.device.show(EAST)
 
 
-def where(bench: Bench) -> tuple[float, ...]:
+def where(bench: DriverBench) -> tuple[float, ...]:
     """Where the moving part truly is."""
     return (bench.world.plate_deg(),) if bench.role == "turntable" else bench.world.cup_mm()
 
@@ -71,7 +71,7 @@ def test_every_registered_driver_is_here() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_connects_and_says_what_it_is(make: Callable[..., Bench], kind: str) -> None:
+def test_it_connects_and_says_what_it_is(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     identity = bench.device.connect()
     assert (identity.kind, identity.port) == (kind, bench.link.port)
@@ -82,7 +82,7 @@ def test_it_connects_and_says_what_it_is(make: Callable[..., Bench], kind: str) 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "turntable"])
-def test_a_turntable_turns_and_reads_its_angle_back(make: Callable[..., Bench], kind: str) -> None:
+def test_a_turntable_turns_and_reads_its_angle_back(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     bench.device.home()
@@ -94,7 +94,7 @@ def test_a_turntable_turns_and_reads_its_angle_back(make: Callable[..., Bench], 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "arm"])
-def test_an_arm_moves_and_reads_its_position_back(make: Callable[..., Bench], kind: str) -> None:
+def test_an_arm_moves_and_reads_its_position_back(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     bench.device.home()
@@ -105,7 +105,7 @@ def test_an_arm_moves_and_reads_its_position_back(make: Callable[..., Bench], ki
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "arm"])
-def test_an_arm_takes_a_coin_up_and_lets_it_go(make: Callable[..., Bench], kind: str) -> None:
+def test_an_arm_takes_a_coin_up_and_lets_it_go(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     bench.device.home()
@@ -124,7 +124,7 @@ def test_an_arm_takes_a_coin_up_and_lets_it_go(make: Callable[..., Bench], kind:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "lightbox"])
-def test_a_lightbox_shows_a_light_and_goes_dark(make: Callable[..., Bench], kind: str) -> None:
+def test_a_lightbox_shows_a_light_and_goes_dark(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     assert bench.world.scene().lamps == ()
@@ -138,7 +138,7 @@ def test_a_lightbox_shows_a_light_and_goes_dark(make: Callable[..., Bench], kind
 
 
 @pytest.mark.parametrize("kind", MOVING)
-def test_nothing_moves_before_homing(make: Callable[..., Bench], kind: str) -> None:
+def test_nothing_moves_before_homing(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     sent = bench.sent()
@@ -148,7 +148,7 @@ def test_nothing_moves_before_homing(make: Callable[..., Bench], kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", MOVING)
-def test_stopped_in_motion_from_another_thread(make: Callable[..., Bench], kind: str) -> None:
+def test_stopped_in_motion_from_another_thread(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind, speed=20.0)
     bench.device.connect()
     bench.device.home()
@@ -180,7 +180,7 @@ def test_stopped_in_motion_from_another_thread(make: Callable[..., Bench], kind:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if ROLE[kind] == "lightbox"])
-def test_stopped_it_is_dark(make: Callable[..., Bench], kind: str) -> None:
+def test_stopped_it_is_dark(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.device.connect()
     bench.device.show(EAST)
@@ -198,7 +198,7 @@ def test_stopped_it_is_dark(make: Callable[..., Bench], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_out_of_its_range_is_refused_before_a_byte_is_sent(make: Callable[..., Bench], kind: str) -> None:
+def test_out_of_its_range_is_refused_before_a_byte_is_sent(make: Callable[..., DriverBench], kind: str) -> None:
     options = {"endless": False, "range_deg": (0.0, 180.0)} if ROLE[kind] == "turntable" else {}
     bench = make(kind, **options)
     bench.station.connect()
@@ -274,7 +274,7 @@ def test_however_its_program_ends_it_is_safe(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_in_mid_work_leaves_it_safe(kind: str) -> None:
-    bench = Bench(kind)
+    bench = DriverBench(kind)
     with pytest.raises(RuntimeError), bench.station as station:
         station.home()
         station.show("all")

@@ -16,7 +16,7 @@ import pytest
 from rig.errors import AlarmError, DeviceError, NoAnswerError, NotConnectedError
 from rig.twin import world as twin_world
 from rig.twin.faults import Alarm, Brownout, Glitch, Jam, Unplugged
-from tests.rig.benches import PATIENCE, ROLE, Bench
+from tests.rig.benches import PATIENCE, ROLE, DriverBench
 from tests.rig.test_conformance import KINDS, use
 
 # A wait ends soon, as nothing in the twin takes time: an axis that is said to be fast is not waited for long.
@@ -76,12 +76,12 @@ def test_the_page_shows_the_table() -> None:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
+def make() -> Iterator[Callable[..., DriverBench]]:
     """Makes a bench whose device is connected and homed."""
-    made: list[Bench] = []
+    made: list[DriverBench] = []
 
-    def build(kind: str, *faults: Any, home: bool = True, **options: Any) -> Bench:
-        bench = Bench(kind, *faults, **(PATIENCE[kind] | HASTE[kind] | options))
+    def build(kind: str, *faults: Any, home: bool = True, **options: Any) -> DriverBench:
+        bench = DriverBench(kind, *faults, **(PATIENCE[kind] | HASTE[kind] | options))
         made.append(bench)
         bench.device.connect()
         if home and bench.role != "lightbox":
@@ -94,7 +94,7 @@ def make() -> Iterator[Callable[..., Bench]]:
     twin_world.use(None)
 
 
-def upset(bench: Bench, what: str, way: str = "answered", *, after: int = 0, **details: Any) -> None:
+def upset(bench: DriverBench, what: str, way: str = "answered", *, after: int = 0, **details: Any) -> None:
     """Let something happen to the message after so many from now."""
     count = bench.world.wires[bench.role].count(way)  # type: ignore[arg-type]
     details = {"seconds": 0.03, **details}
@@ -105,7 +105,7 @@ def upset(bench: Bench, what: str, way: str = "answered", *, after: int = 0, **d
     )
 
 
-def check_truth(bench: Bench, there: bool) -> None:
+def check_truth(bench: DriverBench, there: bool) -> None:
     """What the driver says has happened has happened."""
     world = bench.world
     match bench.role:
@@ -121,7 +121,7 @@ def check_truth(bench: Bench, there: bool) -> None:
             assert (lamp.azimuth_deg + 180) % 360 - 180 == pytest.approx(0)
 
 
-def check_message(bench: Bench, error: DeviceError) -> None:
+def check_message(bench: DriverBench, error: DeviceError) -> None:
     """A technician knows which device failed and what to do."""
     assert error.device == f"{bench.role} on {bench.link.port}"
     assert error.problem.endswith(".")
@@ -129,7 +129,7 @@ def check_message(bench: Bench, error: DeviceError) -> None:
     assert str(error).startswith(error.device)
 
 
-def check_stopped(bench: Bench) -> None:
+def check_stopped(bench: DriverBench) -> None:
     """It moves no more, believes nothing, and works again once it was homed."""
     bench.clock.sleep(1.0)
     before = (bench.world.plate_deg(), bench.world.cup_mm())
@@ -149,7 +149,7 @@ def check_stopped(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("kind", "what"), [(kind, what) for what, fault in ONE_MESSAGE.items() for kind in kinds(fault, RETRIED)]
 )
-def test_what_happens_to_one_message_is_made_good(make: Callable[..., Bench], kind: str, what: str) -> None:
+def test_what_happens_to_one_message_is_made_good(make: Callable[..., DriverBench], kind: str, what: str) -> None:
     bench = make(kind)
     there = False
     for way in ("sent", "answered"):
@@ -161,7 +161,7 @@ def test_what_happens_to_one_message_is_made_good(make: Callable[..., Bench], ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[..., Bench], kind: str) -> None:
+def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "slow", seconds=0.15)
     for there in (True, False, True):
@@ -170,7 +170,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[.
 
 
 @pytest.mark.parametrize("kind", kinds("no answer any more", STOPPED))
-def test_no_answer_at_all_is_told(make: Callable[..., Bench], kind: str) -> None:
+def test_no_answer_at_all_is_told(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "silent", "answered", messages=FOREVER)
     with pytest.raises(NoAnswerError) as caught:
@@ -182,7 +182,7 @@ def test_no_answer_at_all_is_told(make: Callable[..., Bench], kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", kinds("noise alone", STOPPED))
-def test_a_line_of_noise_alone_is_told(make: Callable[..., Bench], kind: str) -> None:
+def test_a_line_of_noise_alone_is_told(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "replaced", "answered", messages=FOREVER, data="\x00\xff~{$1 \xaa\xaa\x02\n")
     with pytest.raises(DeviceError) as caught:
@@ -193,9 +193,9 @@ def test_a_line_of_noise_alone_is_told(make: Callable[..., Bench], kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_device_that_is_silent_from_the_start_is_told(make: Callable[..., Bench], kind: str) -> None:
+def test_a_device_that_is_silent_from_the_start_is_told(make: Callable[..., DriverBench], kind: str) -> None:
     boot = {} if kind == "dmx" else {"boot_s": 0.4}
-    bench = Bench(kind, **(PATIENCE[kind] | HASTE[kind] | boot))
+    bench = DriverBench(kind, **(PATIENCE[kind] | HASTE[kind] | boot))
     upset(bench, "silent", "answered", messages=FOREVER)
     with pytest.raises(NoAnswerError) as caught:
         bench.device.connect()
@@ -209,7 +209,7 @@ ALARMS = {"grbl": (1, "alarm 1"), "marlin": (1, "halted"), "dobot": (0x42, "0x42
 
 
 @pytest.mark.parametrize("kind", kinds("alarm", STOPPED))
-def test_an_alarm_stops_it(make: Callable[..., Bench], kind: str) -> None:
+def test_an_alarm_stops_it(make: Callable[..., DriverBench], kind: str) -> None:
     code, words = ALARMS[kind]
     bench = make(kind)
     bench.world.faults.append(Alarm(device=bench.role, after_moves=bench.world.moves[bench.role], code=code))
@@ -221,7 +221,7 @@ def test_an_alarm_stops_it(make: Callable[..., Bench], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", kinds("brown-out in mid-move", STOPPED))
-def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) -> None:
+def test_a_brownout_in_mid_move_stops_it(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     after = bench.world.moves[bench.role] + (5 if kind == "roarm" else 0)
     bench.world.faults.append(Brownout(device=bench.role, after_moves=after))
@@ -233,7 +233,7 @@ def test_a_brownout_in_mid_move_stops_it(make: Callable[..., Bench], kind: str) 
 
 
 @pytest.mark.parametrize("kind", kinds("brown-out in mid-move", RETRIED))
-def test_a_brownout_of_a_lightbox_ends_with_the_next_light(make: Callable[..., Bench], kind: str) -> None:
+def test_a_brownout_of_a_lightbox_ends_with_the_next_light(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     use(bench, there=True)
     bench.world.emulators["lightbox"].__init__(bench.world, *lamps(bench))  # type: ignore[misc]
@@ -243,12 +243,12 @@ def test_a_brownout_of_a_lightbox_ends_with_the_next_light(make: Callable[..., B
     check_truth(bench, there=True)
 
 
-def lamps(bench: Bench) -> tuple[Any, ...]:
+def lamps(bench: DriverBench) -> tuple[Any, ...]:
     return (bench.config.lightbox.leds,) if bench.kind == "wled" else (bench.config.lightbox,)
 
 
 @pytest.mark.parametrize("kind", kinds("jam", STOPPED))
-def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., Bench], kind: str) -> None:
+def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.world.faults.append(Jam(device="arm", after_moves=bench.world.moves["arm"] + (5 if kind == "roarm" else 0)))
     with pytest.raises(DeviceError, match=r"it stopped .* mm before") as caught:
@@ -259,7 +259,7 @@ def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., Bench], kin
 
 
 @pytest.mark.parametrize("kind", kinds("jam", CAMERA))
-def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., Bench], kind: str) -> None:
+def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., DriverBench], kind: str) -> None:
     """Why the angle is verified by the camera as well."""
     bench = make(kind)
     bench.world.faults.append(Jam(device=bench.role, after_moves=bench.world.moves[bench.role]))
@@ -268,7 +268,7 @@ def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., Bench], kind:
         check_truth(bench, there=True)
 
 
-def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., Bench]) -> None:
+def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., DriverBench]) -> None:
     bench = make("grbl")
     upset(bench, "replaced", data="error:33\r\n")
     use(bench, there=True)
@@ -289,7 +289,7 @@ def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., Benc
         "Printer stopped due to errors. Fix the error and use M999 to restart.\nok\n",
     ],
 )
-def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., Bench], answer: str) -> None:
+def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., DriverBench], answer: str) -> None:
     bench = make("marlin")
     upset(bench, "replaced", data='echo:Unknown command: "G1"\nok\n')
     use(bench, there=True)
@@ -302,7 +302,7 @@ def test_an_error_of_marlin_is_tried_again_then_told(make: Callable[..., Bench],
     check_stopped(bench)
 
 
-def test_an_error_code_of_the_uarm_is_told(make: Callable[..., Bench]) -> None:
+def test_an_error_code_of_the_uarm_is_told(make: Callable[..., DriverBench]) -> None:
     (kind,) = kinds("error code", STOPPED)
     bench = make(kind)
     with pytest.raises(
@@ -312,7 +312,7 @@ def test_an_error_code_of_the_uarm_is_told(make: Callable[..., Bench]) -> None:
     check_message(bench, caught.value)
 
 
-def test_an_error_of_wled_is_asked_again(make: Callable[..., Bench]) -> None:
+def test_an_error_of_wled_is_asked_again(make: Callable[..., DriverBench]) -> None:
     (kind,) = kinds("error code", RETRIED)
     bench = make(kind)
     upset(bench, "replaced", data='{"error":3}\r\n')
@@ -326,7 +326,7 @@ def test_an_error_of_wled_is_asked_again(make: Callable[..., Bench]) -> None:
 @pytest.mark.parametrize("over", ["twin", "pty"])
 @pytest.mark.parametrize("kind", kinds("cable pulled", STOPPED))
 def test_unplugged_it_is_told_and_plugged_in_again_it_works(kind: str, over: str, tmp_path: Path) -> None:
-    bench = Bench(kind, cable_in=tmp_path if over == "pty" else None)
+    bench = DriverBench(kind, cable_in=tmp_path if over == "pty" else None)
     bench.device.connect()
     if bench.role != "lightbox":
         bench.device.home()

@@ -17,7 +17,7 @@ from rig.errors import DeviceError
 from rig.lights import dmx
 from rig.link import Cut, SerialLink
 from rig.twin import world as twin_world
-from tests.rig.benches import PATIENCE, REGISTRY, ROLE, Bench
+from tests.rig.benches import PATIENCE, REGISTRY, ROLE, DriverBench
 
 KINDS = list(PATIENCE)
 
@@ -131,7 +131,7 @@ def test_a_whole_message_is_found_behind_any_noise_and_in_any_pieces(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(noise=NOISE)
 def test_no_bytes_break_a_controller(kind: str, noise: list[bytes]) -> None:
-    bench = Bench(kind)
+    bench = DriverBench(kind)
     emulator = bench.world.emulators[bench.role]
     emulator.reset()
     for _ in range(100):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from rig.bench import Bench
+from rig.bench import BenchLayout
 from rig.errors import AlarmError, EnvelopeError, NoAnswerError
 from rig.safety import Envelope, Interlock
 
-BENCH = Bench()
+BENCH = BenchLayout()
 X, Y, Z = BENCH.plate_mm
 ABOVE_PLATE = (X, Y, BENCH.safe_z_mm)
 

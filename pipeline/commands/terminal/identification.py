@@ -26,7 +26,10 @@ def print_answers(result: Answers) -> None:
     for answer in result.answers:
         if answer.error:
             print_failure(answer.error)
+        if answer.verdict is None:
             continue
+        if answer.fails:
+            reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
         table = Table(title=f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", title_justify="left")
         table.add_column("", justify="right")
         table.add_column("Coin", overflow="fold")
@@ -47,6 +50,8 @@ def print_imported(done: Imported) -> None:
         f"{count(done.coins, 'coin')} from {count(done.sessions, 'session')}; {done.known} were there already."
     )
     if done.quarantined:
-        print_line(f"No coin was found in {count(done.quarantined, 'photograph')}: kept in quarantine.")
-    for line in done.refused:
+        print_line(f"{count(done.quarantined, 'photograph')} failed a check and will not train:")
+        for file, reason in done.failures.items():
+            print_line(f"  {file}: {reason}")
+    for line in (*done.refused, *done.skipped):
         reporter.warn(line)

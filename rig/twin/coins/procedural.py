@@ -8,11 +8,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from rig.sides import Side
 from rig.twin.coins.portraits import cut_portrait
 from rig.twin.coins.relief import Die, fractal_noise, normals_of
 from rig.twin.coins.reverses import cut_reverse
 from rig.twin.coins.surface import MARGIN, TEXTURE_PX, Array, Surface, as_array
-from rig.twin.scene import Side
 
 TYPES = 60
 DIES_PER_TYPE = 2

@@ -124,7 +124,7 @@ def shade(
     """Light leaving the surface towards the camera, (n, n, 3), linear RGB; 1 is white lit face on by irradiance 1.
 
     Lambert's diffuse part and Blinn and Phong's specular one ("Models of light reflection for computer synthesized
-    pictures", SIGGRAPH 1977), the latter tinted by the metal, as metals do.
+    images", SIGGRAPH 1977), the latter tinted by the metal, as metals do.
     """
     pitch_mm = surface.side_mm / surface.height_mm.shape[0]
     rows, columns = surface.height_mm.shape

@@ -120,7 +120,7 @@ def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledCloc
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("/dev/v4l/by-id/none", "there is no such device"), ("/dev/null", "delivers no picture")]
+    ("device", "said"), [("/dev/v4l/by-id/none", "there is no such device"), ("/dev/null", "delivers no image")]
 )
 def test_opencv_says_that_there_is_no_camera(device: str, said: str, clock: ScaledClock) -> None:
     with pytest.raises(NotConnectedError, match=said):

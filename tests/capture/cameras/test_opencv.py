@@ -258,14 +258,14 @@ def test_unplugged_for_good(camera_with: Callable[..., OpenCvCamera], usb: Usb, 
 def test_unplugged_under_a_number_and_still_said_to_be_open(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
     camera = camera_with(device=2)
     usb.plugged = False
-    with pytest.raises(NotConnectedError, match="opens and delivers no picture"):
+    with pytest.raises(NotConnectedError, match="opens and delivers no image"):
         camera.grab()
 
 
 def test_a_camera_that_delivers_once_and_never_again(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
     camera = camera_with()
     usb.fails = 100
-    with pytest.raises(NoAnswerError, match=r"3 pictures were asked for and none came, nor after .* Plug the camera"):
+    with pytest.raises(NoAnswerError, match=r"3 images were asked for and none came, nor after .* Plug the camera"):
         camera.grab()
 
 
@@ -325,7 +325,7 @@ def test_no_film_and_no_camera(tmp_path: Path, by_id: Path) -> None:
     with pytest.raises(NotConnectedError, match=r"no such device.*Webcam_C920"):
         CAMERAS.make(OpenCvConfig(device=str(tmp_path / "none.avi")), ScaledClock(math.inf)).connect()
     (tmp_path / "empty.avi").touch()
-    with pytest.raises(NotConnectedError, match="delivers no picture"):
+    with pytest.raises(NotConnectedError, match="delivers no image"):
         CAMERAS.make(OpenCvConfig(device=str(tmp_path / "empty.avi")), ScaledClock(math.inf)).connect()
-    with pytest.raises(NotConnectedError, match="delivers no picture"):
+    with pytest.raises(NotConnectedError, match="delivers no image"):
         CAMERAS.make(OpenCvConfig(device="/dev/null"), ScaledClock(math.inf)).connect()

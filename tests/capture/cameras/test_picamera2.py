@@ -151,7 +151,7 @@ def test_a_camera_that_stays_hung_is_reported(sensor: Behaviour, camera_with: Ca
     camera.connect()
     camera.configure(2_000, 1.0)
     sensor.hang_at, sensor.hangs = 0, 99
-    with pytest.raises(NoAnswerError, match=r"camera 0 on picamera2: no picture came within 0.3 s.* press the ribbon"):
+    with pytest.raises(NoAnswerError, match=r"camera 0 on picamera2: no image came within 0.3 s.* press the ribbon"):
         camera.grab()
     assert sensor.starts == 2
     sensor.hang_at = None
@@ -161,7 +161,7 @@ def test_a_camera_that_stays_hung_is_reported(sensor: Behaviour, camera_with: Ca
 def test_a_camera_that_delivers_nothing_is_not_connected(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
     sensor.hang_at, sensor.hangs = 0, 99
     camera = camera_with(answer_s=0.3)
-    with pytest.raises(NoAnswerError, match="no picture came"):
+    with pytest.raises(NoAnswerError, match="no image came"):
         camera.connect()
     with pytest.raises(NotConnectedError, match="not connected"):
         camera.grab()

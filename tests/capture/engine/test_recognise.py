@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from capture.engine.recognise import SAME_SIDE, Portrait, agreement, mean_of, portrait
+from rig.sides import Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
-from rig.twin.scene import Lamp, PlacedCoin, Scene, Side
+from rig.twin.scene import Lamp, PlacedCoin, Scene
 
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 RENDERER = Renderer(OPTICS, ProceduralDrawer(0))

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from calibration.image import ImageError, decode_image, encode_jpeg
-from capture.plan import SIDES
 from capture.store import Store
 from capture.store.files import StoreError
 from capture.store.journal_lines import JournalLine, StoreRepaired
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
+from rig.sides import SIDES
 from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
 
 Fill = Callable[[int], tuple[str, list[Frame]]]

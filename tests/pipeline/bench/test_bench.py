@@ -29,10 +29,10 @@ def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -
     ran = rig("doctor", "--lab", lab)
     assert ran.code == 0, ran.err + ran.out
     assert "Fit for a scan" in ran.out
-    told = rig("doctor", "--lab", lab, "--json").json
+    printed = rig("doctor", "--lab", lab, "--json").json
     # how much of the disk is free is this machine's own affair
-    assert {check["status"] for check in told if check["name"] != "disk"} == {"ok"}
-    assert {check["name"] for check in told} >= {
+    assert {check["status"] for check in printed if check["name"] != "disk"} == {"ok"}
+    assert {check["name"] for check in printed} >= {
         *("disk", "store", "calibration", "turntable", "arm", "lightbox", "camera", "home", "round trip", "lights"),
         "exposure",
     }
@@ -114,7 +114,7 @@ def bench(lab: Path, tmp_path: Path) -> Iterator[tuple[World, dict[str, Cable]]]
     """The lab's devices on terminals, the controllers on their far ends; its camera is missing."""
     document = yaml.safe_load((lab / "rig.yaml").read_text())
     ports = {role: {"port": str(tmp_path / f"tty-{role}")} for role in ("turntable", "arm", "lightbox")}
-    real = {"station": ports, "camera": {"kind": "replay", "folder": str(tmp_path / "no pictures")}}
+    real = {"station": ports, "camera": {"kind": "replay", "folder": str(tmp_path / "no images")}}
     (lab / "rig.yaml").write_text(yaml.safe_dump({**document, **real, "twin": None}))
     world = make_world(StationConfig.model_validate(ports), FastClock(), seed=1)
     cables = {role: Cable(world, role, tmp_path) for role in ports}
@@ -132,7 +132,7 @@ needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-
 def test_what_needs_no_camera_works_without_one(rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
     assert rig("home", "--lab", lab).code == 0
     looked = rig("snap", lab / "look.jpg", "--lab", lab)
-    assert looked.code == 1 and "no pictures" in looked.err and "Traceback" not in looked.err
+    assert looked.code == 1 and "no images" in looked.err and "Traceback" not in looked.err
     checks = {check["name"]: check for check in rig("doctor", "--lab", lab, "--json").json}
     assert checks["camera"]["status"] == "fail" and checks["round trip"]["status"] == "ok"
     assert "camera" in checks["lights and exposure"]["found"]
@@ -141,7 +141,9 @@ def test_what_needs_no_camera_works_without_one(rig: Rig, lab: Path, bench: tupl
 
 
 @needs_terminals
-def test_a_port_that_is_gone_or_taken_is_told_apart(rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
+def test_a_port_that_is_gone_or_taken_are_distinguished(
+    rig: Rig, lab: Path, bench: tuple[World, dict[str, Cable]]
+) -> None:
     cable = bench[1]["turntable"]
     with Path(cable.port).open("rb+", buffering=0) as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)  # as every program does that is careful with serial ports
@@ -164,8 +166,8 @@ def test_ended_by_a_signal_it_leaves_no_light_on(lab: Path, bench: tuple[World, 
     while len(world.scene().lamps) != 1 and time.monotonic() < until_s:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 3 and "interrupted" in said and "Traceback" not in said
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 3 and "interrupted" in printed and "Traceback" not in printed
     while world.scene().lamps and time.monotonic() < until_s:
         time.sleep(0.01)
     assert world.scene().lamps == ()

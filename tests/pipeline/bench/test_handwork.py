@@ -189,7 +189,7 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
     lines = log.read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} \w+ on \S+ (>>|<<|--) ", line) for line in lines)
     heard = [line.split(" ", 1)[1] for line in lines]
-    for device, way, said in (
+    for device, way, printed in (
         ("turntable on twin://turntable", "<<", "Grbl 1.1"),
         ("turntable on twin://turntable", ">>", "$H"),
         ("turntable on twin://turntable", "<<", "ok"),
@@ -198,7 +198,7 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
         ("lightbox on twin://lightbox", ">>", "{"),
         ("lightbox on twin://lightbox", "<<", "{"),
     ):
-        assert any(line.startswith(f"{device} {way} {said}") for line in heard), (device, way, said)
+        assert any(line.startswith(f"{device} {way} {printed}") for line in heard), (device, way, printed)
     before = len(lines)
     assert rig("park", "--lab", lab, "--log", log).code == 0
     assert len(log.read_text().splitlines()) > before, "added to, never written over"
@@ -208,8 +208,8 @@ def test_a_log_holds_every_line_both_ways(rig: Rig, lab: Path, tmp_path: Path) -
 
 def test_prints_are_true_to_scale(rig: Rig, tmp_path: Path) -> None:
     board, ring = tmp_path / "board.png", tmp_path / "ring.png"
-    told = rig("print", "board", board)
-    assert told.code == 0 and "55 x 40 mm" in told.out and "300 dpi" in told.out
+    printed = rig("print", "board", board)
+    assert printed.code == 0 and "55 x 40 mm" in printed.out and "300 dpi" in printed.out
     view = find_board(read_image(board), BoardSpec())
     assert len(view.corners_px) == 70
     first, last = view.corners_px[0], view.corners_px[-1]
@@ -230,11 +230,11 @@ def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, t
     document = yaml.safe_load((lab / "rig.yaml").read_text())
     other = {"markers": 16, "radius_mm": 30.0, "marker_mm": 5.0, "first_id": 60}
     (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": other}}))
-    told = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
-    assert told.code == 0 and "70.0 x 70.0 mm" in told.out and "`quality: ring:`" in told.out
-    picture = read_image(tmp_path / "ring.png")
-    assert plate_angle_deg(picture) is None
-    metrics = check(picture, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
+    printed = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
+    assert printed.code == 0 and "70.0 x 70.0 mm" in printed.out and "`quality: ring:`" in printed.out
+    image = read_image(tmp_path / "ring.png")
+    assert plate_angle_deg(image) is None
+    metrics = check(image, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
     assert metrics["plate_markers"] == 16 and abs((metrics["plate_deg"] + 180) % 360 - 180) < 0.2
     (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": {"markers": 90}}}))
     wrong = rig("print", "ring", tmp_path / "other.png", "--lab", lab)

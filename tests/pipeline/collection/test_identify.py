@@ -39,9 +39,9 @@ def test_a_photograph_finds_its_coin_at_any_turn(rig: Rig, lab: Path, photo: Pat
     assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) <= 1.001
 
 
-def test_a_file_that_is_no_picture_is_told_and_the_others_are_answered(rig: Rig, lab: Path, photo: Path) -> None:
+def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Rig, lab: Path, photo: Path) -> None:
     text, blank = photo.with_name("notes.txt"), photo.with_name("blank.png")
-    text.write_text("no picture")
+    text.write_text("no image")
     cv2.imwrite(str(blank), 255 * (read_image(photo) > -1).astype("uint8"))
     mixed = rig("identify", text, photo, blank, "missing.jpg", "--lab", lab, "--json")
     assert mixed.code == 3
@@ -51,7 +51,7 @@ def test_a_file_that_is_no_picture_is_told_and_the_others_are_answered(rig: Rig,
     assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
 
 
-def test_an_empty_catalogue_is_told(rig: Rig, lab: Path, photo: Path) -> None:
+def test_an_empty_catalogue_is_reported(rig: Rig, lab: Path, photo: Path) -> None:
     assert rig("catalogue", "remove", *COINS, "--lab", lab).code == 0
     for args in (("identify", photo), ("scan", "--tray", 1)):
         ran = rig(*args, "--lab", lab)
@@ -75,13 +75,13 @@ def test_a_coin_taken_out_of_the_catalogue_is_not_found_until_it_is_restored(rig
     assert first() == COINS[1]
 
 
-def test_adding_twice_changes_nothing_and_a_bad_picture_is_refused(
+def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
     rig: Rig, lab: Path, photographs: Path, tmp_path: Path
 ) -> None:
     again = rig("catalogue", "add", photographs, "--lab", lab, "--json")
     assert again.code == 0 and again.json["entries"] == 0 and again.json["known"] == 2 * len(COINS)
     more = Path(shutil.copytree(photographs, tmp_path / "more"))
-    (more / "broken_obv.jpg").write_bytes(b"not a picture")
+    (more / "broken_obv.jpg").write_bytes(b"not an image")
     mixed = rig("catalogue", "add", more, "--lab", lab, "--json")
     assert mixed.code == 3
     assert mixed.json["entries"] == 2 * len(COINS) and len(mixed.json["refused"]) == 1
@@ -90,6 +90,6 @@ def test_adding_twice_changes_nothing_and_a_bad_picture_is_refused(
     assert nothing.code == 2 and "is not a folder" in nothing.err
 
 
-def test_a_model_that_does_not_exist_is_told(rig: Rig, lab: Path, photo: Path) -> None:
+def test_a_model_that_does_not_exist_is_reported(rig: Rig, lab: Path, photo: Path) -> None:
     ran = rig("identify", photo, "--model", "resnet7000", "--lab", lab)
     assert ran.code == 1 and "starter" in ran.err and "Traceback" not in ran.err

@@ -19,7 +19,8 @@ def holiday(photographs: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     lines = ["file,coin_id,denomination,placement"]
     for coin in COINS[:3]:
-        side = read_image(photographs / f"{coin}.jpg")[:, :220]
+        stitched = read_image(photographs / f"{coin}.jpg")
+        side = stitched[:, : stitched.shape[1] // 2]
         for day, turns in (("monday", 0), ("tuesday", 1)):
             name = f"{coin}-{day}.jpg"
             (folder / name).write_bytes(encode_jpeg(np.ascontiguousarray(np.rot90(side, turns))))
@@ -46,7 +47,7 @@ def test_labelled_photographs_are_imported_once_and_evaluated(rig: Rig, lab: Pat
         *("protocol", "rank1", "rank5", "rank10", "map", "queries", "labels", "rank1_interval95"),
     }
     assert evaluated.json["queries"] == 3 and evaluated.json["labels"] == 3
-    assert evaluated.json["rank1"] == 1.0, "the same pictures, turned by a right angle"
+    assert evaluated.json["rank1"] == 1.0, "the same images, turned by a right angle"
     assert rig("store", "verify", "--lab", lab).code == 0
 
 
@@ -59,7 +60,7 @@ BAD_LABELS = {
 
 
 @pytest.mark.parametrize(("text", "where", "remedy"), BAD_LABELS.values(), ids=BAD_LABELS)
-def test_a_bad_label_file_is_told_and_nothing_is_imported(
+def test_a_bad_label_file_is_reported_and_nothing_is_imported(
     rig: Rig, lab: Path, holiday: Path, text: str, where: str, remedy: str
 ) -> None:
     (holiday / "labels.csv").write_text(text)
@@ -69,7 +70,7 @@ def test_a_bad_label_file_is_told_and_nothing_is_imported(
     assert rig("evaluate", "--lab", lab).code == 1
 
 
-def test_missing_damaged_and_coinless_pictures_are_left_out_with_a_word(rig: Rig, lab: Path, holiday: Path) -> None:
+def test_missing_damaged_and_coinless_images_are_left_out_with_a_word(rig: Rig, lab: Path, holiday: Path) -> None:
     (holiday / f"{COINS[0]}-monday.jpg").unlink()
     (holiday / f"{COINS[1]}-monday.jpg").write_bytes(b"\xff\xd8\xff broken")
     cv2.imwrite(str(holiday / f"{COINS[2]}-monday.jpg"), np.full((200, 200, 3), 240, np.uint8))

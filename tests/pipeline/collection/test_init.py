@@ -51,7 +51,7 @@ def test_an_interrupted_init_leaves_no_half_lab(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_without_usable_photographs_are_told(rig: Rig, tmp_path: Path) -> None:
+def test_folders_without_usable_photographs_are_reported(rig: Rig, tmp_path: Path) -> None:
     for name, content in (("empty", None), ("wrong", b"text")):
         (tmp_path / name).mkdir()
         if content:

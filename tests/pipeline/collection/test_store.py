@@ -31,8 +31,8 @@ def rig(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
+        printed = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
 
@@ -90,7 +90,7 @@ def test_a_damaged_index_leads_to_rebuild(lab: Path, rig: Rig) -> None:
     (lab / "store" / "index.sqlite").write_bytes(b"no database")
     ran = rig("store", "verify", "--lab", lab)
     assert ran.code == 1
-    assert "`rig store rebuild` makes it anew" in ran.err
+    assert "`rig store rebuild` makes it again" in ran.err
     assert rig("store", "rebuild", "--lab", lab).code == 0
     assert frames(lab) == before
 

@@ -23,7 +23,7 @@ def coins_of(manifest: dict[str, Any], part: str) -> set[str]:
 
 @pytest.fixture
 def filled(lab: Path, tmp_path: Path) -> Path:
-    """A lab with three pictures each of six coins, and one on which there is no coin."""
+    """A lab with three images each of six coins, and one on which there is no coin."""
     labels = album(tmp_path / "first", [f"a{number}" for number in range(6)])
     cv2.imwrite(str(tmp_path / "first" / "blank.jpg"), np.full((200, 200, 3), 240, np.uint8))
     labels.write_text(labels.read_text() + "blank.jpg,a0,denarius,9\n")
@@ -73,8 +73,8 @@ def test_what_comes_later_trains_and_test_coins_stay(filled: Path, tmp_path: Pat
     tested = sorted(coins_of(first, "test"))
     labels = album(tmp_path / "later", ["b0", "b1"])
     # The photograph of a test coin once more, smaller and under another name; and a new one of it under its own.
-    picture = cv2.imread(str(tmp_path / "first" / f"{tested[0]}-0.jpg"))
-    cv2.imwrite(str(tmp_path / "later" / "twin.jpg"), cv2.resize(picture, None, fx=0.8, fy=0.8))
+    image = cv2.imread(str(tmp_path / "first" / f"{tested[0]}-0.jpg"))
+    cv2.imwrite(str(tmp_path / "later" / "twin.jpg"), cv2.resize(image, None, fx=0.8, fy=0.8))
     own = cv2.imread(str(tmp_path / "first" / f"{tested[1]}-0.jpg"))
     cv2.imwrite(str(tmp_path / "later" / "more.jpg"), np.ascontiguousarray(np.rot90(own)))
     labels.write_text(f"{labels.read_text()}twin.jpg,lot 7,denarius,0\nmore.jpg,{tested[1]},denarius,8\n")
@@ -88,7 +88,7 @@ def test_what_comes_later_trains_and_test_coins_stay(filled: Path, tmp_path: Pat
     assert frames[0] == frames[1], "the test set is frozen"
     assert "b0" in coins_of(second, "train") | coins_of(second, "validation")
     assert "b1" not in coins_of(second, "train") | coins_of(second, "validation"), "it is a test coin's die-mate"
-    assert "lot 7" not in coins_of(second, "train"), "it is a test coin's picture"
+    assert "lot 7" not in coins_of(second, "train"), "it is a test coin's image"
     other = run("dataset", "build", "other", "--test", 0.2, "--seed", 5, "--lab", filled, "--json").json
     kept = open_dataset(opened, f"other/v{other['version']}")
     assert not set(tested) & set(kept.coins("train")), "what tests anywhere trains nowhere"
@@ -98,7 +98,7 @@ def test_what_comes_later_trains_and_test_coins_stay(filled: Path, tmp_path: Pat
     assert len(kept.samples("test")) == len(kept.rows("test"))
 
 
-def test_what_cannot_be_built_is_told(lab: Path) -> None:
+def test_what_cannot_be_built_is_reported(lab: Path) -> None:
     with pytest.raises(LabError, match="0 coins"):
         run("dataset", "build", "coins", "--lab", lab)
     with pytest.raises(UsageError, match="no name"):

@@ -1,4 +1,4 @@
-"""`rig explain`: two pictures, their evidence, one drawing."""
+"""`rig explain`: two images, their evidence, one drawing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.pipeline.loop import frame, photograph, run
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> tuple[Path, Path]:
+def images(tmp_path: Path) -> tuple[Path, Path]:
     """A photograph and a turned frame of one coin."""
     paths = tmp_path / "one.jpg", tmp_path / "other.jpg"
-    for path, picture in zip(paths, (photograph("x1"), frame("x1", 135.0, 1)), strict=True):
-        path.write_bytes(encode_jpeg(picture, 92))
+    for path, image in zip(paths, (photograph("x1"), frame("x1", 135.0, 1)), strict=True):
+        path.write_bytes(encode_jpeg(image, 92))
     return paths
 
 
@@ -25,36 +25,36 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
     ("in_lab", "reference"),
     [(True, "12 entries of the catalogue"), pytest.param(False, "24 procedural coins", marks=pytest.mark.slow)],
 )
-def test_the_parts_told_sum_to_the_score_and_are_drawn(
-    lab: Path, pictures: tuple[Path, Path], tmp_path: Path, in_lab: bool, reference: str
+def test_the_parts_sum_to_the_score_and_are_drawn(
+    lab: Path, images: tuple[Path, Path], tmp_path: Path, in_lab: bool, reference: str
 ) -> None:
     out = tmp_path / "why.png"
     where = ("--lab", lab) if in_lab else ()
-    told = run("explain", *pictures, "--out", out, *where, "--json").json
-    assert told["reference"] == reference
-    assert told["common"] + sum(pair["part"] for pair in told["pairs"]) == pytest.approx(told["score"], abs=1e-5)
+    found = run("explain", *images, "--out", out, *where, "--json").json
+    assert found["reference"] == reference
+    assert found["common"] + sum(pair["part"] for pair in found["pairs"]) == pytest.approx(found["score"], abs=1e-5)
     drawn = read_image(out)
     assert drawn.shape == (896, 896, 3)
     above, below = drawn[:448].astype(int), drawn[448:].astype(int)
     assert np.ptp(above, axis=2).max() == 0 and np.ptp(below, axis=2).max() > 100, "colour is the evidence's alone"
 
 
-def test_an_entry_of_the_catalogue_can_be_named(lab: Path, pictures: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_entry_of_the_catalogue_can_be_named(lab: Path, images: tuple[Path, Path], tmp_path: Path) -> None:
     from capture.store import Store
 
     with Store.open(lab / "store", writing=False) as store:
         entry = store.catalogue.entries()[0].id
     args = ("--method", "gradcam", "--out", tmp_path / "why.png", "--lab", lab)
-    told = run("explain", pictures[0], entry, *args, "--json").json
-    assert told["second"] == entry and "pairs" not in told and told["score"] > 0.0
+    found = run("explain", images[0], entry, *args, "--json").json
+    assert found["second"] == entry and "pairs" not in found and found["score"] > 0.0
     with pytest.raises(UsageError, match="neither"):
-        run("explain", pictures[0], "no such entry", *args)
+        run("explain", images[0], "no such entry", *args)
 
 
-def test_what_cannot_be_explained_is_told(pictures: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_cannot_be_explained_is_reported(images: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.png"):
-        run("explain", *pictures, "--out", tmp_path / "why.txt")
+        run("explain", *images, "--out", tmp_path / "why.txt")
     blank = tmp_path / "blank.jpg"
     blank.write_bytes(encode_jpeg(np.full((200, 200, 3), 240, np.uint8), 90))
     with pytest.raises(LabError, match=r"blank\.jpg"):
-        run("explain", pictures[0], blank)
+        run("explain", images[0], blank)

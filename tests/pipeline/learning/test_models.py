@@ -81,7 +81,7 @@ def test_a_model_is_judged_on_test_coins_with_the_synthetic_figure_beside(labell
     assert page.count("<svg") == 1 and "Worst cases" in page and "http" not in page.replace("http://www.w3.org", "")
 
 
-def test_what_cannot_be_promoted_is_told(lab: Path) -> None:
+def test_what_cannot_be_promoted_is_reported(lab: Path) -> None:
     with pytest.raises(UsageError, match="--dataset"):
         run("models", "promote", "good", "--lab", lab)
     with pytest.raises(LabError, match="no model good"):

@@ -57,8 +57,8 @@ def first(made_first: Path, tmp_path: Path) -> Path:
 def bring(lab: Path, folder: Path, coins: list[str], more: dict[str, Image] | None = None) -> None:
     """Import an album of coins, and further photographs of them or others, by coin."""
     labels = album(folder, coins)
-    for coin, picture in (more or {}).items():
-        cv2.imwrite(str(folder / f"more-{coin}.jpg"), picture)
+    for coin, image in (more or {}).items():
+        cv2.imwrite(str(folder / f"more-{coin}.jpg"), image)
         labels.write_text(f"{labels.read_text()}more-{coin}.jpg,{coin},denarius,9\n")
     assert run("import", folder, "--labels", labels, "--lab", lab).code == 0
 
@@ -72,7 +72,7 @@ def know_nothing(folder: Path, training: dict[str, Any]) -> None:
 
 
 def trained_before(lab: Path, knows: bool) -> Dataset:
-    """Build the next version, and put a model where a round would have trained it: the round goes on from there."""
+    """Build the next version, and put a model where a round would have trained it: the round resumes from there."""
     assert run("dataset", "build", "days", "--lab", lab).code == 0
     dataset = open_dataset(open_lab(lab), "days")
     folder = lab / "models" / f"days-{dataset.folder.name}"
@@ -131,11 +131,11 @@ def test_three_rounds_of_new_coins_end_in_promotion_or_refusal(first: Path, tmp_
     quarantined = {frame.id for frame in every if frame.quarantine_reason is not None}
     assert len(quarantined) == 1 and not quarantined & frames
     assert len(every) - len(frames) == 2, "what is in quarantine, and a test coin's later photograph"
-    told = run("models", "rounds", "days", "--lab", first, "--json").json
-    assert [each["promoted"] for each in told["rounds"]] == [True, False, False]
-    assert len({each["test_set"] for each in told["rounds"]}) == 1
-    assert [each["trained_coins"] for each in told["rounds"]] == [3, 5, 6]
-    assert Path(told["plot"]).read_text().count("days-v") == 3
+    printed = run("models", "rounds", "days", "--lab", first, "--json").json
+    assert [each["promoted"] for each in printed["rounds"]] == [True, False, False]
+    assert len({each["test_set"] for each in printed["rounds"]}) == 1
+    assert [each["trained_coins"] for each in printed["rounds"]] == [3, 5, 6]
+    assert Path(printed["plot"]).read_text().count("days-v") == 3
     table = run("models", "rounds", "days", "--lab", first).out
     assert table.count("refused") == 2 and table.count("promoted") == 1
     listed = {each["model"]: each["card"] for each in run("models", "list", "--lab", first, "--json").json}
@@ -152,7 +152,7 @@ def test_a_promotion_that_was_killed_before_the_swap_is_ended(first: Path) -> No
     assert (first / "models" / "in-use.json").read_bytes() == after != before
 
 
-def test_what_would_be_judged_unfairly_is_told(made_first: Path, first: Path) -> None:
+def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path) -> None:
     with (first / "models" / "improve.lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(LabError, match="another process"):
@@ -189,9 +189,9 @@ def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest
             assert begun.poll() is None, begun.communicate()
             time.sleep(0.05)
         begun.send_signal(how)
-        told = begun.communicate()[1]
+        printed = begun.communicate()[1]
         assert not (first / "models" / "days-v1").exists()
-    assert "the same command goes on" in told and begun.returncode == 3
+    assert "run the same command again to resume" in printed and begun.returncode == 3
     ended = improve(first, "--recipe", recipe)
     assert ended.json["round"]["after"]["model"] == "days-v1"
     assert ended.code == (0 if ended.json["round"]["promoted"] else 3)

@@ -41,8 +41,8 @@ def test_what_faces_the_lamp_is_bright(tmp_path: Path) -> None:
     assert coin.relief is not None
     before, behind = slice(88, 106), slice(118, 136)  # of the middle
     for lamp_deg in (0, 90, 180, 270):
-        for picture in (coin.crops[RELIEF_LAMPS_DEG.index(lamp_deg)][:, :, 0], relit(coin.relief, lamp_deg)):
-            turned = np.rot90(picture, -lamp_deg // 90)  # so that the lamp is at the right
+        for image in (coin.crops[RELIEF_LAMPS_DEG.index(lamp_deg)][:, :, 0], relit(coin.relief, lamp_deg)):
+            turned = np.rot90(image, -lamp_deg // 90)  # so that the lamp is at the right
             assert turned[104:120, behind].mean() > turned[104:120, before].mean() + 20
 
 
@@ -53,9 +53,9 @@ def test_the_relief_of_a_real_coin_lights_it_as_it_was_measured() -> None:
     inside = on_coin(coin.crops[0].shape[0])
     for lamp_deg in (45, 225):
         measured = coin.crops[RELIEF_LAMPS_DEG.index(lamp_deg)][:, :, 0][inside].astype(float)
-        anew, opposite = (relit(coin.relief, turned, gloss=0.2)[inside] for turned in (lamp_deg, lamp_deg + 180))
-        assert np.corrcoef(measured, anew)[0, 1] > 0.8
-        assert np.corrcoef(measured, anew)[0, 1] > np.corrcoef(measured, opposite)[0, 1] + 0.4
+        again, opposite = (relit(coin.relief, turned, gloss=0.2)[inside] for turned in (lamp_deg, lamp_deg + 180))
+        assert np.corrcoef(measured, again)[0, 1] > 0.8
+        assert np.corrcoef(measured, again)[0, 1] > np.corrcoef(measured, opposite)[0, 1] + 0.4
 
 
 @pytest.mark.parametrize("info", ["", "{}", '{"type": "hsh", "colorspace": "rgb", "format": "jpg", "materials": []}'])

@@ -20,13 +20,13 @@ def poster(lab: Path) -> list[dict[str, object]]:
     return rows
 
 
-def kept_curve(lab: Path, pictures: int, pretrained: bool) -> None:
-    """A curve of ViT on 1,000 pictures, 200 of which test, as `rig types` keeps it."""
+def kept_curve(lab: Path, images: int, pretrained: bool) -> None:
+    """A curve of ViT on 1,000 images, 200 of which test, as `rig types` keeps it."""
     kept = {
         "config": {"pretrained": pretrained},
-        "training_pictures": 800,
+        "training_images": 800,
         "test_pictures": 200,
-        "points": [{"share": pictures / 800, "pictures": pictures, "accuracy": 0.5}],
+        "points": [{"share": images / 800, "pictures": images, "accuracy": 0.5}],
     }
     (lab / "results").mkdir(exist_ok=True)
     (lab / "results" / "types-rrc60-vit_b_16-full.json").write_text(json.dumps(kept))
@@ -36,11 +36,11 @@ def test_without_data_every_row_says_what_it_needs(lab: Path) -> None:
     rows = poster(lab)
     assert len(rows) == 8 and all(row["ours"] is None and NO_PHOTOGRAPHS in str(row["needs"]) for row in rows)
     assert [row["published"] for row in rows] == [95.48, None, 73.75, None, 85.40, None, 35.22, None]
-    told = run("evaluate", "--suite", "poster", "--lab", lab).out
-    assert "95.48 %" in told and told.count("not in print") == 4
+    printed = run("evaluate", "--suite", "poster", "--lab", lab).out
+    assert "95.48 %" in printed and printed.count("not in print") == 4
 
 
-def test_a_curve_answers_for_the_share_of_the_pictures_it_is_of(lab: Path) -> None:
+def test_a_curve_answers_for_the_share_of_the_images_it_is_of(lab: Path) -> None:
     def ours() -> list[float | None]:
         return [row["ours"] for row in run("evaluate", "--suite", "rrc60", "--lab", lab, "--json").json]
 
@@ -49,7 +49,7 @@ def test_a_curve_answers_for_the_share_of_the_pictures_it_is_of(lab: Path) -> No
     assert all("lab of its own" in row["needs"] for row in rows)
     assert "--shares 1,0.25,0.125,0.0625" in rows[1]["needs"] and "--shares 1`" in rows[5]["needs"]
     kept_curve(lab, 200, pretrained=True)
-    assert ours() == [None, 50.0, None, None, None, None], "200 of 1,000 pictures are 20 %"
+    assert ours() == [None, 50.0, None, None, None, None], "200 of 1,000 images are 20 %"
     kept_curve(lab, 700, pretrained=True)
     assert ours() == [None] * 6, "70 % are not the 80 % of the published row"
     kept_curve(lab, 800, pretrained=False)

@@ -65,7 +65,7 @@ def test_torchrun_trains_with_two_processes_and_one_speaks(lab: Path) -> None:
     assert not (lab / "models" / "two.unfinished").exists()
 
 
-def test_a_bad_recipe_is_told_with_its_line(rig: Rig, lab: Path) -> None:
+def test_a_bad_recipe_is_reported_with_its_line(rig: Rig, lab: Path) -> None:
     (lab / "bad.yaml").write_text("steps: 2\nlearning_rat: 1\n")
     ran = rig("train", lab / "bad.yaml", "--lab", lab)
     assert ran.code == 1 and "line 2" in ran.err and "learning_rate" in ran.err

@@ -89,7 +89,7 @@ def test_each_photograph_is_searched_among_its_type(labels: Path) -> None:
         assert candidates[0].side_scores == (candidates[0].score,)
 
 
-def test_a_path_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_not_there_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     with pytest.raises(ValidationError, match="variable that is not set"):
         Data(photographs=(Path("$NO_SUCH_VARIABLE/coins"),))

@@ -23,10 +23,10 @@ def recipe(tmp_path: Path) -> Path:
     for number in range(5):
         for session in ("first", "second"):
             file = f"{number}-{session}.jpg"
-            picture = reproduction(
+            image = reproduction(
                 drawer.side_texture(f"r{number}", "obverse"), 2 * number + (session == "second"), "photograph"
             )
-            (tmp_path / file).write_bytes(encode_jpeg(picture, 95))
+            (tmp_path / file).write_bytes(encode_jpeg(image, 95))
             rows.append({"file": file, "coin": f"r{number}", "type": "one", "session": session})
     with (tmp_path / "labels.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])

@@ -10,17 +10,17 @@ import pytest
 from rig.arms import dobot
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError
 from rig.twin import world as twin_world
-from tests.rig.benches import Bench
+from tests.rig.benches import DriverBench
 
 HASTE = {"answer_s": 0.1, "move_s": 1.0}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
+def make() -> Iterator[Callable[..., DriverBench]]:
+    made: list[DriverBench] = []
 
-    def build(**options: Any) -> Bench:
-        made.append(Bench("dobot", **(HASTE | options)))
+    def build(**options: Any) -> DriverBench:
+        made.append(DriverBench("dobot", **(HASTE | options)))
         made[-1].device.connect()
         made[-1].device.home()
         return made[-1]
@@ -31,7 +31,7 @@ def make() -> Iterator[Callable[..., Bench]]:
     twin_world.use(None)
 
 
-def to_slot(bench: Bench, slot: int) -> None:
+def to_slot(bench: DriverBench, slot: int) -> None:
     x_mm, y_mm, z_mm = bench.config.bench.tray.position_mm(slot)
     bench.device.move_to(x_mm, y_mm, 90.0)
     bench.device.move_to(x_mm, y_mm, z_mm)
@@ -40,7 +40,7 @@ def to_slot(bench: Bench, slot: int) -> None:
 # The driver
 
 
-def test_without_a_vacuum_switch_it_knows_only_what_it_commanded(make: Callable[..., Bench]) -> None:
+def test_without_a_vacuum_switch_it_knows_only_what_it_commanded(make: Callable[..., DriverBench]) -> None:
     bench = make()
     to_slot(bench, 7)  # which is empty
     bench.device.grip()
@@ -48,7 +48,7 @@ def test_without_a_vacuum_switch_it_knows_only_what_it_commanded(make: Callable[
     assert not bench.world.cup_holds()
 
 
-def test_with_a_vacuum_switch_a_grip_is_verified(make: Callable[..., Bench]) -> None:
+def test_with_a_vacuum_switch_a_grip_is_verified(make: Callable[..., DriverBench]) -> None:
     bench = make(vacuum_input=12)
     to_slot(bench, 7)
     with pytest.raises(GripError, match="took hold of nothing"):
@@ -63,7 +63,9 @@ def test_with_a_vacuum_switch_a_grip_is_verified(make: Callable[..., Bench]) -> 
 
 
 @pytest.mark.parametrize("point", [(100.0, 0.0, 90.0), (250.0, 250.0, 90.0), (200.0, 0.0, 300.0)])
-def test_a_point_out_of_its_reach_is_refused(make: Callable[..., Bench], point: tuple[float, float, float]) -> None:
+def test_a_point_out_of_its_reach_is_refused(
+    make: Callable[..., DriverBench], point: tuple[float, float, float]
+) -> None:
     bench = make()
     sent = bench.sent()
     with pytest.raises(EnvelopeError, match=r"out of its reach, 140 to 330 mm .* nothing was sent"):
@@ -71,7 +73,7 @@ def test_a_point_out_of_its_reach_is_refused(make: Callable[..., Bench], point: 
     assert bench.sent() == sent
 
 
-def test_a_point_the_controller_cannot_plan_is_an_alarm(make: Callable[..., Bench]) -> None:
+def test_a_point_the_controller_cannot_plan_is_an_alarm(make: Callable[..., DriverBench]) -> None:
     bench = make(reach_mm=(50, 500))
     with pytest.raises(AlarmError, match=r"alarm 0x12 \(the target cannot be planned: out of its reach\?\)"):
         bench.device.move_to(400, 0, 90)
@@ -79,7 +81,7 @@ def test_a_point_the_controller_cannot_plan_is_an_alarm(make: Callable[..., Benc
     bench.device.move_to(240, 0, 90)
 
 
-def test_homing_clears_alarms_and_lifts_first(make: Callable[..., Bench]) -> None:
+def test_homing_clears_alarms_and_lifts_first(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.move_to(220, 0, 30)
     moves = bench.world.moves["arm"]
@@ -88,7 +90,7 @@ def test_homing_clears_alarms_and_lifts_first(make: Callable[..., Bench]) -> Non
     assert bench.world.cup_mm() == bench.device.config.home_mm
 
 
-def test_stopped_it_keeps_its_coin(make: Callable[..., Bench]) -> None:
+def test_stopped_it_keeps_its_coin(make: Callable[..., DriverBench]) -> None:
     bench = make()
     to_slot(bench, 1)
     bench.device.grip()
@@ -100,7 +102,7 @@ def test_stopped_it_keeps_its_coin(make: Callable[..., Bench]) -> None:
     assert bench.world.cup_holds()
 
 
-def test_a_killed_program_leaves_the_coin_on_the_arm(make: Callable[..., Bench]) -> None:
+def test_a_killed_program_leaves_the_coin_on_the_arm(make: Callable[..., DriverBench]) -> None:
     bench = make()
     to_slot(bench, 1)
     bench.device.grip()
@@ -110,7 +112,7 @@ def test_a_killed_program_leaves_the_coin_on_the_arm(make: Callable[..., Bench])
     assert bench.world.coins[0].place == "cup"
 
 
-def test_an_arm_that_stands_elsewhere_than_it_should_is_told(make: Callable[..., Bench]) -> None:
+def test_an_arm_that_stands_elsewhere_than_it_should_is_told(make: Callable[..., DriverBench]) -> None:
     """A controller that calls a command done and has not moved."""
     bench = make()
     bench.world.emulators["arm"]._go = lambda *_: None  # type: ignore[attr-defined]
@@ -121,7 +123,7 @@ def test_an_arm_that_stands_elsewhere_than_it_should_is_told(make: Callable[...,
 # The controller
 
 
-def test_a_wrong_checksum_is_dropped_without_a_word(make: Callable[..., Bench]) -> None:
+def test_a_wrong_checksum_is_dropped_without_a_word(make: Callable[..., DriverBench]) -> None:
     emulator = make().world.emulators["arm"]
     good = dobot.message(dobot.POSE)
     emulator.feed(good[:-1] + bytes((good[-1] ^ 1,)))
@@ -132,7 +134,7 @@ def test_a_wrong_checksum_is_dropped_without_a_word(make: Callable[..., Bench]) 
     assert struct.unpack("<3f", frame[5:17]) == pytest.approx((200, 0, 120))
 
 
-def test_in_alarm_it_executes_nothing_of_its_queue(make: Callable[..., Bench]) -> None:
+def test_in_alarm_it_executes_nothing_of_its_queue(make: Callable[..., DriverBench]) -> None:
     bench = make()
     emulator = bench.world.emulators["arm"]
     emulator._alarm(0x40)  # type: ignore[attr-defined]

@@ -13,17 +13,17 @@ from rig.errors import AlarmError, EnvelopeError
 from rig.station import Station
 from rig.twin import world as twin_world
 from rig.twin.emulator import Emulator
-from tests.rig.benches import Bench
+from tests.rig.benches import DriverBench
 
 HASTE = {"answer_s": 0.1}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
+def make() -> Iterator[Callable[..., DriverBench]]:
+    made: list[DriverBench] = []
 
-    def build(**options: Any) -> Bench:
-        made.append(Bench("roarm", **(HASTE | options)))
+    def build(**options: Any) -> DriverBench:
+        made.append(DriverBench("roarm", **(HASTE | options)))
         made[-1].device.connect()
         made[-1].device.home()
         return made[-1]
@@ -34,7 +34,7 @@ def make() -> Iterator[Callable[..., Bench]]:
     twin_world.use(None)
 
 
-def steps(bench: Bench) -> list[dict[str, float]]:
+def steps(bench: DriverBench) -> list[dict[str, float]]:
     lines = [line.split(" >> ")[1] for line in bench.link.recent if " >> {" in line]
     return [command for command in map(json.loads, lines) if command["T"] == 1041]
 
@@ -50,7 +50,7 @@ def said(emulator: Emulator, seconds: float) -> bytes:
 # The driver
 
 
-def test_a_line_is_drawn_in_small_steps(make: Callable[..., Bench]) -> None:
+def test_a_line_is_drawn_in_small_steps(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.link.recent.clear()
     bench.device.move_to(240, 0, 150)
@@ -61,7 +61,9 @@ def test_a_line_is_drawn_in_small_steps(make: Callable[..., Bench]) -> None:
 
 
 @pytest.mark.parametrize("point", [(560.0, 0.0, 0.0), (10.0, 0.0, 0.0), (100.0, 0.0, 510.0)])
-def test_a_point_out_of_its_reach_is_refused(make: Callable[..., Bench], point: tuple[float, float, float]) -> None:
+def test_a_point_out_of_its_reach_is_refused(
+    make: Callable[..., DriverBench], point: tuple[float, float, float]
+) -> None:
     bench = make()
     sent = bench.sent()
     with pytest.raises(EnvelopeError, match="out of its reach; nothing was sent"):
@@ -69,7 +71,7 @@ def test_a_point_out_of_its_reach_is_refused(make: Callable[..., Bench], point: 
     assert bench.sent() == sent
 
 
-def test_so_is_a_way_that_leads_through_its_base(make: Callable[..., Bench]) -> None:
+def test_so_is_a_way_that_leads_through_its_base(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.move_to(0, 200, 30)
     before = bench.world.cup_mm()
@@ -84,7 +86,7 @@ def test_its_initial_position_is_in_reach_and_its_base_is_not() -> None:
     assert not in_reach((0.0, 0.0, 0.0))
 
 
-def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Callable[..., Bench]) -> None:
+def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Callable[..., DriverBench]) -> None:
     bench = make()
     x_mm, y_mm, z_mm = bench.config.bench.tray.position_mm(1)
     bench.device.move_to(x_mm, y_mm, 90)
@@ -106,7 +108,7 @@ def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Call
     anew.close()
 
 
-def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: Callable[..., Bench]) -> None:
+def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: Callable[..., DriverBench]) -> None:
     bench = make()
     with Station(bench.config, bench.clock) as station:
         station.home()
@@ -124,7 +126,7 @@ def test_what_may_hang_on_it_is_let_go_into_its_slot_by_the_next_program(make: C
         assert bench.world.moves == moves
 
 
-def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., Bench]) -> None:
+def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.close()
     bench.world.emulators["arm"].reset()
@@ -137,7 +139,7 @@ def test_a_controller_that_starts_anew_holds_nothing(make: Callable[..., Bench])
 # The controller, against the firmware's source
 
 
-def test_a_command_is_repeated_and_only_a_question_is_answered(make: Callable[..., Bench]) -> None:
+def test_a_command_is_repeated_and_only_a_question_is_answered(make: Callable[..., DriverBench]) -> None:
     emulator = make().world.emulators["arm"]
     emulator.feed(b'{"T":210,"cmd":1}\n')
     assert said(emulator, 0.1) == b'{"T":210,"cmd":1}\n\r\n'
@@ -147,7 +149,7 @@ def test_a_command_is_repeated_and_only_a_question_is_answered(make: Callable[..
     assert json.loads(answer)["T"] == 1051
 
 
-def test_a_straight_move_is_deaf_until_it_is_there(make: Callable[..., Bench]) -> None:
+def test_a_straight_move_is_deaf_until_it_is_there(make: Callable[..., DriverBench]) -> None:
     emulator = make().world.emulators["arm"]
     emulator.feed(b'{"T":104,"x":240,"y":0,"z":150,"t":3.14,"spd":0.25}\n{"T":105}\n')
     assert b"1051" not in emulator.poll()
@@ -155,7 +157,7 @@ def test_a_straight_move_is_deaf_until_it_is_there(make: Callable[..., Bench]) -
 
 
 @pytest.mark.parametrize("line", [b"{}", b'{"":105}', b'{"T":0}', b"5"])
-def test_whatever_lacks_its_number_is_an_emergency_stop(make: Callable[..., Bench], line: bytes) -> None:
+def test_whatever_lacks_its_number_is_an_emergency_stop(make: Callable[..., DriverBench], line: bytes) -> None:
     bench = make()
     emulator = bench.world.emulators["arm"]
     emulator.feed(line + b'\n{"T":105}\n')
@@ -163,7 +165,7 @@ def test_whatever_lacks_its_number_is_an_emergency_stop(make: Callable[..., Benc
     assert b"1051" in said(emulator, 2.0)
 
 
-def test_when_it_starts_it_swings_to_its_initial_position(make: Callable[..., Bench]) -> None:
+def test_when_it_starts_it_swings_to_its_initial_position(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.world.emulators["arm"].reset()
     said(bench.world.emulators["arm"], 5.0)

@@ -11,17 +11,17 @@ from rig.errors import DeviceError, NoAnswerError
 from rig.lights import dmx
 from rig.lights.dmx import DmxConfig
 from rig.twin import world as twin_world
-from tests.rig.benches import Bench
+from tests.rig.benches import DriverBench
 
 EAST = Light("east", ((-30.0, 30.0),))
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
+def make() -> Iterator[Callable[..., DriverBench]]:
+    made: list[DriverBench] = []
 
-    def build(**options: Any) -> Bench:
-        made.append(Bench("dmx", **({"answer_s": 0.1} | options)))
+    def build(**options: Any) -> DriverBench:
+        made.append(DriverBench("dmx", **({"answer_s": 0.1} | options)))
         return made[-1]
 
     yield build
@@ -30,15 +30,15 @@ def make() -> Iterator[Callable[..., Bench]]:
     twin_world.use(None)
 
 
-def levels(bench: Bench) -> bytes:
+def levels(bench: DriverBench) -> bytes:
     return bench.world.emulators["lightbox"]._levels  # type: ignore[attr-defined,no-any-return]
 
 
-def test_it_says_its_firmware_and_serial_number(make: Callable[..., Bench]) -> None:
+def test_it_says_its_firmware_and_serial_number(make: Callable[..., DriverBench]) -> None:
     assert make().device.connect().firmware == "DMX USB Pro 1.44, serial 12345678"
 
 
-def test_a_light_is_levels_on_channels(make: Callable[..., Bench]) -> None:
+def test_a_light_is_levels_on_channels(make: Callable[..., DriverBench]) -> None:
     four = {"lamps": [[1, 2], [5], [9], [13]], "always": {20: 200}, "led0_azimuth_deg": 0}
     bench = make(**four, lights={"all": {"sectors_deg": [[0, 360]]}})
     bench.device.connect()
@@ -48,7 +48,7 @@ def test_a_light_is_levels_on_channels(make: Callable[..., Bench]) -> None:
     assert not any(levels(bench))
 
 
-def test_only_the_request_that_leaves_the_output_on_is_used_while_lamps_burn(make: Callable[..., Bench]) -> None:
+def test_only_the_request_that_leaves_the_output_on_is_used_while_lamps_burn(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.connect()
     bench.link.recent.clear()
@@ -57,7 +57,7 @@ def test_only_the_request_that_leaves_the_output_on_is_used_while_lamps_burn(mak
     assert set(labels) == {"06", "03"}
 
 
-def test_lamps_stay_lit_when_the_port_closes(make: Callable[..., Bench]) -> None:
+def test_lamps_stay_lit_when_the_port_closes(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.connect()
     bench.device.show(EAST)
@@ -67,7 +67,7 @@ def test_lamps_stay_lit_when_the_port_closes(make: Callable[..., Bench]) -> None
     assert bench.world.scene().lamps == ()
 
 
-def test_a_light_without_a_lamp_is_refused(make: Callable[..., Bench]) -> None:
+def test_a_light_without_a_lamp_is_refused(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.connect()
     with pytest.raises(DeviceError, match="no lamp stands in the sectors of light 'gap'"):
@@ -90,7 +90,7 @@ def test_a_wrong_config_is_refused(config: dict[str, Any], message: str) -> None
         DmxConfig.model_validate(config)
 
 
-def test_firmware_that_cannot_send_is_told(make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firmware_that_cannot_send_is_told(make: Callable[..., DriverBench], monkeypatch: pytest.MonkeyPatch) -> None:
     bench = make()
     monkeypatch.setattr("rig.lights.dmx_emulator.FIRMWARE", (1, 3))
     with pytest.raises(DeviceError, match="RDM sniffer firmware"):
@@ -109,7 +109,7 @@ def test_firmware_that_cannot_send_is_told(make: Callable[..., Bench], monkeypat
         b"\x7e\x06\xff\xff",  # longer than a message can be
     ],
 )
-def test_what_is_wrong_is_dropped_without_a_word(make: Callable[..., Bench], message: bytes) -> None:
+def test_what_is_wrong_is_dropped_without_a_word(make: Callable[..., DriverBench], message: bytes) -> None:
     bench = make()
     bench.device.connect()
     bench.device.show(EAST)
@@ -121,7 +121,7 @@ def test_what_is_wrong_is_dropped_without_a_word(make: Callable[..., Bench], mes
     bench.device.dark()
 
 
-def test_a_widget_that_swallows_everything_is_told(make: Callable[..., Bench]) -> None:
+def test_a_widget_that_swallows_everything_is_told(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.connect()
     bench.world.emulators["lightbox"].received = lambda data: None  # type: ignore[method-assign]

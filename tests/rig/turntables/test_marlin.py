@@ -15,17 +15,17 @@ from rig.turntables.marlin_emulator import MarlinEmulator
 from rig.twin import world as twin_world
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Glitch
-from tests.rig.benches import Bench
+from tests.rig.benches import DriverBench
 
 HASTE = {"answer_s": 0.1, "speed_deg_s": 2000.0}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
+def make() -> Iterator[Callable[..., DriverBench]]:
+    made: list[DriverBench] = []
 
-    def build(**options: Any) -> Bench:
-        made.append(Bench("marlin", **(HASTE | options)))
+    def build(**options: Any) -> DriverBench:
+        made.append(DriverBench("marlin", **(HASTE | options)))
         made[-1].device.connect()
         return made[-1]
 
@@ -35,7 +35,7 @@ def make() -> Iterator[Callable[..., Bench]]:
     twin_world.use(None)
 
 
-def sent(bench: Bench) -> list[str]:
+def sent(bench: DriverBench) -> list[str]:
     return [line.split(" >> ")[1] for line in bench.link.recent if " >> " in line]
 
 
@@ -55,7 +55,7 @@ def test_checksums_are_those_of_the_reprap_wiki(number: int, command: str, line:
     assert numbered(number, command) == line
 
 
-def test_a_turn_is_planned_awaited_and_read_back(make: Callable[..., Bench]) -> None:
+def test_a_turn_is_planned_awaited_and_read_back(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.home()
     bench.device.rotate_to(90)
@@ -64,7 +64,7 @@ def test_a_turn_is_planned_awaited_and_read_back(make: Callable[..., Bench]) -> 
     assert commands == ["G1 X90.000 F120000", "M400", "G1 X29.500 F120000", "G1 X30.000 F120000", "M400"]
 
 
-def test_it_goes_the_shorter_way_unless_a_cable_winds_up(make: Callable[..., Bench]) -> None:
+def test_it_goes_the_shorter_way_unless_a_cable_winds_up(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.home()
     before = bench.world.plate_deg()
@@ -79,7 +79,7 @@ def test_it_goes_the_shorter_way_unless_a_cable_winds_up(make: Callable[..., Ben
 
 
 @pytest.mark.parametrize("ok_after_resend", [False, True])
-def test_both_ways_of_asking_again_are_understood(make: Callable[..., Bench], ok_after_resend: bool) -> None:
+def test_both_ways_of_asking_again_are_understood(make: Callable[..., DriverBench], ok_after_resend: bool) -> None:
     bench = make()
     bench.world.emulators["turntable"] = MarlinEmulator(bench.world, ok_after_resend=ok_after_resend)
     bench.device.connect()
@@ -93,7 +93,7 @@ def test_both_ways_of_asking_again_are_understood(make: Callable[..., Bench], ok
         assert bench.world.plate_deg() % 360 == pytest.approx(angle_deg)
 
 
-def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., Bench]) -> None:
+def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.home()
     restarted(bench.world.emulators["turntable"])  # what it said is lost
@@ -101,7 +101,7 @@ def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., B
         bench.device.rotate_to(90)
 
 
-def test_an_ok_too_many_is_not_believed(make: Callable[..., Bench]) -> None:
+def test_an_ok_too_many_is_not_believed(make: Callable[..., DriverBench]) -> None:
     bench = make(speed_deg_s=45.0)
     bench.device.home()
     count = bench.world.wires["turntable"].count("answered")
@@ -112,7 +112,7 @@ def test_an_ok_too_many_is_not_believed(make: Callable[..., Bench]) -> None:
 
 
 def test_while_homing_it_is_killed_and_then_woken_by_its_port() -> None:
-    bench = Bench("marlin", speed=20.0, **HASTE)
+    bench = DriverBench("marlin", speed=20.0, **HASTE)
     bench.device.connect()
     caught: list[DeviceError] = []
 
@@ -136,7 +136,7 @@ def test_while_homing_it_is_killed_and_then_woken_by_its_port() -> None:
     twin_world.use(None)
 
 
-def test_an_angle_beyond_its_soft_endstops_is_told(make: Callable[..., Bench]) -> None:
+def test_an_angle_beyond_its_soft_endstops_is_told(make: Callable[..., DriverBench]) -> None:
     bench = make(endless=False, range_deg=(0, 500))
     bench.device.home()
     with pytest.raises(NoAnswerError, match=r"stands at 0\.00 deg after being sent to 400 deg.*soft endstops"):
@@ -176,7 +176,7 @@ def test_the_answers_of_old_and_new_marlins_are_understood(answer: bytes, angle_
         (b"", ""),
     ],
 )
-def test_lines_are_answered_as_in_the_firmware(make: Callable[..., Bench], line: bytes, answer: str) -> None:
+def test_lines_are_answered_as_in_the_firmware(make: Callable[..., DriverBench], line: bytes, answer: str) -> None:
     emulator = make().world.emulators["turntable"]
     assert restarted(emulator).startswith(b"start\n")
     emulator.feed(line + b"\n")

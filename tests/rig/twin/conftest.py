@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rig.sides import Side
 from rig.twin.coins.relief import normals_of
 from rig.twin.coins.surface import MARGIN, Surface
-from rig.twin.scene import Side
 
 
 def flat_coin(diameter_mm: float = 20.0, thickness_mm: float = 2.0, size_px: int = 240) -> Surface:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.twin.motion import Move, Trapezoid, at_rest
+from rig.twin.motion import StraightMove, Trapezoid, at_rest
 
 positive = st.floats(min_value=0.01, max_value=1e4)
 
@@ -37,7 +37,7 @@ def test_it_goes_forward_all_the_time_and_arrives(
 
 
 def test_a_move_goes_straight_and_can_be_ended_dead() -> None:
-    move = Move(start_s=5, origin=(0, 0), target=(30, 40), speed=10, acceleration=100)
+    move = StraightMove(start_s=5, origin=(0, 0), target=(30, 40), speed=10, acceleration=100)
     half_s = (move.start_s + move.end_s) / 2
     assert move.at(4) == (0, 0)
     assert move.at(half_s) == pytest.approx((15, 20))

@@ -7,7 +7,7 @@ import pytest
 import serial
 from pydantic import TypeAdapter, ValidationError
 
-from rig.bench import Bench, SlotGrid
+from rig.bench import BenchLayout, SlotGrid
 from rig.clock import ScaledClock
 from rig.twin import world as twin_world
 from rig.twin.faults import Fault, FrozenFrame, Unplugged
@@ -135,7 +135,7 @@ def test_faults_are_distinguished_by_kind() -> None:
 
 @pytest.mark.parametrize(("slot", "where"), [(1, (115, 105)), (5, (235, 105)), (6, (115, 135)), (20, (235, 195))])
 def test_slots_run_row_by_row(slot: int, where: tuple[float, float]) -> None:
-    assert Bench().tray.position_mm(slot) == (*where, 10)
+    assert BenchLayout().tray.position_mm(slot) == (*where, 10)
     assert SlotGrid(columns=10, rows=2).count == 20
 
 

@@ -1,4 +1,4 @@
-"""The drawer of photographs: which file shows what, where the coin is on it, and what to do when there is none."""
+"""Coins photographed elsewhere: which file shows what, where the coin is on it, and what to do when there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig.twin.coins.drawer import DrawerError, PhotoDrawer, coin_mask, photo_sides, read_photo
+from calibration.outline import find_coin
+from capture.photographs import PhotoDrawer, photo_sides, read_photo
+from rig.twin.coins.drawer import DrawerError
 from rig.twin.coins.procedural import procedural_side
 from rig.twin.coins.reproduction import reproduction
 
@@ -65,7 +67,7 @@ def test_any_name_before_the_side_is_the_coins(
         ({}, "holds no photographs"),
         ({"coin.jpg": "square"}, "Rename it"),
         ({"coin.jpg": "text"}, "not an image"),
-        ({"coin.jpg": "empty"}, "not an image"),
+        ({"coin.jpg": "empty"}, "is an empty file"),
         ({"coin_obv.jpg": "square", "coin_obverse.png": "square"}, "both show the obverse of coin"),
     ],
 )
@@ -90,19 +92,8 @@ def test_missing_folder_and_missing_coin(tmp_path: Path) -> None:
 
 def test_photograph_without_a_coin(tmp_path: Path) -> None:
     _write(tmp_path / "a_obv.png", np.full((200, 200, 3), 250, np.uint8))
-    with pytest.raises(DrawerError, match="no coin stands out"):
+    with pytest.raises(DrawerError, match="no coin was found"):
         PhotoDrawer(tmp_path).side_texture("a", "obverse")
-
-
-def test_coin_is_found_beside_a_scale_bar() -> None:
-    image = np.full((400, 400, 3), 255, np.uint8)
-    cv2.ellipse(image, (180, 210), (120, 112), 20, 0, 360, (90, 80, 60), -1)
-    cv2.rectangle(image, (370, 20), (380, 390), (0, 0, 0), -1)
-    mask = coin_mask(image)
-    rows, columns = np.nonzero(mask)
-    assert columns.mean() == pytest.approx(180, abs=1.5)
-    assert rows.mean() == pytest.approx(210, abs=1.5)
-    assert (mask > 0).sum() == pytest.approx(np.pi * 120 * 112, rel=0.03)
 
 
 def test_surface_keeps_the_photographs_colours(tmp_path: Path) -> None:
@@ -126,7 +117,7 @@ def test_roman_coins_are_found_on_their_photographs() -> None:
     assert len(coins) == 579
     for coin in list(coins)[::60]:
         for photo in coins[coin].values():
-            mask = coin_mask(read_photo(photo))
+            mask = find_coin(read_photo(photo)).mask.astype(np.uint8)
             contour = max(cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=cv2.contourArea)
             _, radius = cv2.minEnclosingCircle(contour)
             assert 0.75 < cv2.contourArea(contour) / (np.pi * radius**2) <= 1

@@ -1,0 +1,123 @@
+"""Coins photographed elsewhere, in a folder: which file shows which side, and the twin's coins made out of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from calibration.image import IMAGE_SUFFIXES, Image, ImageError, aspect_ratio, read_image
+from calibration.outline import NoCoinError, find_coin
+from rig.sides import Side
+from rig.twin.coins.drawer import DrawerError
+from rig.twin.coins.photo import surface_from_photo
+from rig.twin.coins.surface import Surface
+
+_SIDE_NAME = re.compile(r"^(?P<coin>.+)[_-](?P<side>obv|rev|obverse|reverse)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PhotoSide:
+    """Where the photograph of one coin side is: a file, or the left or right half of one."""
+
+    path: Path
+    half: Literal["left", "right"] | None = None
+
+
+def photo_sides(directory: Path) -> dict[str, dict[Side, PhotoSide]]:
+    """Find the coins photographed in a folder: coin -> side -> photograph, in order of name.
+
+    A file `<coin>_obv.*` or `<coin>_rev.*` (also `_obverse`, `_reverse`) shows one side; any other is taken to show
+    both, obverse on the left, reverse on the right, and has to be about twice as wide as high.
+
+    Raises
+    ------
+    DrawerError
+        If the folder holds no photographs, a file is neither of the two, or one side comes twice.
+    """
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    except OSError as error:
+        raise DrawerError(
+            f"{directory} cannot be listed: {error.strerror}. Give a folder of coin photographs."
+        ) from error
+    if not paths:
+        raise DrawerError(f"{directory} holds no photographs. It should hold JPEG, PNG, TIFF or WebP files.")
+    found: dict[str, dict[Side, PhotoSide]] = {}
+    for path in paths:
+        named = _SIDE_NAME.match(path.stem)
+        if named:
+            side: Side = "obverse" if named["side"].lower().startswith("obv") else "reverse"
+            coin, shown = named["coin"], {side: PhotoSide(path)}
+        else:
+            _check_stitched(path)
+            coin, shown = path.stem, {"obverse": PhotoSide(path, "left"), "reverse": PhotoSide(path, "right")}
+        sides = found.setdefault(coin, {})
+        for side, photo in shown.items():
+            if side in sides:
+                raise DrawerError(f"{photo.path} and {sides[side].path} both show the {side} of {coin}. Remove one.")
+            sides[side] = photo
+    return found
+
+
+def _check_stitched(path: Path) -> None:
+    try:
+        ratio = aspect_ratio(path)
+    except ImageError as error:
+        raise DrawerError(f"{error} Replace or remove it.") from error
+    if not 1.6 <= ratio <= 2.5:
+        raise DrawerError(
+            f"{path} is {ratio:.2f} times as wide as high: neither obverse and reverse side by side (about 2) "
+            "nor named <coin>_obv or <coin>_rev. Rename it."
+        )
+
+
+def read_photo(photo: PhotoSide) -> Image:
+    """The photograph of one side, (H, W, 3) RGB uint8.
+
+    Raises
+    ------
+    DrawerError
+        If the file cannot be read.
+    """
+    try:
+        image = read_image(photo.path)
+    except ImageError as error:
+        raise DrawerError(f"{error} Replace or remove it.") from error
+    middle = image.shape[1] // 2
+    if photo.half == "left":
+        return np.ascontiguousarray(image[:, :middle])
+    if photo.half == "right":
+        return np.ascontiguousarray(image[:, middle:])
+    return image
+
+
+class PhotoDrawer:
+    """Coins out of photographs, for the twin's plate (`rig.twin.coins.photo`)."""
+
+    def __init__(self, directory: Path, diameter_mm: float = 24.0) -> None:
+        self.photos = photo_sides(directory)
+        self._directory = directory
+        self._diameter_mm = diameter_mm
+        self._cached = lru_cache(maxsize=12)(self._make)
+
+    def side_texture(self, coin: str, side: Side) -> Surface:
+        """The surface of one side; raises `DrawerError` if there is no photograph of it, or no coin on it."""
+        return self._cached(coin, side)
+
+    def _make(self, coin: str, side: Side) -> Surface:
+        photo = self.photos.get(coin, {}).get(side)
+        if photo is None:
+            raise DrawerError(
+                f"{self._directory} holds no photograph of the {side} of {coin}. Add one, or correct the tray."
+            )
+        image = read_photo(photo)
+        try:
+            outline = find_coin(image)
+        except NoCoinError as error:
+            raise DrawerError(f"{photo.path}: {error}") from error
+        return surface_from_photo(image, outline.mask, self._diameter_mm)

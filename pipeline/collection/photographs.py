@@ -1,0 +1,63 @@
+"""A photograph that somebody asks about: which coin in it is meant, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.image import Image, ImageError, read_image
+from calibration.outline import NoCoinError, Outline, find_coins, normalise
+from capture.quality import check_photograph
+
+ROW = 0.5  # radii that centres may differ by in height, in one row
+
+
+@dataclass(frozen=True)
+class SeenCoin:
+    """The crop of one coin out of a photograph, and which checks the photograph fails."""
+
+    crop: Image
+    fails: tuple[str, ...] = ()
+
+
+def see_coin(path: Path, number: int | None = None) -> SeenCoin:
+    """Read a photograph and cut the coin out that is meant.
+
+    Parameters
+    ----------
+    number
+        Which of several coins, counted from the upper left, row by row, from 1; None where there is but one.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, shows no coin, or shows several and `number` does not name one.
+    """
+    image = read_image(path)
+    coins = in_reading_order(find_coins(image))
+    if not coins:
+        raise NoCoinError(
+            f"{path}: no coin was found in the image. One coin must lie whole in it, on a background that differs "
+            "from it."
+        )
+    if number is None and len(coins) > 1:
+        raise ImageError(
+            f"{path} shows {len(coins)} coins. Say which one is meant with --coin 1 to --coin {len(coins)}, counted "
+            "row by row from the upper left."
+        )
+    if number is not None and number > len(coins):
+        raise ImageError(f"{path} shows {len(coins)} coin{'s' if len(coins) > 1 else ''}: there is no coin {number}.")
+    chosen = coins[(number or 1) - 1]
+    reasons = check_photograph(image).reasons if len(coins) == 1 else ()
+    return SeenCoin(normalise(image, chosen), tuple(reasons))
+
+
+def in_reading_order(coins: list[Outline]) -> list[Outline]:
+    """Coins row by row from the upper left."""
+    rows: list[list[Outline]] = []
+    for coin in sorted(coins, key=lambda coin: coin.centre_px[1]):
+        if rows and coin.centre_px[1] - rows[-1][0].centre_px[1] < ROW * max(coin.radius_px, rows[-1][0].radius_px):
+            rows[-1].append(coin)
+        else:
+            rows.append([coin])
+    return [coin for row in rows for coin in sorted(row, key=lambda coin: coin.centre_px[0])]
