@@ -156,8 +156,7 @@ class Arrivals:
 
     def looks_like(self, sight: Sight, likely: Iterable[str]) -> str | None:
         """The coin that agrees with what was seen: a likely one, else any that was ever scanned; None if none does."""
-        rows = self._store.database.read("SELECT DISTINCT coin_id FROM frame WHERE shot_id NOT NULL ORDER BY coin_id")
-        for coin in dict.fromkeys([*likely, *(row["coin_id"] for row in rows)]):
+        for coin in dict.fromkeys([*likely, *self._store.frames.scanned_coins()]):
             for side in SIDES:
                 frames = self._frames(coin, side)
                 if not frames or not _may_be(sight, frames):
@@ -218,7 +217,7 @@ class Arrivals:
         """Good frames of a coin side at one angle of the plate: of many lights rather than few, new rather than old."""
         lights = self._station.light_names
         groups: dict[tuple[str, str, float], dict[str, Frame]] = {}
-        for frame in self._store.frames(None, coin, side):
+        for frame in self._store.frames.find(None, coin, side):
             if frame.shot_id is not None and frame.light in lights and not frame.tilt_deg:
                 key = (frame.session_id, frame.placement, frame.turntable_deg or 0.0)
                 groups.setdefault(key, {})[str(frame.light)] = frame
@@ -238,8 +237,8 @@ class Arrivals:
                     return f"It measures {diameter_mm:.1f} mm, and that coin measured {known.diameter_mm:.1f} mm."
             elif diameter_mm is known.diameter_mm and _differ(seen.radius_px, known.portrait.radius_px) > SAME_DIAMETER:
                 return "It is of another size than earlier pictures show that coin."
-        rows = self._store.database.read("SELECT diameter_mm FROM coin WHERE id = ?", (coin,))
-        recorded_mm = rows[0]["diameter_mm"] if rows else None
+        record = self._store.coins.get(coin)
+        recorded_mm = record.diameter_mm if record else None
         if diameter_mm is not None and recorded_mm and _differ(diameter_mm, recorded_mm) > RECORDED_DIAMETER:
             return f"It measures {diameter_mm:.1f} mm, and that coin is recorded with {recorded_mm:.1f} mm."
         return None

@@ -20,6 +20,8 @@ from capture.engine.events import Event, FrameKept, FrameRejected
 from capture.plan import Shot
 from capture.quality import Expected, Limits, Quality, check
 from capture.store import Store
+from capture.store.quarantine import QuarantineReason
+from capture.store.records import NewFrame
 from rig.devices import Identity
 
 WAITING_FRAMES = 16
@@ -186,21 +188,21 @@ class FrameWorker:
 
     def _write(self, exposure: Exposure, raw: bytes, checked: _Checked) -> None:
         quality = checked.quality
-        frame = self._store.add_frame(
-            self._session_id,
-            exposure.shot,
-            exposure.attempt,
-            exposure.placement,
-            raw,
-            checked.encoded.result() if checked.encoded else None,
+        new = NewFrame(
+            shot=exposure.shot,
+            attempt=exposure.attempt,
+            placement=exposure.placement,
+            raw=raw,
+            calibrated=checked.encoded.result() if checked.encoded else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
             turntable_read_deg=exposure.turntable_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
             quality=checked.metrics,
-            quarantine_reason=", ".join(quality.reasons) or None,
+            quarantine_reasons=quality.reasons,
             taken_at=exposure.picture.taken_at,
         )
+        frame = self._store.frames.add(self._session_id, new)
         if quality.is_good:
             shown = exposure.picture.image if checked.calibrated is None else checked.calibrated
             self._on_event(FrameKept(frame, quality, shown))
@@ -230,7 +232,7 @@ class FrameWorker:
         seen_deg = quality.metrics.get("plate_deg")
         if seen_deg is None:
             return
-        self._is_jammed = "wrong angle" in quality.reasons
+        self._is_jammed = QuarantineReason.WRONG_ANGLE in quality.reasons
         if self._is_jammed:
             self.astray = Astray(seen_deg, shot.turntable_deg)
 

@@ -77,9 +77,9 @@ class Scan:
         self._recovery = Recovery(station, camera, policy.patience)
         arrivals = Arrivals(station, store, self._plan, self._exposer.look, mm_per_pixel)
         self._handling = Handling(station, store, session, arrivals, policy)
-        self._attempts = store.attempts(session.id)
-        self._shots = len(store.shots(session.id))
-        self._missing = store.missing_shots(session.id)
+        self._attempts = store.sessions.attempts(session.id)
+        self._shots = len(store.sessions.shots(session.id))
+        self._missing = store.sessions.missing_shots(session.id)
         self._done = self._shots - len(self._missing)
         self._taken: set[str] = set()
         self._under_way: str | None = None  # a coin that was begun and is not back in its slot
@@ -180,7 +180,7 @@ class Scan:
         except CoinRefused as refused:
             self._skip(refused.skipped, refused.then)
             found = None
-        self._missing = self._store.missing_shots(self._session.id)
+        self._missing = self._store.sessions.missing_shots(self._session.id)
         if found is not None:
             self._tell(CoinFound(found.slot, found.coin, found.side))
             reason = self._may_go_on()
@@ -282,8 +282,8 @@ class Scan:
         self._tell(ShotTaken(shot, attempt, self._done + len(self._taken), self._shots, self.hardware_s))
 
     def _finished(self, slot: int, coin: str) -> CoinFinished:
-        frames = self._store.frames(self._session.id, coin, good=None)
-        good = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+        frames = self._store.frames.find(self._session.id, coin, good=None)
+        good = {frame.shot_id for frame in frames if frame.is_good}
         return CoinFinished(
             slot=slot,
             coin=coin,

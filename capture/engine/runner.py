@@ -130,7 +130,7 @@ class Runner:
         """
         started = time.monotonic()
         self._stop.clear()
-        missing = self._store.missing_shots(session.id)
+        missing = self._store.sessions.missing_shots(session.id)
         self._check_possible(session, missing)
         worker = FrameWorker(self._store, session.id, self._camera.identity, self._bundle, self._limits, self._tell)
         scale = self._bundle.mm_per_pixel if self._bundle else None
@@ -148,10 +148,10 @@ class Runner:
         )
         with _first_interrupt(self.stop), worker:
             scan.run()
-        if not self._store.missing_shots(session.id):
-            self._store.finish_session(session.id)
-        frames = self._store.frames(session.id, good=None)
-        good = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+        if not self._store.sessions.missing_shots(session.id):
+            self._store.sessions.finish(session.id)
+        frames = self._store.frames.find(session.id, good=None)
+        good = {frame.shot_id for frame in frames if frame.is_good}
         return Summary(
             frames=len(good),
             retakes=sum(frame.attempt > 1 for frame in frames),

@@ -27,8 +27,7 @@ from typing import TypeVar
 
 from capture.engine.coin_check import Arrivals, Sight
 from capture.engine.policy import Policy, Then
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import (
     CoinLine,
     CoinMove,

@@ -22,6 +22,10 @@ class Coins:
         """Every coin, by its id."""
         return [Coin.of(row) for row in self._storage.read("SELECT * FROM coin ORDER BY id")]
 
+    def types(self) -> dict[str, str | None]:
+        """The type of every coin; None where it is not known."""
+        return {coin.id: coin.type for coin in self.all()}
+
     def get(self, coin: str) -> Coin | None:
         """Return a coin by its id; None if it is not known."""
         rows = self._storage.read("SELECT * FROM coin WHERE id = ?", (coin,))
@@ -34,11 +38,12 @@ class Calibrations:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def add(self, calibration: Calibration) -> None:
+    def add(self, calibration_id: str, created_at: str, folder: str) -> None:
         """Make a calibration known, so that frames can name it. Doing so twice changes nothing."""
         with self._storage.transaction() as transaction:
-            if not transaction.exists("calibration", calibration.id):
-                transaction.add(CALIBRATION, calibration.id, {"row": calibration.as_record()})
+            if not transaction.exists("calibration", calibration_id):
+                row = Calibration(calibration_id, created_at, folder).as_record()
+                transaction.add(CALIBRATION, calibration_id, {"row": row})
 
     def all(self) -> list[Calibration]:
         """Every calibration, by its id."""

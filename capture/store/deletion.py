@@ -17,7 +17,7 @@ from capture.store.transaction import Storage, Transaction
 
 
 @dataclass(frozen=True)
-class DeletionPlan:
+class MarkedFrames:
     """Frames to be deleted, and the bytes that their images take on disk."""
 
     frames: tuple[Frame, ...]
@@ -34,10 +34,10 @@ class DeletionPlan:
         return sorted({frame.session_id for frame in self.frames})
 
 
-def plan_deletion(storage: Storage, frames: Sequence[Frame]) -> DeletionPlan:
+def mark_for_deletion(storage: Storage, frames: Sequence[Frame]) -> MarkedFrames:
     """Work out what deleting these frames takes away; nothing is changed."""
     paths = [storage.path(sha256) for sha256 in {sha256 for frame in frames for sha256 in frame.images}]
-    return DeletionPlan(tuple(frames), sum(path.stat().st_size for path in paths if path.exists()))
+    return MarkedFrames(tuple(frames), sum(path.stat().st_size for path in paths if path.exists()))
 
 
 def delete_frames(storage: Storage, frames: Sequence[Frame], who: str, why: str) -> None:

@@ -20,6 +20,7 @@ class QuarantineReason(StrEnum):
     NO_COIN = "no coin"
     TWO_COINS = "two coins"
     CUT_OFF = "cut off"
+    TOO_SMALL = "too small"
     WRONG_LIGHT = "wrong light"
     CLIPPING = "clipping"
     BLUR = "blur"

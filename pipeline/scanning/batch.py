@@ -23,8 +23,7 @@ from rich.console import Console
 
 from capture.engine.events import Event
 from capture.engine.transport import HandlingError, coin_out
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import (
     BatchBegan,
     BatchEnded,
@@ -169,7 +168,7 @@ def run_batch(
         batch = outlook.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         watch.batch_begins(batch, [tray for tray in trays if tray in outlook.finished])
         tell = _logged(tell)
-        for line in store.swept:
+        for line in store.repairs:
             tell(f"Put right after an interruption: {line}")
         watch.expect(outlook.to_do, realtime=realtime)
         bounds = Bounds(lab, watch, outlook)
@@ -391,7 +390,7 @@ class _Night:
     def _result(self, name: str) -> TrayResult:
         if name in self._results:
             result = self._results[name]
-            session = self._store.session(result.session) if result.session else None
+            session = self._store.sessions.get(result.session) if result.session else None
         else:
             session = self._outlook.finished[name]
             result = TrayResult(name, session.id, *tray_state(self._store, session), ())
@@ -401,7 +400,7 @@ class _Night:
         """The coins of a tray that was not begun in this run, as far as an earlier one came with them."""
         outlook = next(each for each in self._outlook.to_do if each.tray == name)
         if outlook.resumes is not None:
-            return coin_results(self._store, self._store.session(outlook.resumes))
+            return coin_results(self._store, self._store.sessions.get(outlook.resumes))
         planned = Counter(shot.coin for shot in outlook.shots)
         slots = self._lab.tray(name).coins
         return tuple(CoinResult(slot, coin, 0, planned[coin], 0, 0, None, ()) for slot, coin in slots.items())
@@ -445,4 +444,4 @@ def _journal(store: Store) -> Callable[[Sent], None]:
 def _tray_report(lab: Lab, session_id: str) -> None:
     # a reader of its own: what it opened is closed with it, tray after tray
     with Store.open(lab.store, writing=False) as store:
-        write_report(lab, store, store.session(session_id))
+        write_report(lab, store, store.sessions.get(session_id))

@@ -146,7 +146,7 @@ def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
     last = store.journal.last(CoinLine)
     if last is None or last.session_id is None or (isinstance(last, Returned) and not is_same_batch):
         return None
-    return store.session(last.session_id).name
+    return store.sessions.get(last.session_id).name
 
 
 def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identify: bool) -> str | None:
@@ -170,7 +170,7 @@ def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identif
 def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:
     """Trays of which a batch has nothing left to take."""
     sessions = {
-        line.tray: store.session(line.session_id)
+        line.tray: store.sessions.get(line.session_id)
         for line in store.journal.lines(BatchSession)
         if line.batch == batch and line.session_id is not None
     }

@@ -110,12 +110,12 @@ def _outline(
     session, shots, done = None, plan.shots(tray), 0
     changed: tuple[str, ...] = ()
     if store is not None and not fresh:
-        session = store.unfinished_scan(tray.id)
+        session = store.sessions.unfinished_scan(tray.id)
         if session is not None:
             changed = changes(session, tray, plan)
             tray, plan = session.frozen_tray(), session.frozen_plan()
-            shots = store.missing_shots(session.id)
-            done = len(store.shots(session.id)) - len(shots)
+            shots = store.sessions.missing_shots(session.id)
+            done = len(store.sessions.shots(session.id)) - len(shots)
     station = Station(lab.rig.station, SystemClock())
     check_possible(lab, tray, plan, station)
     slots = {coin: slot for slot, coin in tray.coins.items()}
@@ -167,21 +167,10 @@ def bytes_per_shot(lab: Lab, store: Store | None) -> tuple[float, bool]:
         return UNKNOWN_PIXELS * BYTES_PER_PIXEL, False
     size = (bundle.lens.width_px, bundle.lens.height_px)
     if store is not None:
-        same = [
-            row["id"]
-            for row in store.database.read("SELECT id, folder FROM calibration")
-            if size_px(lab.calibrations / row["folder"]) == size
-        ]
-        rows = store.database.read(
-            "SELECT count(DISTINCT taken.session_id || ' ' || shot_id) AS shots, sum(file.size) AS bytes "
-            "FROM (SELECT * FROM frame WHERE shot_id NOT NULL "
-            f"AND calibration_id IN ({', '.join('?' * len(same))}) "
-            f"ORDER BY rowid DESC LIMIT {MEASURED_FRAMES}) AS taken "
-            "JOIN file ON file.sha256 IN (taken.sha256, taken.calibrated_sha256)",
-            tuple(same),
-        )
-        if rows[0]["shots"]:
-            return rows[0]["bytes"] / rows[0]["shots"], True
+        same = [each.id for each in store.calibrations.all() if size_px(lab.calibrations / each.folder) == size]
+        measured = store.frames.bytes_per_shot(same, MEASURED_FRAMES)
+        if measured is not None:
+            return measured, True
     return size[0] * size[1] * BYTES_PER_PIXEL, False
 
 

@@ -145,10 +145,10 @@ class Identification:
 
 def unidentified(store: Store, session: Session) -> list[str]:
     """Coins of a session that are photographed and not identified."""
-    missing = {shot.coin for shot in store.missing_shots(session.id)}
-    good = {frame.coin_id for frame in store.frames(session.id)}
+    missing = {shot.coin for shot in store.sessions.missing_shots(session.id)}
+    good = {frame.coin_id for frame in store.frames.find(session.id)}
     return [
         coin
         for coin in session.frozen_tray().coins.values()
-        if coin not in missing and coin in good and store.catalogue.ranking(session.id, coin) is None
+        if coin not in missing and coin in good and store.rankings.latest(session.id, coin) is None
     ]

@@ -90,7 +90,7 @@ def scan_tray(
     started_s = time.monotonic()
     tray, plan = lab.tray(tray_name), lab.plan(plan_name)
     with sole_driver(lab), Watch(lab, plan_name, [tray.id]) as watch, Store.open(lab.store) as store:
-        for line in store.swept:
+        for line in store.repairs:
             tell(f"Put right after an interruption: {line}")
         session = interrupted(store, tray, plan, fresh=fresh, tell=tell)
         if session is None and not fresh:
@@ -117,7 +117,7 @@ def scan_tray(
             if stopped is not None:
                 tell(stopped)
             hardware_s = rig.clock.now() - hardware_started_s
-        session = store.session(session.id)
+        session = store.sessions.get(session.id)
         skipped = skipped_coins(store, session)
         for sentence in skipped:
             tell(sentence)
@@ -179,7 +179,7 @@ def photograph(bench: Bench, session: Session, may_go_on: MayGoOn) -> str | None
 
 def interrupted(store: Store, tray: Tray, plan: Plan, *, fresh: bool, tell: Tell) -> Session | None:
     """The scan of a tray that has something left to do, unless it is to begin anew; tells how it differs from now."""
-    session = None if fresh else store.unfinished_scan(tray.id)
+    session = None if fresh else store.sessions.unfinished_scan(tray.id)
     if session is None:
         return None
     tell(f"Going on with the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
@@ -194,7 +194,7 @@ def interrupted(store: Store, tray: Tray, plan: Plan, *, fresh: bool, tell: Tell
 
 def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
     """The last scan of a tray if it was interrupted after its last coin, so that it is not all taken anew."""
-    for session in store.sessions("scan", tray.id)[-1:]:
+    for session in store.sessions.find("scan", tray.id)[-1:]:
         last = store.journal.last(ScanBegan, ScanReported, BatchSession, ScanAbandoned, session_id=session.id)
         if isinstance(last, ScanBegan):
             tell(f"Every coin was photographed already ({session.id}); the report is written now. Anew: --fresh.")
@@ -204,16 +204,16 @@ def _unreported(store: Store, tray: Tray, tell: Tell) -> Session | None:
 
 def begin_scan(store: Store, rig: Rig, bundle: Bundle, tray: Tray, plan: Plan) -> Session:
     """A new session of a tray; those that were interrupted are given up, their frames kept."""
-    while (old := store.unfinished_scan(tray.id)) is not None:
+    while (old := store.sessions.unfinished_scan(tray.id)) is not None:
         store.journal.log(ScanAbandoned(why="a fresh scan was begun"), old.id)
-        store.finish_session(old.id)
-    return store.begin_scan(tray, plan, [asdict(identity) for identity in rig.station.identities], bundle.id)
+        store.sessions.finish(old.id)
+    return store.sessions.begin_scan(tray, plan, [asdict(identity) for identity in rig.station.identities], bundle.id)
 
 
 def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left over"], str | None]:
     """Whether every shot of a session has a good frame and every coin is in its slot, and what is left over if not."""
-    missing = store.missing_shots(session.id)
-    bad = len(store.shots(session.id)) - len(missing) - len(store.frames(session.id))
+    missing = store.sessions.missing_shots(session.id)
+    bad = len(store.sessions.shots(session.id)) - len(missing) - len(store.frames.find(session.id))
     left = [f"{len(missing)} shots are not taken."] if missing else []
     left += [f"{bad} shots have no good frame."] if bad else []
     left += skipped_coins(store, session)
@@ -222,7 +222,7 @@ def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left ov
 
 def skipped_coins(store: Store, session: Session) -> list[str]:
     """A sentence for each coin that was skipped and is still to be photographed, or to be looked for."""
-    missing = {shot.coin for shot in store.missing_shots(session.id)}
+    missing = {shot.coin for shot in store.sessions.missing_shots(session.id)}
     lines = store.journal.lines(CoinLine, session_id=session.id)
 
     def is_left(coin: str) -> bool:
@@ -258,5 +258,5 @@ def calibration(lab: Lab, store: Store, rig: Rig, tell: Tell, ask: Tell) -> Bund
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."
         )
-    store.add_calibration(bundle.id, bundle.created_at.isoformat(), f"{bundle.created_at:%Y%m%dT%H%M%SZ}_{bundle.id}")
+    store.calibrations.add(bundle.id, bundle.created_at.isoformat(), f"{bundle.created_at:%Y%m%dT%H%M%SZ}_{bundle.id}")
     return bundle

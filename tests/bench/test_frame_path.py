@@ -82,8 +82,8 @@ class BareCalls:
 def keep_all(folder: Path, bundle: Bundle, pictures: list[Image], plan: Plan = PLAN) -> float:
     """Keep a picture for every shot; seconds a frame."""
     with Store.open(folder) as store:
-        store.add_calibration(bundle.id, bundle.created_at.isoformat(), bundle.id)
-        session = store.begin_scan(TRAY, plan, calibration_id=bundle.id)
+        store.calibrations.add(bundle.id, bundle.created_at.isoformat(), bundle.id)
+        session = store.sessions.begin_scan(TRAY, plan, calibration_id=bundle.id)
         camera = Identity(kind="bench", port="memory", firmware="none")
         limits = Limits(verify_every=0)  # every frame shows the same pose
         worker = FrameWorker(store, session.id, camera, bundle, limits, lambda event: None)
@@ -95,7 +95,7 @@ def keep_all(folder: Path, bundle: Bundle, pictures: list[Image], plan: Plan = P
                 worker.add(Exposure(shot, 1, "1", shot.turntable_deg, picture, may_retake=False))
             worker.finish()
             took_s = time.perf_counter() - began_s
-        assert len(store.frames(session.id)) == len(shots)
+        assert len(store.frames.find(session.id)) == len(shots)
     return took_s / len(shots)
 
 

@@ -75,10 +75,10 @@ class Bench:
         **options: Any,
     ) -> Summary:
         """Go on with the tray's scan, or begin one."""
-        session = self.store.unfinished_scan(tray.id)
+        session = self.store.sessions.unfinished_scan(tray.id)
         if session is None:
             devices = [asdict(identity) for identity in (*self.station.identities, self.camera.identity)]
-            session = self.store.begin_scan(tray, plan, devices)
+            session = self.store.sessions.begin_scan(tray, plan, devices)
         return Runner(self.station, self.camera, self.store, on_event=on_event, **options).run(session)
 
     def lies(self) -> dict[str, tuple[str, int | None, str]]:

@@ -19,7 +19,7 @@ Kind = Literal["half written", "set aside", "former index", "embedding"]
 
 
 @dataclass(frozen=True)
-class Removable:
+class Garbage:
     """One kind of what can be deleted.
 
     Attributes
@@ -40,7 +40,7 @@ class Removable:
     bytes: int
 
 
-def find_removable(storage: Storage, keep_days: float = KEEP_DAYS) -> list[Removable]:
+def find_garbage(storage: Storage, keep_days: float = KEEP_DAYS) -> list[Garbage]:
     """Find what can be deleted; changes nothing.
 
     Parameters
@@ -58,7 +58,7 @@ def find_removable(storage: Storage, keep_days: float = KEEP_DAYS) -> list[Remov
     ]
 
 
-def remove(storage: Storage, removable: Sequence[Removable]) -> None:
+def remove_garbage(storage: Storage, garbage: Sequence[Garbage]) -> None:
     """Delete what was found, and note it in the journal. The store must have been opened alone.
 
     Raises
@@ -66,14 +66,14 @@ def remove(storage: Storage, removable: Sequence[Removable]) -> None:
     StoreError
         If something cannot be deleted.
     """
-    for each in removable:
+    for each in garbage:
         for path in each.files:
             storage.files.remove(path)
         if each.kind == "embedding" and each.count:
             with storage.rows_alone() as transaction:
                 transaction.execute(f"DELETE FROM embedding WHERE {_SUPERFLUOUS}")
             storage.database.compact()
-    Journal(storage).log(StoreCleaned(bytes={each.kind: each.bytes for each in removable if each.count}))
+    Journal(storage).log(StoreCleaned(bytes={each.kind: each.bytes for each in garbage if each.count}))
 
 
 def _older(paths: Iterable[Path], days: float) -> list[Path]:
@@ -82,8 +82,8 @@ def _older(paths: Iterable[Path], days: float) -> list[Path]:
     return [path for path in sorted(paths) if path.is_file() and path.stat().st_ctime < before]
 
 
-def _of_files(kind: Kind, paths: list[Path]) -> Removable:
-    return Removable(kind, tuple(paths), len(paths), sum(path.stat().st_size for path in paths))
+def _of_files(kind: Kind, paths: list[Path]) -> Garbage:
+    return Garbage(kind, tuple(paths), len(paths), sum(path.stat().st_size for path in paths))
 
 
 _SUPERFLUOUS = (
@@ -94,7 +94,7 @@ _SUPERFLUOUS = (
 )
 
 
-def _of_embeddings(storage: Storage) -> Removable:
+def _of_embeddings(storage: Storage) -> Garbage:
     sql = f"SELECT count(*), sum(length(pooled) + coalesce(length(grid), 0)) FROM embedding WHERE {_SUPERFLUOUS}"
     count, size = storage.read(sql)[0]
-    return Removable("embedding", (), count, size or 0)
+    return Garbage("embedding", (), count, size or 0)
