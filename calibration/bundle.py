@@ -137,7 +137,7 @@ def load(folder: Path) -> Bundle:
 
 
 def latest(directory: Path) -> Bundle | None:
-    """The bundle of a folder of them that was saved last, whatever the clock said then; None if there is none yet.
+    """The bundle of a folder of them that was saved last, whatever the clock showed then; None if there is none yet.
 
     Raises
     ------

@@ -15,6 +15,7 @@ LEAST_DEPTH = 0.45  # of the deepest point of a thing, for another to be a coin'
 CENTRES_APART = 0.72  # of the sum of two coins' radii; the gap in the midst of three is at 0.6
 SMALL_HOLE = 0.012  # of a thing's area; the gap in the midst of three coins is 0.017, of four 0.064
 PATTERN = 7  # so many centres that are no coins are a chessboard or print
+ROUND = 0.95  # 4 pi area / perimeter^2 of a hull: one coin, whatever dark hollows its relief has; 19 coins: 0.94
 
 
 def separate(blob: Blob, apart: Blob) -> list[Blob]:
@@ -30,7 +31,7 @@ def separate(blob: Blob, apart: Blob) -> list[Blob]:
     closed = np.asarray(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, disc(2)), np.uint8)
     solid, holes = _without_holes(closed & blob, SMALL_HOLE * float(blob.sum()))
     if holes >= PATTERN:
-        return []
+        return [blob] if _roundness(contour_of(blob)) > ROUND else []
     centres = _centres(np.asarray(cv2.distanceTransform(solid, cv2.DIST_L2, 5), np.float32))
     if len(centres) < 2:
         return [blob]
@@ -56,6 +57,11 @@ def solidity(contour: npt.NDArray[Any]) -> float:
     """Area over that of the convex hull."""
     hull_area = float(cv2.contourArea(cv2.convexHull(contour)))
     return float(cv2.contourArea(contour)) / hull_area if hull_area > 0.0 else 0.0
+
+
+def _roundness(contour: npt.NDArray[Any]) -> float:
+    hull = cv2.convexHull(contour)
+    return 4.0 * np.pi * float(cv2.contourArea(hull)) / float(cv2.arcLength(hull, True)) ** 2
 
 
 def _centres(depth: npt.NDArray[np.float32]) -> list[tuple[float, float, float]]:

@@ -18,6 +18,7 @@ from rig.twin.coins.photo import surface_from_photo
 from rig.twin.coins.surface import Surface
 
 _SIDE_NAME = re.compile(r"^(?P<coin>.+)[_-](?P<side>obv|rev|obverse|reverse)$", re.IGNORECASE)
+_SIDES: dict[str, Side] = {"obv": "obverse", "rev": "reverse"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,49 @@ class PhotoSide:
     half: Literal["left", "right"] | None = None
 
 
+@dataclass(frozen=True)
+class PhotoFolder:
+    """What is in a folder of photographs.
+
+    Attributes
+    ----------
+    sides
+        Coin to side to photograph, in order of name.
+    refused
+        Why images cannot be used, a sentence each.
+    skipped
+        Names of files that are no images.
+    """
+
+    sides: dict[str, dict[Side, PhotoSide]]
+    refused: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def side_by_name(path: Path) -> Side | None:
+    """The side that a file's name gives (`<coin>_obv.*`); None where it gives none."""
+    named = _SIDE_NAME.match(path.stem)
+    return None if named is None else _SIDES[named["side"].lower()[:3]]
+
+
 def photo_sides(directory: Path) -> dict[str, dict[Side, PhotoSide]]:
-    """Find the coins photographed in a folder: coin -> side -> photograph, in order of name.
+    """Find the coins photographed in a folder (`read_photo_folder`), every image of which has to be usable.
+
+    Raises
+    ------
+    DrawerError
+        If the folder holds no photographs, or one that cannot be used.
+    """
+    folder = read_photo_folder(directory)
+    if folder.refused:
+        raise DrawerError(f"{folder.refused[0]} Replace or remove it.")
+    if not folder.sides:
+        raise DrawerError(f"{directory} holds no photographs. It should hold JPEG, PNG, TIFF or WebP files.")
+    return folder.sides
+
+
+def read_photo_folder(directory: Path) -> PhotoFolder:
+    """Find the coins photographed in a folder.
 
     A file `<coin>_obv.*` or `<coin>_rev.*` (also `_obverse`, `_reverse`) shows one side; any other is taken to show
     both, obverse on the left, reverse on the right, and has to be about twice as wide as high.
@@ -37,43 +79,49 @@ def photo_sides(directory: Path) -> dict[str, dict[Side, PhotoSide]]:
     Raises
     ------
     DrawerError
-        If the folder holds no photographs, a file is neither of the two, or one side comes twice.
+        If the folder cannot be listed.
     """
     try:
-        paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        paths = sorted(path for path in directory.iterdir() if path.is_file())
     except OSError as error:
         raise DrawerError(
             f"{directory} cannot be listed: {error.strerror}. Give a folder of coin photographs."
         ) from error
-    if not paths:
-        raise DrawerError(f"{directory} holds no photographs. It should hold JPEG, PNG, TIFF or WebP files.")
     found: dict[str, dict[Side, PhotoSide]] = {}
-    for path in paths:
+    refused: list[str] = []
+    for path in (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
         named = _SIDE_NAME.match(path.stem)
         if named:
-            side: Side = "obverse" if named["side"].lower().startswith("obv") else "reverse"
-            coin, shown = named["coin"], {side: PhotoSide(path)}
+            coin, shown = named["coin"], {_SIDES[named["side"].lower()[:3]]: PhotoSide(path)}
         else:
-            _check_stitched(path)
+            reason = _not_stitched(path)
+            if reason is not None:
+                refused.append(reason)
+                continue
             coin, shown = path.stem, {"obverse": PhotoSide(path, "left"), "reverse": PhotoSide(path, "right")}
         sides = found.setdefault(coin, {})
         for side, photo in shown.items():
             if side in sides:
-                raise DrawerError(f"{photo.path} and {sides[side].path} both show the {side} of {coin}. Remove one.")
-            sides[side] = photo
-    return found
+                refused.append(f"{photo.path} and {sides[side].path} both show the {side} of {coin}.")
+            else:
+                sides[side] = photo
+    others = (path.name for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES)
+    skipped = tuple(name for name in others if not name.startswith("."))
+    return PhotoFolder({coin: sides for coin, sides in found.items() if sides}, tuple(refused), skipped)
 
 
-def _check_stitched(path: Path) -> None:
+def _not_stitched(path: Path) -> str | None:
+    """Why an image cannot show obverse and reverse side by side; None if it can."""
     try:
         ratio = aspect_ratio(path)
     except ImageError as error:
-        raise DrawerError(f"{error} Replace or remove it.") from error
-    if not 1.6 <= ratio <= 2.5:
-        raise DrawerError(
-            f"{path} is {ratio:.2f} times as wide as high: neither obverse and reverse side by side (about 2) "
-            "nor named <coin>_obv or <coin>_rev. Rename it."
-        )
+        return str(error)
+    if 1.6 <= ratio <= 2.5:
+        return None
+    return (
+        f"{path} is {ratio:.2f} times as wide as high, so it does not show obverse and reverse side by side. If it "
+        f"shows one side, call it {path.stem}_obv{path.suffix} or {path.stem}_rev{path.suffix}."
+    )
 
 
 def read_photo(photo: PhotoSide) -> Image:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from capture.names import NameProblem, clean_name
 from rig.sides import SIDES, Side
 
 DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
@@ -22,6 +23,13 @@ MAX_TILT_DEG = 60.0
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _named(slot: object, coin: str) -> str:
+    try:
+        return clean_name(coin)
+    except NameProblem as problem:
+        raise ValueError(f"slot {slot}: the name of the coin {problem}") from problem
 
 
 class Tray(_Frozen):
@@ -43,6 +51,11 @@ class Tray(_Frozen):
     def _accession_numbers_are_text(cls, slots: Any) -> Any:
         # YAML reads 2024.10 as the number 2024.1, which is another coin
         if isinstance(slots, dict):
+            spelt: dict[str, object] = {}
+            for slot in slots:
+                same = spelt.setdefault(str(slot).strip().lstrip("0"), slot)
+                if same is not slot:
+                    raise ValueError(f"slots {same} and {slot} are the same slot: keep one of the two.")
             for slot, coin in slots.items():
                 if isinstance(coin, list | tuple | dict):
                     raise ValueError(f"slot {slot} holds more than one value: give one accession number.")
@@ -52,6 +65,7 @@ class Tray(_Frozen):
                     )
                 if isinstance(coin, str) and (not coin or coin != coin.strip()):
                     raise ValueError(f"slot {slot} holds {coin!r}: give an accession number, or leave it empty (null).")
+            return {slot: coin if coin is None else _named(slot, coin) for slot, coin in slots.items()}
         return slots
 
     @field_validator("slots")

@@ -17,6 +17,7 @@ from pipeline.validation import Lines, Location, describe, without_tags
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 2_000_000, 50_000, 40  # of a file; aliases count as what they stand for
 EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -48,6 +49,10 @@ def parse(path: Path) -> tuple[Any, Lines]:
         If the file cannot be read, is not YAML, or gives a key twice.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise LabError(f"{path} is no file but a folder or a device. Put a text file in its place.")
+        if path.stat().st_size > MAX_BYTES:
+            raise LabError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB: that is no file of a lab.")
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
         raise LabError(f"{path} does not exist. `rig init` makes a lab with all its files.") from error
@@ -68,8 +73,10 @@ def parse(path: Path) -> tuple[Any, Lines]:
         ) from error
     except yaml.YAMLError as error:
         raise LabError(f"{path} is not valid YAML ({error}). Save it as plain UTF-8 text.") from error
-    lines: Lines = {}
-    return (_build(node, (), lines, path) if node else {}), lines
+    except RecursionError as error:
+        raise LabError(f"{path} is nested too deeply. Write it as `rig init` does.") from error
+    document = _Document(path, text.splitlines())
+    return (document.build(node, ()) if node else {}), document.lines
 
 
 def line_of(path: Path, location: Location) -> int:
@@ -78,23 +85,55 @@ def line_of(path: Path, location: Location) -> int:
     return lines.get(without_tags(tuple(map(str, location)), lines) or (), 1)
 
 
-def _build(node: yaml.Node, at: Location, lines: Lines, path: Path) -> Any:
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
+class _Document:
+    """A file that is being turned into text, lists and dicts; `lines` tells where each element stands."""
+
+    def __init__(self, path: Path, text: list[str]) -> None:
+        self.lines: Lines = {}
+        self._path, self._text = path, text
+        self._elements = 0
+
+    def build(self, node: yaml.Node, at: Location) -> Any:
+        """Turn a node, and all below it, into plain data."""
+        line = node.start_mark.line + 1
+        self.lines.setdefault(at, line)
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(at) > MAX_DEPTH:
+            raise LabError(f"{self._path}, line {line}: this stands for too much. Write it out, without * and &.")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, at)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*at, number)) for number, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in mapping:
+                first = self.lines[(*at, key)]
                 raise LabError(
-                    f"{path}, line {line}: {key!r} stands here and on line {lines[(*at, key)]}. Keep one of the two."
+                    f"{self._path}, line {line}: {key!r} stands here and on line {first}. Keep one of the two."
                 )
-            lines[(*at, key)] = line
-            mapping[key] = _build(value_node, (*at, key), lines, path)
+            self.lines[(*at, key)] = line
+            mapping[key] = self.build(value_node, (*at, key))
         return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*at, i), lines, path) for i, item in enumerate(node.value)]
-    is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
-    return None if is_plain and node.value in EMPTY else node.value
+
+    def _scalar(self, node: yaml.Node) -> str | None:
+        value, line = str(node.value), node.start_mark.line + 1
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise LabError(f"{self._path}, line {line}: half of a letter (a lone surrogate). Type it again by hand.")
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            end = node.end_mark
+            rest = self._text[end.line][end.column :].lstrip() if end.line < len(self._text) else ""
+            if value and len(rest) > 1 and rest[0] == "#" and not rest[1].isspace():
+                raise LabError(
+                    f"{self._path}, line {line}: from {rest[:20]!r} on this is a comment. If it belongs to the value, "
+                    f'put all of it in quotes ("{value} {rest[:20]}"); if not, leave a space after the #.'
+                )
+            if value in EMPTY:
+                return None
+        return value
 
 
 def _kind(data: Any) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.board import BoardSpec
 from capture.cameras import CAMERAS
 from capture.engine.policy import Policy
+from capture.names import printable
 from capture.plan import Plan, Tray
 from capture.quality import Limits
 from pipeline.documents import read_document
@@ -20,6 +21,8 @@ from pipeline.errors import LabError
 from pipeline.notify import NotifyConfig
 from rig.station import StationConfig
 from rig.twin.faults import Fault
+
+IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter; named without torch at hand
 
 
 class TwinConfig(BaseModel):
@@ -114,13 +117,14 @@ class Lab:
 
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"
-        if not path.is_file():
+        if path.parent != self.folder / kind or name != printable(name) or name in (".", "..") or not path.is_file():
             if name.endswith(".yaml"):
                 raise LabError(f"{kind} are named without .yaml: give {name.removesuffix('.yaml')}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
             raise LabError(
-                f"{word} {name} does not exist in {self.folder} ({kind}: {shown}). Name one of these, or write {path}."
+                f"{word} {printable(name)} does not exist in {self.folder} ({kind}: {shown}). Name one of these, or "
+                f"write {printable(str(path))}."
             )
         return path
 

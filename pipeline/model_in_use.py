@@ -8,10 +8,9 @@ from pathlib import Path
 from calibration.files import write_atomically
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
-from pipeline.lab import Lab
+from pipeline.lab import IN_USE, Lab
 
 FILE = "in-use.json"
-IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter
 STARTER = "starter"  # always the shipped one, even if a lab has trained a model of this name
 
 

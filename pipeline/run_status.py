@@ -1,6 +1,6 @@
 """What a running scan or batch tells those who look on: ``status.json`` in the lab.
 
-It is written anew about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there,
+It is rewritten about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there,
 and a disk that is full only makes it old.
 """
 
@@ -126,7 +126,7 @@ class Heartbeat:
         self.write()
 
     def write(self) -> None:
-        """Write the status now. What cannot be written is logged: the job goes on."""
+        """Write the status now. If it cannot be written, that is logged, and the job continues."""
         with self.lock:
             self._status.at = now()
             self._refresh(self._status)

@@ -7,17 +7,21 @@ are mm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
 class Identity:
-    """How a device identifies itself; stored with every session."""
+    """How a device identifies itself; stored with every session.
+
+    `settings` are those kept in the device that bear on what it does, by the names that it has for them.
+    """
 
     kind: str
     port: str
     firmware: str
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 class Device(Protocol):

@@ -133,8 +133,9 @@ class SerialLink:
         NotConnectedError
             If the port is closed or has gone away.
         """
-        self._check_halt()
-        self._write(data)
+        with self._writing:
+            self._check_halt()  # in here, so that nothing leaves after the bytes of a halt
+            self._write(data)
 
     def halt(self, data: bytes) -> None:
         """Write the bytes that stop the device, at once and from any thread; whoever waits for an answer gets an
@@ -143,7 +144,8 @@ class SerialLink:
         From now on nothing is sent until `clear_halt`.
         """
         self._halted = True
-        self._write(data)
+        with self._writing:
+            self._write(data)
 
     def clear_halt(self) -> None:
         """Speak to the device again after `halt`; it is about to be homed."""
@@ -152,8 +154,7 @@ class SerialLink:
     def _write(self, data: bytes) -> None:
         port = self._port()
         try:
-            with self._writing:
-                port.write(data)
+            port.write(data)
         except (serial.SerialException, OSError) as error:
             raise self._lost(error) from error
         self._note(">>", data)

@@ -18,7 +18,8 @@ from rig.clock import Clock
 from rig.lights.dmx import DmxConfig, DmxLightbox
 from rig.lights.manual import ManualLightbox, ManualLightboxConfig
 from rig.lights.wled import WledConfig, WledLightbox
-from rig.turntables.grbl import GrblConfig, GrblTurntable
+from rig.turntables.grbl import GrblTurntable
+from rig.turntables.grbl_protocol import GrblConfig
 from rig.turntables.marlin import MarlinConfig, MarlinTurntable
 
 

@@ -56,6 +56,7 @@ class SerialDevice(Generic[Config]):
         self.config = config
         self.clock = clock
         self.link = link or SerialLink(config.port, config.baud, self.role, hold_dtr=self.hold_dtr)
+        self._settings: dict[str, str] = {}
 
     def connect(self) -> Identity:
         """Open the port, wait until the controller answers, and ask who it is.
@@ -70,7 +71,7 @@ class SerialDevice(Generic[Config]):
         with self.link.lock:
             self._doubt()
             self.link.open()
-            return Identity(self.config.kind, self.config.port, self._greet())
+            return Identity(self.config.kind, self.config.port, self._greet(), self._settings)
 
     def close(self) -> None:
         """Let go of the port."""
@@ -78,7 +79,7 @@ class SerialDevice(Generic[Config]):
         self.link.close()
 
     def _greet(self) -> str:
-        """Wait until the controller answers, and return its firmware."""
+        """Wait until the controller answers, and return its firmware; put what it is set to into `_settings`."""
         raise NotImplementedError
 
     def _doubt(self) -> None:

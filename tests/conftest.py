@@ -1,6 +1,8 @@
-"""Options of the tests."""
+"""Options of the tests, and the signals they are run with."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
@@ -8,7 +10,14 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="how often tests/kills kills a command at a random point")
     parser.addoption("--first-chain", type=int, default=0, help="of the kills in tests/kills, to repeat a failed one")
+    parser.addoption("--rewrite-answers", action="store_true", help="take what `rig --json` prints now as right")
     parser.addoption("--fuzz", type=int, default=20, help="how many damaged inputs each reader is given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what it puts in the background with SIGINT ignored, and every process started from there inherits
+    # that. Tests send it, as Ctrl-C would.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

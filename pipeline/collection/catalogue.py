@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calibration.image import ImageError, decode_image
-from capture.photographs import PhotoSide, photo_sides
+from capture.photographs import PhotoSide, read_photo_folder
 from capture.store import Store
 from capture.store.records import NewEntry
 from pipeline.errors import LabError, UsageError
@@ -20,16 +20,26 @@ _BATCH = 64  # images to a transaction
 
 @dataclass(frozen=True)
 class AddedEntries:
-    """What `add_directory` did: new entries, coins they show, entries known before, and why files were refused."""
+    """What `add_directory` did: new entries, coins they show, and entries known before.
+
+    ``refused`` says why images could not be used, a sentence each; ``skipped`` names files that are no images.
+    """
 
     entries: int
     coins: int
     known: int
     refused: tuple[str, ...]
+    skipped: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
-        return {"entries": self.entries, "coins": self.coins, "known": self.known, "refused": self.refused}
+        return {
+            "entries": self.entries,
+            "coins": self.coins,
+            "known": self.known,
+            "refused": self.refused,
+            "skipped": self.skipped,
+        }
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,9 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
     """
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
-    sides = [(coin, side, photo) for coin, both in photo_sides(directory).items() for side, photo in both.items()]
-    if not sides:
+    folder = read_photo_folder(directory)
+    sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
+    if not sides and not folder.refused:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
     entries: list[NewEntry] = []
     refused: list[str] = []
@@ -77,7 +88,8 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
                 coins |= {row.coin_id for row in rows}
                 entries = []
                 progress(number, len(sides))
-    return AddedEntries(added, len(coins), len(sides) - added - len(refused), tuple(dict.fromkeys(refused)))
+    known = len(sides) - added - len(refused)
+    return AddedEntries(added, len(coins), known, (*folder.refused, *dict.fromkeys(refused)), folder.skipped)
 
 
 def remove_coins(lab: Lab, coins: Sequence[str], *, dry_run: bool) -> CatalogueChange:

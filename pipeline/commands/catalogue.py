@@ -10,8 +10,7 @@ import typer
 from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
 from pipeline.commands.terminal.catalogue import print_added, print_built, print_change
 from pipeline.commands.terminal.output import print_result, reporter
-from pipeline.lab import open_lab
-from pipeline.model_in_use import IN_USE
+from pipeline.lab import IN_USE, open_lab
 
 app = typer.Typer(no_args_is_help=True, help="The reference images that coins are compared with.")
 

@@ -10,8 +10,7 @@ import typer
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
 from pipeline.commands.terminal.identification import print_answers, print_imported
 from pipeline.commands.terminal.output import print_result, reporter
-from pipeline.lab import open_lab
-from pipeline.model_in_use import IN_USE
+from pipeline.lab import IN_USE, open_lab
 
 app = typer.Typer()
 

@@ -19,8 +19,7 @@ from pipeline.commands.terminal.learning import (
 )
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.errors import UsageError
-from pipeline.lab import open_lab, open_lab_if_any
-from pipeline.model_in_use import IN_USE
+from pipeline.lab import IN_USE, open_lab, open_lab_if_any
 
 app = typer.Typer()
 PANEL = "Models"
@@ -33,6 +32,13 @@ class MethodName(StrEnum):
     GRADCAM = "gradcam"
     ATTENTION = "attention"
     OCCLUSION = "occlusion"
+
+
+class SideName(StrEnum):
+    """A side of a coin."""
+
+    OBVERSE = "obverse"
+    REVERSE = "reverse"
 
 
 class SuiteName(StrEnum):
@@ -128,16 +134,24 @@ def explain(
     method: Annotated[
         MethodName, typer.Option(help="`cells` is exact; the others are for comparison.")
     ] = MethodName.CELLS,
+    side: Annotated[
+        SideName | None, typer.Option(help="Which side is meant, where both images may show either.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to draw it.")] = Path("explanation.png"),
     model: ModelOption = IN_USE,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Show what makes two coins similar: both above, and below them their evidence, red the strongest."""
-    from pipeline.learning.explain import explain_pair
+    """Show what makes two coins similar: both above, and below them their evidence, red the strongest.
 
-    explained = explain_pair(open_lab_if_any(lab), first, second, model, method.value, out)
+    A file called COIN_obv or COIN_rev shows that side; one with two coins beside each other shows the obverse on the
+    left and the reverse on the right. Obverses are compared with obverses.
+    """
+    from pipeline.learning.explain import Pair, explain_pair
+
+    pair = Pair(first, second, side.value if side else None)
+    explained = explain_pair(open_lab_if_any(lab), pair, model, method.value, out)
     print_result(explained, print_explained, json=json)
     return DONE
 

@@ -32,8 +32,7 @@ from pipeline.commands.terminal.scans import (
     print_scan_estimate,
     print_status,
 )
-from pipeline.lab import open_lab
-from pipeline.model_in_use import IN_USE
+from pipeline.lab import IN_USE, open_lab
 
 app = typer.Typer()
 

@@ -22,9 +22,9 @@ from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
 from pipeline.collection.identify import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError
-from pipeline.lab import Lab
+from pipeline.lab import IN_USE, Lab
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
-from pipeline.model_in_use import IN_USE, STARTER, name_in_use, open_model, put_in_use
+from pipeline.model_in_use import STARTER, name_in_use, open_model, put_in_use
 from pipeline.reporter import Reporter
 
 Verdict = Literal["better", "worse", "no sure difference"]

@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image, read_image
-from calibration.outline import NoCoinError, crop_coin
+from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
+from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
 from pipeline.collection.identify import entry_crop
+from pipeline.collection.photographs import in_reading_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
+from rig.sides import Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 
@@ -26,12 +29,39 @@ REFERENCE_SEED = 9003  # used nowhere else (see `pipeline.learning.training_coin
 _ZOOM = 2
 
 
+Sides = dict[Side | None, Image]
+"""The crops that an image has, by side; None where it does not say which side it shows."""
+
+
 @dataclass(frozen=True)
-class Explained:
-    """Two images, what explains their similarity, and where that is drawn."""
+class Pair:
+    """Two images to compare: files, or ids of the lab's catalogue entries; ``side`` is the one that is meant."""
 
     first: str
     second: str
+    side: Side | None = None
+
+
+@dataclass(frozen=True)
+class OtherPair:
+    """Two sides that could have been compared as well, and how similar they are."""
+
+    first: Side | None
+    second: Side | None
+    score: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Two images, which sides of them were compared, what explains their similarity, and where that is drawn.
+
+    ``others`` are the sides that could have been compared as well: they are less similar.
+    """
+
+    first: str
+    second: str
+    sides: tuple[Side | None, Side | None]
+    others: tuple[OtherPair, ...]
     model: str
     reference: str
     explanation: Explanation
@@ -43,6 +73,8 @@ class Explained:
         answer: dict[str, Any] = {
             "first": self.first,
             "second": self.second,
+            "sides": list(self.sides),
+            "others": [{"sides": [each.first, each.second], "score": each.score} for each in self.others],
             "model": self.model,
             "method": explanation.method,
             "score": explanation.score,
@@ -59,31 +91,44 @@ class Explained:
         return answer
 
 
-def explain_pair(lab: Lab | None, first: str, second: str, model: str, method: Method, out: Path) -> Explained:
+def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: Path) -> Explained:
     """Explain the similarity of two images, and draw it into `out`.
+
+    An obverse is compared with an obverse. An image that shows two coins beside each other has the obverse on the left,
+    the reverse on the right; one whose side is not known is compared with both sides, and the more similar one is
+    explained.
 
     Parameters
     ----------
     lab
         Where entries are looked up, and whose catalogue is the reference; None for procedural coins as reference.
-    first, second
-        Image files, or ids of the lab's catalogue entries.
 
     Raises
     ------
     UsageError
         If there is no such image or entry, or `out` does not end as an image file does.
     LabError
-        If no coin is found in one of them, or `out` cannot be written.
+        If no coin is found in one of them, they show no side in common, or `out` cannot be written.
     """
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise UsageError(f"--out: {out} is no name for an image. Let it end in .png or .jpg.")
-    one, other = (_crop(lab, name) for name in (first, second))
+    first, second = (_read_sides(lab, name) for name in (pair.first, pair.second))
+    comparable = _comparable(pair, first, second)
     embedder = open_model(lab, model)
-    crops, reference = _reference(lab, {first, second}) if method == "cells" else ([], "")
-    explanation = explain(embedder, one, other, method, reference=crops)
-    write_image(out, draw_explanation(one, other, explanation))
-    return Explained(first, second, f"{embedder.name} {embedder.id}", reference, explanation, out)
+    crops, reference = _reference(lab, {pair.first, pair.second}) if method == "cells" else ([], "")
+    explained = [(explain(embedder, first[a], second[b], method, reference=crops), a, b) for a, b in comparable]
+    (explanation, a, b), *others = sorted(explained, key=lambda each: each[0].score, reverse=True)
+    write_image(out, draw_explanation(first[a], second[b], explanation))
+    return Explained(
+        first=pair.first,
+        second=pair.second,
+        sides=(a, b),
+        others=tuple(OtherPair(one, other, each.score) for each, one, other in others),
+        model=f"{embedder.name} {embedder.id}",
+        reference=reference,
+        explanation=explanation,
+        drawing=out,
+    )
 
 
 def draw_explanation(first: Image, second: Image, explanation: Explanation) -> Image:
@@ -105,18 +150,38 @@ def overlay(image: npt.NDArray[Any], heat: npt.NDArray[np.float32]) -> npt.NDArr
     return np.asarray(np.rint(image * (1.0 - share) + colour * share), np.uint8)
 
 
-def _crop(lab: Lab | None, name: str) -> Image:
-    if Path(name).is_file():
-        try:
-            image = read_image(Path(name))
-            return crop_coin(image)
-        except NoCoinError as error:
-            raise LabError(f"{name}: {error}") from error
+def _comparable(pair: Pair, first: Sides, second: Sides) -> list[tuple[Side | None, Side | None]]:
+    """The sides of two images that may show the same side of a coin."""
+    together = [(a, b) for a in first for b in second if a == b or None in (a, b)]
+    if not together:
+        (a,), (b,) = first, second
+        raise LabError(
+            f"{pair.first} shows the {a}, {pair.second} the {b}: two sides of a coin cannot be compared. Name images "
+            "of one side."
+        )
+    meant = [(a, b) for a, b in together if pair.side is None or pair.side in (a, b) or a is b is None]
+    if not meant:
+        raise LabError(f"--side: the images show no {pair.side} in common.")
+    return meant
+
+
+def _read_sides(lab: Lab | None, name: str) -> Sides:
+    path = Path(name)
+    if path.is_file():
+        image = read_image(path)
+        coins = in_reading_order(find_coins(image))
+        if len(coins) == 1:
+            return {side_by_name(path): normalise(image, coins[0])}
+        if len(coins) == 2:
+            middle = round(sum(coin.centre_px[0] for coin in coins) / 2)  # each is found more surely by itself
+            return {"obverse": crop_coin(image[:, :middle]), "reverse": crop_coin(image[:, middle:])}
+        seen = f"shows {len(coins)} coins" if coins else "shows no coin"
+        raise LabError(f"{name} {seen}. Crop it to one coin side, or to obverse and reverse side by side.")
     if lab is not None:
         with Store.open(lab.store, writing=False) as store:
             for entry in store.catalogue.entries():
                 if entry.id == name:
-                    return entry_crop(store, entry)
+                    return {entry.side: entry_crop(store, entry)}
     raise UsageError(f"{name} is neither an image nor an entry of the lab's catalogue. Check the spelling.")
 
 

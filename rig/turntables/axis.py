@@ -34,6 +34,8 @@ class AxisConfig(SerialConfig):
 
 Config = TypeVar("Config", bound=AxisConfig)
 
+RAMPS_S = 0.3  # to start and to stop, of a controller that does not say how fast it accelerates
+
 
 class AxisTurntable(MotionDevice[Config], Generic[Config]):
     """See `rig.devices.Turntable`."""
@@ -44,6 +46,8 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
     def __init__(self, config: Config, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._commanded: float | None = None  # where the controller's count was sent
+        self._fastest_deg_s = math.inf  # what the controller says of its axis, whatever it is sent
+        self._acceleration_deg_s2: float | None = None
 
     def rotate_to(self, angle_deg: float) -> float:
         """Turn to an angle, settle, and return the angle read back (deg, 0 to 360).
@@ -79,7 +83,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
     def estimate_s(self, by_deg: float) -> float:
         """Time a turn takes, settling included (s)."""
         short = abs(math.remainder(by_deg, 360.0)) if self.config.endless else abs(by_deg)
-        return short / self.config.speed_deg_s + 0.3 + self.config.settle_s if short else 0.0
+        return self._travel_s(short) + self.config.settle_s if short else 0.0
 
     def _turn(self, target: float) -> float:
         """Turn to a count of the controller, upwards at the end, settle, and return the count read back."""
@@ -96,10 +100,20 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
         below = target - self.config.backlash_deg
         return [below if self.config.endless else max(below, self.config.range_deg[0]), target]
 
-    def _travel_s(self, target: float) -> float:
-        """Time the motor needs to get there, starting and stopping not included (s)."""
-        start = target if self._commanded is None else self._commanded
-        return (abs(target - start) + 2 * self.config.backlash_deg) / self.config.speed_deg_s
+    @property
+    def _speed_deg_s(self) -> float:
+        """How fast it turns: as asked for, or as fast as it can."""
+        return min(self.config.speed_deg_s, self._fastest_deg_s)
+
+    def _travel_s(self, by_deg: float) -> float:
+        """Time the motor needs from rest to rest (s)."""
+        speed = self._speed_deg_s
+        if self._acceleration_deg_s2 is None:
+            return by_deg / speed + RAMPS_S
+        ramps_deg = speed**2 / self._acceleration_deg_s2
+        if by_deg < ramps_deg:
+            return 2 * math.sqrt(by_deg / self._acceleration_deg_s2)
+        return by_deg / speed + speed / self._acceleration_deg_s2
 
     def _target(self, angle_deg: float) -> float:
         """Where the controller's count has to go: the shorter way if endless."""

@@ -1,241 +1,194 @@
-"""Turntable on a GRBL 1.1 controller: a rotary axis whose "millimetres" are degrees.
+"""Turntable on a controller that speaks GRBL 1.1: a rotary axis whose "millimetres" are degrees.
 
-Written to GRBL's interface documentation and source (github.com/gnea/grbl: doc/markdown/interface.md, commands.md,
-protocol.c):
+GRBL 1.1 itself, grblHAL and FluidNC; `rig.turntables.grbl_dialects` has what differs, `rig.turntables.grbl_protocol`
+how they are spoken to. Written to gnea/grbl bfb67f0, grblHAL/core f80fc34 and bdring/FluidNC e952f33:
 
-- ``ok`` means planned. It has arrived once ``G4 P0`` is acknowledged (the planner has run empty) and the status is
-  ``Idle``.
-- ``?`` is not answered while homing, nor in the locked state after a hard or soft limit.
-- After such an alarm a reset sent before ``[MSG:Reset to continue]`` is swallowed: send, look for the banner, send
-  again.
-- ``Pn:``, ``Ov:`` and ``WCO:`` come and go in status reports; one that lost its end, or bytes, is no report.
+- ``ok`` means planned. It has arrived once the status (``?``) is ``Idle`` at the target; on the way the status is asked
+  for again and again, so a hold, an open door or an alarm is found at once and a slow axis is given its time.
 - Startup lines (``$N``) may have left it in inches or in relative mode: every turn says what it means. Reports in
-  inches (``$13``) and soft limits (``$20``; they allow negative coordinates alone) are refused before it moves.
-- Commands are shorter than the 128-byte receive buffer and each waits for its answer, so the buffer cannot overflow.
+  inches (``$13``), soft limits (``$20``; they allow negative coordinates alone) and hard limits (``$21``; the homing
+  switch is passed at every turn through 0) are refused before it moves.
+- It turns no faster than ``$110`` to ``$112`` allow, and starts as gently as ``$120`` to ``$122`` ask for.
+- FluidNC says ``ok`` to a homing that failed.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Literal
+import time
 
 from rig.clock import Clock
 from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import TRIES, retry
-from rig.turntables.axis import AxisConfig, AxisTurntable
+from rig.turntables import grbl_dialects
+from rig.turntables.grbl_dialects import GRBL, HOMING_DISABLED, Dialect
+from rig.turntables.grbl_protocol import PROMPT_S, GrblConfig, GrblProtocol, RefusedError
 
-SOFT_RESET = b"\x18"
-BANNER = re.compile(r"Grbl (\d+\.\d+\w*)")
-STATUS = re.compile(
-    r"<(?P<state>[A-Z][a-z]+)(?::\d+)?\|(?P<kind>[MW])Pos:(?P<position>-?\d+\.\d{3,4}(?:,-?\d+\.\d{3,4})*)"
-    r"(?P<rest>(?:\|[^<>]*)?)>"
-)
-HELD = ("Hold", "Door", "Sleep")
-OFFSET = re.compile(r"\|WCO:(-?[\d.]+(?:,-?[\d.]+)*)")
-AXES = "XYZABC"
-# Settings with which its positions mean something else, or which stop a plate that goes round.
-WRONG_SETTINGS = {
-    "$13=1": ("reports positions in inches", "$13=0"),
-    "$20=1": ("has soft limits, which allow no angle above 0", "$20=0"),
-}
+SETTING = re.compile(r"(\$\d+)=(-?[\d.]+)")
+MAX_RATE, ACCELERATION = 110, 120  # deg/min, deg/s², of the first axis
+# Kept with the session, besides the axis' own.
+TOLD = ("$1", "$10", "$13", "$20", "$21", "$22", "$23", "$24", "$25", "$27", "$44", "$45", "$46")
+NOT_FOUND = 9
 
-ALARMS = {
-    1: "hard limit: a limit switch was hit, position lost",
-    2: "soft limit: the target is beyond the machine's travel",
-    3: "reset in motion, position lost",
-    6: "homing was interrupted by a reset",
-    7: "homing was interrupted by the safety door",
-    8: "homing could not clear the switch by pulling off",
-    9: "homing did not find the switch",
-    10: "homing did not find the second switch",
-}
-HOMING_DISABLED = 5
-ERRORS = {
-    HOMING_DISABLED: "homing is not enabled",
-    8: "only possible when idle",
-    9: "locked until homed",
-    15: "beyond the machine's travel",
-    20: "unsupported command",
-    33: "invalid target",
-}
+POLL_S = 0.25  # how often a turning plate is asked where it is
+SHORTEST_POLL_S = 0.005
+STILL = 8  # so many reports of one position from a plate that is said to turn: it does not
 
 
-class GrblConfig(AxisConfig):
-    """`turntable:` of rig.yaml for GRBL."""
-
-    kind: Literal["grbl"] = "grbl"
-
-
-class GrblTurntable(AxisTurntable[GrblConfig]):
+class GrblTurntable(GrblProtocol):
     """The turntable."""
-
-    stop_bytes = SOFT_RESET
 
     def __init__(self, config: GrblConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
-        self._offset: list[float] | None = None
+        self._dialect: Dialect = GRBL
+        self._build: list[str] = []
+
+    # Who it is
+
+    def _greet(self) -> str:
+        """Reset it until it says who it is: it may just be starting, or have been running all along."""
+        banner = self._reset(self.config.boot_s)
+        self._build = self._ask("$I")
+        found = grbl_dialects.identify(banner, self._build)
+        if found is None:
+            raise DeviceError(
+                self.link.device,
+                f"it says {banner!r}, which is none of the dialects that are spoken here: GRBL 1.1, grblHAL, FluidNC.",
+                "Flash one of these.",
+            )
+        self._dialect, firmware = found
+        self._read_settings()
+        return firmware
+
+    def _read_settings(self) -> None:
+        """Learn how fast the axis is, and what else matters."""
+        settings = {found[1]: found[2] for line in self._ask("$$") if (found := SETTING.fullmatch(line))}
+        axis = self.config.axis
+        rate = grbl_dialects.axis_value(settings, MAX_RATE, axis)
+        self._fastest_deg_s = rate / 60 if rate else math.inf
+        self._acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, axis)
+        own = [f"${first + grbl_dialects.AXES.index(axis)}" for first in (100, MAX_RATE, ACCELERATION, 130)]
+        self._settings = {name: settings[name] for name in (*TOLD, *own) if name in settings}
+
+    # Homing
 
     def _find_home(self) -> None:
         """Reset it, which clears alarms, and find the switch."""
-        self._reset()
+        self._reset(self.config.boot_s)
+        self._read_settings()
         self._check_settings()
+        alone = self._homes_alone()
+        if not alone and grbl_dialects.homes_others_first(self._dialect, self._settings, self.config.axis):
+            raise DeviceError(self.link.device, "it homes other axes than the plate's as well.", self._one_switch())
         state = "not homed"
         for _ in range(TRIES):
             try:
-                self._command("$H", self.config.homing_s)
-            except _RefusedError as error:
+                self._home(f"$H{self.config.axis}" if alone else "$H")
+            except RefusedError as error:
                 if error.number == HOMING_DISABLED:
-                    raise
+                    raise DeviceError(self.link.device, error.problem, self._dialect.homing) from error
                 self._resynchronise()  # a byte was lost: it understood something else
                 continue
             # A lone "$" is answered with ok as well: only the state shows that it was homing.
-            state, self._commanded = self._status()
+            report = self._status()
+            state, self._commanded = report.state, report.position
             if state == "Idle":
                 return
         raise AlarmError(self.link.device, f"it did not home (state {state}).", "Check the homing switch.")
 
-    def _greet(self) -> str:
-        """Wait for the banner."""
-        try:
-            banner = self.link.wait_for(lambda line: BANNER.search(line) is not None, self.config.boot_s, "connect")
-        except NoAnswerError:
-            banner = self._reset()  # a board that does not reset when its port opens
-        version = BANNER.search(banner)
-        if version is None or not version[1].startswith("1.1"):
-            raise DeviceError(self.link.device, f"it says {banner!r}, not Grbl 1.1.", "Flash GRBL 1.1 or newer.")
-        self.link.drain()
-        return f"Grbl {version[1]}"
+    def _check_settings(self) -> None:
+        """Make sure that it means by a position what is meant here, and that nothing stops a plate that goes round."""
+        wrongs = {
+            grbl_dialects.REPORT_INCHES: "reports positions in inches",
+            grbl_dialects.SOFT_LIMITS: "has soft limits, which allow no angle above 0",
+            grbl_dialects.HARD_LIMITS: "has hard limits, which stop it with alarm 1 at every pass through 0 degrees",
+        }
+        for name, wrong in wrongs.items():
+            if grbl_dialects.number(self._settings, name) & 1:
+                setting = f"{name}={self._settings[name]}"
+                raise DeviceError(self.link.device, f"it {wrong} ({setting}).", self._dialect.off[name])
+
+    def _home(self, command: str) -> None:
+        """Send it and wait for its end, asking now and then: GRBL is deaf to that while it homes, others are not."""
+        self._send(command)
+        until = time.monotonic() + self.config.homing_s
+        while True:
+            try:
+                self._wait_for_ok(command, PROMPT_S)
+            except NoAnswerError:
+                if time.monotonic() > until:
+                    raise
+                self.link.send(b"?")
+                continue
+            return
+
+    def _homes_alone(self) -> bool:
+        return grbl_dialects.homes_axis_alone(self._dialect, self._build, self._settings)
+
+    def _alarm_remedy(self, code: int) -> str:
+        return (
+            self._one_switch() if code == NOT_FOUND and not self._homes_alone() else "Clear the plate, then `rig home`."
+        )
+
+    def _one_switch(self) -> str:
+        bit = 1 << grbl_dialects.AXES.index(self.config.axis)
+        return self._dialect.one_switch.format(axis=self.config.axis, bit=bit)
+
+    # Turning
 
     def _turn(self, target: float) -> float:
         # Absolute targets may be sent again: a lost byte or answer does no harm.
-        return retry(lambda: self._go(target), self._resynchronise, (NoAnswerError, _RefusedError))
+        return retry(lambda: self._go(target), self._resynchronise, (NoAnswerError, RefusedError))
 
     def _count(self) -> float:
-        return self._status()[1]
-
-    def _check_settings(self) -> None:
-        """Make sure that it means by a position what is meant here."""
-        seen: list[str] = []
-        self._command("$$", seen=seen)
-        for setting, (wrong, right) in WRONG_SETTINGS.items():
-            if setting in seen:
-                raise DeviceError(
-                    self.link.device,
-                    f"it {wrong} ({setting}).",
-                    f"Send it {right} once with a terminal program, then `rig home`.",
-                )
+        return self._status().position
 
     def _go(self, target: float) -> float:
         """Drive there, wait until it has arrived and settled, and return the count read back."""
-        feed = f"F{self.config.speed_deg_s * 60:.0f}"
         for count in self._legs(target):
-            self._command(f"G53 G1 {self.config.axis}{count:.3f} {feed} G21 G94")
-        self._command("G4 P0", self.config.answer_s + 3 * self._travel_s(target))
-        for _ in range(20):
-            state, position = self._status()
-            if state == "Idle":
-                self.clock.sleep(self.config.settle_s)
-                return position
-            self.clock.sleep(0.05)
-        raise NoAnswerError(
-            self.link.device,
-            f"it stays in state {state!r}.",
-            "Somebody holds it, or noise does: look at its hold and door inputs, then `rig home`."
-            if state in HELD
-            else "Reset the controller, then `rig home`.",
-        )
+            self._command(f"G53 G1 {self.config.axis}{count:.3f} F{self._speed_deg_s * 60:.0f} G21 G94")
+        position = self._come_to_rest(target)
+        self.clock.sleep(self.config.settle_s)
+        return position
 
-    def _command(self, command: str, timeout_s: float | None = None, seen: list[str] | None = None) -> None:
-        """Send a line and wait for its ``ok``; what is said before it is added to `seen`."""
-        seen = [] if seen is None else seen
+    def _come_to_rest(self, target: float | None = None) -> float:
+        """Ask where it is until it rests, at the target or nowhere near, and return its count.
 
-        def is_answer(line: str) -> bool:
-            seen.append(line)
-            return self._watch(line) or line == "ok" or line.startswith("error:")
-
-        self.link.send(command.encode() + b"\n")
-        answer = self.link.wait_for(is_answer, timeout_s or self.config.answer_s, command)
-        if answer != "ok":
-            raise _RefusedError(self.link.device, command, answer)
-
-    def _status(self) -> tuple[str, float]:
-        """Ask for state and position of the axis (machine coordinates)."""
-        for last in (False, False, True):
-            self.link.send(b"?")
-            try:
-                line = self.link.wait_for(
-                    lambda line: self._watch(line) or STATUS.search(line) is not None, self.config.answer_s, "?"
+        Raises
+        ------
+        AlarmError
+            If it is held, or in alarm.
+        NoAnswerError
+            If it is said to turn and does not.
+        """
+        before, still = math.nan, 0
+        while True:
+            report = self._status()
+            still = still + 1 if report.position == before else 0
+            before = report.position
+            left_deg = math.inf if target is None else abs(report.position - target)
+            if report.state == "Idle" and (still or left_deg <= self.config.tolerance_deg):
+                return report.position  # else it may be about to start
+            if report.state not in ("Idle", "Run", "Jog"):
+                raise self._stopped(report)
+            if still >= STILL:
+                raise NoAnswerError(
+                    self.link.device,
+                    f"it says that it turns, and stands at {report.position % 360:.2f} deg.",
+                    "Reset the controller, then `rig home`.",
                 )
-            except NoAnswerError:
-                if last:
-                    raise
-                continue
-            report = STATUS.search(line)
-            assert report is not None
-            offset = OFFSET.search(report["rest"])
-            if offset is not None:
-                self._offset = [float(value) for value in offset[1].split(",")]
-            number = AXES.index(self.config.axis)
-            try:
-                position = float(report["position"].split(",")[number])
-                if report["kind"] == "W":  # $10 asks for work coordinates: machine position = work position + offset
-                    if self._offset is None:
-                        continue  # the offset comes with one of the next reports
-                    position += self._offset[number]
-            except (IndexError, ValueError):
-                continue
-            return report["state"], position
-        raise NoAnswerError(
-            self.link.device,
-            f"no position of axis {self.config.axis} in its status reports (the last: {line!r}).",
-            "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
-        )
+            self.clock.sleep(max(SHORTEST_POLL_S, min(POLL_S, self._left_s(left_deg))))
 
-    def _watch(self, line: str) -> bool:
-        """Raise when the controller alarms or restarts; never matches."""
-        alarm = re.match(r"ALARM:(\d+)", line)
-        if alarm is not None:
-            self._doubt()
-            problem = ALARMS.get(int(alarm[1]), "see the GRBL documentation")
-            raise AlarmError(self.link.device, f"alarm {alarm[1]} ({problem}).", "Clear the plate, then `rig home`.")
-        if BANNER.search(line) is not None:
-            raise self._restarted()
-        return False
-
-    def _reset(self) -> str:
-        """Soft reset until the banner comes: one sent too early after an alarm is swallowed."""
-        for last in (False, False, False, True):
-            self.link.send(SOFT_RESET)
-            try:
-                banner = self.link.wait_for(
-                    lambda line: BANNER.search(line) is not None, min(1.5, self.config.answer_s), "reset"
-                )
-            except NoAnswerError:
-                if last:
-                    raise
-                continue
-            self.link.drain()
-            return banner
-        raise AssertionError("unreachable")
+    def _left_s(self, left_deg: float) -> float:
+        """Time until it has come so far, on its way at full speed (s)."""
+        braking_deg = self._speed_deg_s**2 / (2 * self._acceleration_deg_s2) if self._acceleration_deg_s2 else 0.0
+        if self._acceleration_deg_s2 and left_deg < braking_deg:
+            return math.sqrt(2 * left_deg / self._acceleration_deg_s2)
+        return (left_deg + braking_deg) / self._speed_deg_s
 
     def _resynchronise(self) -> None:
-        """End whatever half line the controller may have, and read away what it says to it."""
-        self.link.send(b"\n")
-        for line in self.link.drain(0.2):
-            self._watch(line)
-
-
-class _RefusedError(DeviceError):
-    """The controller answered ``error:n``: nothing moved."""
-
-    def __init__(self, device: str, command: str, answer: str) -> None:
-        text = answer.removeprefix("error:")
-        self.number = int(text) if text.isdecimal() else 0
-        super().__init__(
-            device,
-            f"{command!r} was refused: {answer} ({ERRORS.get(self.number, 'see the GRBL documentation')}).",
-            "Set $22=1 and wire a homing switch."
-            if self.number == HOMING_DISABLED
-            else "Run `rig home`, then the command again.",
-        )
+        """Find out how it is, wait until it rests, and agree on what is answered."""
+        self._come_to_rest()
+        self._agree()

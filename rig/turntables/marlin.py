@@ -1,21 +1,25 @@
 """Turntable on a Marlin controller: an axis whose "millimetres" are degrees.
 
-Written to Marlin's documentation and source (marlinfw.org/docs/gcode: G1, G28, M84, M110, M112, M114, M115, M211, M400,
-M410; github.com/MarlinFirmware/Marlin: gcode/queue.cpp, gcode/host/M114.cpp, MarlinCore.cpp, core/serial strings):
+Written to Marlin's source (MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.cpp at 8009982, gcode/queue.cpp at
+012c1a4; bugfix-2.1.x of 2025-10-05: MarlinCore.cpp, module/motion.cpp, module/planner.cpp, gcode/calibrate/G28.cpp):
 
 - Every line is sent with its number and checksum, ``N12 M400*97``, and only once the one before it is answered. A line
-  that came in broken is answered ``Error:...`` and ``Resend: 12``; older firmware says ``ok`` after that, newer does
-  not. Everything sent here is absolute, so what is in doubt is numbered anew (``M110``) and sent again.
-- ``ok`` means planned. It has arrived once ``M400`` is acknowledged; meanwhile ``echo:busy: processing`` comes now and
-  then. An ``ok`` too many would be believed, so the motor's steps, ``Count`` in ``M114``, must stand still as well.
-- ``M114`` tells where the planner ends, so it counts only after ``M400``. Both are counts: a blocked plate is noticed
-  by the camera alone.
-- ``start`` means that the controller was reset. If that word is lost, its line numbers tell: they begin at 1 again.
-- ``M410`` stops the motor and ``M112`` kills the controller; both are heeded out of turn if sent without a number.
-  While homing only ``M112`` is safe, as ``G28`` goes on after ``M410``. What was killed answers nothing until it is
-  reset, which opening the port does on boards wired like an Arduino.
+  that came in damaged is answered ``Error:...`` and ``Resend: 12``; 2.0 and 2.1 of 2023 say no ``ok`` after that, those
+  before and after them do. Everything sent here is absolute, so what is in doubt is numbered afresh (``M110``) and sent
+  again.
+- ``ok`` means planned. It has arrived once ``M400`` is done, and an ``ok`` does not say what it is for: the answer to
+  the ``M114`` behind it does, as that line is carried out after it, and its number taken only if ``M400``'s was. All of
+  that answer, ``Count`` too, tells where the planner ends and never where the motor is; a blocked plate is noticed by
+  the camera alone.
+- While a command keeps it busy, it says ``echo:busy: processing`` every two seconds: it is given its time as long as it
+  does, because its own limits (``M203``) may be slower than what it is asked for.
+- ``start`` means that the controller was reset. If that word is lost, its line numbers show it: they begin at 1 again.
+- ``M410`` stops the motor in its step, and drops without a word whatever is planned in the next second. ``M112`` kills
+  the controller, and lets the motor turn for another 0.6 s. Both are heeded out of turn if sent without a number.
+  ``G28`` continues after ``M410`` in builds that do not check their endstops, so while it homes both are sent. What was
+  killed answers nothing until it is reset, which opening the port does on boards wired like an Arduino.
 - Targets beyond the soft endstops are clipped without a word; an endless axis switches them off (``M211 S0``). Motors
-  are switched off after 2 minutes' rest unless told otherwise (``M84 S0``).
+  are switched off after 2 minutes' rest unless it is asked not to (``M84 S0``).
 """
 
 from __future__ import annotations
@@ -28,21 +32,29 @@ from typing import Literal
 from rig.clock import Clock
 from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.link import SerialLink
-from rig.serial_device import TRIES, retry
+from rig.serial_device import retry
 from rig.turntables.axis import AxisConfig, AxisTurntable
 
-# Two whole lines each, so that half a line before them spoils neither.
+# Whole lines each, so that half a line before them spoils neither.
 QUICK_STOP = b"\nM410\n"
-KILL = b"\nM112\n"
+KILL = b"\nM410\nM112\n"
 FIRMWARE = re.compile(r"FIRMWARE_NAME: ?(?=.*Marlin)(.*?)(?: \(| [A-Z_]+:|$)")
 OK = re.compile(r"ok(?: N(?P<number>\d+))?(?: .*)?")
 RESEND = re.compile(r"(?:Resend:?|rs)\s*N?(\d+)")
-BOOTED = re.compile(r"start|echo: ?Marlin .*|(?:echo:)?\s*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)")
+BOOTED = re.compile(
+    r"start|(?:echo: ?)?Marlin \S+|(?:echo:)?\s*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)"
+)
 # Stopped, it says so without the word Error, acknowledges turns, and does not turn.
 HALTED = re.compile(r"Error:.*(?:halted|kill|stopped)|Printer stopped due to errors", re.IGNORECASE)
 REFUSED = re.compile(r"echo:\s*(?:Unknown command.*|Home .* first.*)|Error:.*", re.IGNORECASE)
+CAPABILITY = re.compile(r"Cap:(?:EEPROM|EMERGENCY_PARSER):[01]")
 LINE_ERROR = re.compile(r"Error:.*Last Line: ?\d*", re.IGNORECASE)
-REST_S = 5.0
+BUSY = "echo:busy"
+# A sign of life comes every two seconds (DEFAULT_KEEPALIVE_INTERVAL); ten minutes of them are more than any turn takes.
+SIGN_OF_LIFE_S = 2.5
+LONGEST_S = 600.0
+# What M410 drops, it drops for a second, and it is carried out twice: at once, and in its turn.
+QUICK_STOP_S = 2.2
 # Numbers begin where no freshly started controller is, so that its own, from 1, give it away.
 FIRST_NUMBER = 1000
 
@@ -63,14 +75,21 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         super().__init__(config, clock, link)
         self._homing = False
         self._number = FIRST_NUMBER
+        self._quiet_until_s = 0.0
 
     def stop(self) -> None:
         """Stop the motor at once, from any thread; it has to be homed again after."""
         self._doubt()
         self.link.halt(KILL if self._homing else QUICK_STOP)
 
+    def _doubt(self) -> None:
+        if self._homed or self._homing:  # it is being stopped
+            self._quiet_until_s = self.clock.now() + QUICK_STOP_S
+        super()._doubt()
+
     def _find_home(self) -> None:
         """Wake it, by a reset if it was killed, and find the switch."""
+        self.clock.sleep(self._quiet_until_s - self.clock.now())
         self._wake()
         self._ask("G90")
         self._homing = True  # also when it is interrupted: it may be at it still
@@ -81,59 +100,49 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
                 self._ask(wish)
         self._commanded = self._count()
 
-    def _count(self) -> float:
-        return self._report()[0]
-
     def _turn(self, target: float) -> float:
-        feed = f"F{self.config.speed_deg_s * 60:.0f}"
-        for count in self._legs(target):
-            self._ask(f"G1 {self.config.axis}{count:.3f} {feed}")
-        travel_s = self._travel_s(target)
-        self._ask("M400", self.config.answer_s + 3 * travel_s)
-        until_s = self.clock.now() + 3 * travel_s + REST_S
-        steps = self._report()[1]
-        while self.clock.now() < until_s:
-            self.clock.sleep(max(self.config.settle_s, 0.05))
-            before, (position, steps) = steps, self._report()
-            if steps == before:
-                return position
-        raise NoAnswerError(self.link.device, "it does not come to rest.", "Switch it off and look.")
+        def go() -> float:
+            for count in self._legs(target):
+                self._exchange(f"G1 {self.config.axis}{count:.3f} F{self._speed_deg_s * 60:.0f}", self.config.answer_s)
+            # Both belong together: where one of them was damaged, all has to be sent again.
+            patience_s = self.config.answer_s + 3 * self._travel_s(abs(target - (self._commanded or 0.0)))
+            self._exchange("M400", patience_s)
+            return self._read_position(self._exchange("M114", patience_s, self._position))
 
-    def _report(self) -> tuple[float, str | None]:
-        """Where the planner ends (deg) and the motor is (steps, not told by every build), by ``M114``."""
-        axis = self.config.axis
-        pattern = re.compile(rf"{axis}: ?(-?\d+\.\d+)(?:.*Count.*{axis}: ?(-?[\d.]+))?")
-        for _ in range(TRIES):
-            lines = self._ask("M114")
-            for line in lines:
-                found = pattern.search(line)
-                if found is not None:
-                    return float(found[1]), found[2]
-        raise NoAnswerError(
-            self.link.device,
-            f"no position of axis {self.config.axis} in its answer to 'M114': {lines}.",
-            "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
-        )
+        position = retry(go, self._renumber, (NoAnswerError, _BrokenError))
+        self.clock.sleep(self.config.settle_s)
+        return position
+
+    def _count(self) -> float:
+        return self._read_position(self._ask("M114", expected=self._position))
+
+    @property
+    def _position(self) -> re.Pattern[str]:
+        """Where the planner ends (deg), as ``M114`` tells it."""
+        return re.compile(rf"{self.config.axis}: ?(-?\d+\.\d+)")
+
+    def _read_position(self, lines: list[str]) -> float:
+        return next(float(found[1]) for line in lines if (found := self._position.search(line)))
 
     # The protocol
 
-    def _ask(self, command: str, timeout_s: float | None = None) -> list[str]:
+    def _ask(self, command: str, timeout_s: float | None = None, expected: re.Pattern[str] | None = None) -> list[str]:
         """Send a command, again if need be, and return what was said before its ``ok``."""
         return retry(
-            lambda: self._exchange(command, timeout_s or self.config.answer_s),
+            lambda: self._exchange(command, timeout_s or self.config.answer_s, expected),
             self._renumber,
             (NoAnswerError, _BrokenError),
         )
 
-    def _exchange(self, command: str, timeout_s: float) -> list[str]:
-        """Send one numbered line and wait for its ``ok``."""
+    def _exchange(self, command: str, timeout_s: float, expected: re.Pattern[str] | None = None) -> list[str]:
+        """Send one numbered line and wait for its ``ok``; one that comes before what is `expected` is another's."""
         self._number += 1
         self.link.send(numbered(self._number, command))
         said: list[str] = []
 
         def is_ok(line: str) -> bool:
-            if line.startswith("echo:busy"):
-                return False
+            if line.startswith(BUSY):
+                return True
             self._watch(line)
             resend = RESEND.fullmatch(line)
             if resend is not None:
@@ -142,13 +151,25 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
                 raise _BrokenError(self.link.device, command, line)
             ok = OK.fullmatch(line)
             if ok is not None:
-                return ok["number"] is None or int(ok["number"]) == self._number
+                is_expected = expected is None or any(expected.search(each) for each in said)
+                return is_expected and (ok["number"] is None or int(ok["number"]) == self._number)
             if REFUSED.fullmatch(line) and not LINE_ERROR.fullmatch(line):
                 raise _BrokenError(self.link.device, command, line)
             said.append(line)
             return False
 
-        self.link.wait_for(is_ok, timeout_s, command)
+        until = time.monotonic() + LONGEST_S
+        try:
+            while self.link.wait_for(is_ok, timeout_s, command).startswith(BUSY) and time.monotonic() < until:
+                timeout_s = max(SIGN_OF_LIFE_S, self.config.answer_s)
+        except NoAnswerError as error:
+            if expected is None or not any(" Count " in each for each in said):
+                raise
+            raise NoAnswerError(
+                self.link.device,
+                f"no position of axis {self.config.axis} in its answer to {command!r}: {said}.",
+                "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
+            ) from error
         return said
 
     def _renumber(self) -> None:
@@ -223,10 +244,20 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             if firmware is None:
                 self._watch(line)
                 continue
-            self.link.drain(0.1)
+            told = self.link.drain(0.1)
             self._number = FIRST_NUMBER
             self._settle(f"M110 N{self._number}")
+            self._read_settings(told)
             return firmware[1]
+
+    def _read_settings(self, told: list[str]) -> None:
+        """Learn what it can do, and how fast the axis turns at most, where it says so (2.1)."""
+        self._settings = {line[4:-2]: line[-1] for line in told if CAPABILITY.fullmatch(line)}
+        for command in ("M201", "M203"):
+            for line in self._ask(command):
+                if found := re.search(rf"{command} .*?{self.config.axis}(\d+\.\d+)", line):
+                    self._settings[f"{command} {self.config.axis}"] = found[1]
+        self._fastest_deg_s = float(self._settings.get(f"M203 {self.config.axis}", "inf"))
 
 
 class _BrokenError(DeviceError):

@@ -1,7 +1,13 @@
 """Marlin 2.1 on an Arduino Mega, byte for byte, with a turntable on one of its axes.
 
-Written after the firmware's own source (github.com/MarlinFirmware/Marlin: gcode/queue.cpp, MarlinCore.cpp,
-module/motion.cpp, gcode/calibrate/G28.cpp): line numbers and checksums, what blocks, what is heeded out of turn.
+Written after MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.cpp at 8009982, gcode/queue.cpp at 012c1a4 (2.0) and
+3b3ec2c (2.0 before its release), Configuration.h at 0000207; and bugfix-2.1.x of 2025-10-05 as Thinkersbluff/
+Marlin-bugfix-2.1.x ca88b84 has it: gcode/queue.cpp, MarlinCore.cpp, module/motion.cpp, module/planner.cpp,
+gcode/calibrate/G28.cpp, gcode/host/M115.cpp, core/language.h. Nothing of it was run.
+
+What matters: ``Count`` in the answer to ``M114`` tells where the planner ends, as the rest of it does, and never where
+the motor is; ``M410`` stops the motor in its step and drops whatever is planned in the next second, without a word;
+``M112`` lets it turn for another 0.6 s.
 """
 
 from __future__ import annotations
@@ -23,29 +29,56 @@ LINE_CHARACTERS = 96  # MAX_CMD_SIZE
 PLANNER_BLOCKS = 16
 VERSION = "2.1.2.4"
 
-# Its configuration.h: deg/min, deg/s², deg, steps/deg.
+KILL_S = 0.6  # minkill(): "allows messages to get out"; the motor's interrupt is still on
+CLEANING_S = 1.0  # Planner::quick_stop(): TEMP_TIMER_FREQUENCY
+
+# Its Configuration.h, for a plate: deg/min, deg/s², deg, steps/deg.
 MAX_FEED = 6000.0
 ACCELERATION = 150.0
-HOMING_FEED = 3000.0
-BUMP_DEG = 5.0
-BUMP_DIVISOR = 4
+HOMING_FEED = 3000.0  # HOMING_FEEDRATE_MM_M: 50*60
+BUMP_DEG = 5.0  # HOMING_BUMP_MM
+BUMP_DIVISOR = 2  # HOMING_BUMP_DIVISOR
 RANGE = (0.0, 360.0)
+SEARCH = 1.5  # homeaxis(): of the axis' length
 STEPS = 80
 
 WORD = re.compile(r"([A-Z])\s*(-?\d*\.?\d*)")
 
 
 class MarlinEmulator(Emulator):
-    """The controller. `axis` is the letter of the axis that turns the plate.
+    """The controller.
 
-    `ok_after_resend` makes it say ``ok`` after ``Resend:``, as Marlin 1 and 2.0 do.
+    Parameters
+    ----------
+    axis
+        Letter of the axis that turns the plate.
+    ok_after_resend
+        Whether it says ``ok`` after ``Resend:``, as Marlin 1, 2.0 before its release and 2.1 of 2025 do.
+    ignores_repeats
+        Whether a line with one of the last two numbers is dropped without a word, as by 2.1 of 2025.
+    max_feed
+        Fastest that the axis turns, whatever it is sent (deg/min).
+    resets_on_open
+        Whether opening the port restarts it, as on an Arduino.
     """
 
-    def __init__(self, world: World, axis: str = "X", *, ok_after_resend: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        axis: str = "X",
+        *,
+        ok_after_resend: bool = False,
+        ignores_repeats: bool = False,
+        max_feed: float = MAX_FEED,
+        resets_on_open: bool = True,
+    ) -> None:
         super().__init__(world.clock)
         self.world = world
         self.axis = axis
         self.ok_after_resend = ok_after_resend
+        self.ignores_repeats = ignores_repeats
+        self.max_feed = max_feed
+        self._resets_on_open = resets_on_open
         self._power_up()
 
     def _power_up(self) -> None:
@@ -54,13 +87,20 @@ class MarlinEmulator(Emulator):
         self._queue: deque[str] = deque()
         self._last_number = 0
         self._blocks: list[StraightMove] = [at_rest((0.0,))]
+        self._current = 0.0  # current_position: where G-code believes to be
+        self._cleaning_s = 0.0
         self._feed = 1500.0
         self._absolute, self._endstops, self._homed = True, True, False
         self._up, self._killed, self._quick_stop = False, False, False
         self._doom: tuple[float, Alarm | Brownout] | None = None
 
     def reset(self) -> None:
-        """DTR: power-up. The motor stops where it is and the position is forgotten."""
+        """DTR: power-up, on a board wired for it. The motor stops where it is and the position is forgotten."""
+        if self._main is None or self._resets_on_open:
+            self.power_cycle()
+
+    def power_cycle(self) -> None:
+        """Off and on again."""
         self.world.stop_plate()
         self._power_up()
         super().reset()
@@ -93,6 +133,8 @@ class MarlinEmulator(Emulator):
             place = text.find("N", 4) if is_m110 and text.find("N", 4) > 0 else 0
             number = _leading_int(text[place + 1 :])
             if number != self._last_number + 1 and not is_m110:
+                if self.ignores_repeats and self._last_number - 1 <= number <= self._last_number:
+                    return None
                 return self._line_error("Line Number is not Last Line Number+1")
             body, star, checksum = text.rpartition("*")
             if not star:
@@ -114,9 +156,9 @@ class MarlinEmulator(Emulator):
         self.say(f"Resend: {self._last_number + 1}\n" + ("ok\n" if self.ok_after_resend else ""))
 
     def _kill(self, why: str = "") -> None:
-        self._killed = True
-        self._freeze()
-        self.say(why + "Error:Printer halted. kill() called!\n")
+        if not self._killed:
+            self._killed = True
+            self.say(why + "Error:Printer halted. kill() called!\n")
 
     def _freeze(self) -> None:
         self.world.stop_plate()
@@ -125,6 +167,8 @@ class MarlinEmulator(Emulator):
     def _stop_stepper(self) -> None:
         """quickstop_stepper()."""
         self._freeze()
+        self._current = self._count()
+        self._cleaning_s = self.clock.now() + CLEANING_S
         self._quick_stop = True
 
     # The main program
@@ -134,12 +178,14 @@ class MarlinEmulator(Emulator):
         yield from self.wait(BOOT_S)
         self._up = True
         self.say(
-            f"start\nPowerUp\necho:Marlin {VERSION}\necho: Last Updated: 2023-12-25 | Author: (none)\n"
-            "echo: Free Memory: 5217  PlannerBufferBytes: 1472\necho:Hardcoded Default Settings Loaded\n"
+            f"start\nPowerUp\nMarlin {VERSION}\necho: Last Updated: 2023-12-25 | Author: (none, default config)\n"
+            "echo: Compiled: Dec 25 2023\necho: Free Memory: 5217  PlannerBufferBytes: 1472\n"
+            "echo:Hardcoded Default Settings Loaded\n"
         )
         while not self._killed:
             yield from self._idle()
             self._get_serial_commands()
+            yield from self._clean()
             if self._queue and not self._killed:
                 command = self._queue[0]
                 yield from self._execute(re.sub(r"^N\d+\s*|\*.*$", "", command).strip())
@@ -148,8 +194,16 @@ class MarlinEmulator(Emulator):
                     self._queue.popleft()
             else:
                 yield self._doom[0] if self._doom else None
-        while True:  # minkill(): until the reset button
+        yield from self.wait(KILL_S)  # minkill(): then no interrupt any more, until the reset button
+        self._freeze()
+        while True:
             yield None
+
+    def _clean(self) -> Firmware:
+        """Planner::synchronize() after a quick stop: it reads its port meanwhile, and does nothing else."""
+        while self.clock.now() < self._cleaning_s and not self._killed:
+            yield self._cleaning_s
+            yield from self._idle()
 
     def _idle(self) -> Firmware:
         """What may happen at any time."""
@@ -157,9 +211,10 @@ class MarlinEmulator(Emulator):
             fault = self._doom[1]
             self._doom = None
             if isinstance(fault, Brownout):
-                self.reset()
+                self.power_cycle()
                 yield None  # this main program is over
             else:
+                self._freeze()  # a watchdog's kill comes with the motor off
                 self._kill()
 
     def _until(self, end_s: float) -> Firmware:
@@ -186,13 +241,17 @@ class MarlinEmulator(Emulator):
                 yield from self._move(words)
             case "G4":
                 yield from self._until(self._blocks[-1].end_s)
-                yield from self.wait((words.get("P") or 0.0) / 1000 + (words.get("S") or 0.0))
+                yield from self._until(self.clock.now() + (words.get("P") or 0.0) / 1000 + (words.get("S") or 0.0))
             case "G28":
                 yield from self._home()
             case "G90" | "G91" as mode:
                 self._absolute = mode == "G90"
             case "M400":
                 yield from self._until(self._blocks[-1].end_s)
+                yield from self._clean()
+            case "M410":
+                self._stop_stepper()
+                yield from self._clean()
             case "M114":
                 self._report()
             case "M115":
@@ -201,10 +260,16 @@ class MarlinEmulator(Emulator):
                     "Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:Turntable EXTRUDER_COUNT:1 AXIS_COUNT:3\n"
                     "Cap:SERIAL_XON_XOFF:0\nCap:EEPROM:0\nCap:EMERGENCY_PARSER:0\nCap:HOST_ACTION_COMMANDS:0\n"
                 )
+            case "M201" | "M203" as report if not any(letter in words for letter in "XYZETABC"):
+                limits = dict.fromkeys("XYZE", 3000.0 if report == "M201" else 300.0)
+                limits |= {self.axis: ACCELERATION if report == "M201" else self.max_feed / 60}
+                name = "acceleration (units/s2)" if report == "M201" else "feedrates (units/s)"
+                values = " ".join(f"{letter}{value:.2f}" for letter, value in limits.items())
+                self.say(f"echo:; Max {name}:\n  {report} {values}\n")
             case "M211":
                 self._endstops = bool(words.get("S", float(self._endstops)))
                 self.say(f"echo:Soft endstops: {'On' if self._endstops else 'Off'}  Min:  X0.00  Max:  X360.00\n")
-            case "G21" | "M17" | "M18" | "M84" | "M82" | "M110" | "M410":
+            case "G21" | "M17" | "M18" | "M84" | "M82" | "M110":
                 pass
             case _:
                 self._output += f'echo:Unknown command: "{command}"\n'.encode("latin-1")
@@ -217,11 +282,14 @@ class MarlinEmulator(Emulator):
         while sum(move.end_s > self.clock.now() for move in self._blocks) >= PLANNER_BLOCKS:
             yield from self._until(min(move.end_s for move in self._blocks if move.end_s > self.clock.now()))
         last = self._blocks[-1]
-        target = wanted if self._absolute else last.target[0] + wanted
+        target = wanted if self._absolute else self._current + wanted
         if self._endstops and self._homed:  # clipped without a word
             target = min(max(target, RANGE[0]), RANGE[1])
+        self._current = target
+        if self.clock.now() < self._cleaning_s:
+            return  # buffer_segment(): dropped, and acknowledged
         start_s = max(self.clock.now(), last.end_s)
-        move = StraightMove(start_s, last.target, (target,), min(self._feed, MAX_FEED) / 60, ACCELERATION)
+        move = StraightMove(start_s, last.target, (target,), min(self._feed, self.max_feed) / 60, ACCELERATION)
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
         self.world.turn(target - last.target[0], move.speed, ACCELERATION, start_s)
         fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
@@ -229,23 +297,22 @@ class MarlinEmulator(Emulator):
             self._doom = ((move.start_s + move.end_s) / 2, fault)
 
     def _home(self) -> Firmware:
-        """homeaxis(): seek the switch downwards, back off, find it slowly."""
+        """homeaxis(): seek the switch downwards, back off, find it slowly. One that is not found kills it."""
         yield from self._until(self._blocks[-1].end_s)
-        to_switch = -(self.world.plate_deg() % 360.0)
-        for by_deg, feed in (
-            (to_switch, HOMING_FEED),
-            (BUMP_DEG, HOMING_FEED),
-            (-BUMP_DEG, HOMING_FEED / BUMP_DIVISOR),
-        ):
+        yield from self._clean()
+        to_switch = -min(self.world.plate_deg() % 360.0, SEARCH * (RANGE[1] - RANGE[0]))
+        feed = min(HOMING_FEED, self.max_feed)
+        slowly = feed / BUMP_DIVISOR
+        for by_deg, rate, finds in ((to_switch, feed, True), (BUMP_DEG, feed, False), (-BUMP_DEG, slowly, True)):
             now_s = self.clock.now()
-            move = StraightMove(now_s, (0.0,), (by_deg,), feed / 60, ACCELERATION)
+            move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, ACCELERATION)
             self.world.turn(by_deg, move.speed, ACCELERATION, now_s)
             yield from self._until(move.end_s)
             if self._killed:
                 return
-        if abs(math.remainder(self.world.plate_deg(), 360.0)) > 0.5:  # validate_homing_move()
-            return self._kill("echo:Homing Failed\n")
-        self._homed = True
+            if finds and abs(math.remainder(self.world.plate_deg(), 360.0)) > 0.5:  # validate_homing_move()
+                return self._kill("echo:Homing Failed\n")
+        self._homed, self._current = True, 0.0
         self._blocks = [at_rest((0.0,))]
         self._report()
 
@@ -254,9 +321,9 @@ class MarlinEmulator(Emulator):
         return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)[0]
 
     def _report(self) -> None:
-        """report_current_position_projected(): where the planner ends; then where the motor is, in steps."""
-        planned = dict.fromkeys("XYZ", 0.0) | {self.axis: self._blocks[-1].target[0]}
-        steps = dict.fromkeys("XYZ", 0) | {self.axis: round(self._count() * STEPS)}
+        """report_current_position_projected(): where G-code believes to be; then where the planner ends, in steps."""
+        planned = dict.fromkeys("XYZ", 0.0) | {self.axis: self._current}
+        steps = dict.fromkeys("XYZ", 0) | {self.axis: round(self._blocks[-1].target[0] * STEPS)}
         self.say(
             " ".join(
                 f"{letter}:{planned[letter]:.2f}"

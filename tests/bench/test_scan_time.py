@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.pipeline.conftest import environment
+from tests.processes import environment
 
 PLAN = """\
 sides: [obverse, reverse]

@@ -55,7 +55,7 @@ def test_saving_twice_is_saving_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_the_one_saved_last_is_used_whatever_the_clock_said(tmp_path: Path) -> None:
+def test_the_one_saved_last_is_used_whatever_the_clock_showed(tmp_path: Path) -> None:
     save(_bundle(day=5), tmp_path)
     save(replace(_bundle(1), created_at=datetime(2030, 3, 1, tzinfo=UTC)), tmp_path)
     last = _bundle(2, day=6)

@@ -18,7 +18,7 @@ from calibration.outline import GREY_MEAN, NoCoinError, Outline, find_coin, find
 WHITE, DARK, TEAL = (252, 252, 250), (26, 26, 28), (20, 130, 125)
 
 
-def a_image(
+def an_image(
     background: tuple[int, int, int] = WHITE,
     coins: tuple[tuple[float, float, float], ...] = ((200.0, 150.0, 90.0),),
     colour: tuple[int, int, int] = (128, 104, 70),
@@ -42,7 +42,7 @@ def a_image(
 
 @pytest.mark.parametrize("background", [WHITE, DARK, TEAL])
 def test_finds_a_coin_on_any_plain_background(background: tuple[int, int, int]) -> None:
-    outline = find_coin(a_image(background))
+    outline = find_coin(an_image(background))
     assert outline.centre_px == pytest.approx((200, 150), abs=1.0)
     assert outline.radius_px == pytest.approx(90, abs=2.0)
     assert outline.mask.shape == (300, 400)
@@ -58,19 +58,19 @@ def test_finds_a_coin_on_any_plain_background(background: tuple[int, int, int]) 
     background=st.sampled_from([WHITE, DARK, TEAL]),
 )
 def test_finds_it_wherever_it_lies(x: float, y: float, radius: float, background: tuple[int, int, int]) -> None:
-    outline = find_coin(a_image(background, ((x, y, radius),)))
+    outline = find_coin(an_image(background, ((x, y, radius),)))
     assert outline.centre_px == pytest.approx((x, y), abs=1.5)
     assert outline.radius_px == pytest.approx(radius, abs=2.5)
 
 
 def test_the_bench_camera_at_full_size() -> None:
-    outline = find_coin(a_image(DARK, ((700.0, 420.0, 230.0),), size=(1280, 960)))
+    outline = find_coin(an_image(DARK, ((700.0, 420.0, 230.0),), size=(1280, 960)))
     assert outline.centre_px == pytest.approx((700, 420), abs=2.5)
     assert outline.radius_px == pytest.approx(230, abs=5)
 
 
 def test_a_shadow_on_a_dark_plate_is_not_the_coin() -> None:
-    image = a_image((52, 52, 55))
+    image = an_image((52, 52, 55))
     shadow = np.zeros(image.shape[:2], np.uint8)
     cv2.circle(shadow, (175, 160), 90, 1, cv2.FILLED)
     bare = find_coin(image).mask
@@ -81,7 +81,7 @@ def test_a_shadow_on_a_dark_plate_is_not_the_coin() -> None:
 
 
 def test_a_scale_bar_beside_the_coin_is_left_out() -> None:
-    image = a_image(coins=((200.0, 150.0, 120.0),))
+    image = an_image(coins=((200.0, 150.0, 120.0),))
     cv2.rectangle(image, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
     outline = find_coin(image)
     assert outline.centre_px == pytest.approx((200, 150), abs=1.5)
@@ -89,13 +89,13 @@ def test_a_scale_bar_beside_the_coin_is_left_out() -> None:
 
 
 def test_two_coins_are_two() -> None:
-    outlines = find_coins(a_image(DARK, ((110.0, 150.0, 70.0), (290.0, 150.0, 85.0))))
+    outlines = find_coins(an_image(DARK, ((110.0, 150.0, 70.0), (290.0, 150.0, 85.0))))
     assert [round(outline.radius_px / 5) * 5 for outline in outlines] == [85, 70]
 
 
 @pytest.mark.parametrize("background", [WHITE, DARK, TEAL, (0, 0, 0)])
 def test_an_empty_image_holds_no_coin(background: tuple[int, int, int]) -> None:
-    image = a_image(background, coins=())
+    image = an_image(background, coins=())
     assert find_coins(image) == []
     with pytest.raises(NoCoinError, match="no coin was found"):
         find_coin(image)
@@ -103,7 +103,7 @@ def test_an_empty_image_holds_no_coin(background: tuple[int, int, int]) -> None:
 
 
 def test_a_ruler_is_no_coin() -> None:
-    image = a_image(coins=())
+    image = an_image(coins=())
     cv2.rectangle(image, (50, 100), (350, 180), (60, 60, 60), cv2.FILLED)
     assert find_coins(image) == []
 
@@ -113,7 +113,7 @@ def test_coins_that_touch_are_counted_one_by_one(count: int) -> None:
     reach = {2: 60.0, 3: 69.0, 4: 84.0}[count]
     angles = 0.4 + 2 * np.pi * np.arange(count) / count
     coins = tuple((float(200 + reach * np.cos(a)), float(190 + reach * np.sin(a)), 60.0) for a in angles)
-    outlines = find_coins(a_image(DARK, coins, size=(400, 380)))
+    outlines = find_coins(an_image(DARK, coins, size=(400, 380)))
     assert len(outlines) == count
     for outline in outlines:
         assert min(np.hypot(outline.centre_px[0] - x, outline.centre_px[1] - y) for x, y, _ in coins) < 6
@@ -122,8 +122,8 @@ def test_coins_that_touch_are_counted_one_by_one(count: int) -> None:
 
 @pytest.mark.parametrize("holder", ["paper", "window of a holder", "capsule"])
 def test_what_a_coin_lies_on_is_not_the_coin(holder: str) -> None:
-    coin = a_image((235, 235, 230), ((300.0, 300.0, 70.0),), size=(600, 600))
-    image = a_image((60, 45, 30), (), size=(600, 600))
+    coin = an_image((235, 235, 230), ((300.0, 300.0, 70.0),), size=(600, 600))
+    image = an_image((60, 45, 30), (), size=(600, 600))
     y, x = np.mgrid[:600, :600]
     inside = {
         "paper": (abs(x - 300) < 210) & (abs(y - 290) < 240),
@@ -139,15 +139,27 @@ def test_what_a_coin_lies_on_is_not_the_coin(holder: str) -> None:
 
 
 def test_a_board_or_a_sheet_without_a_coin_is_no_coin() -> None:
-    sheet = a_image(DARK, (), size=(500, 400))
-    sheet[60:340, 80:420] = a_image(WHITE, (), size=(340, 280))
+    sheet = an_image(DARK, (), size=(500, 400))
+    sheet[60:340, 80:420] = an_image(WHITE, (), size=(340, 280))
     board = np.kron(np.indices((7, 9)).sum(axis=0) % 2, np.ones((40, 40)))[:, :, None]
     board = np.pad((255 - 230 * board).repeat(3, axis=2), ((60, 60), (60, 60), (0, 0)), constant_values=255)
     assert find_coins(sheet) == find_coins(board.astype(np.uint8)) == []
 
 
+def test_a_worn_coin_with_dark_hollows_is_no_pattern() -> None:
+    image = an_image(DARK, colour=(110, 100, 80))
+    for number in range(20):  # between letters and columns, and where the edge is clipped
+        angle, reach = number * 2.4, 20.0 + 2.5 * number
+        cv2.circle(image, (round(200 + reach * np.cos(angle)), round(150 + reach * np.sin(angle))), 5, DARK, cv2.FILLED)
+    for angle in np.arange(8) * np.pi / 4:
+        cv2.circle(image, (round(200 + 90 * np.cos(angle)), round(150 + 90 * np.sin(angle))), 15, DARK, cv2.FILLED)
+    outline = find_coin(image)
+    assert outline.centre_px == pytest.approx((200, 150), abs=3.0)
+    assert outline.radius_px == pytest.approx(85, abs=5.0)
+
+
 def test_light_that_falls_off_across_a_cloth_hides_no_coin() -> None:
-    image = a_image((30, 110, 60), ((250.0, 160.0, 90.0),)).astype(np.float32)
+    image = an_image((30, 110, 60), ((250.0, 160.0, 90.0),)).astype(np.float32)
     image[...] *= np.linspace(0.45, 1.35, 400)[None, :, None]
     outline = find_coin(np.clip(image, 0, 255).astype(np.uint8))
     assert outline.centre_px == pytest.approx((250, 160), abs=2)
@@ -155,8 +167,8 @@ def test_light_that_falls_off_across_a_cloth_hides_no_coin() -> None:
 
 
 def test_half_a_coin_keeps_its_outline() -> None:
-    image = a_image(coins=((200.0, 150.0, 120.0),))
-    image[150:] = a_image(coins=())[150:]
+    image = an_image(coins=((200.0, 150.0, 120.0),))
+    image[150:] = an_image(coins=())[150:]
     cv2.rectangle(image, (326, 20), (332, 280), (10, 10, 10), cv2.FILLED)
     (outline,) = find_coins(image)
     assert outline.mask.sum() == pytest.approx(np.pi * 120**2 / 2, rel=0.05)
@@ -164,8 +176,8 @@ def test_half_a_coin_keeps_its_outline() -> None:
 
 
 def test_normalising_undoes_place_size_brightness_and_colour() -> None:
-    reference = normalise(*_found(a_image(WHITE)))
-    elsewhere = a_image(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
+    reference = normalise(*_found(an_image(WHITE)))
+    elsewhere = an_image(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
     crop = normalise(*_found(elsewhere))
     assert crop.shape == (224, 224, 3)
     assert np.array_equal(crop[:, :, 0], crop[:, :, 2])
@@ -176,7 +188,7 @@ def test_normalising_undoes_place_size_brightness_and_colour() -> None:
 
 
 def test_normalising_turns_counter_clockwise() -> None:
-    image, outline = _found(a_image())
+    image, outline = _found(an_image())
     upright, turned = normalise(image, outline), normalise(image, outline, turned_deg=90.0)
     back = np.rot90(upright)
     y, x = np.mgrid[:224, :224] - 111.5

@@ -65,7 +65,7 @@ def test_any_name_before_the_side_is_the_coins(
     ("files", "message"),
     [
         ({}, "holds no photographs"),
-        ({"coin.jpg": "square"}, "Rename it"),
+        ({"coin.jpg": "square"}, "call it coin_obv.jpg"),
         ({"coin.jpg": "text"}, "not an image"),
         ({"coin.jpg": "empty"}, "is an empty file"),
         ({"coin_obv.jpg": "square", "coin_obverse.png": "square"}, "both show the obverse of coin"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.kills.check import check_lab, check_readers
 from tests.kills.jobs import Job
-from tests.kills.processes import KILLED, Kill, Processes, copy_lab
+from tests.kills.processes import KILLED, Kill, copy_lab, run
 
 AGAIN = 0.75  # chance that a run after a kill is killed as well
 LONGEST = 6  # kills in a chain
@@ -37,20 +37,18 @@ class Tally:
     wall_s: float = 0.0
 
 
-def measure(job: Job, lab: Path, processes: Processes) -> Length:
+def measure(job: Job, lab: Path) -> Length:
     """Run a job to its end, unharmed."""
     started_s = time.monotonic()
-    ran = processes.run(lab, *job.args)
+    ran = run(lab, *job.args)
     assert ran.code == 0, ran.err
     length = Length(time.monotonic() - started_s, ran.kinds())
-    job.check(lab, processes)
-    check_lab(lab, processes)
+    job.check(lab)
+    check_lab(lab)
     return length
 
 
-def kill_and_go_on(
-    name: str, job: Job, number: int, prepared: Path, lab: Path, length: Length, processes: Processes, tally: Tally
-) -> None:
+def kill_and_go_on(name: str, job: Job, number: int, prepared: Path, lab: Path, length: Length, tally: Tally) -> None:
     """Do a chain of kills, the ``number``-th of this job: the same number gives the same points."""
     chance = random.Random(f"{name} {number}")
     copy_lab(prepared, lab)
@@ -59,7 +57,7 @@ def kill_and_go_on(
     is_killed = True
     while is_killed:
         kill, kill_after_s = _point(chance, length)
-        ran = processes.run(lab, *job.args, kill=kill, kill_after_s=kill_after_s)
+        ran = run(lab, *job.args, kill=kill, kill_after_s=kill_after_s)
         tally.runs += 1
         is_killed = ran.code == KILLED
         assert is_killed or ran.code == 0, _told(name, number, points, ran.err)
@@ -75,16 +73,16 @@ def kill_and_go_on(
                 error.add_note(_told(name, number, points, ran.err))
                 raise
             if job.is_done(lab):
-                assert processes.run(lab, "store", "gc").code == 0  # whatever writes next puts things right
+                assert run(lab, "store", "gc").code == 0  # whatever writes next puts things right
                 break
             if chance.random() >= AGAIN or len(points) == LONGEST:
-                ran = processes.run(lab, *job.args)
+                ran = run(lab, *job.args)
                 tally.runs += 1
                 assert ran.code == 0, _told(name, number, points, ran.err)
                 break
     try:
-        job.check(lab, processes)
-        check_lab(lab, processes)
+        job.check(lab)
+        check_lab(lab)
     except BaseException as error:
         error.add_note(_told(name, number, points, ran.err))
         raise

@@ -16,7 +16,7 @@ import yaml
 from capture.store import Store
 from capture.store.files import Files
 from capture.store.records import Frame
-from tests.kills.processes import Processes, truth_of
+from tests.kills.processes import run, truth_of
 from tests.kills.truth import digest, read_truth
 
 KEPT = ("coin", "tray", "slot", "file", "calibration", "session", "shot", "frame", "entry")  # tables with records
@@ -38,16 +38,16 @@ def check_readers(lab: Path) -> None:
         files.read(sha256, suffix)
 
 
-def check_lab(lab: Path, processes: Processes) -> None:
+def check_lab(lab: Path) -> None:
     """What must hold of every lab when nothing is left to do."""
-    verified = processes.run(lab, "store", "verify", "--json")
+    verified = run(lab, "store", "verify", "--json")
     assert verified.code == 0, verified.out + verified.err
     assert verified.json["problems"] == []
     assert leftover(lab) == []
     assert tables(lab / "store") == tables(rebuilt(lab))
 
 
-def check_scans(lab: Path, processes: Processes, *trays: str) -> None:
+def check_scans(lab: Path, *trays: str) -> None:
     """What must hold of scanned trays: every shot once, of the coin it says, and every coin in its slot."""
     truth = read_truth(truth_of(lab))
     with Store.open(lab / "store", writing=False) as store:
@@ -66,7 +66,7 @@ def check_scans(lab: Path, processes: Processes, *trays: str) -> None:
             for frame in frames:
                 _check_frame(frame, truth[digest(store.image(frame.sha256))])
             _check_report(lab, session.id, list(session.frozen_tray().coins.values()))
-    reported = processes.run(lab, "report", "--tray", trays[-1])
+    reported = run(lab, "report", "--tray", trays[-1])
     assert reported.code == 0, reported.err
     assert lies_in_order(lab, trays[-1])
 

@@ -1,36 +1,19 @@
-"""A small calibrated lab to kill in, and the processes to kill."""
+"""A small calibrated lab to kill in."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kills.processes import Processes
 from tests.pipeline.conftest import made_lab, photographs  # noqa: F401 - fixtures
 
 
-@pytest.fixture(scope="session")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """Runs `rig` in processes of its own."""
-    with Processes(tmp_path_factory.mktemp("processes")) as processes:
-        yield processes
-
-
-@pytest.fixture(scope="session")
-def fast_lab(made_lab: Path) -> Path:  # noqa: F811
-    """The calibrated lab, its twin as fast as it goes, never to be changed."""
-    document = made_lab / "rig.yaml"
-    document.write_text(document.read_text().replace("speed: 25 ", "speed: 1000 "))
-    return made_lab
-
-
 @pytest.fixture
-def own_lab(fast_lab: Path, tmp_path: Path) -> Path:
+def own_lab(made_lab: Path, tmp_path: Path) -> Path:  # noqa: F811
     """A lab of one's own: nothing scanned yet."""
-    return Path(shutil.copytree(fast_lab, tmp_path / "lab"))
+    return Path(shutil.copytree(made_lab, tmp_path / "lab"))
 
 
 @pytest.fixture(scope="session")

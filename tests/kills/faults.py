@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import datetime as calendar
 import errno
+import itertools
 import os
 import platform
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from tests.kills.steps import Step
 
@@ -19,19 +21,48 @@ SECCOMP = {"x86_64": 317, "aarch64": 277}
 HOUR_S = 3600
 
 
-def strike(fault: dict[str, Any], step: Step) -> None:
-    """Let the fault strike at this step, if it is its turn."""
-    if not step.kind.startswith(tuple(fault["kinds"])):
-        return
-    fault["seen"] = fault.get("seen", 0) + 1
-    if fault["what"] == "files" and fault["first"] <= fault["seen"] <= fault["last"]:
-        number = getattr(errno, fault["error"])
-        raise OSError(number, os.strerror(number), step.path)
-    if fault["seen"] == fault["first"]:
-        if fault["what"] == "index":
-            refuse_index_writes(getattr(errno, fault["error"]))
-        if fault["what"] == "clock":
-            step_back()
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, and when.
+
+    Attributes
+    ----------
+    what
+        ``"files"``: steps fail with ``error``; ``"index"``: every write to the index does, from the ``first`` on;
+        ``"clock"``: at the ``first`` it is set back an hour.
+    error
+        Name of an errno.
+    kinds
+        Steps whose kind begins with one of these count.
+    first, last
+        Which of those fail, from 1.
+    """
+
+    what: str
+    error: str
+    kinds: tuple[str, ...]
+    first: int
+    last: int = 1_000_000
+
+
+def strike(fault: Fault) -> Callable[[Step], None]:
+    """Something to call at every step, which lets the fault strike when it is its turn."""
+    numbers = itertools.count(1)
+
+    def on_step(step: Step) -> None:
+        if not step.kind.startswith(fault.kinds):
+            return
+        number = next(numbers)  # atomic: several threads write
+        if fault.what == "files" and fault.first <= number <= fault.last:
+            error = getattr(errno, fault.error)
+            raise OSError(error, os.strerror(error), step.path)
+        if number == fault.first:
+            if fault.what == "index":
+                refuse_index_writes(getattr(errno, fault.error))
+            if fault.what == "clock":
+                step_back()
+
+    return on_step
 
 
 def refuse_index_writes(error: int) -> None:

@@ -14,7 +14,7 @@ from calibration.bundle import load
 from capture.store import Store
 from tests.capture.store.old_store import unpack
 from tests.kills.check import check_scans, count_rows
-from tests.kills.processes import KILLED, Kill, Processes
+from tests.kills.processes import KILLED, Kill, run
 
 SCAN = ("scan", "--tray", 1, "--no-identify")
 CATALOGUE_PICTURES = 12  # of the coins of both trays, both sides
@@ -40,8 +40,8 @@ class Job:
 
     args: tuple[object, ...]
     share: float
-    prepare: Callable[[Path, Processes], None]
-    check: Callable[[Path, Processes], None]
+    prepare: Callable[[Path], None]
+    check: Callable[[Path], None]
     done: str | None = None
 
     def is_done(self, lab: Path) -> bool:
@@ -50,84 +50,82 @@ class Job:
         return self.done is not None and any(f'"kind":"{self.done}"' in each.read_text() for each in lines)
 
 
-def _ready(lab: Path, processes: Processes) -> None:
+def _ready(lab: Path) -> None:
     """It is calibrated already."""
 
 
-def _scanned(lab: Path, processes: Processes) -> None:
-    ran = processes.run(lab, *SCAN)
+def _scanned(lab: Path) -> None:
+    ran = run(lab, *SCAN)
     assert ran.code == 0, ran.err
 
 
-def _scanned_and_wasted(lab: Path, processes: Processes) -> None:
+def _scanned_and_wasted(lab: Path) -> None:
     """Tray 1 is scanned, and there are leftovers, a former index, and a scan of tray 2 to go on with."""
-    _scanned(lab, processes)
+    _scanned(lab)
     for number in (10, 15):
-        ran = processes.run(
-            lab, "scan", "--tray", 2, "--no-identify", kill=Kill("rename store/files", number, after=True)
-        )
+        ran = run(lab, "scan", "--tray", 2, "--no-identify", kill=Kill("rename store/files", number, after=True))
         assert ran.code == KILLED
-    ran = processes.run(lab, "store", "rebuild")
+    ran = run(lab, "store", "rebuild")
     assert ran.code == 0, ran.err
 
 
-def _with_photographs(lab: Path, processes: Processes) -> None:
+def _with_photographs(lab: Path) -> None:
     """New photographs wait in the lab's own folder."""
     shutil.copytree(yaml.safe_load((lab / "rig.yaml").read_text())["twin"]["coins"], lab / "photographs")
 
 
-def _of_an_earlier_version(lab: Path, processes: Processes) -> None:
+def _of_an_earlier_version(lab: Path) -> None:
     """The store was written by version 0.1.0, and new photographs wait to be added."""
     shutil.rmtree(lab / "store")
     store = unpack("0.1.0", lab / "unpacked")
     (lab / "before.json").write_text(json.dumps(count_rows(store)))
     store.rename(lab / "store")
-    _with_photographs(lab, processes)
+    _with_photographs(lab)
 
 
-def _check_scan(lab: Path, processes: Processes) -> None:
-    check_scans(lab, processes, "1")
+def _check_scan(lab: Path) -> None:
+    check_scans(lab, "1")
 
 
-def _check_batch(lab: Path, processes: Processes) -> None:
-    check_scans(lab, processes, "1", "2")
+def _check_batch(lab: Path) -> None:
+    check_scans(lab, "1", "2")
     (report,) = (lab / "reports").glob("batch-*.html")
     page = report.read_text()
     assert page.rstrip().endswith("</html>")
     for tray in ("1", "2"):
         slots = yaml.safe_load((lab / "trays" / f"{tray}.yaml").read_text())["slots"]
         assert [coin for coin in slots.values() if str(coin) not in page] == []
-    told = processes.run(lab, "status", "--json")
+    told = run(lab, "status", "--json")
     assert told.code == 0 and told.json, told.err
 
 
-def _check_cleared(lab: Path, processes: Processes) -> None:
+def _check_cleared(lab: Path) -> None:
     assert [path for path in (lab / "store" / "leftovers").rglob("*") if path.is_file()] == []
-    _check_both(lab, processes)
+    _check_both(lab)
 
 
-def _check_both(lab: Path, processes: Processes) -> None:
+def _check_both(lab: Path) -> None:
     """The scan of tray 2 goes on, too."""
-    ran = processes.run(lab, "scan", "--tray", 2, "--no-identify")
+    ran = run(lab, "scan", "--tray", 2, "--no-identify")
     assert ran.code == 0, ran.err
-    check_scans(lab, processes, "1", "2")
+    check_scans(lab, "1", "2")
 
 
-def _check_calibrations(lab: Path, processes: Processes) -> None:
+def _check_calibrations(lab: Path) -> None:
     folders = list((lab / "calibrations").iterdir())
     assert len(folders) > 1
     for folder in folders:
         load(folder)
 
 
-def _check_catalogue(lab: Path, processes: Processes) -> None:
+def _check_catalogue(lab: Path) -> None:
     with Store.open(lab / "store", writing=False) as store:
         added = [entry.source for entry in store.catalogue.entries() if entry.catalogue == "photographs"]
         assert len(added) == CATALOGUE_PICTURES
 
 
-def _check_migrated(lab: Path, processes: Processes) -> None:
-    _check_catalogue(lab, processes)
+def _check_migrated(lab: Path) -> None:
+    _check_catalogue(lab)
     before, after = json.loads((lab / "before.json").read_text()), count_rows(lab / "store")
     for table in ("session", "shot", "frame", "event", "match", "embedding", "model", "calibration"):
         assert after[table] >= before[table] > 0, table

@@ -1,20 +1,24 @@
-"""`rig` as a process of its own, that can be killed at a given moment or step."""
+"""`rig` as a process that can be killed, or failed, at a given moment or durable step."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-from tests.pipeline.conftest import environment
+from tests import processes
+from tests.kills import steps
+from tests.kills.faults import Fault, strike
+from tests.kills.truth import keep_truth
 
 KILLED = -9
+TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -27,41 +31,10 @@ class Kill:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What goes wrong, and when.
-
-    Attributes
-    ----------
-    what
-        ``"files"``: steps fail with ``error``; ``"index"``: every write to the index does, from the ``first`` on;
-        ``"clock"``: at the ``first`` it is set back an hour.
-    error
-        Name of an errno.
-    kinds
-        Steps whose kind begins with one of these count.
-    first, last
-        Which of those fail, from 1.
-    """
-
-    what: str
-    error: str
-    kinds: tuple[str, ...]
-    first: int
-    last: int = 1_000_000
-
-
-@dataclass(frozen=True)
-class Ran:
+class Watched(processes.Ran):
     """What a process came to, and the kinds of the durable steps it took in the lab, in order."""
 
-    code: int
-    out: str
-    err: str
     steps: tuple[str, ...]
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
     @property
     def last_step(self) -> str:
@@ -71,63 +44,43 @@ class Ran:
         return Counter(self.steps)
 
 
-class Processes:
-    """Runs `rig` on a lab, each time in a process of its own; a context manager."""
+def run(
+    lab: Path,
+    *args: object,
+    kill: Kill | None = None,
+    kill_after_s: float | None = None,
+    fault: Fault | None = None,
+) -> Watched:
+    """Run `rig *args --lab LAB` until it ends or is killed; ``{lab}`` in an argument is the lab's folder."""
+    notes = lab.with_name(f"{lab.name}.steps")
+    notes.unlink(missing_ok=True)
+    arguments = [str(each).replace("{lab}", str(lab)) for each in (*args, "--lab", lab)]
+    command = processes.Command(*arguments, before=partial(_watch, lab, notes, kill, fault))
+    if kill_after_s is not None:
+        with suppress(subprocess.TimeoutExpired):
+            command.wait(kill_after_s)
+        command.kill()
+    out, err = command.communicate(TIMEOUT_S)
+    return Watched(command.wait(), out, err, tuple(notes.read_text().splitlines()) if notes.exists() else ())
 
-    def __init__(self, notes: Path) -> None:
-        self._notes = notes
-        self._server: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Self:
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.kills.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        return self
+def _watch(lab: Path, notes: Path, kill: Kill | None, fault: Fault | None) -> None:
+    """In the new process: note its steps and what its images truly show, and kill or fail it when its time comes."""
+    keep_truth(truth_of(lab))
+    kinds = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    fails: Callable[[steps.Step], None] = strike(fault) if fault else lambda step: None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None and self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait()
+    def on_step(step: steps.Step) -> None:
+        os.write(kinds, f"{step.kind}\n".encode())
+        if kill and (kill.kind, kill.number) == (step.kind, step.number):
+            steps.die(kill.after)
+        fails(step)
 
-    def run(
-        self,
-        lab: Path,
-        *args: object,
-        kill: Kill | None = None,
-        kill_after_s: float | None = None,
-        fault: Fault | None = None,
-    ) -> Ran:
-        """Run `rig *args --lab LAB` until it ends or is killed."""
-        assert self._server is not None and self._server.stdin is not None and self._server.stdout is not None
-        files = {name: self._notes / name for name in ("notes", "out", "err")}
-        files["notes"].unlink(missing_ok=True)
-        request = {
-            "args": [str(each).replace("{lab}", str(lab)) for each in (*args, "--lab", lab)],
-            "folder": str(lab),
-            "truth": str(truth_of(lab)),
-            "kill": kill and vars(kill),
-            "kill_after_s": kill_after_s,
-            "fault": fault and vars(fault),
-            **{name: str(path) for name, path in files.items()},
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        answer = json.loads(self._server.stdout.readline())
-        return Ran(
-            answer["code"],
-            *(files[name].read_text() if files[name].exists() else "" for name in ("out", "err")),
-            tuple(files["notes"].read_text().splitlines()) if files["notes"].exists() else (),
-        )
+    steps.watch(lab, on_step)
 
 
 def copy_lab(lab: Path, target: Path) -> Path:
-    """Another lab like this one, and what is known of its pictures."""
+    """Another lab like this one, and what is known of its images."""
     shutil.copytree(lab, target)
     if truth_of(lab).exists():
         shutil.copy(truth_of(lab), truth_of(target))
@@ -135,5 +88,5 @@ def copy_lab(lab: Path, target: Path) -> Path:
 
 
 def truth_of(lab: Path) -> Path:
-    """Where it is noted what the lab's pictures truly show."""
+    """Where it is noted what the lab's images truly show."""
     return lab.with_name(f"{lab.name}.truth")

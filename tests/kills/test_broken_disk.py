@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.kills.check import check_lab, check_readers, check_scans, lies_in_order
+from tests.kills.faults import Fault
 from tests.kills.jobs import SCAN
-from tests.kills.processes import Fault, Processes, Ran
+from tests.kills.processes import run
+from tests.processes import Ran
 
 STORE = ("open store/tmp", "rename store", "make store", "fsync store")
 MID_SCAN = 150  # of these steps; a whole scan has about 500
@@ -34,11 +36,11 @@ def check_failed(ran: Ran, lab: Path, words: tuple[str, ...]) -> None:
     check_readers(lab)
 
 
-def check_heals(lab: Path, processes: Processes) -> None:
-    ran = processes.run(lab, *SCAN)
+def check_heals(lab: Path) -> None:
+    ran = run(lab, *SCAN)
     assert ran.code == 0, ran.err
-    check_scans(lab, processes, "1")
-    check_lab(lab, processes)
+    check_scans(lab, "1")
+    check_lab(lab)
 
 
 FAULTS = {
@@ -81,20 +83,18 @@ FAULTS = {
         for name, fault in FAULTS.items()
     ],
 )
-def test_what_cannot_be_kept_stops_the_scan_safely(
-    fault: Fault, words: tuple[str, ...], own_lab: Path, processes: Processes
-) -> None:
-    check_failed(processes.run(own_lab, *SCAN, fault=fault), own_lab, words)
-    check_heals(own_lab, processes)
+def test_what_cannot_be_kept_stops_the_scan_safely(fault: Fault, words: tuple[str, ...], own_lab: Path) -> None:
+    check_failed(run(own_lab, *SCAN, fault=fault), own_lab, words)
+    check_heals(own_lab)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("commits", [5, 20, 40])
-def test_a_clock_that_is_set_back_an_hour_confuses_nothing(commits: int, own_lab: Path, processes: Processes) -> None:
-    ran = processes.run(own_lab, *SCAN, fault=Fault("clock", "", ("COMMIT",), commits))
+def test_a_clock_that_is_set_back_an_hour_confuses_nothing(commits: int, own_lab: Path) -> None:
+    ran = run(own_lab, *SCAN, fault=Fault("clock", "", ("COMMIT",), commits))
     assert ran.code == 0, ran.err
-    check_scans(own_lab, processes, "1")
-    check_lab(own_lab, processes)
+    check_scans(own_lab, "1")
+    check_lab(own_lab)
 
 
 @contextmanager
@@ -114,12 +114,12 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_truly_full_disk_stops_the_scan_safely(own_lab: Path, processes: Processes) -> None:
+def test_a_truly_full_disk_stops_the_scan_safely(own_lab: Path) -> None:
     with small_disk(own_lab / "store", "12m") as disk:
-        ran = processes.run(own_lab, *SCAN)
+        ran = run(own_lab, *SCAN)
         check_failed(ran, own_lab, ("free some space", "same command"))
         subprocess.run(("mount", "-o", "remount,size=100m", disk), check=True)
-        check_heals(own_lab, processes)
+        check_heals(own_lab)
 
 
 @contextmanager
@@ -146,17 +146,17 @@ def held_index(lab: Path, frames: int, seconds: float) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_an_index_that_is_held_for_ten_seconds_is_waited_for(own_lab: Path, processes: Processes) -> None:
+def test_an_index_that_is_held_for_ten_seconds_is_waited_for(own_lab: Path) -> None:
     with held_index(own_lab, 8, 10):
-        ran = processes.run(own_lab, *SCAN)
+        ran = run(own_lab, *SCAN)
     assert ran.code == 0, ran.err
-    check_scans(own_lab, processes, "1")
-    check_lab(own_lab, processes)
+    check_scans(own_lab, "1")
+    check_lab(own_lab)
 
 
 @pytest.mark.slow
-def test_an_index_that_stays_held_stops_the_scan_safely(own_lab: Path, processes: Processes) -> None:
+def test_an_index_that_stays_held_stops_the_scan_safely(own_lab: Path) -> None:
     with held_index(own_lab, 8, 600):
-        ran = processes.run(own_lab, *SCAN)
+        ran = run(own_lab, *SCAN)
     check_failed(ran, own_lab, ("index.sqlite", "another process", "same command"))
-    check_heals(own_lab, processes)
+    check_heals(own_lab)

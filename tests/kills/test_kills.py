@@ -12,25 +12,25 @@ from rich.table import Table
 
 from tests.kills.chain import Tally, kill_and_go_on, measure
 from tests.kills.jobs import JOBS
-from tests.kills.processes import Processes, copy_lab
+from tests.kills.processes import copy_lab
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_killed_at_random_points_nothing_is_lost(
-    name: str, fast_lab: Path, processes: Processes, tmp_path: Path, kills: int, first_chain: int
+    name: str, made_lab: Path, tmp_path: Path, kills: int, first_chain: int
 ) -> None:
     job, tally = JOBS[name], Tally()
     if kills * job.share < 1.5:
         pytest.skip(f"more kills reach this command too: --kills {math.ceil(1.5 / job.share)}")
     wanted = math.ceil(kills * job.share)
-    prepared = Path(shutil.copytree(fast_lab, tmp_path / "prepared"))
-    job.prepare(prepared, processes)
-    length = measure(job, copy_lab(prepared, tmp_path / "whole"), processes)
+    prepared = Path(shutil.copytree(made_lab, tmp_path / "prepared"))
+    job.prepare(prepared)
+    length = measure(job, copy_lab(prepared, tmp_path / "whole"))
     chain = first_chain
     while tally.kills < wanted:
         folder = tmp_path / f"{chain}"
         folder.mkdir()
-        kill_and_go_on(name, job, chain, prepared, folder / "lab", length, processes, tally)
+        kill_and_go_on(name, job, chain, prepared, folder / "lab", length, tally)
         shutil.rmtree(folder)
         chain += 1
     _print(name, tally, first_chain, chain)

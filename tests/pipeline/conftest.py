@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +15,8 @@ import pytest
 from calibration.image import encode_jpeg
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
+from tests.processes import Ran, run
+from tests.shared import make_once
 
 COINS = tuple(f"1994.{number}" for number in range(1, 7))
 QUICK_PLAN = """\
@@ -27,6 +26,8 @@ turntable_deg: [0, 180]
 tilt_deg: [0]
 """
 
+SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
+
 # A quarter of the pixels: the tests are about what happens to frames, not about their size.
 SMALL_CAMERA = """\
   kind: twin
@@ -34,88 +35,101 @@ SMALL_CAMERA = """\
 """
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 Rig = Callable[..., Ran]
 
 
 def command(*args: object) -> list[str]:
+    """A `rig` that imports for itself, for what a fork cannot show: its own terminal, or that torch is not needed."""
     return [sys.executable, "-c", "from pipeline.cli import main; main()", *map(str, args)]
 
 
-def environment() -> dict[str, str]:
-    return {**{k: v for k, v in os.environ.items() if k != "RIG_LAB"}, "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200"}
-
-
-def begin(*args: object) -> subprocess.Popen[str]:
-    """Start `rig` with these arguments, and continue beside it."""
-    return subprocess.Popen(
-        command(*args), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def run_well(*args: object, **how: Any) -> Ran:
+    """Run `rig` with these arguments, which has to succeed."""
+    ran = run(*args, **how)
+    assert ran.code == 0, ran.err
+    return ran
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
-    """Run `rig` with these arguments, in an empty folder."""
+    """Run `rig` with these arguments, in an empty folder; keywords beside ``timeout_s`` are variables."""
 
-    def run(*args: object, timeout_s: float = 300, **extra: str) -> Ran:
-        done = subprocess.run(
-            command(*args),
-            cwd=tmp_path,
-            env=environment() | extra,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def run_here(*args: object, timeout_s: float = 300, **env: str) -> Ran:
+        return run(*args, cwd=tmp_path, env=env, timeout_s=timeout_s)
 
-    return run
+    return run_here
 
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six coins, obverse beside reverse, photographed on white."""
-    folder = tmp_path_factory.mktemp("photographs")
-    drawer = ProceduralDrawer(seed=11)
-    for number, coin in enumerate(COINS):
-        both = [reproduction(drawer.side_texture(coin, side), number, "photograph") for side in ("obverse", "reverse")]
-        (folder / f"{coin}.jpg").write_bytes(encode_jpeg(np.hstack(both), 95))
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        drawer = ProceduralDrawer(seed=11)
+        for number, coin in enumerate(COINS):
+            sides = (drawer.side_texture(coin, side) for side in ("obverse", "reverse"))
+            both = np.hstack([reproduction(side, number, "photograph") for side in sides])
+            (folder / f"{coin}.jpg").write_bytes(encode_jpeg(both, 95))
+
+    return make_once(tmp_path_factory, "photographs", make)
 
 
 @pytest.fixture(scope="session")
 def made_lab(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A calibrated lab of two trays of three coins, never to be changed."""
-    folder = tmp_path_factory.mktemp("made") / "lab"
+    """A calibrated lab of two trays of three coins, its catalogue embedded and its twin fast, never to be changed."""
 
-    def run(*args: object) -> None:
-        done = subprocess.run(command(*args), env=environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    def make(folder: Path) -> None:
+        run_well("init", "--coins", photographs, "--tray-size", 3, "--lab", folder)
+        document = (folder / "rig.yaml").read_text()
+        document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
+        (folder / "rig.yaml").write_text(document)
+        run_well("calibrate", "--lab", folder)
+        run_well("catalogue", "build", "--lab", folder)
+        (folder / "plans" / "default.yaml").write_text(QUICK_PLAN)
 
-    run("init", "--coins", photographs, "--tray-size", 3, "--lab", folder)
-    document = (folder / "rig.yaml").read_text()
-    (folder / "rig.yaml").write_text(document.replace("  kind: twin\n", SMALL_CAMERA))
-    run("calibrate", "--lab", folder)
-    (folder / "plans" / "default.yaml").write_text(QUICK_PLAN)
-    return folder
+    return make_once(tmp_path_factory, "lab", make)
 
 
 @pytest.fixture
 def lab(made_lab: Path, tmp_path: Path) -> Path:
     """A calibrated lab of one's own: trays 1 and 2 of three coins each, a plan of 12 shots a coin."""
     return Path(shutil.copytree(made_lab, tmp_path / "lab"))
+
+
+@pytest.fixture
+def short_lab(lab: Path) -> Path:
+    """Such a lab with a plan of 4 shots a coin: what happens to a scan does not depend on its length."""
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
+    return lab
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A lab whose tray 1 was scanned and identified, and what `rig scan --json` printed.
+
+    Attributes
+    ----------
+    lab
+        Never to be changed.
+    """
+
+    lab: Path
+    answer: Ran
+
+
+@pytest.fixture(scope="session")
+def scanned(made_lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """A scan that many tests look at."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(made_lab, folder / "lab")
+        ran = run_well("scan", "--tray", 1, "--lab", folder / "lab", "--json")
+        (folder / "out").write_text(ran.out)
+        (folder / "err").write_text(ran.err)
+
+    folder = make_once(tmp_path_factory, "scanned", make)
+    return Scanned(folder / "lab", Ran(0, *((folder / name).read_text() for name in ("out", "err"))))
 
 
 def with_faults(lab: Path, *faults: str) -> None:

@@ -14,7 +14,7 @@ from pipeline.cli import app
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from rig.twin.coins.surface import beam_from, shade
-from tests.pipeline.conftest import Ran
+from tests.processes import Ran
 
 SEED = 21
 

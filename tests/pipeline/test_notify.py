@@ -18,8 +18,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from capture.store.journal_lines import NotificationSent
-from tests.pipeline.conftest import Rig, with_faults
-from tests.pipeline.scanning.test_batch import BATCH, PLAN, configure, journal
+from tests.pipeline.conftest import SHORT_PLAN, Rig, with_faults
+from tests.pipeline.scanning.test_batch import BATCH, configure, journal
 
 PASSWORD = "Aes grave"
 
@@ -148,7 +148,7 @@ def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
 def test_a_night_tells_of_trouble_and_of_its_end_whether_or_not_it_gets_through(
     rig: Rig, lab: Path, hook: Hook
 ) -> None:
-    (lab / "plans" / "default.yaml").write_text(PLAN)
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
     with_faults(lab, "{kind: unplugged, device: turntable, after_messages: 20}")
     configure(lab, f"notify: {{webhook: '{hook.url}', heartbeat_min: 0.02, {email(free_port())}}}")
     dry = rig(*BATCH, "--dry-run", "--lab", lab, "--json")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from tests.pipeline.conftest import Rig, with_faults
-from tests.pipeline.scanning.test_batch import PLAN
+from tests.pipeline.conftest import SHORT_PLAN, Rig, with_faults
 from tests.pipeline.scanning.test_scan import SCAN
 
 
@@ -17,7 +16,7 @@ def test_a_lab_in_which_nothing_was_scanned_says_so(rig: Rig, lab: Path) -> None
 
 
 def test_what_a_failed_scan_came_to_and_how_it_goes_on(rig: Rig, lab: Path) -> None:
-    (lab / "plans" / "default.yaml").write_text(PLAN)
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
     with_faults(lab, "{kind: unplugged, device: turntable, after_messages: 20}")
     failed = rig(*SCAN, "--lab", lab)
     assert failed.code == 1

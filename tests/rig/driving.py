@@ -1,11 +1,7 @@
-"""A process of its own that drives a station over real terminals, for tests that end it.
-
-Its functions run in a child of a server process that has the drivers imported already, so that one starts at once.
-"""
+"""A process of its own that drives a station over real terminals, for tests that end it."""
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sys
 import time
@@ -13,10 +9,9 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from rig.station import Station, StationConfig
+from tests.processes import server
 
 INTERRUPTED = 130
-
-_context = multiprocessing.get_context("forkserver")
 
 
 class FastClock:
@@ -34,8 +29,7 @@ class FastClock:
 def start(config: StationConfig, *, fails: bool = False) -> ForkServerProcess:
     """Start a process that homes, lights and then brings coins back and forth; one that `fails` does so after the
     first."""
-    _context.set_forkserver_preload(["rig.station"])
-    process = _context.Process(target=_drive, args=(config.model_dump(mode="json"), fails), daemon=True)
+    process = server().Process(target=_drive, args=(config.model_dump(mode="json"), fails), daemon=True)
     process.start()
     return process
 

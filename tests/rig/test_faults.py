@@ -7,7 +7,7 @@ names device, port, command and remedy. Never a wrong position believed, never a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -268,16 +268,23 @@ def test_a_jam_is_unknown_to_what_counts_steps(make: Callable[..., DriverBench],
         check_truth(bench, there=True)
 
 
-def test_an_error_code_of_grbl_is_tried_again_then_told(make: Callable[..., DriverBench]) -> None:
+def test_an_error_code_of_grbl_is_tried_again_then_told(
+    make: Callable[..., DriverBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = make("grbl")
     upset(bench, "replaced", data="error:33\r\n")
     use(bench, there=True)
     check_truth(bench, there=True)
-    upset(bench, "replaced", data="error:33\r\n", messages=FOREVER)
+
+    def refuse(line: str) -> Generator[float | None, None, int]:
+        yield bench.clock.now()
+        return 33
+
+    monkeypatch.setattr(bench.world.emulators["turntable"], "_gcode", refuse)
     with pytest.raises(DeviceError, match=r"'G53 G1 X.*' was refused: error:33 \(invalid target\)") as caught:
         use(bench, there=False)
     check_message(bench, caught.value)
-    bench.world.repair()
+    monkeypatch.undo()
     check_stopped(bench)
 
 

@@ -128,3 +128,20 @@ def test_a_real_terminal_works_and_its_loss_is_told() -> None:
         for _ in range(50):
             link.send(b"?\n")
             link.line(0.05)
+
+
+def test_nothing_leaves_after_the_bytes_of_a_halt(loop: SerialLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the halt comes between a driver's question whether it may send, and its bytes."""
+    sent: list[bytes] = []
+    monkeypatch.setattr(loop, "_write", sent.append)
+    halts: list[threading.Thread] = []
+
+    def halted_meanwhile() -> None:
+        halts.append(threading.Thread(target=loop.halt, args=(b"!",)))
+        halts[0].start()
+        halts[0].join(0.1)
+
+    monkeypatch.setattr(loop, "_check_halt", halted_meanwhile)
+    loop.send(b"move\n")
+    halts[0].join()
+    assert sent == [b"move\n", b"!"]

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from capture.cameras import CAMERAS
 from rig.registry import STATION, Registry
-from rig.turntables.grbl import GrblConfig, GrblTurntable
+from rig.turntables.grbl import GrblTurntable
+from rig.turntables.grbl_protocol import GrblConfig
 
 
 class SpindleConfig(BaseModel):

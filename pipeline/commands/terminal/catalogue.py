@@ -20,6 +20,8 @@ def print_added(added: AddedEntries) -> None:
     )
     for line in added.refused:
         reporter.warn(line)
+    if added.skipped:
+        reporter.warn(f"left alone, as they are no images: {', '.join(added.skipped)}.")
 
 
 def print_built(built: BuiltCatalogue) -> None:

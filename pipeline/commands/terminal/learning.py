@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.learning.suites import SuiteResult
     from pipeline.learning.train import Trained
     from pipeline.learning.tune import Tuned
+    from rig.sides import Side
 
 
 def print_trained(result: Trained) -> None:
@@ -88,8 +89,11 @@ def print_explained(result: Explained) -> None:
     """Print how similar two coins are, and the strongest evidence."""
     explanation = result.explanation
     print_line(
-        f"Similarity {explanation.score:.3f} ({result.model}), the first rotated by {explanation.turn_deg:.0f} degrees."
+        f"Similarity {explanation.score:.3f} {_compared(*result.sides)} ({result.model}), the first rotated by "
+        f"{explanation.turn_deg:.0f} degrees."
     )
+    for other in result.others:
+        print_line(f"Less similar: {other.score:.3f} {_compared(other.first, other.second)}.")
     if explanation.common is not None:
         print_line(
             f"Any two coins share {explanation.common:.3f} of it ({result.reference}); "
@@ -111,6 +115,13 @@ def print_low_data(result: LowDataCurve) -> None:
     print_line(f"Kept in {result.path}")
     if result.path.with_suffix(".png").is_file():
         print_line(f"Where the types are seen: {result.path.with_suffix('.png')}")
+
+
+def _compared(first: Side | None, second: Side | None) -> str:
+    if first == second:
+        return f"of the {first}s" if first else "of the images"
+    named = f"first image with the {second} of the second" if second else f"{first} of the first with the second image"
+    return f"of the {named}"
 
 
 def span(interval: tuple[float, float]) -> str:

@@ -1,7 +1,4 @@
-"""A twin bench for the runner's tests; as a script, it scans a tray and is killed after so many hardware seconds.
-
-``python -m tests.capture.engine.bench FOLDER KILL_AFTER_S [ARM]``
-"""
+"""A twin bench for the runner's tests."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import json
 import math
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -37,6 +33,8 @@ from rig.twin.world import Contents, World
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
 SHOTS = PLAN.shots(TRAY)
+# A quarter of the pixels: what happens to frames does not depend on their size.
+OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 # Short (wall-clock) patience: nothing in the twin needs longer.
 CONFIG = StationConfig.model_validate(
     {
@@ -88,7 +86,7 @@ class Bench:
 
 def true_bundle() -> Bundle:
     """The calibration that a perfect `rig calibrate` would find."""
-    model, lights = TwinCameraConfig().optics, CONFIG.lightbox.lights
+    model, lights = OPTICS, CONFIG.lightbox.lights
     lens = Lens(model.matrix, model.distortion, 0.1, model.width_px, model.height_px)
     renderer = Renderer(model, ProceduralDrawer())
 
@@ -109,7 +107,6 @@ def open_bench(
     clock: ScaledClock | None = None,
     *,
     config: StationConfig = CONFIG,
-    optics: CameraModel | None = None,
     tray: Tray = TRAY,
     seed: int = 1,
     contents: Contents | None = None,
@@ -118,7 +115,7 @@ def open_bench(
     clock = clock or ScaledClock(math.inf)
     world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults, contents=contents)
     world.fill(tray.coins, tray.id)
-    camera = CAMERAS.make(TwinCameraConfig(optics=optics or CameraModel()), clock)
+    camera = CAMERAS.make(TwinCameraConfig(optics=OPTICS), clock)
     with Store.open(folder / "store") as store, Station(config, clock) as station:
         camera.connect()
         try:
@@ -150,6 +147,7 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    with open_bench(Path(sys.argv[1]), clock=DeadlyClock(float(sys.argv[2])), config=with_arm(*sys.argv[3:])) as bench:
+def scan_until_killed(folder: Path, kill_after_s: float, arm: str) -> None:
+    """Scan the tray and be killed after so many hardware seconds."""
+    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=with_arm(arm)) as bench:
         bench.run()

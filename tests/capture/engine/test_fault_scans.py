@@ -21,7 +21,6 @@ from rig.errors import DeviceError, GripError
 from rig.station import StationConfig
 from rig.twin.faults import Fault, Trouble
 from rig.twin.lying import Coin
-from rig.twin.render import CameraModel
 from rig.twin.scene import Lamp, Scene
 from rig.twin.world import World
 from tests.capture.engine.bench import Bench, open_bench
@@ -30,7 +29,6 @@ EVERY = 20
 QUICK_SEED = 8  # a scan that takes seconds
 TRAY = Tray(id="3", slots={1: "2024.1.1", 7: "2024.1.2", 20: "2024.1.3"})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 90.0, 180.0, 270.0))
-OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 # Short (wall-clock) patience: nothing in the twin needs longer.
 TURNTABLES: list[dict[str, Any]] = [
     {"kind": "grbl", "answer_s": 0.1, "boot_s": 1.0, "homing_s": 2.0, "speed_deg_s": 2000.0},
@@ -72,7 +70,7 @@ def scan(folder: Path, seed: int) -> Outcome:
     truths: dict[tuple[str, int], Scene] = {}
     trouble = Trouble(every_pictures=EVERY, seed=seed)
     for _ in range(ERRANDS):
-        with open_bench(folder, [trouble], config=config, optics=OPTICS, tray=TRAY, seed=seed) as bench:
+        with open_bench(folder, [trouble], config=config, tray=TRAY, seed=seed) as bench:
             scenes = witness(bench.world)
 
             def on_event(event: Event, bench: Bench = bench, scenes: Sequence[Scene] = scenes) -> None:

@@ -20,13 +20,11 @@ from capture.plan import Plan, Tray
 from capture.store.journal_lines import CoinMove, CoinSkipped, DeviceFailed, DeviceRecovered, LaidOnPlate
 from rig.errors import DeviceError
 from rig.twin.faults import Alarm, DeadLamp, Unplugged
-from rig.twin.render import CameraModel
 from tests.capture.engine.bench import Bench, open_bench, swap_names
 
 TRAY = Tray(id="3", slots={1: "2024.1.1", 4: "2024.1.2", 7: "2024.1.3"})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0,), sides=("obverse",))
 SHOTS = PLAN.shots(TRAY)
-OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 BRISK = Policy(patience=Patience(attempts=2, pause_s=1.0), recoveries_per_coin=3)
 
 
@@ -43,7 +41,7 @@ def scan(bench: Bench, on_event: Callable[[Event], None] = lambda event: None, *
 
 
 def opened(folder: Path, **options: Any) -> Any:
-    return open_bench(folder, optics=OPTICS, tray=TRAY, **options)
+    return open_bench(folder, tray=TRAY, **options)
 
 
 @pytest.fixture(scope="module")
@@ -375,12 +373,12 @@ def test_a_coin_that_lies_the_wrong_way_up_is_turned(tmp_path: Path) -> None:
     tray = Tray(id="3", slots={1: "2024.1.1"})
     plan = PLAN.replace(sides=["obverse", "reverse"], lights=["az000"])
     seen = []
-    with open_bench(tmp_path, optics=OPTICS, tray=tray) as bench:
+    with open_bench(tmp_path, tray=tray) as bench:
         bench.run(plan=plan, tray=tray)
     state = json.loads((tmp_path / "world.json").read_text())
     state["coins"][0] |= {"side": "reverse", "rotation_deg": 200.0}
     (tmp_path / "world.json").write_text(json.dumps(state))
-    with open_bench(tmp_path, optics=OPTICS, tray=tray) as bench:
+    with open_bench(tmp_path, tray=tray) as bench:
 
         def witness(event: Event) -> None:
             if isinstance(event, ShotTaken):

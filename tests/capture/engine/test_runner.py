@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -37,10 +35,12 @@ from tests.capture.engine.bench import (
     TRAY,
     Bench,
     open_bench,
+    scan_until_killed,
     swap_names,
     true_bundle,
     with_arm,
 )
+from tests.processes import Process
 
 
 def kept(store: Store) -> list[str | None]:
@@ -282,12 +282,7 @@ def test_a_swapped_coin_on_the_plate_is_not_filed_under_the_wrong_number(tmp_pat
 
 
 def _kill_and_go_on(folder: Path, kill_after_s: float, arm: str = "uarm", hangs: bool = False) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.capture.engine.bench", str(folder), str(kill_after_s), arm],
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL
+    assert Process(scan_until_killed, folder, kill_after_s, arm).wait(120) == -signal.SIGKILL
     with open_bench(folder, config=with_arm(arm)) as bench:
         if hangs:
             assert "cup" in {place for place, _, _ in bench.lies().values()}

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +15,7 @@ from capture.store import Store, StoreError
 from capture.store.journal_lines import JournalLine
 from capture.store.rebuild import rebuild
 from tests.capture.store.old_store import unpack
+from tests.processes import Process
 
 TABLES = ("coin", "calibration", "session", "shot", "frame", "entry", "model", "embedding", "match", "event", "slot")
 
@@ -110,19 +107,19 @@ def test_a_store_of_a_later_version_is_left_alone(old: Path) -> None:
             Store.open(old, writing)
 
 
+def _report_and_open(folder: Path) -> None:
+    print(".", flush=True)
+    Store.open(folder)
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
 def test_killed_on_the_way_it_goes_on(old: Path, delay_s: float) -> None:
     before = {table: rows(old, table) for table in TABLES}
-    script = (
-        "import sys; from pathlib import Path; from capture.store import Store; print('.', flush=True);"
-        "Store.open(Path(sys.argv[1]))"
-    )
     for attempt in range(3):
-        process = subprocess.Popen([sys.executable, "-c", script, str(old)], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
+        process = Process(_report_and_open, old)
+        process.wait_for_lines(1)
         time.sleep(delay_s + random.Random(attempt).random() * 0.02)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     with Store.open(old) as store:
         assert store.verify() == []

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry, Photograph
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
 from tests.capture.store.test_migration import read_all
+from tests.processes import Process
 
 EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event")
 
@@ -158,20 +155,20 @@ def test_no_store_and_a_busy_store_are_refused(filled: Path, tmp_path: Path) -> 
         rebuild(filled)
 
 
+def _report_and_rebuild(folder: Path) -> None:
+    print(".", flush=True)
+    rebuild(folder)
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.02])
 def test_killed_while_it_is_made_anew_there_is_always_an_index(filled: Path, delay_s: float) -> None:
     with Store.open(filled) as store:
         before = read_all(store)
-    script = (
-        "import sys; from pathlib import Path; from capture.store.rebuild import rebuild; print('.', flush=True);"
-        "rebuild(Path(sys.argv[1]))"
-    )
     for attempt in range(3):
-        process = subprocess.Popen([sys.executable, "-c", script, str(filled)], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
+        process = Process(_report_and_rebuild, filled)
+        process.wait_for_lines(1)
         time.sleep(delay_s + 0.02 * random.Random(attempt).random())
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert (filled / "index.sqlite").exists()
         with Store.open(filled) as store:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +16,7 @@ from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
 from rig.sides import SIDES
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
+from tests.processes import Process
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -194,45 +191,31 @@ def test_the_index_is_made_anew_from_the_files_alone(folder: Path) -> None:
         assert store.verify() == []
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from capture.store import Store
-from tests.capture.conftest import PLAN, TRAY, add_frame
-
-with Store.open(Path(sys.argv[1])) as store:
-    session = store.sessions.unfinished_scan("3") or store.sessions.begin_scan(TRAY, PLAN)
-    taken = len(store.frames.find())
-    for number, shot in enumerate(store.sessions.missing_shots(session.id)):
-        frame = add_frame(store, session.id, shot, taken + number)
-        print(shot.id, flush=True)
-"""
-
-
-def _start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True)
+def _scan(folder: Path) -> None:
+    with Store.open(folder) as store:
+        session = store.sessions.unfinished_scan("3") or store.sessions.begin_scan(TRAY, PLAN)
+        taken = len(store.frames.find())
+        for number, shot in enumerate(store.sessions.missing_shots(session.id)):
+            add_frame(store, session.id, shot, taken + number)
+            print(shot.id, flush=True)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.0021, 0.0043, 0.0067, 0.009])
 def test_killed_in_mid_write_nothing_is_lost_or_doubled(folder: Path, delay_s: float) -> None:
-    said: list[str] = []
+    reported: list[str] = []
     for kill_after in (1, 4):
-        process = _start(folder)
-        assert process.stdout is not None
-        for _ in range(kill_after):
-            said.append(process.stdout.readline().strip())
+        process = Process(_scan, folder)
+        process.wait_for_lines(kill_after)
         time.sleep(delay_s)
-        os.kill(process.pid, signal.SIGKILL)
-        said += process.stdout.read().split()
+        process.kill()
         process.wait()
+        reported += process.out.split()
         with Store.open(folder) as store:
             kept = [frame.shot_id for frame in store.frames.find()]
-            assert set(said) <= set(kept)
+            assert set(reported) <= set(kept)
             assert len(kept) == len(set(kept))
             assert store.verify() == []
-    process = _start(folder)
-    process.communicate()
-    assert process.returncode == 0
+    assert Process(_scan, folder).wait() == 0
     with Store.open(folder) as store:
         shots = [shot.id for shot in PLAN.shots(TRAY)]
         assert sorted(frame.shot_id or "" for frame in store.frames.find(good=None)) == sorted(shots)

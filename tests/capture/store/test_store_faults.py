@@ -11,7 +11,7 @@ import errno
 import os
 import sqlite3
 import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from capture.store import Store, StoreError, database
 from capture.store.records import NewEntry
 from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
+from tests.processes import Process
 
 ALL = sorted(shot.id for shot in PLAN.shots(TRAY))
 
@@ -175,26 +176,22 @@ def test_a_file_system_that_turned_read_only(tmp_path: Path) -> None:
         go_on(folder)
 
 
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-connection.execute("UPDATE session SET software = 'held'")
-print("held", flush=True)
-sys.stdin.readline()
-"""
+def _hold(index: Path) -> None:
+    connection = sqlite3.connect(index, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE session SET software = 'held'")
+    print("held", flush=True)
+    time.sleep(60)
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Another process is in the middle of a long write."""
-    command = [sys.executable, "-c", HOLD, str(folder / "index.sqlite")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        process.stdout.readline()
-        yield
-        process.stdin.close()
+    process = Process(_hold, folder / "index.sqlite")
+    process.wait_for_lines(1)
+    yield
+    process.kill()
+    process.wait()
 
 
 def test_an_index_that_another_process_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

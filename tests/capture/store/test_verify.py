@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from capture.store.deletion import delete_frames
 from capture.store.journal_lines import Lifting
 from capture.store.record_kinds import KINDS
 from capture.store.records import Candidate, Frame, NewEntry, Photograph
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
+from tests.processes import Process
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -74,40 +74,33 @@ def test_any_one_flipped_bit_is_found(store: Store, folder: Path, bits: int) -> 
     assert store.verify() == []
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from capture.store import Store
-from tests.capture.conftest import PLAN, TRAY, add_frame, note
-
-with Store.open(Path(sys.argv[1])) as store:
-    print("writing", flush=True)
-    for seed in range(10**6):
-        session = store.sessions.unfinished_scan("3") or store.sessions.begin_scan(TRAY, PLAN)
-        store.journal.log(note(str(seed)), session.id)
-        missing = store.sessions.missing_shots(session.id)
-        if missing:
-            add_frame(store, session.id, missing[0], seed)
-        else:
-            store.sessions.finish(session.id)
-"""
+def _write_for_ever(folder: Path) -> None:
+    with Store.open(folder) as store:
+        print("writing", flush=True)
+        for seed in itertools.count():
+            session = store.sessions.unfinished_scan("3") or store.sessions.begin_scan(TRAY, PLAN)
+            store.journal.log(note(str(seed)), session.id)
+            missing = store.sessions.missing_shots(session.id)
+            if missing:
+                add_frame(store, session.id, missing[0], seed)
+            else:
+                store.sessions.finish(session.id)
 
 
 def test_a_store_that_another_process_writes_has_no_problems(folder: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            with Store.open(folder, writing=False) as onlooker:
-                seen = [0]
-                for _ in range(12):
-                    assert onlooker.verify() == []
-                    seen.append(len(onlooker.frames.find()))
-                assert sorted(seen) == seen
-                assert seen[-1] > seen[1]
-        finally:
-            process.kill()
+    process = Process(_write_for_ever, folder)
+    process.wait_for_lines(1)
+    try:
+        with Store.open(folder, writing=False) as onlooker:
+            seen = [0]
+            for _ in range(12):
+                assert onlooker.verify() == []
+                seen.append(len(onlooker.frames.find()))
+            assert sorted(seen) == seen
+            assert seen[-1] > seen[1]
+    finally:
+        process.kill()
+        process.wait()
     with Store.open(folder) as store:
         assert store.verify() == []
 

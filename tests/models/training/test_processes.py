@@ -1,17 +1,40 @@
-"""Training by several processes is training by one."""
+"""Training by several processes is training by one. That torchrun starts them is tested with `rig train`."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("train_in_processes.py")
+from models.training import processes
+from models.training.batches import TrainingCoin
+from models.training.config import TrainingConfig
+from models.training.losses import LossConfig
+from models.training.training import train
+from tests.models.model_coins import crop_of
+from tests.processes import Process
+
+
+def _train(loss: str) -> None:
+    """A few steps; the first process prints the loss of each as JSON."""
+    coins = [TrainingCoin(str(n), "", (crop_of(n), crop_of(n, 200.0))) for n in range(5)]
+    config = TrainingConfig(
+        backbone="mobilenet_v3_small",
+        channels=16,
+        steps=3,
+        coins_per_batch=5,
+        learning_rate=1e-3,
+        warm_up_steps=1,
+        loss=LossConfig(name=loss),  # type: ignore[arg-type]
+    )
+    losses: list[float] = []
+    with processes.joined():
+        train(config, coins, lambda step: losses.append(step.loss), every=1)
+        if processes.is_first():
+            print(json.dumps({"processes": processes.count(), "losses": losses}))
 
 
 @pytest.mark.parametrize(
@@ -23,22 +46,21 @@ SCRIPT = Path(__file__).with_name("train_in_processes.py")
     ],
 )
 def test_many_processes_reach_the_losses_of_one(random_weights: Path, count: int, loss: str) -> None:
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    with ThreadPoolExecutor() as pool:  # side by side: most of it is waiting for torch to start
-        alone, together = pool.map(_run, ([str(SCRIPT), loss], [*torchrun, str(SCRIPT), loss]))
+    alone, together = _losses(loss), _losses(loss, count)
     assert (alone["processes"], together["processes"]) == (1, count)
     assert len(alone["losses"]) == 3 and len(set(alone["losses"])) == 3
     assert together["losses"] == pytest.approx(alone["losses"], abs=1e-4)
 
 
-def _run(arguments: list[str]) -> dict:
-    root = SCRIPT.parents[3]
-    env = os.environ | {
-        "PYTHONPATH": str(root),
-        "ONEDNN_MAX_CPU_ISA": "AVX2",  # float32: in bfloat16 the size of a part shows in the last digits
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    ran = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout.splitlines()[-1])
+def _losses(loss: str, count: int = 1) -> Any:
+    env = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}  # float32: bfloat16 shows the size of a part
+    if count > 1:  # as torchrun sets them
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env |= {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        env |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    running = [Process(_train, loss, env=env | {"RANK": str(n), "LOCAL_RANK": str(n)}) for n in range(count)]
+    printed = [process.communicate(timeout=300) for process in running]
+    assert [process.returncode for process in running] == [0] * count, printed
+    return json.loads(printed[0][0].splitlines()[-1])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +18,8 @@ from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
 from rig.twin.world import World
-from tests.pipeline.conftest import Rig, command, environment, with_faults
+from tests.pipeline.conftest import Rig, with_faults
+from tests.processes import Command
 from tests.rig.driving import FastClock
 from tests.rig.pty_harness import Cable
 
@@ -159,13 +158,11 @@ def test_a_port_that_is_gone_or_taken_are_distinguished(
 @needs_terminals
 def test_ended_by_a_signal_it_leaves_no_light_on(lab: Path, bench: tuple[World, dict[str, Cable]]) -> None:
     world, _ = bench
-    process = subprocess.Popen(
-        command("light", "az060", "--seconds", 60, "--lab", lab), env=environment(), stderr=subprocess.PIPE, text=True
-    )
+    process = Command("light", "az060", "--seconds", 60, "--lab", lab)
     until_s = time.monotonic() + 60
     while len(world.scene().lamps) != 1 and time.monotonic() < until_s:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 3 and "interrupted" in printed and "Traceback" not in printed
     while world.scene().lamps and time.monotonic() < until_s:

@@ -26,7 +26,8 @@ from rig.clock import ScaledClock
 from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
-from tests.pipeline.conftest import Rig, command, environment
+from tests.pipeline.conftest import Rig, command
+from tests.processes import environment
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)

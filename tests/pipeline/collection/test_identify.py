@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from calibration.image import encode_jpeg, read_image
@@ -82,10 +83,20 @@ def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
     assert again.code == 0 and again.json["entries"] == 0 and again.json["known"] == 2 * len(COINS)
     more = Path(shutil.copytree(photographs, tmp_path / "more"))
     (more / "broken_obv.jpg").write_bytes(b"not an image")
+    (more / "scan.jpg").write_bytes(b"not an image")  # neither side is named: it would have to show both
+    (more / "square.png").write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    (more / "photo_obv.heic").write_bytes(b"....ftypheic....")
+    (more / "notes.txt").write_text("lots 1 to 6")
     mixed = rig("catalogue", "add", more, "--lab", lab, "--json")
     assert mixed.code == 3
-    assert mixed.json["entries"] == 2 * len(COINS) and len(mixed.json["refused"]) == 1
-    assert "broken_obv.jpg" in mixed.json["refused"][0]
+    assert mixed.json["entries"] == 2 * len(COINS) and mixed.json["skipped"] == ["notes.txt"]
+    refused = mixed.json["refused"]
+    assert len(refused) == 4
+    for name in ("broken_obv.jpg", "scan.jpg", "square.png", "photo_obv.heic"):
+        assert sum(name in line for line in refused) == 1
+    assert any("call it square_obv.png or square_rev.png" in line for line in refused)
+    printed = rig("catalogue", "add", more, "--lab", lab)
+    assert "4 could not be used" in printed.out and "no images: notes.txt" in printed.err
     nothing = rig("catalogue", "add", tmp_path / "nowhere", "--lab", lab)
     assert nothing.code == 2 and "is not a folder" in nothing.err
 

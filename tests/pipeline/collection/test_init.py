@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
-from tests.pipeline.conftest import COINS, Rig, command, environment
+from tests.pipeline.conftest import COINS, Rig
+from tests.processes import Command
 
 
 def test_trays_of_photographs_are_filled_in_order(rig: Rig, photographs: Path, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_lab_or_any_other_folder_is_never_written_over(
 
 
 def test_an_interrupted_init_leaves_no_half_lab(tmp_path: Path) -> None:
-    making = subprocess.Popen(command("init", "--lab", "lab"), cwd=tmp_path, env=environment())
+    making = Command("init", "--lab", "lab", cwd=tmp_path)
     while not (tmp_path / ".lab.unfinished" / "store").exists():
         assert making.poll() is None
         time.sleep(0.02)

@@ -9,7 +9,9 @@ import pytest
 
 from calibration.image import encode_jpeg, read_image
 from pipeline.errors import LabError, UsageError
-from tests.pipeline.loop import frame, photograph, run
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from tests.pipeline.loop import SEED, frame, photograph, run
 
 
 @pytest.fixture
@@ -49,6 +51,29 @@ def test_an_entry_of_the_catalogue_can_be_named(lab: Path, images: tuple[Path, P
     assert found["second"] == entry and "pairs" not in found and found["score"] > 0.0
     with pytest.raises(UsageError, match="neither"):
         run("explain", images[0], "no such entry", *args)
+
+
+def test_a_side_is_compared_with_the_same_side(tmp_path: Path) -> None:
+    sides = {name: ProceduralDrawer(SEED).side_texture("x1", name) for name in ("obverse", "reverse")}
+    seen = {name: reproduction(side, 3, "photograph") for name, side in sides.items()}
+    obverse, reverse, both, plain = (tmp_path / name for name in ("x_obv.jpg", "x_rev.jpg", "x.jpg", "photo.jpg"))
+    for path, image in (
+        (obverse, seen["obverse"]),
+        (reverse, seen["reverse"]),
+        (both, np.hstack([seen["obverse"], seen["reverse"]])),
+        (plain, seen["reverse"]),
+    ):
+        path.write_bytes(encode_jpeg(image, 92))
+    quick = ("--method", "gradcam", "--out", tmp_path / "why.png")
+    named = run("explain", obverse, both, *quick, "--json").json
+    assert named["sides"] == ["obverse", "obverse"] and named["score"] > 0.75 and named["others"] == []
+    unnamed = run("explain", plain, both, *quick)
+    assert "of the first image with the reverse of the second" in unnamed.out
+    assert "Less similar: " in unnamed.out and "with the obverse of the second" in unnamed.out
+    chosen = run("explain", both, both, "--side", "reverse", *quick, "--json").json
+    assert chosen["sides"] == ["reverse", "reverse"]
+    with pytest.raises(LabError, match=r"x_obv\.jpg shows the obverse, .*x_rev\.jpg the reverse"):
+        run("explain", obverse, reverse, *quick)
 
 
 def test_what_cannot_be_explained_is_reported(images: tuple[Path, Path], tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from models.embedding.embedder import STARTER_DIR, Embedder, EmbedderNetwork
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import open_lab
 from pipeline.learning.dataset import Dataset, open_dataset
-from tests.pipeline.conftest import Ran, begin
 from tests.pipeline.loop import album, photograph, run
+from tests.processes import Command, Ran
 
 QUICK = """\
 backbone: mobilenet_v3_small
@@ -184,7 +184,7 @@ def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest
     recipe.write_text(QUICK)
     for how in (signal.SIGKILL, signal.SIGINT):
         saved = state.stat().st_mtime_ns if state.is_file() else 0
-        begun = begin("models", "improve", "days", "--recipe", recipe, "--lab", first)
+        begun = Command("models", "improve", "days", "--recipe", recipe, "--lab", first)
         while not state.is_file() or state.stat().st_mtime_ns == saved:
             assert begun.poll() is None, begun.communicate()
             time.sleep(0.05)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.pipeline.conftest import COINS, Rig, environment
+from tests.pipeline.conftest import COINS, Rig
+from tests.processes import environment
 
 
 @pytest.mark.slow

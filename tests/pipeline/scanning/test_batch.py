@@ -27,25 +27,24 @@ from pipeline.assembly import assemble
 from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 from pipeline.scanning.trays import mount, next_time, tray_names
-from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
+from tests.pipeline.conftest import COINS, SHORT_PLAN, Rig, command, with_faults
 from tests.pipeline.scanning.test_scan import stored, wait_for_frames
+from tests.processes import Command, environment
 
 SHOTS = 4  # of each coin
-PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
 LONG_PLAN = "sides: [obverse, reverse]\nturntable_deg: 8\n"
 L = TypeVar("L", bound=JournalLine)
 BATCH = ("batch", "--trays", "1-2", "--no-identify")
 
 
 @pytest.fixture
-def night(lab: Path) -> Path:
+def night(short_lab: Path) -> Path:
     """A lab whose nights are short."""
-    (lab / "plans" / "default.yaml").write_text(PLAN)
-    return lab
+    return short_lab
 
 
-def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return begin(*BATCH, "--lab", lab, *more)
+def start(lab: Path, *more: object) -> Command:
+    return Command(*BATCH, "--lab", lab, *more)
 
 
 def journal(lab: Path, *types: type[L]) -> list[L]:
@@ -192,7 +191,7 @@ def test_a_stopped_night_puts_the_coin_back_and_writes_its_report(
     changed = rig(*BATCH, "--dry-run", "--lab", night, "--json").json
     assert changed["batch"] is not None and [each["changed"] for each in changed["to_do"]] == [["plan"], []]
     assert changed["to_do"][0]["shots"] < 3 * SHOTS, "it goes on as it was begun"
-    (night / "plans" / "default.yaml").write_text(PLAN)
+    (night / "plans" / "default.yaml").write_text(SHORT_PLAN)
     assert rig(*BATCH, "--lab", night).code == 0
     assert [count for _, count in stored(night)] == [1] * 6 * SHOTS
 
@@ -266,12 +265,7 @@ def test_memory_does_not_grow_over_a_night(rig: Rig, night: Path) -> None:
         (night / "trays" / f"{tray}.yaml").write_text(f"slots:\n{slots}")
     document = (night / "rig.yaml").read_text()
     (night / "rig.yaml").write_text(re.sub(r"coins: .*", "coins: procedural", document, count=1))
-    batch = subprocess.Popen(
-        command("batch", "--trays", "3-8", "--no-identify", "--lab", night),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    batch = Command("batch", "--trays", "3-8", "--no-identify", "--lab", night)
     resident_kb: dict[str, int] = {}
     while batch.poll() is None:
         seen = rig("status", "--lab", night, "--json").json["status"]

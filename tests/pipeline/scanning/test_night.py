@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-import subprocess
-import sys
 import textwrap
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,19 +14,11 @@ import pytest
 import yaml
 
 from capture.store import Store
-from tests.kills.truth import digest
-from tests.pipeline.conftest import COINS, QUICK_PLAN, SMALL_CAMERA, command, environment
+from tests.kills.truth import digest, keep_truth
+from tests.pipeline.conftest import COINS, QUICK_PLAN, SMALL_CAMERA, run_well
 from tests.pipeline.html_page import Page
+from tests.processes import run
 
-ROOT = Path(__file__).parents[3]
-WATCHED = """\
-import sys
-from pathlib import Path
-from tests.kills.truth import keep_truth
-keep_truth(Path(sys.argv.pop(1)))
-from pipeline.cli import main
-main()
-"""
 FULL_RATE = {"kind": "random", "every_pictures": 20, "seed": 7}
 SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060, az180, az300]\nturntable_deg: [0]\n"
 
@@ -35,16 +26,10 @@ SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060, az180, az300]\nturntabl
 def spend_night(lab: Path, *args: object) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run a batch; its answer, and what every picture taken so far truly shows."""
     truth = lab / "truth.jsonl"
-    ran = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(truth), "batch", *map(str, args), "--no-identify", "--lab", lab, "--json"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode in (0, 3), ran.stderr
-    return json.loads(ran.stdout), [json.loads(line) for line in truth.read_text().splitlines()]
+    arguments = ("batch", *args, "--no-identify", "--lab", lab, "--json")
+    ran = run(*arguments, before=functools.partial(keep_truth, truth), timeout_s=2 * 3600)
+    assert ran.code in (0, 3), ran.err
+    return ran.json, [json.loads(line) for line in truth.read_text().splitlines()]
 
 
 def disturb(lab: Path, contents: dict[str, dict[int, str | None]]) -> None:
@@ -94,8 +79,7 @@ def check_report(ran: dict[str, Any], *sentences: str) -> None:
 
 
 def verified(lab: Path) -> bool:
-    done = subprocess.run(command("store", "verify", "--lab", lab), env=environment(), capture_output=True, check=False)
-    return done.returncode == 0
+    return run("store", "verify", "--lab", lab).code == 0
 
 
 @pytest.fixture
@@ -131,7 +115,7 @@ def large(tmp_path: Path) -> Path:
     """A lab of 12 trays of 20 coins, every one of them scanned once."""
     lab = tmp_path / "lab"
     for args in (("init", "--trays", 12, "--lab", lab), ("calibrate", "--lab", lab)):
-        subprocess.run(command(*args), env=environment(), check=True)
+        run_well(*args)
         document = (lab / "rig.yaml").read_text()
         document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
         (lab / "rig.yaml").write_text(document)

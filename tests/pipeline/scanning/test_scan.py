@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import COINS, Rig, begin, command, environment, with_faults
+from tests.pipeline.conftest import COINS, Rig, Scanned, command, with_faults
+from tests.processes import Command, environment
 
-SHOTS = 12  # of each coin, by the quick plan
+SHOTS = 12  # of each coin, by the lab's plan
+SHORT = 4  # by the short one
 SCAN = ("scan", "--tray", 1, "--no-identify")
 
 
@@ -31,34 +33,33 @@ def frames_so_far(lab: Path) -> int:
         return 0
 
 
-def start(lab: Path, *more: object) -> subprocess.Popen[str]:
-    return begin(*SCAN, "--lab", lab, *more)
+def start(lab: Path, *more: object) -> Command:
+    return Command(*SCAN, "--lab", lab, *more)
 
 
-def wait_for_frames(lab: Path, scan: subprocess.Popen[str], count: int) -> None:
+def wait_for_frames(lab: Path, scan: Command, count: int) -> None:
     while frames_so_far(lab) < count:
         assert scan.poll() is None, scan.communicate()[1]
         time.sleep(0.02)
 
 
-def test_a_tray_is_scanned_and_told_of_in_the_documented_json(rig: Rig, lab: Path) -> None:
-    ran = rig("scan", "--tray", 1, "--lab", lab, "--json")
-    assert ran.code == 0, ran.err
-    assert set(ran.json) >= {"tray", "session", "finished", "report", "coins"}
-    assert ran.json["tray"] == "1" and ran.json["finished"]
-    assert [coin["coin"] for coin in ran.json["coins"]] == list(COINS[:3])
-    for slot, coin in enumerate(ran.json["coins"], 1):
+def test_a_tray_is_scanned_and_reported_in_the_documented_json(rig: Rig, scanned: Scanned) -> None:
+    answer = scanned.answer.json
+    assert set(answer) >= {"tray", "session", "finished", "report", "coins"}
+    assert answer["tray"] == "1" and answer["finished"]
+    assert [coin["coin"] for coin in answer["coins"]] == list(COINS[:3])
+    for slot, coin in enumerate(answer["coins"], 1):
         assert coin["slot"] == slot and coin["frames"] == SHOTS
         assert coin["verdict"] in ("match", "possible", "not in catalogue")
         assert set(coin["candidates"][0]) == {"coin", "entry", "probability"}
         assert coin["candidates"][0]["coin"] == coin["coin"], "its own photograph is in the catalogue"
-    assert Path(ran.json["report"]).is_file()
-    assert stored(lab) and {count for _, count in stored(lab)} == {1}
-    assert rig("store", "verify", "--lab", lab).code == 0
+    assert Path(answer["report"]).is_file()
+    assert {count for _, count in stored(scanned.lab)} == {1}
+    assert rig("store", "verify", "--lab", scanned.lab).code == 0
 
 
-def test_the_terminal_shows_a_table_and_the_report(rig: Rig, lab: Path) -> None:
-    ran = rig(*SCAN, "--lab", lab)
+def test_the_terminal_shows_a_table_and_the_report(rig: Rig, short_lab: Path) -> None:
+    ran = rig(*SCAN, "--lab", short_lab)
     assert ran.code == 0, ran.err
     for word in ("Slot", "Frames", "Retakes", *COINS[:3], "Report:"):
         assert word in ran.out
@@ -77,18 +78,18 @@ def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
     assert files() == before
 
 
-def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, lab: Path) -> None:
-    for frames in (5, 17, 29):
-        scan = start(lab)
-        wait_for_frames(lab, scan, frames)
+def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, short_lab: Path) -> None:
+    for frames in (2, 6, 10):
+        scan = start(short_lab)
+        wait_for_frames(short_lab, scan, frames)
         scan.send_signal(signal.SIGKILL)
         scan.communicate()
-    resumed = rig(*SCAN, "--lab", lab, "--json")
+    resumed = rig(*SCAN, "--lab", short_lab, "--json")
     assert resumed.code == 0, resumed.err
     assert "Going on with the scan" in resumed.err
-    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
-    assert [coin["frames"] for coin in resumed.json["coins"]] == [SHOTS] * 3
-    verified = rig("store", "verify", "--lab", lab, "--json")
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
+    assert [coin["frames"] for coin in resumed.json["coins"]] == [SHORT] * 3
+    verified = rig("store", "verify", "--lab", short_lab, "--json")
     assert verified.code == 0 and verified.json["problems"] == []
 
 
@@ -136,19 +137,19 @@ FAULTS = {
     ],
 )
 def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
-    rig: Rig, lab: Path, fault: str, device: str, remedy: str
+    rig: Rig, short_lab: Path, fault: str, device: str, remedy: str
 ) -> None:
-    document = (lab / "rig.yaml").read_text()
-    with_faults(lab, fault)
-    failed = rig(*SCAN, "--lab", lab)
+    document = (short_lab / "rig.yaml").read_text()
+    with_faults(short_lab, fault)
+    failed = rig(*SCAN, "--lab", short_lab)
     assert failed.code == 1
     message = failed.err.strip().splitlines()[-1]
     assert f"{device} on twin://{device}" in message and remedy in message
     assert "Traceback" not in failed.err
-    (lab / "rig.yaml").write_text(document)
-    mended = rig(*SCAN, "--lab", lab)
+    (short_lab / "rig.yaml").write_text(document)
+    mended = rig(*SCAN, "--lab", short_lab)
     assert mended.code == 0, mended.err
-    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
 
 
 @pytest.mark.parametrize(
@@ -158,12 +159,12 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
         pytest.param("{kind: brownout, device: arm, after_moves: 60}", marks=pytest.mark.slow),
     ],
 )
-def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, lab: Path, fault: str) -> None:
-    with_faults(lab, fault)
-    ran = rig(*SCAN, "--lab", lab)
+def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, short_lab: Path, fault: str) -> None:
+    with_faults(short_lab, fault)
+    ran = rig(*SCAN, "--lab", short_lab)
     assert ran.code == 0, ran.err
     assert "Connected and homed again (attempt 1): the scan goes on." in ran.err
-    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
 
 
 @pytest.mark.slow
@@ -177,14 +178,16 @@ def test_a_dead_lamp_ends_in_quarantine_with_its_reason(rig: Rig, lab: Path) -> 
     assert rig("store", "verify", "--lab", lab).code == 0
 
 
-def test_only_one_scan_drives_a_rig(rig: Rig, lab: Path) -> None:
-    first = start(lab, "--realtime")
-    wait_for_frames(lab, first, 1)
-    second = rig(*SCAN, "--lab", lab)
+def test_only_one_scan_drives_a_rig(rig: Rig, short_lab: Path) -> None:
+    document = (short_lab / "rig.yaml").read_text()
+    (short_lab / "rig.yaml").write_text(document.replace("speed: 1000 ", "speed: 8 "))
+    first = start(short_lab)
+    wait_for_frames(short_lab, first, 1)
+    second = rig(*SCAN, "--lab", short_lab)
     first.kill()
     first.communicate()
     assert second.code == 1
-    assert f"rig scan --tray 1 --no-identify --lab {lab} --realtime (process {first.pid}, since" in second.err
+    assert f"rig scan --tray 1 --no-identify --lab {short_lab} (process {first.pid}, since" in second.err
     assert "at tray 1" in second.err
 
 
@@ -196,11 +199,11 @@ def test_a_missing_lab_is_told_and_none_is_made_where_one_was_named(rig: Rig, tm
         assert not (tmp_path / "nowhere").exists()
 
 
-def test_capture_does_without_torch(lab: Path) -> None:
+def test_capture_does_without_torch(short_lab: Path) -> None:
     block = "import sys; sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'faiss', 'safetensors')))"
     program = f"{block}; from pipeline.cli import main; main()"
     python, *_ = command()
-    args = [python, "-c", program, "scan", "--tray", "1", "--lab", str(lab)]
+    args = [python, "-c", program, "scan", "--tray", "1", "--lab", str(short_lab)]
     scanned = subprocess.run([*args, "--no-identify"], env=environment(), capture_output=True, text=True, check=False)
     assert scanned.returncode == 0, scanned.stderr
     told = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)

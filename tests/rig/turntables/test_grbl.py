@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rig.clock import ScaledClock
 from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError, NotConnectedError
 from rig.link import SerialLink
-from rig.turntables.grbl import GrblConfig, GrblTurntable
+from rig.turntables.grbl import GrblTurntable
+from rig.turntables.grbl_protocol import GrblConfig
 from rig.twin.faults import Alarm, Brownout, Jam, LostBytes, Unplugged
 from rig.twin.world import World
 from tests.rig.wires import CONFIG, Wire

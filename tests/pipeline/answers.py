@@ -1,0 +1,96 @@
+"""What `rig --json` prints on a lab, without what differs from run to run, to be held against what it printed before.
+
+Times, ids, processes, folders and free disk space become the names of what they are; sentences, which may be worded
+better, count by being there. All else counts: keys and their order, types, values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from calibration.image import read_image
+from tests.pipeline.conftest import SHORT_PLAN
+
+REFERENCES = Path(__file__).parent / "answers"
+SENTENCES = {"why", "message", "problem", "remedy", "error"}
+VARYING = {"wall_s", "hardware_s", "free_bytes", "pid", "time_left_s"}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+
+Run = Callable[..., str]  # arguments to standard output
+
+
+def without_chance(answer: str, folder: Path) -> str:
+    """An answer in JSON without what differs from run to run; a list's items on a line each."""
+    document = _plain(json.loads(answer.replace(str(folder), "FOLDER")))
+    return _lines(document) + "\n"
+
+
+def quick_answers(run: Run, made: Path, scanned: Path, photographs: Path, folder: Path) -> dict[str, str]:
+    """Of a lab that is ready, and of one whose tray 1 was scanned as well; the latter's batch fails to find a coin."""
+    photo, text = folder / "photo.png", folder / "notes.txt"
+    image = read_image(sorted(photographs.glob("*.jpg"))[1])
+    cv2.imwrite(str(photo), cv2.cvtColor(image[:, : image.shape[1] // 2], cv2.COLOR_RGB2BGR))
+    text.write_text("no image")
+    (scanned / "plans" / "short.yaml").write_text(SHORT_PLAN)
+    document = (scanned / "rig.yaml").read_text()
+    (scanned / "rig.yaml").write_text(document.replace("  seed:", "  contents: {'2': {2: null}}\n  seed:", 1))
+    batch = ("batch", "--trays", "1-2", "--plan", "short")
+    return {
+        "status-nothing-yet": run("status", "--lab", made, "--json"),
+        "scan-dry-run": run("scan", "--tray", 1, "--dry-run", "--lab", made, "--json"),
+        "batch-dry-run": run("batch", "--trays", "1-2", "--dry-run", "--lab", made, "--json"),
+        "status-scanned": run("status", "--lab", scanned, "--json"),
+        "identify": run("identify", photo, text, "--lab", scanned, "--json"),
+        "identify-same-coin": run("identify", photo, photo, "--same-coin", "--top", 2, "--lab", scanned, "--json"),
+        "batch": run(*batch[:2], "2", *batch[3:], "--lab", scanned, "--json"),
+        "status-batch": run("status", "--lab", scanned, "--json"),
+        "batch-dry-run-resumed": run(*batch, "--dry-run", "--lab", scanned, "--json"),
+    }
+
+
+def full_answers(run: Run, folder: Path) -> dict[str, str]:
+    """Of the lab that `rig init` makes: its tray 3 scanned by the default plan, trays 1 and 2 in a short night."""
+    lab = folder / "lab"
+    answers = {
+        "full-init": run("init", "--lab", lab, "--json"),
+        "full-scan": run("scan", "--tray", 3, "--lab", lab, "--json"),
+        "full-status": run("status", "--lab", lab, "--json"),
+    }
+    (lab / "plans" / "short.yaml").write_text(SHORT_PLAN)
+    return answers | {"full-batch": run("batch", "--trays", "1-2", "--plan", "short", "--lab", lab, "--json")}
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, key) for item in value]
+    if value is not None and key in VARYING:
+        return type(value).__name__
+    if isinstance(value, str):
+        return "sentence" if key in SENTENCES else RUN_ID.sub("ID", TIME.sub("TIME", value))
+    return value
+
+
+def _lines(value: Any, indent: str = "") -> str:
+    """JSON with objects of plain values on one line each, so that references are short and a difference is seen."""
+    flat = json.dumps(value, ensure_ascii=False)
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if len(indent + flat) <= 120 or not items:
+        return flat
+    inner = indent + " "
+    names = (
+        [f"{json.dumps(name, ensure_ascii=False)}: " for name in value]
+        if isinstance(value, dict)
+        else [""] * len(items)
+    )
+    body = ",\n".join(f"{inner}{name}{_lines(item, inner)}" for name, item in zip(names, items, strict=True))
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}\n{body}\n{indent}{closing}"
