@@ -71,7 +71,7 @@ def test_a_damaged_index_leads_to_rebuild(lab: Path, rig: Rig) -> None:
     (lab / "store" / "index.sqlite").write_bytes(b"no database")
     ran = rig("store", "verify", "--lab", lab)
     assert ran.code == 1
-    assert "`rig store rebuild` makes it again" in ran.err
+    assert "`rig store rebuild` rebuilds it" in ran.err
     assert rig("store", "rebuild", "--lab", lab).code == 0
     assert frames(lab) == before
 
