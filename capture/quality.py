@@ -52,9 +52,7 @@ class Limits(BaseModel):
     ring: RingSpec = Field(default=RingSpec(), description="the ring of markers on the plate, as measured")
     ring_zero_deg: float = Field(default=0.0, description="what the ring shows when the turntable stands at 0")
     max_light_slope: float = Field(default=0.06, gt=0, description="fall-off that the light's flat field leaves")
-    verify_every: int = Field(
-        default=1, ge=0, description="every n-th frame's pose and light are looked at; 0 for none"
-    )
+    verify_every: int = Field(default=1, ge=0, description="every n-th frame's pose and light are checked; 0 for none")
     second_coin: float = Field(default=0.35, gt=0, le=1, description="radius and brightness, over the first's")
 
 
@@ -69,7 +67,7 @@ class Expected:
     light
         Name of the commanded light.
     flats
-        Flat fields of all lights, from the calibration bundle; light is not looked at where its own is missing.
+        Flat fields of all lights, from the calibration bundle; light is not checked where its own is missing.
     """
 
     turntable_deg: float

@@ -18,13 +18,15 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
+from rig.devices import Identity
+from rig.errors import connect_all
 from rig.station import Station
 from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 
-GLANCES = 5  # whoever looks whether the rig is driven holds it for a moment: try again before giving up
-GLANCE_S = 0.05
+LOCK_TRIES = 5  # whoever asks whether the rig is driven holds it for a moment: try again before giving up
+LOCK_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Rig:
     clock: Clock
     world: World | None
 
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """How every device identified itself when it was last connected, the camera last."""
+        return *self.station.identities, self.camera.identity
+
 
 def assemble(lab: Lab, *, realtime: bool) -> Rig:
     """Make the devices of a lab, none of them connected yet.
@@ -43,10 +50,15 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
     Raises
     ------
     LabError
-        If rig.yaml names the twin's camera but has no twin, or the twin's coins cannot be had.
+        If rig.yaml describes no devices, names the twin's camera but has no twin, or the twin's coins cannot be had.
     """
     twin = lab.rig.twin
     config = lab.rig.camera
+    if config is None:
+        raise LabError(
+            f"{lab.folder / 'rig.yaml'} describes no devices: this lab is for photographs. To use a rig, describe its "
+            "devices there (docs/lab.md)."
+        )
     if twin is None:
         if isinstance(config, TwinCameraConfig):
             raise LabError(
@@ -87,12 +99,15 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
 def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     """The same, for a job that holds the rig already (`sole_driver`)."""
     rig = assemble(lab, realtime=realtime)
-    with rig.station:
+    try:
+        connect_all((rig.station.connect, rig.camera.connect))
         try:
-            rig.station.identities.append(rig.camera.connect())
             yield rig
         finally:
-            rig.camera.close()
+            rig.station.make_safe()
+    finally:
+        rig.station.close()
+        rig.camera.close()
 
 
 def holder_of(lab: Lab) -> str | None:
@@ -119,13 +134,13 @@ def sole_driver(lab: Lab) -> Iterator[None]:
         If another process holds it: which, since when, and at which tray.
     """
     with (lab.folder / "rig.lock").open("a+") as file:
-        for glance in range(GLANCES):
+        for number in range(LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if glance < GLANCES - 1:
-                    time.sleep(GLANCE_S)
+                if number < LOCK_TRIES - 1:
+                    time.sleep(LOCK_PAUSE_S)
                     continue
                 file.seek(0)
                 holder, status = file.read().strip() or "another process", read_status(lab)

@@ -6,10 +6,9 @@ Jobs are imported when their command runs: `rig --help` answers at once, and a R
 from __future__ import annotations
 
 import importlib.metadata
-import signal
+import logging
 import sys
 import traceback
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from pipeline.commands import bench, catalogue, identification, labs, learning, 
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, USAGE
 from pipeline.commands.terminal.output import print_failure, print_line
 from pipeline.errors import UsageError, explain
+from pipeline.signals import Interrupted, interrupt_on_signals
 
 
 def _exit(code: int, **_: object) -> None:
@@ -61,14 +61,10 @@ def _options(
     """Options that stand before the command's name."""
 
 
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM outside a scan, which handles them itself."""
-
-
 def main() -> None:
     """Run `rig` and exit with its code; a failure is reported in a paragraph, with a traceback only on ``--debug``."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
+    logging.getLogger().addHandler(logging.NullHandler())  # what is reported is not logged to the terminal as well
     try:
         app()
     except Interrupted:
@@ -79,10 +75,6 @@ def main() -> None:
             traceback.print_exc()
         print_failure(explain(error))
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted
 
 
 if __name__ == "__main__":  # torchrun starts modules: `torchrun --nproc-per-node 2 -m pipeline.cli train recipe.yaml`

@@ -1,4 +1,4 @@
-"""What a running scan or batch tells those who look on: ``status.json`` in the lab.
+"""What a running scan or batch reports to others: ``status.json`` in the lab.
 
 It is rewritten about once a second, whole or not at all, and nobody waits for anybody: a reader takes what is there,
 and a disk that is full only makes it old.
@@ -63,7 +63,7 @@ class Ended(BaseModel):
 
 
 class Status(BaseModel):
-    """``status.json``. Times are ISO 8601 in UTC; docs/json.md tells every key."""
+    """``status.json``. Times are ISO 8601 in UTC; docs/json.md explains every key."""
 
     command: str
     pid: int

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
-from rig.errors import DeviceError, EnvelopeError
+from rig.errors import DeviceError, EnvelopeError, connect_all
 from rig.handler import ArmHandler
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
@@ -87,7 +87,7 @@ class Station:
             name: Light(name, light.sectors_deg, light.intensity, light.colour_temperature_k)
             for name, light in config.lightbox.lights.items()
         }
-        self.identities: list[Identity] = []
+        self.identities: tuple[Identity, ...] = ()
         self._connected = False
 
     # What there is
@@ -120,16 +120,17 @@ class Station:
         finally:
             self.close()
 
-    def connect(self) -> list[Identity]:
+    def connect(self) -> tuple[Identity, ...]:
         """Connect every device and return who they are. Nothing moves; home before moving.
 
         Raises
         ------
         DeviceError
-            If a device is missing or is another one.
+            If a device is missing or is another one; `SeveralFailed` if several are.
         """
         self._interlock.doubt()
-        self.identities = [device.connect() for device in (self.lightbox, self.turntable, self.handler)]
+        devices = (self.lightbox, self.turntable, self.handler)
+        self.identities = tuple(connect_all(device.connect for device in devices))
         self._connected = True
         return self.identities
 

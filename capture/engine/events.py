@@ -1,10 +1,11 @@
-"""What the runner tells while it works, as frozen data. Progress displays and matching listen; nothing answers."""
+"""What a run reports while it works, as frozen data. Progress displays and matching listen; nothing answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from calibration.image import Image
+from capture.engine.counts import FrameCounts
 from capture.plan import Shot
 from capture.quality import Quality
 from capture.store.journal_lines import CoinSkipped
@@ -45,7 +46,7 @@ class CoinStarted:
 
 @dataclass(frozen=True)
 class ShotTaken:
-    """An exposure was made and the rig goes on. ``hardware_s`` is what motion, settling and exposure took so far."""
+    """An exposure was made, and the rig moves on. ``hardware_s`` is what motion, settling and exposure took so far."""
 
     shot: Shot
     attempt: int
@@ -58,7 +59,7 @@ class ShotTaken:
 class FrameKept:
     """A good frame is safe on disk.
 
-    ``image`` is the calibrated picture, the raw one without a calibration.
+    ``image`` is the calibrated one, the raw one without a calibration.
     """
 
     frame: Frame
@@ -81,14 +82,12 @@ class CoinFinished:
 
     slot: int
     coin: str
-    frames: int
-    retakes: int
-    quarantined: int
+    frames: FrameCounts
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A device failed; the rig was connected and homed anew, at the `attempt`-th try in a row, and goes on."""
+    """A device failed; the rig was connected and homed again, at the ``attempt``-th try in a row, and continues."""
 
     problem: DeviceError
     attempt: int

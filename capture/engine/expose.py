@@ -1,32 +1,32 @@
-"""Pictures of what lies on the plate: the rig is set for each, as little as it takes."""
+"""Exposures of what lies on the plate: the rig is set for each, as little as it takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from calibration.image import Image
-from capture.cameras import Camera, RawImage
+from capture.cameras import RawImage
+from capture.engine.context import ScanContext
 from capture.plan import Shot
 from rig.errors import NoAnswerError
-from rig.station import Station
 
-LOOKS = 5  # pictures that may be the same one before the camera counts as failed
+FRESH_TRIES = 5  # images that may be the same one before the camera counts as failed
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture, and where the turntable says it stood (deg)."""
+    """An exposure, and where the turntable says it stood (deg)."""
 
-    picture: RawImage
+    raw: RawImage
     turntable_read_deg: float
 
 
 class Exposer:
     """Turns, lights and exposes."""
 
-    def __init__(self, station: Station, camera: Camera) -> None:
-        self._station = station
-        self._camera = camera
+    def __init__(self, context: ScanContext) -> None:
+        self._station = context.station
+        self._camera = context.camera
         self._last: Image | None = None
         self.forget()
 
@@ -37,7 +37,7 @@ class Exposer:
         self._exposure: tuple[int, float] | None = None
 
     def take(self, shot: Shot) -> Taken:
-        """Take the picture of a shot."""
+        """Expose a shot."""
         if self._angle is None or self._angle[0] != shot.turntable_deg:
             self._angle = (shot.turntable_deg, self._station.rotate_to(shot.turntable_deg))
         if self._light != shot.light:
@@ -46,19 +46,24 @@ class Exposer:
         if self._exposure != (shot.exposure_us, shot.gain):
             self._camera.configure(shot.exposure_us, shot.gain)
             self._exposure = (shot.exposure_us, shot.gain)
-        picture = self._camera.grab()
-        self._last = picture.image
-        return Taken(picture, self._angle[1])
+        raw = self._camera.grab()
+        self._last = raw.image
+        return Taken(raw, self._angle[1])
 
-    def look(self, light: str, exposure_us: int, gain: float) -> Image:
-        """Take a picture that is certainly a fresh one: two exposures never agree to the last bit."""
+    def take_fresh(self, light: str, exposure_us: int, gain: float) -> Image:
+        """Expose the plate as it is now: an image that is certainly new, since no two agree to the last bit.
+
+        Raises
+        ------
+        NoAnswerError
+            If the camera hands out the same image again and again.
+        """
         self.forget()
         self._station.show(light)
         self._camera.configure(exposure_us, gain)
-        for _ in range(LOOKS):
-            picture = self._camera.grab().image
-            if self._last is not None and (picture.shape != self._last.shape or (picture != self._last).any()):
-                self._last = picture
-                return picture
-            self._last = picture
-        raise NoAnswerError("camera", "it hands out the same picture again and again.", "Plug it out and in again.")
+        for _ in range(FRESH_TRIES):
+            image, last = self._camera.grab().image, self._last
+            self._last = image
+            if last is not None and (image.shape != last.shape or (image != last).any()):
+                return image
+        raise NoAnswerError("camera", "it hands out the same image again and again.", "Plug it out and in again.")

@@ -1,10 +1,9 @@
-"""What happens to a picture while the rig moves on: checked, calibrated, encoded, kept."""
+"""What happens to an exposure while the rig moves: checked, calibrated, encoded, kept."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from threading import BoundedSemaphore
@@ -12,25 +11,23 @@ from types import TracebackType
 from typing import Any
 
 from calibration.apply import Box, apply
-from calibration.bundle import Bundle
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
 from capture.cameras import RawImage
-from capture.engine.events import Event, FrameKept, FrameRejected
+from capture.engine.context import ScanContext
+from capture.engine.events import FrameKept, FrameRejected
 from capture.plan import Shot
-from capture.quality import Expected, Limits, Quality, check
-from capture.store import Store
+from capture.quality import Expected, Quality, check
 from capture.store.quarantine import QuarantineReason
 from capture.store.records import NewFrame
-from rig.devices import Identity
 
 WAITING_FRAMES = 16
 CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and stays in the raw frame
 
 
 @dataclass(frozen=True)
-class Astray:
-    """Where a frame showed the plate, and where the turntable was told to be (deg)."""
+class AngleMismatch:
+    """Where a frame showed the plate, and where the turntable was sent (deg)."""
 
     seen_deg: float
     commanded_deg: float
@@ -38,13 +35,13 @@ class Astray:
 
 @dataclass(frozen=True)
 class Exposure:
-    """A picture, and how it came about. ``may_retake``: there is another chance if it is not good."""
+    """An image, and how it came about. ``may_retake``: there is another chance if it is not good."""
 
     shot: Shot
     attempt: int
     placement: str
     turntable_read_deg: float
-    picture: RawImage
+    raw: RawImage
     may_retake: bool
 
 
@@ -62,40 +59,17 @@ class FrameWorker:
     One thread checks and calibrates a frame while another encodes it and a third writes the one before: the last
     waits for the disk, which costs no processor.
 
-    Parameters
-    ----------
-    store, session_id
-        Where frames go.
-    camera
-        Who took them.
-    bundle
-        How they are calibrated; None to keep raw frames alone.
-    limits
-        What is good enough.
-    on_event
-        Told of every frame, from the thread that writes.
-
     Attributes
     ----------
-    astray
+    angle_mismatch
         The latest frame on which the plate did not stand where it should, until `start_over`.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        session_id: str,
-        camera: Identity,
-        bundle: Bundle | None,
-        limits: Limits,
-        on_event: Callable[[Event], None],
-    ) -> None:
-        self._store = store
-        self._session_id = session_id
-        self._camera = asdict(camera)
-        self._bundle = bundle
-        self._limits = limits
-        self._on_event = on_event
+    def __init__(self, context: ScanContext) -> None:
+        self._context = context
+        self._camera = asdict(context.camera.identity)
+        self._bundle = context.bundle
+        self._limits = context.limits
         self._room = BoundedSemaphore(WAITING_FRAMES)
         self._under_way: deque[Future[None]] = deque()
         self._failed: list[Shot] = []
@@ -104,7 +78,7 @@ class FrameWorker:
         self._since_verified = 0
         self._last_angle_deg: float | None = None
         self._is_jammed = False
-        self.astray: Astray | None = None
+        self.angle_mismatch: AngleMismatch | None = None
         self._checker = ThreadPoolExecutor(1, "check")
         self._encoder = ThreadPoolExecutor(1, "encode")
         self._writer = ThreadPoolExecutor(1, "write")
@@ -130,7 +104,7 @@ class FrameWorker:
         """
         self._raise()
         self._room.acquire()
-        raw = self._encoder.submit(encode_lossless, exposure.picture.image)
+        raw = self._encoder.submit(encode_lossless, exposure.raw.image)
         checked = self._checker.submit(self._check, exposure)
         self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
 
@@ -149,7 +123,7 @@ class FrameWorker:
         return failed
 
     def start_over(self) -> None:
-        """Wait until everything handed over is kept; the plate may since stand anywhere, so look at the next frame.
+        """Wait until everything handed over is kept; the plate may since stand anywhere, so the next frame is checked.
 
         Raises
         ------
@@ -157,7 +131,7 @@ class FrameWorker:
             Whatever went wrong.
         """
         self.finish()
-        self.astray = None
+        self.angle_mismatch = None
         self._last_angle_deg = None
 
     def _raise(self) -> None:
@@ -165,7 +139,7 @@ class FrameWorker:
             raise self._error
 
     def _check(self, exposure: Exposure) -> _Checked:
-        shot, raw = exposure.shot, exposure.picture.image
+        shot, raw = exposure.shot, exposure.raw.image
         error_deg = math.remainder(exposure.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
@@ -200,22 +174,22 @@ class FrameWorker:
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
             quality=checked.metrics,
             quarantine_reasons=quality.reasons,
-            taken_at=exposure.picture.taken_at,
+            taken_at=exposure.raw.taken_at,
         )
-        frame = self._store.frames.add(self._session_id, new)
+        frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
-            shown = exposure.picture.image if checked.calibrated is None else checked.calibrated
-            self._on_event(FrameKept(frame, quality, shown))
+            shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
+            self._context.emit(FrameKept(frame, quality, shown))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._on_event(FrameRejected(frame, quality, exposure.may_retake))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake))
 
     def _expected(self, exposure: Exposure) -> Expected | None:
-        """What the frame should show, where it is its turn to be looked at.
+        """What the frame should show, where its pose and light are to be checked.
 
-        Whatever the rate, the first frame after the plate was told to turn is, since no other can be the first of a
-        jam, and so is every one from a jam on until one is right again.
+        Whatever the rate, those of the first frame after the plate turned are, since no other can be the first of a
+        jam, and so are those of every one from a jam on until one is right again.
         """
         shot, every = exposure.shot, self._limits.verify_every
         if not every:
@@ -234,7 +208,7 @@ class FrameWorker:
             return
         self._is_jammed = QuarantineReason.WRONG_ANGLE in quality.reasons
         if self._is_jammed:
-            self.astray = Astray(seen_deg, shot.turntable_deg)
+            self.angle_mismatch = AngleMismatch(seen_deg, shot.turntable_deg)
 
 
 def _around(outline: Outline, raw: Image) -> Box:

@@ -1,15 +1,16 @@
-"""Whether pictures show the same coin side as earlier ones, however the coin lies.
+"""Whether images show the same coin side as earlier ones, however the coin lies.
 
-Turning a coin under a fixed lamp is not turning its picture: the light moves over the relief. So a side is told by the
-mean of pictures under lights all round, in which that hardly shows; where there are too few lights for that, by
-pictures at so many angles of the plate that one of them has the light where the earlier ones had it.
+Turning a coin under a fixed lamp is not turning its image: the light moves over the relief. So a side is recognised by
+the mean of images under lights all round, in which that hardly shows; where there are too few lights for that, by
+images at so many angles of the plate that one of them has the light where the earlier ones had it.
 
-Measured on the twin (640 x 480, three lights 120 degrees apart, each off by 2 degrees and 10 %; coins laid down anew,
+Measured on the twin (640 x 480, three lights 120 degrees apart, each off by 2 degrees and 10 %; coins laid down again,
 off centre by 0.9 mm, at any rotation): 120 procedural coins of 24 types, and 110 tetrarchic ones out of photographs.
-The same side agreed by 0.94 and more (690 pairs), coins of other types by 0.51 and less (25,790 pairs), coins of the
-same type, some of them of the same die, by 0.60 and less (480 pairs): at `SAME_SIDE` no error among any of these. Under
-one light, at 12 angles of the plate: 0.94 and more (50 pairs), 0.55 and less (1,200 pairs). Relief, wear and toning of
-the twin stay as they are: a cleaned coin, or other lamps, may agree less. A portrait takes 13 ms at that size.
+The same side had a similarity of 0.94 and more (690 pairs), coins of other types of 0.51 and less (25,790 pairs), coins
+of the same type, some of them of the same die, of 0.60 and less (480 pairs): at `SAME_SIDE` no error among any of
+these. Under one light, at 12 angles of the plate: 0.94 and more (50 pairs), 0.55 and less (1,200 pairs). Relief, wear
+and toning of the twin stay as they are: a cleaned coin, or other lamps, may agree less. A portrait takes 13 ms at that
+size.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from calibration.image import Image
 from calibration.outline import Outline, find_coin
 
-SIZE_PX = 256  # of the coin's picture
+SIZE_PX = 256  # of the coin's image
 RADII, ANGLES = 56, 360  # of the map of it in polar coordinates
 REACH = (0.08, 0.92)  # radii of the map: neither the very middle, where angles mean little, nor the rim
 FINE_PX, COARSE_PX = 1.5, 12.0  # detail in between is compared
@@ -41,16 +42,16 @@ class Portrait:
     radius_px: float
 
 
-def mean_of(pictures: Sequence[Image]) -> Image:
-    """The mean of pictures of one scene under several lights."""
-    total = np.zeros(pictures[0].shape, np.float32)
-    for picture in pictures:
-        cv2.accumulate(picture, total)
-    return np.asarray(cv2.convertScaleAbs(total, alpha=1.0 / len(pictures)), np.uint8)
+def mean_of(images: Sequence[Image]) -> Image:
+    """The mean of images of one scene under several lights."""
+    total = np.zeros(images[0].shape, np.float32)
+    for image in images:
+        cv2.accumulate(image, total)
+    return np.asarray(cv2.convertScaleAbs(total, alpha=1.0 / len(images)), np.uint8)
 
 
 def portrait(mean: Image, outline: Outline | None = None) -> Portrait:
-    """Make what is compared out of the mean of pictures under several lights.
+    """Make what is compared out of the mean of images under several lights.
 
     Raises
     ------
@@ -75,14 +76,14 @@ def portrait(mean: Image, outline: Outline | None = None) -> Portrait:
     return Portrait(np.asarray(np.fft.rfft(even, axis=1), np.complex64), radius_px)
 
 
-def agreement(one: Portrait, other: Portrait) -> float:
-    """How well two portraits agree at whatever turn fits best: their correlation, 1 for equal ones."""
+def similarity(one: Portrait, other: Portrait) -> float:
+    """How alike two portraits are at whatever turn fits best: their correlation, 1 for equal ones."""
     product = (one.spectrum * other.spectrum.conj()).sum(axis=0)
     return float(np.fft.irfft(product, ANGLES).max())
 
 
 def _polar() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[Any]]:
-    """Where each point of the polar map is in the coin's picture, and the area it stands for."""
+    """Where each point of the polar map is in the coin's image, and the area it stands for."""
     radii = np.linspace(*REACH, RADII)[:, None]
     angles = np.radians(np.arange(ANGLES) * 360.0 / ANGLES)[None, :]
     middle = (SIZE_PX - 1) / 2

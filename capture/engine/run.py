@@ -1,327 +1,275 @@
-"""One run over a session, from homing to the last coin; `capture.engine.runner` has its states and how it may end."""
+"""Carries a session out: every shot of it once, and every coin back in its slot.
+
+It knows no hardware names and no file names; `capture.engine.state` draws the phases it goes through. While the rig
+moves, a `FrameWorker` checks, calibrates and keeps what was exposed. What is left to do is asked of the store, shot by
+shot, so that a run may end anywhere, and how it ended does not matter to the next.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from capture.cameras import Camera
-from capture.engine.coin_check import Arrivals
+from capture.engine.coin_check import CoinCheck
+from capture.engine.coin_shots import CoinShots, check_stop
+from capture.engine.context import ScanContext
+from capture.engine.counts import FrameCounts, count_frames
+from capture.engine.errors import CoinRefused, PlanError, ScanStopped, TransportError
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
     CoinStarted,
-    Event,
     Recovered,
     ScanStarted,
-    ShotTaken,
 )
 from capture.engine.expose import Exposer
-from capture.engine.frame_pipeline import Astray, Exposure, FrameWorker
-from capture.engine.policy import Policy, Then
-from capture.engine.recovery import Recovery
-from capture.engine.transport import CoinRefused, Handling, HandlingError, coin_out
-from capture.plan import Shot
-from capture.store import Store
+from capture.engine.frame_pipeline import FrameWorker
+from capture.engine.preflight import find_obstacles
+from capture.engine.recovery import recover_rig
+from capture.engine.state import Phase, RunState, TrayCoin, coins_of
+from capture.engine.stray_coin import coin_out, take_up_stray
+from capture.engine.transport import CoinTransport
 from capture.store.journal_lines import CoinSkipped, DeviceFailed, DeviceRecovered
-from capture.store.records import Session
-from rig.errors import AlarmError, DeviceError
-from rig.station import Station
+from rig.errors import DeviceError
 
 
-class ScanStopped(Exception):  # noqa: N818 - nothing went wrong
-    """The scan was asked to stop, and did: every frame taken is kept, every coin lies in its slot."""
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to. ``hardware_s`` is motion, settling and exposure, ``wall_s`` everything.
 
-
-class Scan:
-    """One run over one session; parameters as of `capture.engine.runner.Runner`.
-
-    Parameters
-    ----------
-    check_stop
-        Raises `ScanStopped` if the run is to end: told how many shots are done, of how many.
-    may_go_on
-        As of the runner.
-
-    Attributes
-    ----------
-    hardware_s
-        What motion, settling and exposure took so far.
-    skipped
-        Coins that were passed over so far.
+    Coins that were skipped miss shots still: the next run of the session tries them again.
     """
 
-    def __init__(
-        self,
-        station: Station,
-        camera: Camera,
-        store: Store,
-        session: Session,
-        worker: FrameWorker,
-        policy: Policy,
-        mm_per_pixel: float | None,
-        tell: Callable[[Event], None],
-        check_stop: Callable[[int, int], None],
-        may_go_on: Callable[[], str | None],
-    ) -> None:
-        self._station, self._store, self._session = station, store, session
+    frames: FrameCounts
+    hardware_s: float
+    wall_s: float
+    skipped: tuple[CoinSkipped, ...] = ()
+
+
+def run_scan(context: ScanContext) -> Summary:
+    """Do everything of a session that is not done yet.
+
+    Raises
+    ------
+    PlanError
+        If the rig has not what the plan or the tray needs.
+    ScanStopped
+        If it was asked to stop, or found a reason to end: then with that reason.
+    TransportError
+        If a coin is not where it should be, or the policy says to stop.
+    DeviceError
+        If a device failed and could not be recovered; the rig stands still.
+    StoreError, CalibrationError
+        If frames cannot be kept; the coin was put back.
+    """
+    started_s = time.monotonic()
+    store, session = context.store, context.session
+    shots = store.sessions.shots(session.id)
+    settled = store.sessions.settled_shots(session.id)
+    missing = [shot for shot in shots if shot.id not in settled]
+    for obstacle in find_obstacles(missing, context.tray, context.station, context.bundle):
+        raise PlanError(str(obstacle))
+    state = RunState(shots, missing, coins_of(context.tray.coins.items()), store.sessions.attempts(session.id))
+    with FrameWorker(context) as worker:
+        _Run(context, state, worker).execute()
+    state.settle(store.sessions.settled_shots(session.id))
+    if not state.missing:
+        store.sessions.finish(session.id)
+    return Summary(
+        frames=count_frames(store.frames.find(session.id, good=None)),
+        hardware_s=state.hardware_s,
+        wall_s=time.monotonic() - started_s,
+        skipped=tuple(state.skipped),
+    )
+
+
+class _Run:
+    """Leads one run through its phases.
+
+    Each method that is named after a phase does what it is about, and returns the phase that follows.
+    """
+
+    def __init__(self, context: ScanContext, state: RunState, worker: FrameWorker) -> None:
+        self._context = context
+        self._state = state
         self._worker = worker
-        self._policy = policy
-        self._tell = tell
-        self._ask_stop, self._may_go_on = check_stop, may_go_on
-        self.hardware_s = 0.0
-        self.skipped: list[CoinSkipped] = []
-        self._plan = session.frozen_plan()
-        self._exposer = Exposer(station, camera)
-        self._recovery = Recovery(station, camera, policy.patience)
-        arrivals = Arrivals(station, store, self._plan, self._exposer.look, mm_per_pixel)
-        self._handling = Handling(station, store, session, arrivals, policy)
-        self._attempts = store.sessions.attempts(session.id)
-        self._shots = len(store.sessions.shots(session.id))
-        self._missing = store.sessions.missing_shots(session.id)
-        self._done = self._shots - len(self._missing)
-        self._taken: set[str] = set()
-        self._under_way: str | None = None  # a coin that was begun and is not back in its slot
-        self._begun_s = 0.0  # when it was
-        self._failures: Counter[str | None] = Counter()  # of devices, by the coin under way
-        self._given_up: dict[str, DeviceError] = {}  # coins that only have to be put back, and why
-        self._in_a_row = 0  # coins skipped because of devices
-        self._numbers = {coin: number for number, (_, coin) in enumerate(self._to_do(), 1)}
+        self._station = context.station
+        self._policy = context.policy
+        exposer = Exposer(context)
+        self._coin_check = CoinCheck(context, exposer)
+        self._transport = CoinTransport(context, self._coin_check)
+        self._shots = CoinShots(context, state, worker, exposer, self._transport)
 
-    def run(self) -> None:
+    def execute(self) -> None:
         """Do everything that is not done yet."""
-        self._tell(ScanStarted(self._session.id, len(self._numbers), self._shots, self._done))
-        is_homed = False
-        while True:
+        state, session = self._state, self._context.session
+        self._context.emit(ScanStarted(session.id, len(state.numbers), len(state.shots), state.done_before))
+        while state.phase is not Phase.DONE:
             try:
-                if not is_homed:
-                    with self._hardware():
-                        self._station.home()
-                    is_homed = True
-                self._go_on()
-                return
+                state.phase = self._do(state.phase)
             except DeviceError as problem:
-                self._recover(problem)
-                is_homed = True
+                state.phase = Phase.RECOVERING
+                state.phase = self._recover(problem)
 
-    # --- failures ---------------------------------------------------------------------------------------------------
-
-    def _recover(self, problem: DeviceError) -> None:
-        """Bring the rig back, or raise the problem; a coin that takes too many recoveries is given up."""
-        coin = self._under_way
-        journal = self._store.journal
-        journal.log(
-            DeviceFailed(device=problem.device, problem=problem.problem, remedy=problem.remedy, coin=coin),
-            self._session.id,
-        )
-        self._worker.start_over()
-        if coin_out(self._store) is None:
-            self._check_reason()
-        self._failures[coin] += 1
-        limit = self._policy.recoveries_per_coin
-        if self._failures[coin] > (2 * limit + 1 if coin in self._given_up else limit):
-            self._give_up(coin, problem)
-        with self._hardware():
-            attempt = self._recovery.recover(problem)
-        journal.log(
-            DeviceRecovered(
-                device=problem.device, problem=problem.problem, attempt=attempt.number, pause_s=attempt.pause_s
-            ),
-            self._session.id,
-        )
-        self._tell(Recovered(problem, attempt.number))
-
-    def _give_up(self, coin: str | None, problem: DeviceError) -> None:
-        """Only put a coin back from now on, with as many recoveries again; raise the problem if that is no way out."""
-        if coin is None or coin in self._given_up or self._policy.device == "stop":
-            raise problem
-        self._given_up[coin] = problem
-
-    def _skip(self, skipped: CoinSkipped, then: Then) -> None:
-        """Pass a coin over that is in its slot or not to be had; give the tray up, or stop, if the policy says so."""
-        self._note(skipped)
-        self._under_way = None
-        is_by_device = skipped.reason in ("device", "time")
-        self._in_a_row = self._in_a_row + 1 if is_by_device else 0
-        if then == "stop":
-            raise HandlingError(f"Slot {skipped.slot}, coin {skipped.coin}: {skipped.why}")
-        if is_by_device and self._in_a_row >= self._policy.device_skips_in_a_row:
-            then = "skip tray"
-        if then == "skip tray":
-            for slot, coin in self._to_do():
-                why = f"Given up after coin {skipped.coin}: {skipped.why}"
-                self._note(CoinSkipped(slot=slot, coin=coin, reason="not begun", why=why))
-
-    def _note(self, skipped: CoinSkipped) -> None:
-        line = self._store.journal.log(skipped, self._session.id)
-        self.skipped.append(line)
-        self._tell(line)
-
-    # --- coins ------------------------------------------------------------------------------------------------------
-
-    def _go_on(self) -> None:
-        """Do everything that is not done yet, whatever was before; the rig is homed. No coin stays out of its slot."""
+    def _do(self, phase: Phase) -> Phase:
+        """Do a phase; whatever goes wrong beside the rig, no coin stays out of its slot."""
         try:
-            self._take_up()
-            self._scan_coins()
-        except (DeviceError, HandlingError):
+            return self._do_or_skip(phase)
+        except (DeviceError, TransportError):
             raise  # the rig is not to be trusted any more: nothing moves
         except Exception:
             with self._hardware():
-                self._handling.put_back_in_any_case()
+                self._transport.put_back_in_any_case()
             raise
 
-    def _take_up(self) -> None:
-        """See to the coin that was out of its slot when a device failed, or the last run ended."""
+    def _do_or_skip(self, phase: Phase) -> Phase:
+        """Do a phase; a coin that is refused is put back, if it still lies on the plate, and passed over."""
+        phases = {
+            Phase.HOMING: self._home,
+            Phase.LOCATING: self._locate,
+            Phase.CHOOSING: self._choose,
+            Phase.LOADING: self._load,
+            Phase.EXPOSING: self._expose,
+            Phase.RETURNING: self._return,
+            Phase.GIVING_UP: self._give_up,
+        }
         try:
-            with self._hardware():
-                found = self._handling.take_up()
+            return phases[phase]()
         except CoinRefused as refused:
-            self._skip(refused.skipped, refused.then)
-            found = None
-        self._missing = self._store.sessions.missing_shots(self._session.id)
+            with self._hardware():
+                self._transport.put_back_in_any_case()
+            self._skip(refused.skipped)
+            return Phase.CHOOSING
+
+    # --- phases -----------------------------------------------------------------------------------------------------
+
+    def _home(self) -> Phase:
+        with self._hardware():
+            self._station.home()
+        return Phase.LOCATING
+
+    def _locate(self) -> Phase:
+        """See to the coin that was out of its slot when a device failed, or the last run ended."""
+        with self._hardware():
+            found = take_up_stray(self._context, self._transport, self._coin_check)
         if found is not None:
-            self._tell(CoinFound(found.slot, found.coin, found.side))
-            reason = self._may_go_on()
-            if reason is not None or found.coin not in dict(self._to_do()).values():
+            self._context.emit(CoinFound(found.slot, found.coin, found.side))
+            reason = self._context.find_reason_to_end()
+            if reason is not None or found.coin not in [coin.name for coin in self._state.to_do()]:
                 with self._hardware():
-                    self._handling.put_back()
+                    self._transport.put_back()
             if reason is not None:
                 raise ScanStopped(reason)
+        return Phase.CHOOSING
 
-    def _scan_coins(self) -> None:
-        while to_do := self._to_do():
-            here = self._handling.on_plate
-            slot, coin = next((each for each in to_do if here is not None and each[1] == here.coin), to_do[0])
-            shots = [shot for shot in self._missing if shot.coin == coin]
-            if coin in self._given_up:
-                self._put_given_up_back(slot, coin)
-                continue
-            if here is None:
-                self._check_stop()
-                self._check_reason()
-            if coin != self._under_way:
-                self._under_way, self._begun_s = coin, self._station.clock.now()
-                self._tell(CoinStarted(slot, coin, self._numbers[coin], len(self._numbers), len(shots)))
-            try:
-                self._scan_coin(slot, coin, shots)
-            except CoinRefused as refused:
-                with self._hardware():
-                    self._handling.put_back_in_any_case()  # one that takes too long lies on the plate
-                self._skip(refused.skipped, refused.then)
-                continue
-            self._under_way, self._in_a_row = None, 0
-            self._missing = [shot for shot in self._missing if shot.coin != coin]
-            self._tell(self._finished(slot, coin))
+    def _choose(self) -> Phase:
+        """Begin the next coin, or continue with the one on the plate."""
+        state, here = self._state, self._transport.on_plate
+        to_do = state.to_do()
+        if not to_do:
+            return Phase.DONE
+        coin = next((each for each in to_do if here is not None and each.name == here.coin), to_do[0])
+        if here is None and coin.name not in state.given_up:
+            check_stop(self._context, self._state)
+            self._check_reason()
+        is_new, shots = state.begin(coin, self._station.clock.now()), state.shots_of(coin)
+        if coin.name in state.given_up:
+            return Phase.GIVING_UP
+        if is_new:
+            number, coins = state.numbers[coin.name], len(state.numbers)
+            self._context.emit(CoinStarted(coin.slot, coin.name, number, coins, len(shots)))
+        if here is not None:
+            return Phase.EXPOSING
+        if not shots and not self._transport.may_be_lost(coin.name):
+            return self._finish(coin)  # a device failed when it lay in its slot again
+        return Phase.LOADING
 
-    def _to_do(self) -> list[tuple[int, str]]:
-        """Slot and coin, of coins that miss shots or were not brought back when a device failed, less those skipped."""
-        coins = {shot.coin for shot in self._missing} | {self._under_way}
-        coins -= {each.coin for each in self.skipped}
-        return [(slot, coin) for slot, coin in self._session.frozen_tray().coins.items() if coin in coins]
-
-    def _put_given_up_back(self, slot: int, coin: str) -> None:
-        try:
-            with self._hardware():
-                if self._handling.on_plate is None and self._handling.may_be_lost(coin):
-                    self._handling.load(slot, coin)  # whether it is in its slot is known by taking it up
-                if self._handling.on_plate is not None:
-                    self._handling.put_back()
-        except CoinRefused as refused:
-            self._skip(refused.skipped, refused.then)
-            return
-        problem = self._given_up[coin]
-        why = f"{problem.device} failed {self._failures[coin]} times, the last time so: {problem.problem}"
-        self._skip(CoinSkipped(slot=slot, coin=coin, reason="device", why=why), self._policy.device)
-
-    def _scan_coin(self, slot: int, coin: str, shots: list[Shot]) -> None:
-        if self._handling.on_plate is None:
-            if not shots and not self._handling.may_be_lost(coin):
-                return  # a device failed when it lay in its slot again
-            with self._hardware():
-                self._handling.load(slot, coin)
-        self._scan_sides(slot, coin, shots)
+    def _load(self) -> Phase:
+        coin = self._coin()
         with self._hardware():
-            self._handling.put_back()
+            self._transport.load(coin.slot, coin.name)
+        return Phase.EXPOSING
 
-    def _scan_sides(self, slot: int, coin: str, shots: list[Shot]) -> None:
-        on_plate = self._handling.on_plate
-        up = on_plate.side if on_plate else None
-        for side in sorted(self._plan.sides, key=lambda side: side != up):
-            pending = [shot for shot in shots if shot.side == side]
-            if not pending:
-                continue
-            with self._hardware():
-                self._handling.turn_to(side)
-            self._exposer.forget()
-            while pending:
-                left = pending
-                while left and self._worker.astray is None:
-                    self._check_stop()
-                    self._check_time(slot, coin)
-                    self._expose(left[0])
-                    left = left[1:]
-                pending = [*self._worker.finish(), *left]
-                if self._worker.astray is not None:
-                    raise _astray(self._worker.astray)
+    def _expose(self) -> Phase:
+        self._shots.take_all(self._coin())
+        return Phase.RETURNING
 
-    def _expose(self, shot: Shot) -> None:
-        on_plate = self._handling.on_plate
-        if on_plate is None or (on_plate.coin, on_plate.side) != (shot.coin, shot.side):
-            raise HandlingError(f"The plate does not show the {shot.side} of coin {shot.coin}. Give the command again.")
+    def _return(self) -> Phase:
+        coin = self._coin()
         with self._hardware():
-            taken = self._exposer.take(shot)
-        attempt = self._attempts.get(shot.id, 0) + 1
-        self._attempts[shot.id] = attempt
-        self._taken.add(shot.id)
-        may_retake = attempt <= self._plan.retakes
-        self._worker.add(
-            Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.picture, may_retake)
-        )
-        self._tell(ShotTaken(shot, attempt, self._done + len(self._taken), self._shots, self.hardware_s))
+            self._transport.put_back()
+        return self._finish(coin)
 
-    def _finished(self, slot: int, coin: str) -> CoinFinished:
-        frames = self._store.frames.find(self._session.id, coin, good=None)
-        good = {frame.shot_id for frame in frames if frame.is_good}
-        return CoinFinished(
-            slot=slot,
-            coin=coin,
-            frames=len(good),
-            retakes=sum(frame.attempt > 1 for frame in frames),
-            quarantined=len({frame.shot_id for frame in frames} - good),
-        )
+    def _give_up(self) -> Phase:
+        """Put a coin back at which devices failed too often, and pass it over."""
+        coin = self._coin()
+        with self._hardware():
+            if self._transport.on_plate is None and self._transport.may_be_lost(coin.name):
+                self._transport.load(coin.slot, coin.name)  # whether it is in its slot is known by taking it up
+            if self._transport.on_plate is not None:
+                self._transport.put_back()
+        problem, times = self._state.given_up[coin.name], self._state.failures[coin.name]
+        why = f"{problem.device} failed {times} times, the last time so: {problem.problem}"
+        self._skip(CoinSkipped(slot=coin.slot, coin=coin.name, reason="device", why=why))
+        return Phase.CHOOSING
 
-    # --- ends -------------------------------------------------------------------------------------------------------
+    def _recover(self, problem: DeviceError) -> Phase:
+        """Bring the rig back, or raise the problem; a coin that takes too many recoveries is given up."""
+        context, state, coin = self._context, self._state, self._state.under_way
+        journal, session_id = context.store.journal, context.session.id
+        device, what = problem.device, problem.problem
+        journal.log(DeviceFailed(device=device, problem=what, remedy=problem.remedy, coin=coin), session_id)
+        self._worker.start_over()
+        state.settle(context.store.sessions.settled_shots(session_id))
+        if coin_out(context.store) is None:
+            self._check_reason()
+        state.failures[coin] += 1
+        limit = self._policy.recoveries_per_coin
+        if state.failures[coin] > (2 * limit + 1 if coin in state.given_up else limit):
+            if coin is None or coin in state.given_up or self._policy.device == "stop":
+                raise problem
+            state.given_up[coin] = problem  # it is only put back from now on, with as many recoveries again
+        with self._hardware():
+            attempt = recover_rig(context, problem)
+        recovered = DeviceRecovered(device=device, problem=what, attempt=attempt.number, pause_s=attempt.pause_s)
+        journal.log(recovered, session_id)
+        context.emit(Recovered(problem, attempt.number))
+        return Phase.LOCATING
 
-    def _check_stop(self) -> None:
-        self._ask_stop(self._done + len(self._taken), self._shots)
+    # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _check_time(self, slot: int, coin: str) -> None:
-        minutes = (self._station.clock.now() - self._begun_s) / 60.0
-        if minutes > self._policy.coin_minutes:
-            why = f"It was not done after {minutes:.0f} minutes."
-            raise CoinRefused(CoinSkipped(slot=slot, coin=coin, reason="time", why=why), self._policy.device)
+    def _finish(self, coin: TrayCoin) -> Phase:
+        self._state.finish(coin)
+        frames = self._context.store.frames.find(self._context.session.id, coin.name, good=None)
+        self._context.emit(CoinFinished(coin.slot, coin.name, count_frames(frames)))
+        return Phase.CHOOSING
+
+    def _skip(self, skipped: CoinSkipped) -> None:
+        """Pass a coin over that is in its slot or not to be had; give the tray up, or stop, if the policy says so."""
+        self._note(skipped)
+        then = self._policy.then_for(skipped.reason)
+        if then == "stop":
+            raise TransportError(f"Slot {skipped.slot}, coin {skipped.coin}: {skipped.why}")
+        if then == "skip tray" or self._state.skips_in_a_row >= self._policy.device_skips_in_a_row:
+            why = f"Given up after coin {skipped.coin}: {skipped.why}"
+            for coin in self._state.to_do():
+                self._note(CoinSkipped(slot=coin.slot, coin=coin.name, reason="not begun", why=why))
+
+    def _note(self, skipped: CoinSkipped) -> None:
+        line = self._context.store.journal.log(skipped, self._context.session.id)
+        self._state.skip(line)
+        self._context.emit(line)
+
+    def _coin(self) -> TrayCoin:
+        coin = self._state.coin
+        assert coin is not None, "a coin is chosen before anything is done with one"
+        return coin
 
     def _check_reason(self) -> None:
-        reason = self._may_go_on()
+        reason = self._context.find_reason_to_end()
         if reason is not None:
             raise ScanStopped(reason)
 
-    @contextmanager
-    def _hardware(self) -> Iterator[None]:
-        """Counts hardware time."""
-        before = self._station.clock.now()
-        try:
-            yield
-        finally:
-            self.hardware_s += self._station.clock.now() - before
-
-
-def _astray(astray: Astray) -> AlarmError:
-    return AlarmError(
-        "turntable",
-        f"it says that it stands at {astray.commanded_deg:g} degrees, and the ring on the plate shows "
-        f"{astray.seen_deg:.1f}.",
-        "Turn the plate by hand, power off: it must run freely. Check its motor's cable and the set screw.",
-    )
+    def _hardware(self) -> AbstractContextManager[None]:
+        return self._state.hardware(self._station.clock)

@@ -23,15 +23,15 @@ def in_words(skipped: Sequence[CoinSkipped]) -> list[str]:
     """What a person has to know of one tray's skipped coins, a sentence each; swapped coins, or never begun, in one."""
     by_coin = {each.coin: each for each in skipped}
     not_begun: dict[str, list[CoinSkipped]] = {}
-    sentences, told = [], set()
+    sentences, mentioned = [], set()
     for each in skipped:
         other = by_coin.get(each.looks_like or "")
         if each.reason == "not begun":
             not_begun.setdefault(each.why, []).append(each)
-        elif each.slot in told:
+        elif each.slot in mentioned:
             continue
         elif other is not None and are_swapped(each, other):
-            told.add(other.slot)
+            mentioned.add(other.slot)
             sentences.append(
                 f"Slots {each.slot} and {other.slot} are swapped: {other.coin} lies in slot {each.slot}, "
                 f"{each.coin} in slot {other.slot}."

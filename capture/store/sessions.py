@@ -80,7 +80,12 @@ class Sessions:
         return [Shot.model_validate_json(row["content"]) for row in self._storage.read(sql, (session_id,))]
 
     def missing_shots(self, session_id: str) -> list[Shot]:
-        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order.
+        """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order."""
+        settled = self.settled_shots(session_id)
+        return [shot for shot in self.shots(session_id) if shot.id not in settled]
+
+    def settled_shots(self, session_id: str) -> set[str]:
+        """Ids of the shots that have a good frame, or were tried as often as the plan allows.
 
         Tries at a wrong angle do not count: that is the turntable's failure, and a run ends by it if it lasts.
         """
@@ -94,7 +99,7 @@ class Sessions:
                 good.add(row["shot_id"])
             elif QuarantineReason.WRONG_ANGLE not in reasons:
                 tries[row["shot_id"]] += 1
-        return [shot for shot in self.shots(session_id) if shot.id not in good and tries[shot.id] <= retakes]
+        return good | {shot_id for shot_id, count in tries.items() if count > retakes}
 
     def attempts(self, session_id: str) -> dict[str, int]:
         """How often each shot of a session was taken, by shot id; untaken shots are left out."""

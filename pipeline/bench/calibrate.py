@@ -99,7 +99,7 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
         )
     else:
         reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
-    camera = rig.station.identities[-1]
+    camera = rig.camera.identity
     name = f"{camera.kind} {camera.port} {camera.firmware}"
     bundle = Bundle(name, lens, mm_per_pixel(lens, views[0]), flats, ring_zero_deg=ring_zero_deg)
     save(bundle, lab.calibrations)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
+from pipeline.signals import stop_on_signals
 from rig.bench import BenchLayout, PointMm
 from rig.devices import Handler
 from rig.errors import EnvelopeError
@@ -170,9 +170,11 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
                 try:
                     place = _move_by_key(station, place, key)
                 except EnvelopeError as error:
+                    pressed.forget()
                     reporter.warn(str(error))
-                pressed.forget()
-                show(str(place))
+                else:
+                    pressed.forget()
+                    show(str(place))
     return place
 
 
@@ -197,14 +199,11 @@ def measure_focus(lab: Lab, settings: ExposureSettings, reporter: Reporter, *, r
     with connected(lab, realtime=realtime) as rig, _changing_line(reporter) as show:
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
-        before = signal.signal(signal.SIGINT, lambda *_: ended.set())
-        try:
+        with stop_on_signals(ended):
             while not ended.is_set():
                 sharpness = check(rig.camera.grab().image).metrics.get("sharpness")
                 best = max(best, sharpness or 0.0)
                 show(_focus_line(sharpness, best))
-        finally:
-            signal.signal(signal.SIGINT, before)
     return best
 
 

@@ -21,7 +21,7 @@ from pipeline.commands.options import (
     PlanOption,
     RealtimeOption,
 )
-from pipeline.commands.terminal.output import errors, print_result, reporter
+from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.commands.terminal.scans import (
     print_batch,
     print_batch_estimate,
@@ -55,27 +55,19 @@ def scan(
     debug: DebugOption = False,
 ) -> int:
     """Scan a tray: every coin under every pose and light, calibrated, stored, and compared with the catalogue."""
-    from pipeline.scanning.estimate import outline_scan
     from pipeline.scanning.identification import open_identifier
-    from pipeline.scanning.scan import scan_tray
+    from pipeline.scanning.options import ScanOptions
+    from pipeline.scanning.scan import check_scan, scan_tray
 
     opened = open_lab_for_newcomer(lab)
+    options = ScanOptions(plan, fresh=fresh, realtime=realtime)
+    preflight = check_scan(opened, tray, options)  # before the catalogue is embedded
     if dry_run:
-        print_result(outline_scan(opened, tray, plan, fresh=fresh), print_scan_estimate, json=json)
+        print_result(preflight, print_scan_estimate, json=json)
         return DONE
-    opened.tray(tray), opened.plan(plan)  # a mistake in these is reported before the catalogue is embedded
+    preflight.require_ready()
     identifier = None if no_identify else open_identifier(opened, model, reporter)
-    result = scan_tray(
-        opened,
-        tray,
-        plan,
-        fresh=fresh,
-        realtime=realtime,
-        identifier=identifier,
-        console=errors,
-        tell=reporter.report,
-        ask=reporter.ask,
-    )
+    result = scan_tray(opened, tray, options, identifier, reporter)
     print_result(result, print_scan, json=json)
     return LEFT_OVER if result.left_over else DONE
 
@@ -107,33 +99,23 @@ def batch(
 ) -> int:
     """Scan tray after tray, overnight: nothing is lost, and in the morning a report accounts for every coin."""
     from pipeline.scanning.batch import run_batch
-    from pipeline.scanning.batch_estimate import outline_batch
+    from pipeline.scanning.batch_plan import plan_batch
     from pipeline.scanning.identification import open_identifier
+    from pipeline.scanning.options import BatchOptions
     from pipeline.scanning.trays import next_time, tray_names
 
     opened = open_lab(lab)
     names = tray_names(opened, trays)
     over = next_time(until, datetime.now().astimezone()) if until is not None else None
-    # a mistake in any tray is reported before the catalogue is embedded
-    outlook = outline_batch(opened, names, plan, fresh=fresh, until=over, realtime=realtime, identify=not no_identify)
+    options = BatchOptions(plan, fresh=fresh, realtime=realtime, until=over, identify=not no_identify)
+    planned = plan_batch(opened, names, options)  # a mistake in any tray is reported before the catalogue is embedded
     if dry_run:
-        print_result(outlook, print_batch_estimate, json=json)
+        print_result(planned, print_batch_estimate, json=json)
         return DONE
     if not json:
-        print_batch_plan(outlook)
+        print_batch_plan(planned)
     identifier = None if no_identify else open_identifier(opened, model, reporter)
-    result = run_batch(
-        opened,
-        names,
-        plan,
-        until=over,
-        fresh=fresh,
-        realtime=realtime,
-        identifier=identifier,
-        console=errors,
-        tell=reporter.report,
-        ask=reporter.ask,
-    )
+    result = run_batch(opened, names, options, identifier, reporter)
     print_result(result, print_batch, json=json)
     return {"done": DONE, "failed": FAILED}.get(result.state, LEFT_OVER)
 
@@ -141,9 +123,9 @@ def batch(
 @app.command(epilog="Example: `rig status`, from another terminal while a scan or batch runs.")
 def status(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
     """What is running, how far it is and when it should be done; or what the last run came to, and how to resume."""
-    from pipeline.scanning.status import look
+    from pipeline.scanning.status import find_status
 
-    print_result(look(open_lab(lab)), print_status, json=json)
+    print_result(find_status(open_lab(lab)), print_status, json=json)
     return DONE
 
 

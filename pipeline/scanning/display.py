@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
-from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from capture.engine.events import (
     CoinFinished,
@@ -27,9 +25,24 @@ from capture.engine.events import (
     ShotTaken,
     Stopping,
 )
+from capture.plan import Tray
 from capture.store.journal_lines import CoinSkipped
+from pipeline.fitted_table import Column, FittedTable
+from pipeline.reporter import Reporter
+from pipeline.wording import count, duration
+
+log = logging.getLogger(__name__)
 
 LINES = 12  # coins shown at a time: the ones at work now
+COLUMNS = (
+    Column("Slot", is_number=True),
+    Column("Coin"),
+    Column("Frames", is_number=True),
+    Column("Retakes", is_number=True, rank=2),
+    Column("Now"),
+    Column("Quality", rank=3),
+    Column("Match", rank=1),
+)
 
 
 @dataclass
@@ -44,106 +57,122 @@ class _Line:
 
 
 class ScanDisplay:
-    """Listens to the runner and to identification, from any thread. Where nobody watches, it prints a line per coin."""
+    """Shows what the engine and identification report, from any thread.
 
-    def __init__(self, console: Console, tray: str, coins: Mapping[int, str]) -> None:
-        self._console = console
-        self._tray = tray
-        self._lines = {coin: _Line(slot, coin) for slot, coin in coins.items()}
+    A terminal shows a table, which is redrawn; where nobody watches, a line is printed for each coin. The log gets
+    these lines either way.
+    """
+
+    def __init__(self, reporter: Reporter, tray: Tray) -> None:
+        self._reporter = reporter
+        self._lines = {coin: _Line(slot, coin) for slot, coin in tray.coins.items()}
         self._lock = threading.Lock()
         self._progress = Progress(
-            TextColumn(f"Tray {tray}"),
-            BarColumn(),
+            TextColumn(f"Tray {tray.id}"),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("shots"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(compact=True),
-            console=console,
         )
-        self._task = self._progress.add_task(tray, total=None)
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
+        self._task = self._progress.add_task(tray.id, total=None)
+        self._live = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
+        self._live.enter_context(self._reporter.live(self._render))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._live.is_started:
-            self._live.stop()
+        self._live.close()
 
-    def told(self, event: Event) -> None:
-        """Take an event of the runner in."""
+    def on_event(self, event: Event) -> None:
+        """Take in what happened."""
+        with (
+            self._lock
+        ):  # and let go of it before anything is printed: whoever redraws holds the terminal and waits here
+            text = self._take_in(event)
+        match event:
+            case CoinSkipped() | Recovered():
+                self._reporter.warn(text)
+            case Stopping():
+                self._reporter.report(text)
+            case _ if text:
+                self._mention(text)
+
+    def on_identified(self, coin: str, text: str) -> None:
+        """Take in what a coin was matched with."""
         with self._lock:
-            match event:
-                case ScanStarted():
-                    self._progress.update(self._task, total=event.shots, completed=event.done_shots)
-                case CoinFound():
-                    self._say(f"{event.coin} was found on the turntable, {event.side} up, and is taken up from there.")
-                case CoinStarted():
-                    self._lines[event.coin].now = "lifting"
-                    self._say(
-                        f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}, {event.shots} shots."
-                    )
-                case ShotTaken():
-                    shot = event.shot
-                    again = f", take {event.attempt}" if event.attempt > 1 else ""
-                    self._lines[shot.coin].now = f"{shot.side} {shot.turntable_deg:g}° {shot.light}{again}"
-                    self._progress.update(self._task, completed=event.done_shots)
-                case FrameKept():
-                    line = self._lines[event.frame.coin_id]
-                    line.frames += 1
-                    metrics = event.quality.metrics
-                    line.quality = f"sharp {metrics['sharpness']:.2f}, clipped {metrics['clipped_fraction']:.1%}"
-                case FrameRejected():
-                    line = self._lines[event.frame.coin_id]
-                    line.retakes += event.is_retaken
-                    line.quality = f"[red]{escape(event.frame.quarantine_reason or '')}[/red]"
-                    self._say(f"{event.frame.coin_id}: a frame failed its check ({event.frame.quarantine_reason}).")
-                case CoinFinished():
-                    self._lines[event.coin].now = "back in its slot"
-                    self._lines[event.coin].frames = event.frames
-                    self._say(
-                        f"Slot {event.slot}: {event.coin} is back, {event.frames} frames, {event.retakes} retakes."
-                    )
-                case CoinSkipped():
-                    self._lines[event.coin].now = f"skipped: {event.reason}"
-                    like = f" It looks like {event.looks_like}." if event.looks_like else ""
-                    self._say(
-                        f"Slot {event.slot}: {event.coin} is skipped ({event.reason}). {event.why}{like}", always=True
-                    )
-                case Recovered():
-                    self._say(
-                        f"{event.problem.device}: {event.problem.problem} Connected and homed again "
-                        f"(attempt {event.attempt}): the scan goes on.",
-                        always=True,
-                    )
-                case Stopping():
-                    self._say("Stopping: the coin is put back first. Please wait.", always=True)
+            self._lines[coin].match = escape(text)
+        self._mention(f"{coin}: {text}")
 
-    def identified(self, coin: str, text: str) -> None:
-        """Take in what a coin was matched with (rich markup)."""
-        with self._lock:
-            self._lines[coin].match = text
-            self._say(f"{coin}: {text}")
+    def _take_in(self, event: Event) -> str:
+        """Note an event in the table, and return it as a sentence; empty for one that happens all the time."""
+        match event:
+            case ScanStarted():
+                self._progress.update(self._task, total=event.shots, completed=event.done_shots)
+            case CoinFound():
+                return f"{event.coin} was found on the turntable, {event.side} up: continuing with it."
+            case CoinStarted():
+                self._lines[event.coin].now = "lifting"
+                return (
+                    f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}, "
+                    f"{count(event.shots, 'shot')}{self._time_left()}."
+                )
+            case ShotTaken():
+                shot = event.shot
+                again = f", take {event.attempt}" if event.attempt > 1 else ""
+                self._lines[shot.coin].now = f"{shot.side} {shot.turntable_deg:g}° {shot.light}{again}"
+                self._progress.update(self._task, completed=event.done_shots)
+            case FrameKept():
+                line, metrics = self._lines[event.frame.coin_id], event.quality.metrics
+                line.frames += 1
+                line.quality = f"sharp {metrics['sharpness']:.2f}, clipped {metrics['clipped_fraction']:.1%}"
+            case FrameRejected():
+                frame, line = event.frame, self._lines[event.frame.coin_id]
+                line.retakes += event.is_retaken
+                line.quality = f"[red]{escape(frame.quarantine_reason or '')}[/red]"
+                return f"{frame.coin_id}: a frame failed its check ({frame.quarantine_reason})."
+            case CoinFinished():
+                line, frames = self._lines[event.coin], event.frames
+                line.now, line.frames = "back in its slot", frames.good
+                return (
+                    f"Slot {event.slot}: {event.coin} is back, {count(frames.good, 'frame')}, "
+                    f"{count(frames.retakes, 'retake')}{self._time_left()}."
+                )
+            case CoinSkipped():
+                self._lines[event.coin].now = f"skipped: {event.reason}"
+                like = f" It looks like {event.looks_like}." if event.looks_like else ""
+                return f"Slot {event.slot}: {event.coin} is skipped ({event.reason}). {event.why}{like}"
+            case Recovered():
+                return (
+                    f"{event.problem.device}: {event.problem.problem} Connected and homed again "
+                    f"(attempt {event.attempt}): the scan continues."
+                )
+            case Stopping():
+                return "Stopping: the coin is put back first. Please wait."
+        return ""
 
-    def _say(self, text: str, always: bool = False) -> None:
-        # A terminal shows the table instead; a log file gets the line.
-        if always or not self._console.is_terminal:
-            self._console.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True)
+    def _time_left(self) -> str:
+        """How long the rest should take, by the shots so far; nothing as long as that is not known."""
+        left_s = self._progress.tasks[0].time_remaining
+        return f", about {duration(left_s)} left" if left_s else ""
+
+    def _mention(self, text: str) -> None:
+        """Report what a terminal shows in its table."""
+        if self._reporter.is_live:
+            log.info("%s", text)
+        else:
+            self._reporter.report(text)
 
     def _render(self) -> RenderableType:
         with self._lock:
-            table = Table(box=None, padding=(0, 2, 0, 0))
-            for column in ("Slot", "Coin", "Frames", "Retakes", "Now", "Quality", "Match"):
-                table.add_column(column, justify="right" if column in ("Slot", "Frames", "Retakes") else "left")
             busy = [at for at, line in enumerate(self._lines.values()) if line.now != "waiting"]
             last = max(busy, default=0) + 3
-            for line in list(self._lines.values())[max(0, last - LINES) : max(last, LINES)]:
-                table.add_row(
+            rows = [
+                (
                     str(line.slot),
                     escape(line.coin),
                     str(line.frames),
@@ -152,4 +181,6 @@ class ScanDisplay:
                     line.quality,
                     line.match,
                 )
-            return Group(self._progress, table)
+                for line in list(self._lines.values())[max(0, last - LINES) : max(last, LINES)]
+            ]
+            return Group(self._progress, FittedTable(COLUMNS, rows))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 
-Say = Callable[[str, str], None]
-"""Told of a coin what it was matched with (rich markup)."""
+OnIdentified = Callable[[str, str], None]
+"""Called with a coin and what it was matched with, in a few words."""
 
 
 class Identified(Protocol):
@@ -60,14 +61,12 @@ class Unidentified:
 class Identification:
     """Does what it is given one after the other, in a thread of its own; a context manager that waits for the rest.
 
-    What goes wrong is noted, told and written to the journal: photographs are what cannot be had again.
+    What goes wrong is noted, reported and written to the journal: photographs are what cannot be had again.
 
     Parameters
     ----------
     identifier
         None to photograph only.
-    tell
-        Says something to the technician.
 
     Attributes
     ----------
@@ -75,10 +74,10 @@ class Identification:
         Coins that could not be identified.
     """
 
-    def __init__(self, store: Store, identifier: Identifies | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, identifier: Identifies | None, reporter: Reporter) -> None:
         self._store = store
         self._identifier = identifier
-        self._tell = tell
+        self._reporter = reporter
         self._pool = ThreadPoolExecutor(1, "identify")
         self._given: list[Future[None]] = []
         self.failed: list[Unidentified] = []
@@ -91,32 +90,32 @@ class Identification:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
-    def wait(self, is_stopped: Callable[[], bool]) -> None:
-        """Wait until all that was given is done, or, once it is stopped, what is being done now."""
+    def wait(self, stop: Event) -> None:
+        """Wait until all that was given is done, or, once `stop` is set, what is being done now."""
         while any(not each.done() for each in self._given):
-            if is_stopped():
+            if stop.is_set():
                 self._pool.shutdown(wait=True, cancel_futures=True)
             time.sleep(POLL_S)
 
-    def take_up(self, session: Session, say: Say) -> None:
+    def resume(self, session: Session, on_identified: OnIdentified = lambda coin, text: None) -> None:
         """Identify the coins that an earlier run photographed but did not identify."""
         for coin in unidentified(self._store, session) if self._identifier is not None else ():
-            self.coin(session, coin, say)
+            self.add(session, coin, on_identified)
 
-    def coin(self, session: Session, coin: str, say: Say) -> None:
+    def add(self, session: Session, coin: str, on_identified: OnIdentified) -> None:
         """Identify a coin whose photographs are all there. Returns at once."""
         if self._identifier is not None:
-            self._submit(self._identify, self._identifier, session, coin, say)
+            self._submit(self._identify, self._identifier, session, coin, on_identified)
 
     def then(self, what: str, action: Callable[[], object]) -> None:
-        """Do something when all that was given so far is done. Returns at once; a failure is told, no more."""
+        """Do something when all that was given so far is done. Returns at once; a failure is only reported."""
         self._submit(self._attempt, what, action)
 
     def _submit(self, action: Callable[..., None], *args: object) -> None:
         self._given = [each for each in self._given if not each.done()]
         self._given.append(self._pool.submit(action, *args))
 
-    def _identify(self, identifier: Identifies, session: Session, coin: str, say: Say) -> None:
+    def _identify(self, identifier: Identifies, session: Session, coin: str, on_identified: OnIdentified) -> None:
         try:
             answer = identifier.identify_scanned(self._store, session.id, coin)
         except Exception as error:
@@ -126,21 +125,21 @@ class Identification:
                 "The journal",
                 lambda: self._store.journal.log(NotIdentified(coin=coin, why=why), session.id),
             )
-            say(coin, "[red]not identified[/red]")
-            self._tell(f"{coin} could not be identified: {why}")
+            on_identified(coin, "not identified")
+            self._reporter.warn(f"{coin} could not be identified: {why}")
             return
         if answer.verdict is None:
-            say(coin, "no good frame")
+            on_identified(coin, "no good frame")
             return
         best = f", {answer.candidates[0].coin} ({answer.candidates[0].probability:.2f})" if answer.candidates else ""
-        say(coin, f"{answer.verdict}{best}")
+        on_identified(coin, f"{answer.verdict}{best}")
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:
             log.exception("%s", what)
-            self._tell(f"{what} could not be written: {explain(error)}")
+            self._reporter.warn(f"{what} could not be written: {explain(error)}")
 
 
 def unidentified(store: Store, session: Session) -> list[str]:

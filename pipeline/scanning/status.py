@@ -1,6 +1,6 @@
 """`rig status`: what runs in a lab, or what the last run came to.
 
-That the process of a status still lives is told by its hold on the rig, which goes with the process however that ends:
+That the process of a status still lives is seen by its hold on the rig, which goes with the process however that ends:
 without it, a status that has not ended is one of a process that died.
 """
 
@@ -17,7 +17,7 @@ from pipeline.run_status import Status, read_status
 
 
 class Unfinished(BaseModel):
-    """A scan that has something left to do, and the command that goes on with it: the last one, if it was of it."""
+    """A scan that has something left to do, and the command that resumes it: the last one, if it was of this tray."""
 
     tray: str
     session: str
@@ -25,7 +25,7 @@ class Unfinished(BaseModel):
     command: str
 
 
-class Look(BaseModel):
+class LabStatus(BaseModel):
     """Answer of `rig status`.
 
     ``state`` is ``"running"``, ``"ended"``, ``"died"`` (killed, or the power failed), ``"busy"`` when another command
@@ -42,8 +42,8 @@ class Look(BaseModel):
         return self.model_dump(mode="json")
 
 
-def look(lab: Lab) -> Look:
-    """See what runs in a lab, or what the last run came to. Changes nothing, and never makes a scan wait."""
+def find_status(lab: Lab) -> LabStatus:
+    """Find what runs in a lab, or what the last run came to. Changes nothing, and never makes a scan wait."""
     holder, status = holder_of(lab), read_status(lab)
     if holder is not None and status is not None and f"(process {status.pid}," in holder and status.ended is None:
         state: Literal["running", "ended", "died", "busy", "nothing yet"] = "running"
@@ -53,7 +53,7 @@ def look(lab: Lab) -> Look:
         state = "nothing yet"
     else:
         state = "ended" if status.ended is not None else "died"
-    return Look(state=state, holder=holder, status=status, unfinished=[] if holder else _unfinished(lab, status))
+    return LabStatus(state=state, holder=holder, status=status, unfinished=[] if holder else _unfinished(lab, status))
 
 
 def _unfinished(lab: Lab, status: Status | None) -> list[Unfinished]:

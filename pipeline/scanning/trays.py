@@ -67,8 +67,8 @@ def mount(
     former: str | None,
     *,
     wait_s: float,
-    may_go_on: Callable[[], str | None],
-    tell: Callable[[str], None],
+    find_reason_to_end: Callable[[], str | None],
+    ask: Callable[[str], None],
 ) -> str | None:
     """Have a tray put in the place of another. This is where a tray changer would be asked.
 
@@ -78,8 +78,10 @@ def mount(
         The tray that lies there; None at the beginning: the first one is expected to lie there.
     wait_s
         How long a person at the keyboard may take.
-    may_go_on
-        Asked while waiting.
+    find_reason_to_end
+        Asked while waiting: why to wait no longer, in a sentence.
+    ask
+        Called with what a person has to do; it does not wait.
 
     Returns
     -------
@@ -90,15 +92,15 @@ def mount(
         rig.world.fill(tray.coins, tray.id)
         return None
     if former is None:
-        tell(f"Tray {tray.id} comes first: it has to lie at the bench.")
+        ask(f"Tray {tray.id} comes first: it has to lie at the bench.")
         return None
     if not sys.stdin.isatty():
         return f"Nobody is there to change the trays: tray {former} lies at the bench."
-    tell(f"Take tray {former} away, put tray {tray.id} in its place and press Enter, within {wait_s / 60:.0f} minutes.")
+    ask(f"Take tray {former} away, put tray {tray.id} in its place and press Enter, within {wait_s / 60:.0f} minutes.")
     termios.tcflush(sys.stdin, termios.TCIFLUSH)  # an Enter from before is no answer
     over_s = time.monotonic() + wait_s
     while time.monotonic() < over_s:
-        if (reason := may_go_on()) is not None:
+        if (reason := find_reason_to_end()) is not None:
             return reason
         if select.select([sys.stdin], [], [], LISTEN_S)[0]:
             return None if sys.stdin.readline() else "The terminal was closed."

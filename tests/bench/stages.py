@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.cameras.replay import ReplayCamera
-from capture.engine.coin_check import Arrivals
+from capture.engine.coin_check import CoinCheck
 from capture.engine.frame_pipeline import FrameWorker
 from pipeline.cli import main
 from pipeline.scanning import scan
@@ -51,11 +51,11 @@ def time_stage(owner: Any, name: str, stage: str) -> None:
 folder, sys.argv[1:] = Path(sys.argv[1]), sys.argv[2:]
 time_stage(ScaledClock, "sleep", "devices: motion, settling, exposure")
 time_stage(Station, "connect", "connecting")
-time_stage(ReplayCamera, "grab", "waiting for the played picture")
+time_stage(ReplayCamera, "grab", "waiting for the played image")
 time_stage(FrameWorker, "add", "waiting for room in the queue of frames")
 time_stage(FrameWorker, "finish", "waiting for the last frames of a side")
-time_stage(Arrivals, "examine", "looking at a coin that was put down")
-time_stage(Arrivals, "plate_is_free", "looking whether the plate is free")
+time_stage(CoinCheck, "examine", "checking the coin on the plate")
+time_stage(CoinCheck, "plate_is_free", "checking that the plate is free")
 time_stage(Identification, "__exit__", "waiting for the last coin's match")
 time_stage(scan, "write_report", "report")
 with suppress(SystemExit):

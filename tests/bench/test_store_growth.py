@@ -1,7 +1,7 @@
 """What storing a frame and asking for it cost, as the store grows from a thousand frames to a million.
 
 Rows are made by SQL, of the shape the rig writes: a session is a tray of 10 coins of 48 frames each, every coin is
-scanned twice, so that what a question returns does not grow. Their pictures and records are not there: the index alone
+scanned twice, so that what a question returns does not grow. Their images and records are not there: the index alone
 is what grows. Frames that are timed are real ones, 24 px wide, with full durability.
 """
 
@@ -103,7 +103,7 @@ def measure(store: Store, session_id: str, shots: list[Any], sessions: int) -> d
         "latest line on a coin": cost_ms(lambda: store.journal.last(Returned, session_id=asked, coin=coin)),
         "lines of a session": cost_ms(lambda: store.journal.lines(JournalLine, session_id=asked)),
         "ranking of a coin": cost_ms(lambda: store.rankings.latest(asked, coin)),
-        "where a picture lies": cost_ms(lambda: store.path(f"{2 * middle * 1000:064x}"[::-1])),
+        "where an image lies": cost_ms(lambda: store.path(f"{2 * middle * 1000:064x}"[::-1])),
     }
 
 

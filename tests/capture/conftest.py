@@ -1,4 +1,4 @@
-"""Pictures, shots and frames to fill a store with."""
+"""Images, shots and frames to fill a store with."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TRAY = Tray(id="3", slots={1: "2024.1.1", 2: "2024.1.2", 3: None})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 180.0))
 
 
-def picture(seed: int, size_px: int = 24) -> bytes:
-    """A small picture like no other, as lossless JPEG XL."""
+def small_image(seed: int, size_px: int = 24) -> bytes:
+    """A small image like no other, as lossless JPEG XL."""
     noise = np.random.default_rng(seed).integers(0, 255, (size_px, size_px, 3), np.uint8)
     return encode_lossless(noise)
 
@@ -32,8 +32,8 @@ def add_frame(store: Store, session_id: str, shot: Shot, seed: int, **changes: A
     values: dict[str, Any] = {
         "attempt": 1,
         "placement": "1",
-        "raw": picture(2 * seed),
-        "calibrated": picture(2 * seed + 1),
+        "raw": small_image(2 * seed),
+        "calibrated": small_image(2 * seed + 1),
         "calibration_id": None,
         "camera": {"kind": "twin", "port": "twin://camera", "firmware": "1"},
         "turntable_read_deg": shot.turntable_deg + 0.02,

@@ -1,4 +1,4 @@
-"""A twin bench for the runner's tests."""
+"""A twin bench for the engine's tests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from calibration.image import Image
 from calibration.lens import Lens
 from capture.cameras import CAMERAS, Camera
 from capture.cameras.twin import TwinCameraConfig
+from capture.engine.context import ScanContext
 from capture.engine.events import Event
-from capture.engine.runner import Runner, Summary
+from capture.engine.run import Summary, run_scan
 from capture.plan import Plan, Tray
 from capture.store import Store
 from rig.clock import ScaledClock
@@ -72,12 +73,12 @@ class Bench:
         tray: Tray = TRAY,
         **options: Any,
     ) -> Summary:
-        """Go on with the tray's scan, or begin one."""
+        """Resume the tray's scan, or begin one; `options` as of `ScanContext`."""
         session = self.store.sessions.unfinished_scan(tray.id)
         if session is None:
             devices = [asdict(identity) for identity in (*self.station.identities, self.camera.identity)]
             session = self.store.sessions.begin_scan(tray, plan, devices)
-        return Runner(self.station, self.camera, self.store, on_event=on_event, **options).run(session)
+        return run_scan(ScanContext(self, self.store, session, on_event=on_event, **options))
 
     def lies(self) -> dict[str, tuple[str, int | None, str]]:
         """Where each coin truly is, and which side is up."""

@@ -1,4 +1,4 @@
-"""A tray is scanned while something goes wrong every 20 pictures: complete in the end, and each frame what it says."""
+"""A tray is scanned while something goes wrong every 20 images: complete in the end, and each frame what it says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from capture.engine.errors import TransportError
 from capture.engine.events import Event, Recovered, ShotTaken
-from capture.engine.transport import HandlingError
 from capture.plan import Plan, Tray
 from capture.store.records import Frame
 from rig.errors import DeviceError, GripError
@@ -81,11 +81,11 @@ def scan(folder: Path, seed: int) -> Outcome:
 
             try:
                 summary = bench.run(on_event, plan=PLAN, tray=TRAY)
-            except (DeviceError, HandlingError) as error:
+            except (DeviceError, TransportError) as error:
                 outcome.errands.append(f"{type(error).__name__}: {error}")
                 outcome.faults += bench.world.faults[1:]
                 bench.world.repair()
-                if isinstance(error, GripError | HandlingError):
+                if isinstance(error, GripError | TransportError):
                     bring_back(bench.world)
                 continue
             if summary.skipped:

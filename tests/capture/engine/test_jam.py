@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from capture.engine.events import Event, FrameRejected, ShotTaken
-from capture.engine.runner import Summary
+from capture.engine.run import Summary
 from capture.plan import Tray
 from capture.quality import Limits
 from rig.errors import DeviceError
@@ -96,11 +96,11 @@ def test_a_plate_that_slips_whatever_is_done(tmp_path: Path, monkeypatch: pytest
         assert len(bench.store.frames.find()) == len(SHOTS)
 
 
-def test_another_lamp_than_was_told(tmp_path: Path) -> None:
+def test_another_lamp_than_the_light_s(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.world.led0_azimuth_deg += 60  # the ring of LEDs was mounted turned
         summary = run_calibrated(bench)
-        assert summary.quarantined == len(SHOTS)
+        assert summary.frames.quarantined == len(SHOTS)
         bad = bench.store.frames.find(good=False)
         assert all("wrong light" in (frame.quarantine_reason or "") for frame in bad)
 

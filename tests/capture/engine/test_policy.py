@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from capture.engine.errors import ScanStopped, TransportError
 from capture.engine.events import CoinFound, Event, Recovered, ShotTaken
-from capture.engine.policy import Policy, Remedy
-from capture.engine.recovery import Patience
-from capture.engine.runner import ScanStopped, Summary
+from capture.engine.policy import Patience, Policy, Remedy
+from capture.engine.run import Summary
 from capture.engine.skips import in_words, latest_skips
-from capture.engine.transport import HandlingError, coin_out
+from capture.engine.stray_coin import coin_out
 from capture.plan import Plan, Tray
 from capture.store.journal_lines import CoinMove, CoinSkipped, DeviceFailed, DeviceRecovered, LaidOnPlate
 from rig.errors import DeviceError
@@ -95,8 +95,8 @@ def test_swapped_coins_are_named_in_each_others_place(folder: Path) -> None:
         assert bench.store.verify() == []
 
 
-def test_an_empty_slot_a_stranger_and_a_doubled_slot(folder: Path) -> None:
-    contents = {"3": {1: None, 4: "stranger.1", 7: ["2024.1.3", "stranger.2"]}}
+def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
+    contents = {"3": {1: None, 4: "unknown.1", 7: ["2024.1.3", "unknown.2"]}}
     with opened(folder, contents=contents) as bench:
         before = len(bench.store.frames.find(good=None))
         summary = scan(bench)
@@ -108,7 +108,7 @@ def test_an_empty_slot_a_stranger_and_a_doubled_slot(folder: Path) -> None:
             "Slot 7 holds two coins; only 2024.1.3 belongs there.",
         ]
         assert len(bench.store.frames.find(good=None)) == before
-        assert places(bench) == [("2024.1.3", "slot", 7), ("stranger.1", "slot", 4), ("stranger.2", "slot", 7)]
+        assert places(bench) == [("2024.1.3", "slot", 7), ("unknown.1", "slot", 4), ("unknown.2", "slot", 7)]
 
 
 def test_the_policy_may_give_the_tray_up_or_stop(folder: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_policy_may_give_the_tray_up_or_stop(folder: Path) -> None:
             "Not begun: 2024.1.2 (slot 4), 2024.1.3 (slot 7). Given up after coin 2024.1.1: Suction found no coin in "
             "slot 1.",
         ]
-        with pytest.raises(HandlingError, match=r"Slot 1, coin 2024\.1\.1: Suction found no coin in slot 1"):
+        with pytest.raises(TransportError, match=r"Slot 1, coin 2024\.1\.1: Suction found no coin in slot 1"):
             scan(bench, policy=Policy(empty_slot=Remedy(attempts=0, then="stop")))
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_laid_on_a_plate_that_is_not_free(folder: Path) -> None:
     state["coins"].append({"coin": "forgotten.1", "place": "plate"})
     path.write_text(json.dumps(state))
     with opened(folder) as bench:
-        with pytest.raises(HandlingError, match="Something lies on the plate"):
+        with pytest.raises(TransportError, match="Something lies on the plate"):
             scan(bench)
         assert [coin.coin for coin in bench.world.coins if coin.place == "plate"] == ["forgotten.1"]
 
@@ -150,10 +150,10 @@ def test_a_reason_not_to_go_on_is_heeded_between_coins(tmp_path: Path) -> None:
 
     with opened(tmp_path) as bench:
         with pytest.raises(ScanStopped, match=r"^It is 06:30\.$"):
-            scan(bench, count, may_go_on=lambda: "It is 06:30." if shots > 1 else None)
+            scan(bench, count, find_reason_to_end=lambda: "It is 06:30." if shots > 1 else None)
         assert len(bench.store.frames.find()) == len(PLAN.lights)  # the coin that was begun is done
         assert {coin.place for coin in bench.world.coins} == {"slot"}
-        assert scan(bench).frames == len(SHOTS)
+        assert scan(bench).frames.good == len(SHOTS)
 
 
 def unplug(bench: Bench, device: Any, seconds: float | None) -> None:
@@ -172,7 +172,7 @@ def test_a_reason_not_to_go_on_after_a_failure_puts_the_coin_back(tmp_path: Path
 
     with opened(tmp_path) as bench:
         with pytest.raises(ScanStopped, match="Enough"):
-            scan(bench, fail_once, policy=BRISK, may_go_on=lambda: "Enough." if failed else None)
+            scan(bench, fail_once, policy=BRISK, find_reason_to_end=lambda: "Enough." if failed else None)
         assert {coin.place for coin in bench.world.coins} == {"slot"}
         assert len(bench.store.frames.find()) < len(PLAN.lights)
 
@@ -226,7 +226,7 @@ def test_a_rig_that_never_gets_well_ends_and_says_where_the_coin_is(tmp_path: Pa
         assert isinstance(last, LaidOnPlate) and last.coin == "2024.1.1"
         assert [coin.coin for coin in bench.world.coins if coin.place == "plate"] == ["2024.1.1"]
     with opened(tmp_path) as bench:
-        assert scan(bench).frames == len(SHOTS)
+        assert scan(bench).frames.good == len(SHOTS)
 
 
 def test_a_coin_that_takes_too_long_is_skipped(tmp_path: Path) -> None:
@@ -269,18 +269,18 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
     path = folder / "world.json"
     state = json.loads(path.read_text())
     coin = next(coin for coin in state["coins"] if coin["place"] == "plate")
-    state["coins"].append({"coin": "stranger.1", "place": "plate"})  # and the coin itself is laid into its slot
+    state["coins"].append({"coin": "unknown.1", "place": "plate"})  # and the coin itself is laid into its slot
     coin |= {"place": "slot", "slot": 1, "x_mm": 0.0, "y_mm": 0.0}
     path.write_text(json.dumps(state))
     with opened(folder) as bench:
         before, there = len(bench.store.frames.find(good=None)), places(bench)
-        with pytest.raises(HandlingError, match=r"cannot be told to be coin 2024\.1\.1"):
+        with pytest.raises(TransportError, match=r"cannot be recognised as coin 2024\.1\.1"):
             scan(bench)
         assert len(bench.store.frames.find(good=None)) == before
         assert places(bench) == there
 
 
-@pytest.mark.parametrize("held", ["stranger.1", "2024.1.3", ("2024.1.1", "stranger.2")])
+@pytest.mark.parametrize("held", ["unknown.1", "2024.1.3", ("2024.1.1", "unknown.2")])
 def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
     folder: Path, monkeypatch: pytest.MonkeyPatch, held: str | tuple[str, ...]
 ) -> None:
@@ -385,5 +385,5 @@ def test_a_coin_that_lies_the_wrong_way_up_is_turned(tmp_path: Path) -> None:
                 seen.append(bench.world.scene().coins[0].side == event.shot.side)
 
         summary = bench.run(witness, plan=plan, tray=tray)
-        assert (summary.frames, summary.skipped, seen) == (2, (), [True, True])
+        assert (summary.frames.good, summary.skipped, seen) == (2, (), [True, True])
         assert [(coin.place, coin.side) for coin in bench.world.coins] == [("slot", "obverse")]

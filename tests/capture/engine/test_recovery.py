@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capture.engine.errors import ScanStopped
 from capture.engine.events import CoinFinished, CoinStarted, Event, Recovered, ScanStarted, ShotTaken
-from capture.engine.policy import Policy
-from capture.engine.recovery import Patience
-from capture.engine.runner import Runner, ScanStopped
+from capture.engine.policy import Patience, Policy
 from capture.plan import Plan, Tray
 from rig.errors import DeviceError, NotConnectedError
 from rig.twin.faults import Brownout, FrozenFrame, Unplugged
 from rig.twin.scene import Scene
-from tests.capture.engine.bench import ARMS, IN_ORDER, PLAN, SHOTS, TRAY, Bench, open_bench, with_arm
+from tests.capture.engine.bench import ARMS, IN_ORDER, SHOTS, Bench, open_bench, with_arm
 
 ALL = sorted(shot.id for shot in SHOTS)
 
@@ -77,7 +77,7 @@ def test_what_does_not_heal_ends_with_its_message_and_nothing_is_lost(tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_attempts_are_counted_anew_for_each_failure(tmp_path: Path) -> None:
+def test_the_attempts_are_counted_for_each_failure(tmp_path: Path) -> None:
     recovered: list[Recovered] = []
     with open_bench(tmp_path) as bench:
 
@@ -195,16 +195,14 @@ def test_a_frozen_camera_does_not_show_the_rig_where_the_coin_was(tmp_path: Path
 
 def test_a_stop_is_heeded_after_the_rig_was_brought_back(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
-        session = bench.store.sessions.begin_scan(TRAY, PLAN)
-        runner: Runner
+        stop = threading.Event()
 
         def on_event(event: Event) -> None:
             if isinstance(event, ShotTaken) and event.done_shots == 5:
                 unplug(bench, "turntable", seconds=1.0)
             if isinstance(event, Recovered):
-                runner.stop()
+                stop.set()
 
-        runner = Runner(bench.station, bench.camera, bench.store, on_event=on_event)
         with pytest.raises(ScanStopped):
-            runner.run(session)
+            bench.run(on_event, stop=stop)
         assert bench.lies() == IN_ORDER

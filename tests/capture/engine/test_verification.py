@@ -87,7 +87,7 @@ def test_nothing_is_held_against_what_cannot_be_seen() -> None:
     assert "light_slope" not in quality.metrics
 
 
-def test_a_bare_plate_is_told_its_angle_too() -> None:
+def test_a_bare_plate_shows_its_angle_too() -> None:
     bare = renderer().render(Scene(plate_angle_deg=20, lamps=(Lamp(60, 35, 1.0),)), 20_000)
     assert check(bare, expected=Expected(0.0, "az060", flats())).reasons == ("wrong angle", "no coin")
 

@@ -7,12 +7,12 @@ import pytest
 
 from capture.store import Store, StoreError
 from capture.store.records import Candidate, NewEntry
-from tests.capture.conftest import PLAN, TRAY, picture
+from tests.capture.conftest import PLAN, TRAY, small_image
 
 ENTRIES = [
-    NewEntry("RIC 7", picture(1), "a.jxl", "sale 12", side="obverse", box=(0, 0, 12, 24), type="RIC"),
-    NewEntry("RIC 7", picture(1), "a.jxl", "sale 12", side="reverse", box=(12, 0, 24, 24), type="RIC"),
-    NewEntry("RIC 8", picture(2), "b.jxl", "sale 12"),
+    NewEntry("RIC 7", small_image(1), "a.jxl", "sale 12", side="obverse", box=(0, 0, 12, 24), type="RIC"),
+    NewEntry("RIC 7", small_image(1), "a.jxl", "sale 12", side="reverse", box=(12, 0, 24, 24), type="RIC"),
+    NewEntry("RIC 8", small_image(2), "b.jxl", "sale 12"),
 ]
 
 

@@ -12,7 +12,7 @@ from capture.store.deletion import delete_frames, mark_for_deletion
 from capture.store.journal_lines import FramesDeleted
 from capture.store.record_kinds import FRAME
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def filled(folder: Path) -> tuple[str, list[Frame]]:
             add_frame(store, session.id, shot, seed)
             for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:6])
         ]
-        store.catalogue.add_entries([NewEntry("RIC 1", picture(10), "a.jxl", "sale 12")])
+        store.catalogue.add_entries([NewEntry("RIC 1", small_image(10), "a.jxl", "sale 12")])
         assert frames[5].sha256 == store.catalogue.entries()[0].sha256
     return session.id, frames
 

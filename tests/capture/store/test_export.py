@@ -16,7 +16,7 @@ from capture.store import Store, StoreError
 from capture.store.export import export
 from capture.store.journal_lines import Lifting
 from capture.store.records import Photograph
-from tests.capture.conftest import PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 
 
 @pytest.fixture
@@ -31,22 +31,22 @@ def filled(store: Store, tmp_path: Path) -> Store:
         add_frame(store, scan.id, shot, seed, calibration_id="cal1")
     store.journal.log(Lifting(slot=1, coin="2024.1.1"), scan.id)
     other = store.sessions.begin_import("euros")
-    store.frames.add_photographs(other.id, [Photograph("../c7", picture(50), "a/1.jxl", type="10c")])
+    store.frames.add_photographs(other.id, [Photograph("../c7", small_image(50), "a/1.jxl", type="10c")])
     return store
 
 
 def test_a_bag_that_explains_itself(filled: Store, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     target = tmp_path / "out" / "bag"
     exported = export(
         filled,
         tmp_path / "calibrations",
         target,
         filled.frames.find(),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: steps.append((done, total)),
     )
     assert (exported.frames, exported.pictures, exported.coins, exported.sessions) == (5, 9, 2, 2)
-    assert told == [(n, 9) for n in range(1, 10)]
+    assert steps == [(n, 9) for n in range(1, 10)]
     assert bagit.Bag(str(target)).is_valid()
     data = target / "data"
     with (data / "frames.csv").open(newline="") as stream:
@@ -90,7 +90,7 @@ def test_what_cannot_be_exported_is_refused_before_it_begins(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_damaged_picture_is_not_passed_on(filled: Store, tmp_path: Path) -> None:
+def test_a_damaged_image_is_not_passed_on(filled: Store, tmp_path: Path) -> None:
     path = filled.path(filled.frames.find()[3].sha256)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])

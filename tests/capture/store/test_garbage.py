@@ -13,7 +13,7 @@ from capture.store.garbage import find_garbage, remove_garbage
 from capture.store.journal_lines import StoreCleaned
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -34,14 +34,16 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
             add_frame(store, session.id, shot, seed, quarantine_reasons=BLURRED if seed else (), calibrated=None)
             for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:3])
         ]
-        entries = store.catalogue.add_entries([NewEntry(f"R{n}", picture(60 + n), f"{n}.jxl", "x") for n in range(2)])
+        entries = store.catalogue.add_entries(
+            [NewEntry(f"R{n}", small_image(60 + n), f"{n}.jxl", "x") for n in range(2)]
+        )
         for model, name in (("m1", "starter"), ("m2", "starter"), ("m3", "other")):
             store.embeddings.add_model(model, name, {})
             pooled, grid = np.zeros((2, 8), np.float32), np.zeros((2, 2, 3, 3), np.float16)
             store.embeddings.add(model, [entry.id for entry in entries], pooled, grid)
         store.catalogue.remove_entries("R1")
         lost = store.storage.files.set_aside(
-            store.storage.files.path(store.storage.files.keep(picture(99))[0].sha256, ".jxl")
+            store.storage.files.path(store.storage.files.keep(small_image(99))[0].sha256, ".jxl")
         )
     rebuild(folder)
     with Store.open(folder) as store:

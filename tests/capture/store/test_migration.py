@@ -113,7 +113,7 @@ def _report_and_open(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
-def test_killed_on_the_way_it_goes_on(old: Path, delay_s: float) -> None:
+def test_killed_on_the_way_it_resumes(old: Path, delay_s: float) -> None:
     before = {table: rows(old, table) for table in TABLES}
     for attempt in range(3):
         process = Process(_report_and_open, old)

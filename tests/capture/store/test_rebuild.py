@@ -13,7 +13,7 @@ from capture.store import Store, StoreError
 from capture.store.journal_lines import JournalLine, Lifting
 from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry, Photograph
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
 from tests.capture.store.test_migration import read_all
 from tests.processes import Process
 
@@ -32,11 +32,11 @@ def filled(folder: Path) -> Path:
                 store, scan.id, shot, seed, calibration_id="cal1", quarantine_reasons=BLURRED if seed == 2 else ()
             )
         other = store.sessions.begin_import("euros")
-        store.frames.add_photographs(other.id, [Photograph("c7", picture(50), "1.jxl", type="10c", placement="2")])
-        store.frames.add_photographs(other.id, [Photograph("c7", picture(51), "2.jxl", type="20c")])
+        store.frames.add_photographs(other.id, [Photograph("c7", small_image(50), "1.jxl", type="10c", placement="2")])
+        store.frames.add_photographs(other.id, [Photograph("c7", small_image(51), "2.jxl", type="20c")])
         store.sessions.finish(other.id)
         entries = store.catalogue.add_entries(
-            [NewEntry(f"RIC {n}", picture(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
+            [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
         )
         store.catalogue.remove_entries("RIC 1")
         store.embeddings.add_model("m1", "starter", {"layers": 3})
@@ -96,7 +96,7 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
             for seed, shot in enumerate(store.sessions.missing_shots(scans[0].id)[:4])
         ]
         entries = store.catalogue.add_entries(
-            [NewEntry("b", picture(90), "2.jxl", "x"), NewEntry("a", picture(91), "1.jxl", "x")]
+            [NewEntry("b", small_image(90), "2.jxl", "x"), NewEntry("a", small_image(91), "1.jxl", "x")]
         )
         store.embeddings.add_model("m1", "starter", {})
         for verdict in ("match", "possible"):
@@ -161,7 +161,7 @@ def _report_and_rebuild(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02])
-def test_killed_while_it_is_made_anew_there_is_always_an_index(filled: Path, delay_s: float) -> None:
+def test_killed_while_it_is_rebuilt_there_is_always_an_index(filled: Path, delay_s: float) -> None:
     with Store.open(filled) as store:
         before = read_all(store)
     for attempt in range(3):

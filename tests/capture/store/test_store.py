@@ -15,7 +15,7 @@ from capture.store.journal_lines import JournalLine, StoreRepaired
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, Photograph
 from rig.sides import SIDES
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
 from tests.processes import Process
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
@@ -24,8 +24,8 @@ Fill = Callable[[int], tuple[str, list[Frame]]]
 def test_a_frame_comes_back_as_it_was_kept(store: Store, fill: Fill) -> None:
     session_id, frames = fill(3)
     assert store.frames.find(session_id) == frames
-    assert (store.image(frames[2].sha256) == decode_image(picture(4), "")).all()
-    assert (store.image(frames[2].calibrated_sha256 or "") == decode_image(picture(5), "")).all()
+    assert (store.image(frames[2].sha256) == decode_image(small_image(4), "")).all()
+    assert (store.image(frames[2].calibrated_sha256 or "") == decode_image(small_image(5), "")).all()
     session = store.sessions.get(session_id)
     assert session.frozen_plan() == PLAN
     assert session.frozen_tray() == TRAY
@@ -75,7 +75,7 @@ def test_a_finished_session_is_not_gone_on_with(store: Store, fill: Fill) -> Non
         store.sessions.get("nonsense")
 
 
-def test_the_same_picture_twice_is_one_file(store: Store, fill: Fill) -> None:
+def test_the_same_image_twice_is_one_file(store: Store, fill: Fill) -> None:
     session_id, _ = fill(0)
     first, second = store.sessions.missing_shots(session_id)[:2]
     a = add_frame(store, session_id, first, 1)
@@ -85,11 +85,11 @@ def test_the_same_picture_twice_is_one_file(store: Store, fill: Fill) -> None:
 
 
 def test_photographs_are_kept_byte_for_byte_and_once(store: Store) -> None:
-    data = encode_jpeg(decode_image(picture(1), ""))
+    data = encode_jpeg(decode_image(small_image(1), ""))
     session = store.sessions.begin_import("euros")
     given = [
         Photograph("c7", data, "a/1.jpg", placement="2", type="10c"),
-        Photograph("c8", picture(2), "a/2.jxl", type="10c"),
+        Photograph("c8", small_image(2), "a/2.jxl", type="10c"),
     ]
     kept = store.frames.add_photographs(session.id, given)
     assert store.frames.add_photographs(session.id, given) == []
@@ -99,7 +99,7 @@ def test_photographs_are_kept_byte_for_byte_and_once(store: Store) -> None:
     assert (kept[0].placement, kept[0].side, kept[0].shot_id) == ("2", None, None)
     assert store.coins.types() == {"c7": "10c", "c8": "10c"}
     with pytest.raises(ImageError, match=r"a/3\.jpg is damaged, or not an image"):
-        store.frames.add_photographs(session.id, [Photograph("c9", b"no picture", "a/3.jpg")])
+        store.frames.add_photographs(session.id, [Photograph("c9", b"no image", "a/3.jpg")])
     assert store.frames.find(session.id) == kept
     assert store.verify() == []
 
@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "store")
 
 
-def test_a_damaged_index_says_how_it_is_made_anew(folder: Path) -> None:
+def test_a_damaged_index_says_how_it_is_rebuilt(folder: Path) -> None:
     with Store.open(folder) as store:
         session = store.sessions.begin_scan(TRAY, PLAN)
         frame = add_frame(store, session.id, store.sessions.missing_shots(session.id)[0], 1)
@@ -163,14 +163,14 @@ def test_a_damaged_index_says_how_it_is_made_anew(folder: Path) -> None:
         assert store.frames.find(session.id) == [frame]
 
 
-def test_the_index_is_made_anew_from_the_files_alone(folder: Path) -> None:
+def test_the_index_is_rebuilt_from_the_files_alone(folder: Path) -> None:
     with Store.open(folder) as store:
         store.calibrations.add("cal1", "2026-01-01T00:00:00Z", "20260101T000000Z_cal1")
         scan = store.sessions.begin_scan(TRAY, PLAN, [{"kind": "grbl"}], "cal1")
         for seed, shot in enumerate(store.sessions.missing_shots(scan.id)[:4]):
             add_frame(store, scan.id, shot, seed, calibration_id="cal1")
         other = store.sessions.begin_import("euros")
-        store.frames.add_photographs(other.id, [Photograph("c7", picture(50), "1.jxl", type="10c", placement="2")])
+        store.frames.add_photographs(other.id, [Photograph("c7", small_image(50), "1.jxl", type="10c", placement="2")])
         store.sessions.finish(other.id)
         before = (
             store.sessions.find(),
@@ -240,7 +240,7 @@ def test_a_frame_killed_before_its_row_counts_if_it_is_whole(folder: Path) -> No
         session = store.sessions.begin_scan(TRAY, PLAN)
         shots = store.sessions.missing_shots(session.id)
         frames = [add_frame(store, session.id, shot, seed) for seed, shot in enumerate(shots[:3])]
-    # as if killed: frame 1 has picture and record but no row, frame 2 only its pictures
+    # as if killed: frame 1 has image and record but no row, frame 2 only its images
     with Store.open(folder) as store, store.storage.database.write() as connection:
         for frame in frames[1:]:
             connection.execute("DELETE FROM frame WHERE id = ?", (frame.id,))

@@ -21,7 +21,7 @@ import pytest
 
 from capture.store import Store, StoreError, database
 from capture.store.records import NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, note, picture
+from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
 from tests.processes import Process
 
 ALL = sorted(shot.id for shot in PLAN.shots(TRAY))
@@ -48,7 +48,7 @@ def everything(store: Store) -> Iterator[None]:
         yield
     store.journal.log(note("on its way"), session.id)
     yield
-    store.catalogue.add_entries([NewEntry("RIC 1", picture(70), "a.jxl", "sale 12", type="RIC")])
+    store.catalogue.add_entries([NewEntry("RIC 1", small_image(70), "a.jxl", "sale 12", type="RIC")])
     yield
     store.catalogue.remove_entries("RIC 1")
     yield
@@ -74,10 +74,10 @@ def fail_from(patched: pytest.MonkeyPatch, allowed: int, code: int) -> None:
 FAILURES = ((errno.ENOSPC, "disk is full"), (errno.EIO, "disk or its cable failed"))
 
 
-@pytest.mark.parametrize(("code", "said"), FAILURES)
+@pytest.mark.parametrize(("code", "message"), FAILURES)
 @pytest.mark.parametrize("first", [2, 5, pytest.param(0, marks=pytest.mark.slow)])
 def test_any_system_call_may_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str, first: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, message: str, first: int
 ) -> None:
     failed = 0
     for at in range(first, 300, 29 if first else 1):
@@ -92,7 +92,7 @@ def test_any_system_call_may_fail(
                         kept += 1
                 except StoreError as error:
                     failed += 1
-                    assert said in str(error) or os.strerror(code) in str(error)
+                    assert message in str(error) or os.strerror(code) in str(error)
                     assert str(folder) in str(error)
         if kept == 6:
             break
@@ -130,7 +130,7 @@ def test_a_disk_that_is_truly_full(tmp_path: Path, spare_kb: int) -> None:
             ballast.write_bytes(b"0" * (free.f_bavail * free.f_frsize - 1024 * spare_kb))
             with pytest.raises(StoreError, match=r"(?i)disk is full"):
                 for seed, shot in enumerate(shots[2:]):
-                    add_frame(store, session.id, shot, 50 + seed, raw=picture(90 + seed, 64))
+                    add_frame(store, session.id, shot, 50 + seed, raw=small_image(90 + seed, 64))
                     store.journal.log(note("x" * 400), session.id)
                 for _ in range(50):
                     store.journal.log(note("x" * 4000), session.id)

@@ -15,7 +15,7 @@ from capture.store.deletion import delete_frames
 from capture.store.journal_lines import Lifting
 from capture.store.record_kinds import KINDS
 from capture.store.records import Candidate, Frame, NewEntry, Photograph
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
 from tests.processes import Process
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
@@ -28,7 +28,7 @@ def damage(path: Path, data: bytes) -> None:
 
 def test_a_store_in_order_has_no_problems(store: Store, fill: Fill) -> None:
     fill(6)
-    store.frames.add_photographs(store.sessions.begin_import("euros").id, [Photograph("c7", picture(50), "1.jxl")])
+    store.frames.add_photographs(store.sessions.begin_import("euros").id, [Photograph("c7", small_image(50), "1.jxl")])
     assert store.verify() == []
 
 
@@ -40,10 +40,12 @@ def fill_every_kind(store: Store) -> None:
     add_frame(store, session.id, shots[0], 1, calibration_id="cal1")
     add_frame(store, session.id, shots[1], 2, quarantine_reasons=BLURRED, calibrated=None)
     other = store.sessions.begin_import("euros")
-    jpeg = encode_jpeg(decode_image(picture(50), ""))
+    jpeg = encode_jpeg(decode_image(small_image(50), ""))
     store.frames.add_photographs(other.id, [Photograph("c7", jpeg, "1.jpg", type="10c")])
     store.sessions.finish(other.id)
-    entries = store.catalogue.add_entries([NewEntry(f"RIC {n}", picture(60 + n), f"{n}.jxl", "sale") for n in (9, 1)])
+    entries = store.catalogue.add_entries(
+        [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
+    )
     store.catalogue.remove_entries("RIC 1")
     store.embeddings.add_model("m1", "starter", {"layers": 3})
     store.rankings.add(session.id, shots[0].coin, "m1", "match", [Candidate("RIC 9", entries[0].id, 0.5, 0.9)])
@@ -107,19 +109,19 @@ def test_a_store_that_another_process_writes_has_no_problems(folder: Path) -> No
 
 def test_missing_files_are_found(store: Store, fill: Fill) -> None:
     session_id, frames = fill(2)
-    picture_path = store.path(frames[0].sha256)
+    image_path = store.path(frames[0].sha256)
     record_path = store.storage.files.record_path("frame", f"{session_id}/{frames[1].id}")
-    picture_path.unlink()
+    image_path.unlink()
     record_path.unlink()
     assert [(problem.kind, problem.what) for problem in store.verify()] == [
-        ("missing", str(picture_path)),
+        ("missing", str(image_path)),
         ("missing", f"the record of frame {frames[1].id}"),
     ]
 
 
 def test_orphans_are_found(store: Store, fill: Fill) -> None:
     fill(1)
-    kept = store.storage.files.keep(picture(99))[0]
+    kept = store.storage.files.keep(small_image(99))[0]
     store.storage.files.keep_records("frame", {"nobody/0123": {"row": {}}})
     assert {(problem.kind, Path(problem.what).name) for problem in store.verify()} == {
         ("orphan", f"{kept.sha256[2:]}.jxl"),
@@ -129,20 +131,20 @@ def test_orphans_are_found(store: Store, fill: Fill) -> None:
 
 def test_a_file_that_was_stored_broken_is_found(store: Store, fill: Fill) -> None:
     session_id, _ = fill(0)
-    frame = add_frame(store, session_id, store.sessions.missing_shots(session_id)[0], 1, raw=picture(3)[:-20])
+    frame = add_frame(store, session_id, store.sessions.missing_shots(session_id)[0], 1, raw=small_image(3)[:-20])
     assert [(problem.kind, problem.what) for problem in store.verify()] == [
         ("damaged", str(store.path(frame.sha256))),
     ]
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("UPDATE frame SET light = 'az999'", "differs from"),
         ("INSERT INTO slot (tray_id, number, coin_id) VALUES ('3', 9, 'ghost')", "names a missing coin"),
     ],
 )
-def test_a_row_that_was_changed_is_found(store: Store, fill: Fill, sql: str, said: str) -> None:
+def test_a_row_that_was_changed_is_found(store: Store, fill: Fill, sql: str, message: str) -> None:
     fill(1)
     with store.storage.database._lock:
         writer = store.storage.database._writer
@@ -151,4 +153,4 @@ def test_a_row_that_was_changed_is_found(store: Store, fill: Fill, sql: str, sai
         writer.execute(sql)
     problems = store.verify()
     assert len(problems) == 1
-    assert said in str(problems[0])
+    assert message in str(problems[0])

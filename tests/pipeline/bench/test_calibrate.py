@@ -9,7 +9,7 @@ import pytest
 
 from calibration.bundle import latest, load, save
 from pipeline.lab import open_lab
-from pipeline.scanning.scan import limits_of
+from pipeline.scanning.calibration import frame_limits
 from tests.pipeline.conftest import Rig
 
 
@@ -33,12 +33,12 @@ def test_the_measured_zero_is_kept_and_used_unless_rig_yaml_gives_one(lab: Path)
     turned = replace(bundle, ring_zero_deg=-87.25)
     assert turned.id != bundle.id
     assert load(save(turned, lab / "calibrations")).ring_zero_deg == -87.25
-    assert limits_of(open_lab(lab), turned).ring_zero_deg == -87.25
+    assert frame_limits(open_lab(lab), turned).ring_zero_deg == -87.25
     without = replace(bundle, ring_zero_deg=None)
     assert load(save(without, lab / "calibrations")).id == without.id, "a bundle made before rings were measured"
-    assert limits_of(open_lab(lab), without).ring_zero_deg == 0
+    assert frame_limits(open_lab(lab), without).ring_zero_deg == 0
     with_quality(lab, "{ring_zero_deg: 12, min_sharpness: 0.06}")
-    limits = limits_of(open_lab(lab), turned)
+    limits = frame_limits(open_lab(lab), turned)
     assert (limits.ring_zero_deg, limits.min_sharpness) == (12, 0.06)
 
 

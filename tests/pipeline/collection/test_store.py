@@ -12,7 +12,7 @@ import pytest
 
 from capture.store import Store
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, picture
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 from tests.capture.store.old_store import unpack
 from tests.pipeline.conftest import Rig
 from tests.processes import Command
@@ -28,7 +28,7 @@ def lab(tmp_path: Path) -> Path:
         session = store.sessions.begin_scan(TRAY, PLAN)
         for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:8]):
             add_frame(store, session.id, shot, seed, quarantine_reasons=BLURRED if seed == 3 else ())
-        store.catalogue.add_entries([NewEntry("RIC 1", picture(99), "a.jxl", "sale 12")])
+        store.catalogue.add_entries([NewEntry("RIC 1", small_image(99), "a.jxl", "sale 12")])
     return folder
 
 
@@ -144,7 +144,7 @@ def test_who_has_the_store_is_named(lab: Path, rig: Rig) -> None:
 def test_an_export_that_was_interrupted_is_no_export(lab: Path, rig: Rig, tmp_path: Path) -> None:
     with Store.open(lab / "store") as store:
         session = store.sessions.find()[0]
-        big = picture(1, 600)
+        big = small_image(1, 600)
         for seed, shot in enumerate(store.sessions.missing_shots(session.id)):
             add_frame(store, session.id, shot, seed, attempt=2, raw=big + bytes(seed), calibrated=None)
     target = tmp_path / "bag"

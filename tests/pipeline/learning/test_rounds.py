@@ -168,7 +168,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
     assert other["test"]["coins"] == 5
     taught = open_dataset(open_lab(first), "days")
     know_nothing(first / "models" / "taught", {"dataset": taught.id})
-    with pytest.raises(LabError, match="learnt from 2"):
+    with pytest.raises(LabError, match="trained on 2"):
         run("models", "compare", "blind", "taught", "--dataset", "other", "--lab", first)
     recipe, labels = first / "recipe.yaml", made_first.parent / "first" / "labels.csv"
     recipe.write_text(f"data: {{procedural_coins: 0, labelled: {{labels: {labels}}}}}")
@@ -178,7 +178,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
 
 @pytest.mark.slow
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: training starts from its weights")
-def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_killed_while_it_trains_resumes(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     recipe, state = first / "quick.yaml", first / "models" / "days-v1.unfinished" / "state.pt"
     recipe.write_text(QUICK)

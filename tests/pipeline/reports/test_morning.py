@@ -36,7 +36,7 @@ from capture.store.records import Candidate, NewEntry, NewFrame, Session, now
 from pipeline.errors import LabError
 from pipeline.lab import Lab, open_lab
 from pipeline.reports.morning import write_morning_report, write_morning_report_of
-from pipeline.scanning.scan import tray_state
+from pipeline.scanning.sessions import tray_state
 from tests.pipeline.conftest import Rig
 from tests.pipeline.html_page import Page
 

@@ -69,7 +69,7 @@ def stored_or_none(lab: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
+def test_a_killed_night_resumes_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
     first = start(night)
     wait_for_frames(night, first, 3 * SHOTS + 2)  # in the second tray
     running = rig("status", "--lab", night, "--json").json
@@ -85,12 +85,12 @@ def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Ri
     assert "at tray 2" in second.err
 
     died = rig("status", "--lab", night)
-    assert died.code == 0 and "died" in died.out and "same command goes on" in died.out
-    assert "tray 2" in died.out and f"goes on with `rig batch --trays 1-2 --no-identify --lab {night}`" in died.out
+    assert died.code == 0 and "died" in died.out and "run the same command again to resume" in died.out
+    assert "tray 2" in died.out and f"Resume with `rig batch --trays 1-2 --no-identify --lab {night}`" in died.out
 
     ran = rig(*BATCH, "--lab", night, "--json")
     assert ran.code == 0, ran.err
-    assert "Going on with batch" in ran.err and "1 of 2 trays" in ran.err
+    assert "Resuming batch" in ran.err and "1 of 2 trays" in ran.err
     assert [count for _, count in stored(night)] == [1] * 6 * SHOTS
     assert [tray["state"] for tray in ran.json["trays"]] == ["done", "done"]
     assert [coin["coin"] for tray in ran.json["trays"] for coin in tray["coins"]] == list(COINS)
@@ -110,7 +110,7 @@ def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Ri
 
     again = rig(*BATCH, "--dry-run", "--lab", night, "--json")
     assert again.json["batch"] is None and [each["tray"] for each in again.json["to_do"]] == ["1", "2"], (
-        "a finished night is not gone on with"
+        "a finished night is not resumed"
     )
     assert again.json["disk_measured"]
 
@@ -164,9 +164,9 @@ def test_trays_are_named_one_by_one_and_in_ranges(made_lab: Path, tmp_path: Path
     assert tray_names(lab, "1-3, 10,bronze,2") == ("1", "2", "3", "10", "bronze")
     assert tray_names(lab, "4-5") == ("4-5",), "a tray may be called that"
     for text, part in (("1-4", "'1-4': there is no tray 4"), ("3-1", "'3-1'"), ("1,,2", "''"), ("gold", "'gold'")):
-        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as told:
+        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as raised:
             tray_names(lab, text)
-        assert part in str(told.value)
+        assert part in str(raised.value)
 
 
 @pytest.mark.slow
@@ -190,14 +190,14 @@ def test_a_stopped_night_puts_the_coin_back_and_writes_its_report(
     (night / "plans" / "default.yaml").write_text(LONG_PLAN)
     changed = rig(*BATCH, "--dry-run", "--lab", night, "--json").json
     assert changed["batch"] is not None and [each["changed"] for each in changed["to_do"]] == [["plan"], []]
-    assert changed["to_do"][0]["shots"] < 3 * SHOTS, "it goes on as it was begun"
+    assert changed["to_do"][0]["shots"] < 3 * SHOTS, "it is resumed as it was begun"
     (night / "plans" / "default.yaml").write_text(SHORT_PLAN)
     assert rig(*BATCH, "--lab", night).code == 0
     assert [count for _, count in stored(night)] == [1] * 6 * SHOTS
 
 
 @pytest.mark.slow
-def test_a_night_goes_on_when_its_terminal_is_closed(night: Path) -> None:
+def test_a_night_resumes_when_its_terminal_is_closed(night: Path) -> None:
     controller, terminal = pty.openpty()
     batch = subprocess.Popen(
         command(*BATCH, "--lab", night), env=environment(), stdin=terminal, stdout=terminal, stderr=terminal
@@ -300,7 +300,7 @@ def test_a_person_is_asked_for_the_next_tray_and_not_waited_for_all_night(
     asked: list[str] = []
 
     def put(former: str | None, wait_s: float = 0.0, reason: str | None = None) -> str | None:
-        return mount(by_hand, tray, former, wait_s=wait_s, may_go_on=lambda: reason, tell=asked.append)
+        return mount(by_hand, tray, former, wait_s=wait_s, find_reason_to_end=lambda: reason, ask=asked.append)
 
     assert put(None) is None and "has to lie at the bench" in asked.pop()
     assert "Nobody put tray 2 in place" in str(put("1"))
@@ -310,7 +310,7 @@ def test_a_person_is_asked_for_the_next_tray_and_not_waited_for_all_night(
     def press_enter(request: str) -> None:
         threading.Timer(0.1, os.write, (keyboard, b"\n")).start()
 
-    assert mount(by_hand, tray, "1", wait_s=60.0, may_go_on=lambda: None, tell=press_enter) is None
+    assert mount(by_hand, tray, "1", wait_s=60.0, find_reason_to_end=lambda: None, ask=press_enter) is None
 
 
 def test_where_there_is_no_terminal_nobody_is_asked(
@@ -319,6 +319,11 @@ def test_where_there_is_no_terminal_nobody_is_asked(
     with Path(os.devnull).open() as nobody:
         monkeypatch.setattr(sys, "stdin", nobody)
         why = mount(
-            by_hand, open_lab(night).tray("2"), "1", wait_s=60.0, may_go_on=lambda: None, tell=lambda request: None
+            by_hand,
+            open_lab(night).tray("2"),
+            "1",
+            wait_s=60.0,
+            find_reason_to_end=lambda: None,
+            ask=lambda request: None,
         )
     assert why is not None and "Nobody is there" in why

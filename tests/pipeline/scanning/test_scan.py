@@ -78,7 +78,7 @@ def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
     assert files() == before
 
 
-def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, short_lab: Path) -> None:
+def test_a_killed_scan_is_resumed_and_takes_every_shot_once(rig: Rig, short_lab: Path) -> None:
     for frames in (2, 6, 10):
         scan = start(short_lab)
         wait_for_frames(short_lab, scan, frames)
@@ -86,7 +86,7 @@ def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, short_lab: Pa
         scan.communicate()
     resumed = rig(*SCAN, "--lab", short_lab, "--json")
     assert resumed.code == 0, resumed.err
-    assert "Going on with the scan" in resumed.err
+    assert "Resuming the scan" in resumed.err
     assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
     assert [coin["frames"] for coin in resumed.json["coins"]] == [SHORT] * 3
     verified = rig("store", "verify", "--lab", short_lab, "--json")
@@ -94,13 +94,13 @@ def test_a_killed_scan_goes_on_and_takes_every_shot_once(rig: Rig, short_lab: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_a_stopped_scan_parks_says_how_to_go_on_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
+def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, lab: Path, number: signal.Signals) -> None:
     scan = start(lab)
     wait_for_frames(lab, scan, 15)
     scan.send_signal(number)
     _, err = scan.communicate(timeout=60)
     assert scan.returncode == 3, err
-    assert "put back" in err and "same command goes on" in err
+    assert "put back" in err and "Run the same command again to resume" in err
     assert "Traceback" not in err
     assert '"place":"slot"' in (lab / "twin" / "world.json").read_text().replace(" ", "")
     assert '"place":"plate"' not in (lab / "twin" / "world.json").read_text().replace(" ", "")
@@ -136,7 +136,7 @@ FAULTS = {
         for name, fault in FAULTS.items()
     ],
 )
-def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
+def test_a_device_that_fails_is_named_and_the_scan_is_resumed_when_it_is_mended(
     rig: Rig, short_lab: Path, fault: str, device: str, remedy: str
 ) -> None:
     document = (short_lab / "rig.yaml").read_text()
@@ -159,11 +159,11 @@ def test_a_device_that_fails_is_named_and_the_scan_goes_on_when_it_is_mended(
         pytest.param("{kind: brownout, device: arm, after_moves: 60}", marks=pytest.mark.slow),
     ],
 )
-def test_a_device_that_fails_once_is_brought_back_and_the_scan_goes_on(rig: Rig, short_lab: Path, fault: str) -> None:
+def test_a_device_that_fails_once_is_recovered_and_the_scan_continues(rig: Rig, short_lab: Path, fault: str) -> None:
     with_faults(short_lab, fault)
     ran = rig(*SCAN, "--lab", short_lab)
     assert ran.code == 0, ran.err
-    assert "Connected and homed again (attempt 1): the scan goes on." in ran.err
+    assert "Connected and homed again (attempt 1): the scan continues." in ran.err
     assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
 
 
@@ -191,7 +191,7 @@ def test_only_one_scan_drives_a_rig(rig: Rig, short_lab: Path) -> None:
     assert "at tray 1" in second.err
 
 
-def test_a_missing_lab_is_told_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:
+def test_a_missing_lab_is_reported_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:
     for args, extra in (((*SCAN, "--lab", "nowhere"), {}), (SCAN, {"RIG_LAB": "nowhere"})):
         ran = rig(*args, **extra)
         assert ran.code == 1
@@ -206,6 +206,6 @@ def test_capture_does_without_torch(short_lab: Path) -> None:
     args = [python, "-c", program, "scan", "--tray", "1", "--lab", str(short_lab)]
     scanned = subprocess.run([*args, "--no-identify"], env=environment(), capture_output=True, text=True, check=False)
     assert scanned.returncode == 0, scanned.stderr
-    told = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)
-    assert told.returncode == 1
-    assert "coinlab[identify]" in told.stderr and "--no-identify" in told.stderr
+    refused = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "coinlab[identify]" in refused.stderr and "--no-identify" in refused.stderr

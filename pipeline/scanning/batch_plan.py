@@ -1,4 +1,4 @@
-"""What a batch would do: which trays it goes on with, which it begins, and whether time and disk are enough."""
+"""What a batch would do: which trays it resumes, which it begins, and whether time and disk are enough."""
 
 from __future__ import annotations
 
@@ -11,46 +11,64 @@ from capture.store import Store
 from capture.store.journal_lines import BatchBegan, BatchReported, BatchSession, CoinLine, Returned, ScanAbandoned
 from capture.store.records import Session
 from pipeline.lab import Lab
-from pipeline.scanning.estimate import Outlook, free_bytes, kept_bytes, outline_trays, wall_s
+from pipeline.scanning.disk import kept_bytes
+from pipeline.scanning.estimate import wall_s
 from pipeline.scanning.identification import unidentified
+from pipeline.scanning.options import BatchOptions
+from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
 
 RECENT = timedelta(hours=12)  # a batch that lacks nothing but names is taken up in the morning, not the next evening
 
 
 @dataclass(frozen=True)
-class BatchOutlook:
+class BatchPlan:
     """What a batch would do.
 
     Attributes
     ----------
     batch
-        The one that is gone on with; None to begin a new one.
+        The interrupted one that is resumed; None to begin a new one.
     trays
         As they were named.
     finished
         Trays that this batch has photographed already, and their sessions: they are left alone.
-    to_do
-        The others, in the order in which they are to lie at the bench.
-    time_s, disk_bytes
+    preflight
+        The check of the other trays, in the order in which they are to lie at the bench.
+    time_s
         What is expected in all; a twin's time as fast as it runs.
     expected
-        How many trays of `to_do` should be done by `until`.
+        How many of the trays to do should be done by `until`.
+    kept_bytes
+        What has to stay free on the disk.
     notify
-        Channels over which somebody is notified.
+        Channels over which somebody is notified of trouble and of the end.
     """
 
     batch: str | None
     trays: tuple[str, ...]
     plan: str
     finished: dict[str, Session]
-    to_do: tuple[Outlook, ...]
+    preflight: Preflight
     until: datetime | None
     time_s: float
-    disk_bytes: int
-    free_bytes: int
-    kept_bytes: int
     expected: int
+    kept_bytes: int
     notify: tuple[str, ...]
+
+    @property
+    def to_do(self) -> tuple[PlannedScan, ...]:
+        """The trays that are not finished, in order."""
+        return self.preflight.scans
+
+    @property
+    def disk_bytes(self) -> int:
+        """What is expected to be written in all."""
+        return sum(scan.estimate.disk_bytes for scan in self.to_do)
+
+    @property
+    def free_bytes(self) -> int:
+        """What is free on the lab's disk."""
+        return self.preflight.free_bytes
 
     @property
     def fits(self) -> bool:
@@ -59,8 +77,8 @@ class BatchOutlook:
 
     @property
     def disk_is_measured(self) -> bool:
-        """Whether every `disk_bytes` is reckoned from frames of the same size."""
-        return all(each.disk_is_measured for each in self.to_do)
+        """Whether frames of the same size are stored, so that `disk_bytes` is no guess."""
+        return all(scan.estimate.disk_is_measured for scan in self.to_do)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -71,15 +89,15 @@ class BatchOutlook:
             "finished": list(self.finished),
             "to_do": [
                 {
-                    "tray": each.tray,
-                    "resumes": each.resumes,
-                    "coins": each.coins,
-                    "shots": len(each.shots),
-                    "done_shots": each.done_shots,
-                    "changed": list(each.changed),
-                    "disk_bytes": each.disk_bytes,
+                    "tray": scan.tray.id,
+                    "resumes": scan.resumes,
+                    "coins": scan.coins,
+                    "shots": len(scan.shots),
+                    "done_shots": scan.done_shots,
+                    "changed": list(scan.changed),
+                    "disk_bytes": scan.estimate.disk_bytes,
                 }
-                for each in self.to_do
+                for scan in self.to_do
             ],
             "until": self.until.isoformat(timespec="minutes") if self.until else None,
             "time_s": round(self.time_s, 1),
@@ -93,50 +111,43 @@ class BatchOutlook:
         }
 
 
-def outline_batch(
-    lab: Lab,
-    trays: Sequence[str],
-    plan: str,
-    *,
-    fresh: bool,
-    until: datetime | None,
-    realtime: bool,
-    identify: bool,
-    store: Store | None = None,
-) -> BatchOutlook:
-    """Work out what `run_batch` would do; nothing moves and nothing is written.
+def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Store | None = None) -> BatchPlan:
+    """Work out what a batch would do, and check that it can; nothing moves and nothing is written.
+
+    Parameters
+    ----------
+    store
+        Open already; otherwise it is opened for reading, if there is one.
 
     Raises
     ------
     LabError
-        If a tray or the plan is wrong or does not fit the rig.
+        See `pipeline.scanning.preflight.check_trays`.
     """
     if store is None and (lab.store / "index.sqlite").exists():
         with Store.open(lab.store, writing=False) as reader:
-            return outline_batch(
-                lab, trays, plan, fresh=fresh, until=until, realtime=realtime, identify=identify, store=reader
-            )
-    batch = None if fresh or store is None else _unfinished(lab, store, trays, plan, identify)
+            return plan_batch(lab, trays, options, reader)
+    batch = None if options.fresh or store is None else _unfinished(lab, store, trays, options)
     finished = _finished(store, batch, trays) if store is not None and batch is not None else {}
     names = [tray for tray in trays if tray not in finished]
+    sessions: dict[str, Session | None] = dict.fromkeys(names)
     if store is not None:
-        lies_there = _at_the_bench(store, is_same_batch=batch is not None)
-        names.sort(key=lambda tray: tray != lies_there)  # stable
-    to_do = outline_trays(lab, store, names, plan, fresh=fresh)
-    times_s = [wall_s(lab, outlook.time_s, realtime=realtime) for outlook in to_do]
-    left_s = (until - datetime.now().astimezone()).total_seconds() if until else float("inf")
-    return BatchOutlook(
+        at_bench = _at_the_bench(store, is_same_batch=batch is not None)
+        names.sort(key=lambda tray: tray != at_bench)  # stable
+        sessions = {tray: None if options.fresh else store.sessions.unfinished_scan(tray) for tray in names}
+    preflight = check_trays(lab, store, sessions, options.plan)
+    times_s = [wall_s(lab, scan.estimate.time_s, realtime=options.realtime) for scan in preflight.scans]
+    left_s = (options.until - datetime.now().astimezone()).total_seconds() if options.until else float("inf")
+    return BatchPlan(
         batch=batch,
         trays=tuple(trays),
-        plan=plan,
+        plan=options.plan,
         finished=finished,
-        to_do=tuple(to_do),
-        until=until,
+        preflight=preflight,
+        until=options.until,
         time_s=sum(times_s),
-        disk_bytes=sum(outlook.disk_bytes for outlook in to_do),
-        free_bytes=free_bytes(lab),
-        kept_bytes=kept_bytes(lab),
         expected=sum(sum(times_s[: number + 1]) <= left_s for number in range(len(times_s))),
+        kept_bytes=kept_bytes(lab),
         notify=lab.rig.notify.channels,
     )
 
@@ -149,9 +160,10 @@ def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
     return store.sessions.get(last.session_id).name
 
 
-def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identify: bool) -> str | None:
+def _unfinished(lab: Lab, store: Store, trays: Sequence[str], options: BatchOptions) -> str | None:
     """The last batch of just these trays and this plan, if anything of it can still be done."""
-    same = [line for line in store.journal.lines(BatchBegan) if set(line.trays) == set(trays) and line.plan == plan]
+    began = store.journal.lines(BatchBegan)
+    same = [line for line in began if set(line.trays) == set(trays) and line.plan == options.plan]
     if not same:
         return None
     batch = same[-1].batch
@@ -164,7 +176,9 @@ def _unfinished(lab: Lab, store: Store, trays: Sequence[str], plan: str, identif
     if report is None or report.number < same[-1].number:
         return batch  # it was interrupted while its report was written
     is_recent = datetime.now(UTC) - datetime.fromisoformat(report.at) < RECENT
-    return batch if identify and is_recent and any(unidentified(store, each) for each in finished.values()) else None
+    if not (options.identify and is_recent):
+        return None
+    return batch if any(unidentified(store, each) for each in finished.values()) else None
 
 
 def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:

@@ -1,4 +1,4 @@
-"""Watching a job: what the runner tells becomes the status, lines of a log file, and word to whoever is not there."""
+"""Following a job: its events become the status, lines of a log file, and messages to whoever is not there."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ from pipeline.assembly import command_line
 from pipeline.errors import explain
 from pipeline.lab import Lab
 from pipeline.run_status import Ended, Heartbeat, RecoveredFault, SkippedCoin, Status, TrayStatus, TrayWord
-from pipeline.scanning.estimate import Outlook, free_bytes, wall_s
+from pipeline.scanning.disk import free_bytes
+from pipeline.scanning.estimate import wall_s
+from pipeline.scanning.preflight import PlannedScan
 
 log = logging.getLogger(__name__)
 
-MEASURED_SHOTS = 10  # from then on the time left is reckoned by how long shots took, not by the estimate
+STOPPED_AT_ONCE = "Stopped at once. Run the same command again to resume."
+MEASURED_SHOTS = 10  # from then on the time left goes by how long shots took, not by the estimate
 
 
-class Watch:
-    """Keeps the status and the log of a job; a context manager, left with `ended` or it ended by a failure.
+class JobMonitor:
+    """Keeps the status and the log of a job; a context manager that is left after `end`, or the job has failed.
 
     Parameters
     ----------
@@ -50,13 +53,13 @@ class Watch:
     ----------
     status
         Change it through the methods here alone.
-    trouble
-        Told in one line what needs a person; nobody, until somebody is set.
+    on_trouble
+        Called with a line that says what needs a person.
     """
 
     def __init__(self, lab: Lab, plan: str, trays: Sequence[str], until: datetime | None = None) -> None:
         self._lab = lab
-        self.trouble: Callable[[str], None] = lambda line: None
+        self.on_trouble: Callable[[str], None] = lambda line: None
         self.status = Status(
             command=command_line(),
             pid=os.getpid(),
@@ -84,15 +87,15 @@ class Watch:
     ) -> None:
         if self.status.ended is None:
             if isinstance(error, Exception):
-                self.ended("failed", explain(error))
+                self.end("failed", explain(error))
             else:
-                self.ended("stopped", "Stopped at once; the same command goes on.")
+                self.end("stopped", STOPPED_AT_ONCE)
         self._heartbeat.__exit__(kind, error, trace)
         if self._log is not None:
             self._log.leave()
 
-    def batch_begins(self, batch: str, finished: Sequence[str]) -> None:
-        """The batch, and its trays that are done already."""
+    def begin_batch(self, batch: str, finished: Sequence[str]) -> None:
+        """Note the batch, and its trays that are done already."""
         self.log_to(batch)
         self._change(batch=batch)
         for tray in finished:
@@ -106,29 +109,30 @@ class Watch:
         self._change(log=str(path))
         log.info("%s (process %d)", self.status.command, self.status.pid)
 
-    def expect(self, outlooks: Sequence[Outlook], *, realtime: bool) -> None:
+    def expect(self, scans: Sequence[PlannedScan], *, realtime: bool) -> None:
         """Know what is to be done, for the time that is left."""
         with self._heartbeat.lock:
-            self._waiting_shots = {outlook.tray: len(outlook.shots) for outlook in outlooks}
-            bench_s = sum(outlook.time_s for outlook in outlooks)
+            self._waiting_shots = {scan.tray.id: len(scan.shots) for scan in scans}
+            bench_s = sum(scan.estimate.time_s for scan in scans)
             shots = max(1, sum(self._waiting_shots.values()))
             self._estimated_shot_s = wall_s(self._lab, bench_s, realtime=realtime) / shots
-            self._coin_shots = max((len(each.shots) / max(1, each.coins) for each in outlooks), default=0.0)
+            self._coin_shots = max((len(scan.shots) / max(1, scan.coins) for scan in scans), default=0.0)
 
     def coin_s(self) -> float:
         """How long one coin takes: as those before it, or as was estimated."""
         with self._heartbeat.lock:
             return self._coin_shots * self._shot_s()
 
-    def tray_begins(self, tray: str, session: str) -> None:
-        """A tray is in place and its session is begun or taken up."""
-        self.say(f"Tray {tray}, session {session}.")
+    def begin_tray(self, tray: str, session: str) -> None:
+        """Note that a tray is in place, and its session begun or resumed."""
+        log.info("Tray %s, session %s.", tray, session)
+        self.announce(f"Tray {tray}, session {session}.")
         self._began_s = time.monotonic()
         self._change(tray=tray, session=session, slot=None, coin=None, side=None, shots_done=0, shots=0)
         self._set(tray, "scanning", None)
 
-    def tray_ends(self, tray: str, state: TrayWord, why: str | None) -> None:
-        """What a tray came to."""
+    def end_tray(self, tray: str, state: TrayWord, why: str | None) -> None:
+        """Note what a tray came to."""
         with self._heartbeat.lock:
             self._waiting_shots.pop(tray, None)
             if self._began_s is not None:
@@ -138,30 +142,29 @@ class Watch:
         self._change(slot=None, coin=None, side=None)
         (log.info if state == "done" else log.warning)("Tray %s: %s. %s", tray, state, why or "")
         if state in ("skipped", "not begun"):
-            self.trouble(f"Tray {tray}: {state}. {why or ''}".strip())
+            self.on_trouble(f"Tray {tray}: {state}. {why or ''}".strip())
 
-    def ended(self, state: BatchState, why: str | None = None, report: str | None = None) -> None:
-        """What the job came to."""
+    def end(self, state: BatchState, why: str | None = None, report: str | None = None) -> None:
+        """Note what the job came to."""
         (log.error if state == "failed" else log.info)("Ended: %s. %s", state, why or "")
         self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
 
-    def say(self, message: str) -> None:
-        """What is going on, in a sentence."""
-        log.info("%s", message)
+    def announce(self, message: str) -> None:
+        """Say in the status what is going on, in a sentence."""
         self._change(message=message)
 
-    def told(self, event: Event) -> None:
-        """Take an event of the runner in."""
+    def on_event(self, event: Event) -> None:
+        """Take in what happened; `pipeline.scanning.display` has it in the log."""
         status = self.status
         with self._heartbeat.lock:
             match event:
                 case ScanStarted():
                     status.shots_done, status.shots = event.done_shots, event.shots
                 case CoinFound():
-                    self.say(f"{event.coin} was found on the turntable, {event.side} up, and is taken up from there.")
+                    self.announce(f"{event.coin} was found on the turntable, {event.side} up: continuing with it.")
                 case CoinStarted():
                     status.slot, status.coin, status.side = event.slot, event.coin, None
-                    self.say(f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}.")
+                    self.announce(f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}.")
                 case ShotTaken():
                     status.side, status.shots_done = event.shot.side, event.done_shots
                     self._taken += 1
@@ -173,10 +176,9 @@ class Watch:
                 case FrameRejected():
                     status.retakes += event.frame.attempt > 1
                     status.quarantined += not event.is_retaken
-                    log.warning("%s: a frame failed its check: %s", event.frame.coin_id, event.frame.quarantine_reason)
                 case CoinFinished():
                     status.slot = status.coin = status.side = None
-                    self.say(f"Slot {event.slot}: {event.coin} is back, {event.frames} frames.")
+                    self.announce(f"Slot {event.slot}: {event.coin} is back, {event.frames.good} frames.")
                 case CoinSkipped():
                     status.slot = status.coin = status.side = None
                     status.skipped.append(
@@ -189,18 +191,16 @@ class Watch:
                             looks_like=event.looks_like,
                         )
                     )
-                    log.warning("Slot %d, %s: skipped. %s", event.slot, event.coin, event.why)
-                    self.trouble(f"Tray {status.tray}, slot {event.slot}, {event.coin}: {event.why}")
+                    self.on_trouble(f"Tray {status.tray}, slot {event.slot}, {event.coin}: {event.why}")
                 case Recovered():
                     fault = event.problem
                     status.recovered.append(
                         RecoveredFault(at=now(), device=fault.device, problem=fault.problem, attempt=event.attempt)
                     )
-                    log.warning("%s: %s Brought back at attempt %d.", fault.device, fault.problem, event.attempt)
                 case Stopping():
-                    self.say("Stopping: the coin is put back first.")
+                    self.announce("Stopping: the coin is put back first.")
 
-    def json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The status as it is now."""
         with self._heartbeat.lock:
             return self.status.model_dump(mode="json")
@@ -231,7 +231,7 @@ class Watch:
 
 
 class _LogFile(logging.FileHandler):
-    """Everything that our rooms log, in a file, until `leave`."""
+    """Everything that this program logs, in a file, until `leave`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
@@ -242,7 +242,7 @@ class _LogFile(logging.FileHandler):
         root.addHandler(self)
         root.setLevel(logging.INFO)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a full disk: the scan has its own word on it
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a full disk: the scan reports it itself
         pass
 
     def leave(self) -> None:

@@ -1,0 +1,108 @@
+"""Taking every shot of the coin on the plate."""
+
+from __future__ import annotations
+
+from capture.engine.context import ScanContext
+from capture.engine.errors import CoinRefused, ScanStopped, TransportError
+from capture.engine.events import ShotTaken, Stopping
+from capture.engine.expose import Exposer
+from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
+from capture.engine.state import RunState, TrayCoin
+from capture.engine.transport import CoinTransport
+from capture.plan import Shot
+from capture.store.journal_lines import CoinSkipped
+from rig.errors import AlarmError
+
+
+class CoinShots:
+    """Exposes shots, hands them to the frame worker, and takes those again that it finds wanting."""
+
+    def __init__(
+        self,
+        context: ScanContext,
+        state: RunState,
+        worker: FrameWorker,
+        exposer: Exposer,
+        transport: CoinTransport,
+    ) -> None:
+        self._context = context
+        self._state = state
+        self._worker = worker
+        self._exposer = exposer
+        self._transport = transport
+
+    def take_all(self, coin: TrayCoin) -> None:
+        """Take every shot that a coin misses, the side that is up first, until none is to be taken again.
+
+        Raises
+        ------
+        ScanStopped
+            If somebody asked to stop.
+        CoinRefused
+            If it takes longer than the policy allows.
+        AlarmError
+            If the plate does not stand where the turntable reports.
+        """
+        on_plate = self._transport.on_plate
+        shots, up = self._state.shots_of(coin), on_plate.side if on_plate else None
+        for side in sorted(self._context.plan.sides, key=lambda side: side != up):
+            pending = [shot for shot in shots if shot.side == side]
+            if not pending:
+                continue
+            with self._state.hardware(self._context.station.clock):
+                self._transport.turn_to(side)
+            self._exposer.forget()
+            while pending:
+                left = pending
+                while left and self._worker.angle_mismatch is None:
+                    check_stop(self._context, self._state)
+                    self._check_time(coin)
+                    self._take(left[0])
+                    left = left[1:]
+                pending = [*self._worker.finish(), *left]
+                if self._worker.angle_mismatch is not None:
+                    raise _slipped(self._worker.angle_mismatch)
+
+    def _take(self, shot: Shot) -> None:
+        on_plate, state = self._transport.on_plate, self._state
+        if on_plate is None or (on_plate.coin, on_plate.side) != (shot.coin, shot.side):
+            raise TransportError(
+                f"The plate does not show the {shot.side} of coin {shot.coin}. Run the same command again."
+            )
+        with state.hardware(self._context.station.clock):
+            taken = self._exposer.take(shot)
+        attempt = state.count(shot)
+        may_retake = attempt <= self._context.plan.retakes
+        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
+        self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
+
+    def _check_time(self, coin: TrayCoin) -> None:
+        minutes = (self._context.station.clock.now() - self._state.begun_s) / 60.0
+        if minutes > self._context.policy.coin_minutes:
+            why = f"It was not done after {minutes:.0f} minutes."
+            raise CoinRefused(CoinSkipped(slot=coin.slot, coin=coin.name, reason="time", why=why))
+
+
+def check_stop(context: ScanContext, state: RunState) -> None:
+    """End the run if somebody asked to stop.
+
+    Raises
+    ------
+    ScanStopped
+        Then.
+    """
+    if context.stop.is_set():
+        context.emit(Stopping())
+        raise ScanStopped(
+            f"Stopped on request after {state.done_shots} of {len(state.shots)} shots. Every frame is kept, and the "
+            "coin is back in its slot. Run the same command again to resume."
+        )
+
+
+def _slipped(mismatch: AngleMismatch) -> AlarmError:
+    return AlarmError(
+        "turntable",
+        f"it reports that it stands at {mismatch.commanded_deg:g} degrees, and the ring on the plate shows "
+        f"{mismatch.seen_deg:.1f}.",
+        "Turn the plate by hand, power off: it must run freely. Check its motor's cable and the set screw.",
+    )

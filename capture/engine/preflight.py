@@ -1,0 +1,86 @@
+"""Whether a rig can carry a plan out over a tray: asked before a session exists, and again before anything moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from calibration.bundle import Bundle
+from capture.engine.rig import Reach
+from capture.plan import Shot, Tray
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a plan cannot be carried out.
+
+    Attributes
+    ----------
+    document
+        What has to be corrected: the plan, the tray, or the calibration.
+    keys
+        Where in the document, outermost key first; empty where no line is to blame.
+    problem, remedy
+        A sentence each.
+    """
+
+    document: Literal["plan", "tray", "calibration"]
+    keys: tuple[str | int, ...]
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
+
+
+def find_obstacles(shots: Sequence[Shot], tray: Tray, rig: Reach, bundle: Bundle | None) -> list[Obstacle]:
+    """Everything that keeps a rig from taking these shots of a tray, the most fundamental first.
+
+    Parameters
+    ----------
+    shots
+        Those still to be taken.
+    bundle
+        How frames will be calibrated; None to leave that out.
+    """
+    lights = list(dict.fromkeys(shot.light for shot in shots))
+    return [*_slots(tray, rig), *_tilts(shots), *_lights(lights, rig), *_calibration(lights, rig, bundle)]
+
+
+def _slots(tray: Tray, rig: Reach) -> list[Obstacle]:
+    if not tray.coins:
+        return [Obstacle("tray", (), "Every slot is empty.", "Enter the accession numbers of the coins.")]
+    beyond = [slot for slot in tray.slots if slot > rig.slots]
+    if not beyond:
+        return []
+    problem = f"There is no slot {beyond[0]}; this rig's tray has slots 1 to {rig.slots}."
+    remedy = "Correct the tray file, or `station: bench: tray:` in rig.yaml."
+    return [Obstacle("tray", ("slots", beyond[0]), problem, remedy)]
+
+
+def _tilts(shots: Sequence[Shot]) -> list[Obstacle]:
+    tilted = sorted({shot.tilt_deg for shot in shots if shot.tilt_deg != 0})
+    if not tilted:
+        return []
+    angles = ", ".join(f"{tilt_deg:g}" for tilt_deg in tilted)
+    problem = f"The plan tilts the camera by {angles} degrees, and this rig's camera is fixed."
+    return [Obstacle("plan", ("tilt_deg",), problem, "Set `tilt_deg: [0]` in the plan.")]
+
+
+def _lights(lights: Sequence[str], rig: Reach) -> list[Obstacle]:
+    unknown = [light for light in lights if light not in rig.light_names]
+    if not unknown:
+        return []
+    problem = f"The lightbox has no {', '.join(unknown)}. It has {', '.join(rig.light_names)}."
+    return [Obstacle("plan", ("lights",), problem, "Correct the plan, or add the light to rig.yaml.")]
+
+
+def _calibration(lights: Sequence[str], rig: Reach, bundle: Bundle | None) -> list[Obstacle]:
+    if bundle is None:
+        return []
+    missing = [light for light in lights if light in rig.light_names and light not in bundle.flats]
+    if not missing:
+        return []
+    problem = f"Light {', '.join(missing)} is not in calibration {bundle.id}."
+    return [Obstacle("calibration", (), problem, "Run `rig calibrate` again.")]

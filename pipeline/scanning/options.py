@@ -1,0 +1,41 @@
+"""What a scan or a batch was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """Options of one tray's scan.
+
+    Attributes
+    ----------
+    plan
+        Name of the plan.
+    fresh
+        Start over, whatever was interrupted.
+    realtime
+        Run a twin at the speed of the real devices.
+    """
+
+    plan: str
+    fresh: bool = False
+    realtime: bool = False
+
+
+@dataclass(frozen=True)
+class BatchOptions(ScanOptions):
+    """Options of a batch.
+
+    Attributes
+    ----------
+    until
+        When the last coin has to be back in its slot; None for no limit.
+    identify
+        False to photograph only.
+    """
+
+    until: datetime | None = None
+    identify: bool = True

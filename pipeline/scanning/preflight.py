@@ -1,0 +1,210 @@
+"""The one check before a scan: what it would do to each tray, and whether it may begin.
+
+`--dry-run`, `rig scan` and `rig batch` ask it before any session exists, so that what a dry run accepts is what a scan
+accepts. A mistake in a plan or a tray file is an error everywhere. What is not ready yet (no calibration, too little
+room on the disk) is shown by a dry run and refused by a scan.
+
+An interrupted scan is resumed as it was begun, with the plan and the tray that its session froze. Where this rig cannot
+carry that plan out, the session is given up, its frames kept, and the scan starts over with the files as they are now:
+it must not stand in the way of a corrected plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.filesize import decimal
+
+from calibration.bundle import Bundle, latest
+from capture.engine.preflight import Obstacle, find_obstacles
+from capture.plan import Plan, Shot, Tray
+from capture.store import Store
+from capture.store.records import Session
+from pipeline.documents import line_of
+from pipeline.errors import LabError
+from pipeline.lab import Lab
+from pipeline.scanning.disk import ShotSize, free_bytes, kept_bytes, shot_size
+from pipeline.scanning.estimate import CoinPose, Estimate, estimate_scan, poses_of
+from rig.clock import SystemClock
+from rig.station import Station
+
+
+@dataclass(frozen=True)
+class PlannedScan:
+    """What a scan of one tray would do.
+
+    Attributes
+    ----------
+    tray, plan
+        As they would be scanned: those of the session that is resumed, else those of the files.
+    session
+        The interrupted scan that is resumed; None to begin one.
+    set_aside
+        Why the interrupted scan cannot be resumed, a sentence; None where it can, or where there is none.
+    shots, done_shots
+        Still to be taken, and how many were taken before.
+    changed
+        Which of ``plan`` and ``tray`` were edited since the session began.
+    """
+
+    tray: Tray
+    plan: Plan
+    session: Session | None
+    set_aside: str | None
+    shots: tuple[Shot, ...]
+    done_shots: int
+    changed: tuple[str, ...]
+    estimate: Estimate
+
+    @property
+    def resumes(self) -> str | None:
+        """The id of the session that is resumed."""
+        return self.session.id if self.session else None
+
+    @property
+    def coins(self) -> int:
+        """How many coins have shots to be taken."""
+        return len({shot.coin for shot in self.shots})
+
+    @property
+    def poses(self) -> tuple[CoinPose, ...]:
+        """The poses that the shots go through."""
+        return poses_of(self.tray, self.shots)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "tray": self.tray.id,
+            "plan": self.plan.name,
+            "resumes": self.resumes,
+            "coins": self.coins,
+            "shots": [{"id": shot.id, **shot.model_dump()} for shot in self.shots],
+            "done_shots": self.done_shots,
+            "time_s": round(self.estimate.time_s, 1),
+            "disk_bytes": self.estimate.disk_bytes,
+            "disk_measured": self.estimate.disk_is_measured,
+        }
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What scans would do, and what keeps them from starting now.
+
+    Attributes
+    ----------
+    scans
+        One for each tray, in order.
+    free_bytes
+        On the lab's disk.
+    obstacles
+        A paragraph for each thing that is not ready; empty if a scan may start.
+    """
+
+    scans: tuple[PlannedScan, ...]
+    free_bytes: int
+    obstacles: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What the scan of a single tray would do, as plain data (docs/json.md)."""
+        (planned,) = self.scans
+        return planned.as_json()
+
+    def require_ready(self) -> None:
+        """Refuse to scan while something is not ready.
+
+        Raises
+        ------
+        LabError
+            With the first obstacle.
+        """
+        if self.obstacles:
+            raise LabError(f"{self.obstacles[0]} Nothing has moved.")
+
+
+def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | None], plan_name: str) -> Preflight:
+    """Check a plan, trays, the rig, its calibration and the disk; nothing moves and nothing is written.
+
+    Parameters
+    ----------
+    store
+        Open for reading at least; None if there is none yet.
+    trays
+        The trays to be scanned, in order, and for each the interrupted scan that would be resumed.
+
+    Raises
+    ------
+    LabError
+        If a tray or the plan is wrong, or the rig cannot do what they ask for: with the file, its line and the remedy.
+    """
+    bundle, station = latest(lab.calibrations), Station(lab.rig.station, SystemClock())
+    size = shot_size(lab, store, bundle)
+    scans: list[PlannedScan] = []
+    uncalibrated: list[Obstacle] = []
+    for name, session in trays.items():
+        tray, plan = lab.tray(name), lab.plan(plan_name)
+        scan, set_aside = None, None
+        if store is not None and session is not None:
+            scan = _resumed(store, session, tray, plan, station, size)
+            set_aside = next((str(each) for each in _of_documents(scan, station)), None)
+        if scan is None or set_aside is not None:
+            shots = tuple(plan.shots(tray))
+            estimate = estimate_scan(station, tray, plan, shots, size)
+            scan = PlannedScan(tray, plan, None, set_aside, shots, 0, (), estimate)
+            for obstacle in _of_documents(scan, station):
+                raise LabError(_complaint(lab, scan, obstacle))
+        uncalibrated += find_obstacles(scan.shots, scan.tray, station, bundle)  # of the calibration alone, by now
+        scans.append(scan)
+    free = free_bytes(lab)
+    obstacles = [*_lacks_calibration(lab, bundle, uncalibrated), *_lacks_room(lab, scans, free)]
+    return Preflight(tuple(scans), free, tuple(obstacles))
+
+
+def _resumed(store: Store, session: Session, tray: Tray, plan: Plan, station: Station, size: ShotSize) -> PlannedScan:
+    """What is left to do of a session; `tray` and `plan` are as the files have them now."""
+    shots = tuple(store.sessions.missing_shots(session.id))
+    done = len(store.sessions.shots(session.id)) - len(shots)
+    both = (("plan", session.frozen_plan(), plan), ("tray", session.frozen_tray(), tray))
+    changed = tuple(name for name, then, now in both if then != now)
+    tray, plan = session.frozen_tray(), session.frozen_plan()
+    return PlannedScan(tray, plan, session, None, shots, done, changed, estimate_scan(station, tray, plan, shots, size))
+
+
+def _of_documents(scan: PlannedScan, station: Station) -> list[Obstacle]:
+    """What the plan and the tray ask for that the rig cannot do."""
+    return find_obstacles(scan.shots, scan.tray, station, None)
+
+
+def _complaint(lab: Lab, scan: PlannedScan, obstacle: Obstacle) -> str:
+    """An obstacle in a file of the lab, with its line."""
+    folder, name = ("plans", scan.plan.name) if obstacle.document == "plan" else ("trays", scan.tray.id)
+    file = lab.folder / folder / f"{name}.yaml"
+    key = f"{obstacle.keys[0]}: " if obstacle.keys else ""
+    return f"{file}, line {line_of(file, obstacle.keys)}: {key}{obstacle}"
+
+
+def _lacks_calibration(lab: Lab, bundle: Bundle | None, obstacles: Sequence[Obstacle]) -> Iterator[str]:
+    if bundle is None and lab.rig.twin is None:
+        yield f"{lab.folder} was never calibrated. Run `rig calibrate` first: it takes about ten minutes."
+    yield from dict.fromkeys(str(each) for each in obstacles)
+
+
+def _lacks_room(lab: Lab, scans: Sequence[PlannedScan], free: int) -> Iterator[str]:
+    need, have = sum(scan.estimate.disk_bytes for scan in scans), free - kept_bytes(lab)
+    if need <= have:
+        return
+    fitting, left = 0, have
+    for scan in scans:
+        left -= scan.estimate.disk_bytes
+        if left < 0:
+            break
+        fitting += 1
+    is_measured = scans[0].estimate.disk_is_measured
+    how = "measured on the frames stored so far" if is_measured else "a guess: no frame of this size is stored yet"
+    only = f" The first {fitting} of {len(scans)} trays would fit." if fitting else ""
+    yield (
+        f"the disk of {lab.folder} is too small: {decimal(need)} are needed ({how}), and {decimal(max(0, have))} "
+        f"are free beyond the {lab.rig.batch.keep_free_gb:g} GB to be kept (`batch: keep_free_gb` in rig.yaml).{only} "
+        "Free some space, or scan less."
+    )
