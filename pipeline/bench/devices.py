@@ -20,7 +20,8 @@ from rig.devices import Identity
 from rig.errors import DeviceError
 from rig.registry import STATION
 
-PATIENCE_S = 1.5  # how long one port is asked in one language
+# How long one port is asked in one language: once its board is up, and until then. An ESP32 or a boot loader takes 3 s.
+PATIENCE_S = {"answer_s": 1.5, "boot_s": 4.0}
 BY_ID = Path("/dev/serial/by-id")
 CAMERAS_BY_ID = Path("/dev/v4l/by-id")
 CAMERA = "camera"
@@ -157,7 +158,7 @@ def _identify(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
         for config, driver in registry.drivers.values():
             if "port" not in config.model_fields:
                 continue
-            patience = {name: PATIENCE_S for name in ("answer_s", "boot_s") if name in config.model_fields}
+            patience = {name: seconds for name, seconds in PATIENCE_S.items() if name in config.model_fields}
             device = driver(config(port=port, **patience), clock)
             try:
                 return registry.role, device.connect()

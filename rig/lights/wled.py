@@ -170,7 +170,7 @@ class WledLightbox(SerialLightbox[WledConfig]):
             raise DeviceError(self.link.device, *problem)
 
     def _send(self, message: dict[str, Any]) -> None:
-        self.link.send(END + json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self.link.send(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
     def _ask(self, timeout_s: float, *, any_answer: bool = False) -> dict[str, Any] | None:
         """Ask for state and info, and return them; None when no sound answer to this question comes."""
