@@ -201,6 +201,8 @@ class UarmEmulator(ArmEmulator):
         match command:
             case "P2201":
                 return "ok SwiftPro"
+            case "P2202":
+                return "ok V3.3.1"
             case "P2203":
                 return f"ok {self.version}"
             case "P2220":
