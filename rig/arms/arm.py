@@ -43,6 +43,8 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
     lost_with_power = "what the cup held has fallen"
     after_restart = "Find the coin, put it back into its slot, then `rig home`."
     rest_mm: ClassVar[float] = 0.3
+    risk: ClassVar[str] = ""
+    """What no driver can exclude, for `rig doctor` to say."""
 
     def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
         """Move the cup in a straight line, and return when it is there.
