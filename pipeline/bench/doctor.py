@@ -13,8 +13,7 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest
 from calibration.errors import CalibrationError
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from pipeline.assembly import assemble, sole_driver
 from pipeline.bench.device_checks import Check, check_devices, tried
 from pipeline.errors import LabError
@@ -82,7 +81,7 @@ def _folder(lab: Lab) -> Iterator[Check]:
 def _store(lab: Lab) -> str:
     try:
         with Store.open(lab.store) as store:
-            sessions = store.sessions()
+            sessions = store.sessions.find()
     except StoreError as error:
         raise LabError(str(error)) from error
     newest = max((session.started_at for session in sessions), default="")

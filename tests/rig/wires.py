@@ -38,8 +38,8 @@ class Wire:
 
 def heard(emulator: Emulator, seconds: float, step_s: float = 0.1) -> str:
     """What a controller says in so many seconds of hardware time, to the letter."""
-    said = emulator.poll()
+    sent = emulator.poll()
     for _ in range(round(seconds / step_s)):
         emulator.clock.sleep(step_s)
-        said += emulator.poll()
-    return said.decode("latin-1")
+        sent += emulator.poll()
+    return sent.decode("latin-1")
