@@ -122,9 +122,9 @@ class UarmArm(SerialArm[UarmConfig]):
                 if left_s <= 0:
                     raise
                 continue
-            said = _answer(answer, number)
-            if said is not None:
-                return said.removeprefix("ok").strip()
+            version = _answer(answer, number)
+            if version is not None:
+                return version.removeprefix("ok").strip()
 
     def _find_home(self) -> None:
         """Lock the motors, set the tool, go up as its linkage allows, then to the home position."""
