@@ -54,7 +54,7 @@ STEP_S = 0.05
 REPEAT_S = 0.3  # longest wait for a line to be repeated (wall-clock)
 ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 steps/s²
 SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
-OFF_COURSE_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
+OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
 
 
@@ -168,11 +168,11 @@ class RoarmArm(SerialArm[RoarmConfig]):
             before = point
             due_s = max(due_s, self.clock.now() - STEP_S) + STEP_S
             self.clock.sleep(due_s - self.clock.now())
-            off_mm = math.dist(self.position_mm(), point)
-            if off_mm > OFF_COURSE_MM:
+            off_path_mm = math.dist(self.position_mm(), point)
+            if off_path_mm > OFF_PATH_MM:
                 raise DeviceError(
                     self.link.device,
-                    f"it is {off_mm:.0f} mm beside its way.",
+                    f"it is {off_path_mm:.0f} mm off its path.",
                     "Remove what is in its way, then `rig home`.",
                 )
         self._arrive(target, lambda: self._step(target, target))
