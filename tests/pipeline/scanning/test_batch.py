@@ -164,9 +164,9 @@ def test_trays_are_named_one_by_one_and_in_ranges(made_lab: Path, tmp_path: Path
     assert tray_names(lab, "1-3, 10,bronze,2") == ("1", "2", "3", "10", "bronze")
     assert tray_names(lab, "4-5") == ("4-5",), "a tray may be called that"
     for text, part in (("1-4", "'1-4': there is no tray 4"), ("3-1", "'3-1'"), ("1,,2", "''"), ("gold", "'gold'")):
-        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as told:
+        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as refused:
             tray_names(lab, text)
-        assert part in str(told.value)
+        assert part in str(refused.value)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ pytestmark = [
 SHARED = Path(os.environ.get("RIG_SHARED", "."))
 
 
-def test_coins_of_a_full_tray_are_named_and_strangers_are_not(rig: Rig, tmp_path: Path) -> None:
+def test_coins_of_a_full_tray_are_named_and_unknown_coins_are_not(rig: Rig, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
     made = rig("init", "--coins", SHARED / "data" / "toulouse", "--lab", lab, "--json")
     assert made.code == 0 and made.json["coins"] == 579 and made.json["entries"] == 1158
@@ -25,15 +25,15 @@ def test_coins_of_a_full_tray_are_named_and_strangers_are_not(rig: Rig, tmp_path
     coins = known.json["coins"]
     assert len(coins) == 20
     assert sum(coin["candidates"][0]["coin"] == coin["coin"] for coin in coins) >= 19
-    strangers = [coin["coin"] for coin in coins[::4]]
-    assert rig("catalogue", "remove", *strangers, "--lab", lab).code == 0
+    unknown = [coin["coin"] for coin in coins[::4]]
+    assert rig("catalogue", "remove", *unknown, "--lab", lab).code == 0
     again = rig("scan", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
     assert again.code == 0, again.err
     judged = {coin["coin"]: coin for coin in again.json["coins"]}
-    assert sum(judged[coin]["verdict"] in ("possible", "not in catalogue") for coin in strangers) >= 4
-    for coin in strangers:
+    assert sum(judged[coin]["verdict"] in ("possible", "not in catalogue") for coin in unknown) >= 4
+    for coin in unknown:
         assert judged[coin]["verdict"] != "match" or judged[coin]["candidates"][0]["probability"] <= 0.9
-    others = [coin for coin in judged if coin not in strangers]
+    others = [coin for coin in judged if coin not in unknown]
     assert sum(judged[coin]["candidates"][0]["coin"] == coin for coin in others) >= 14
 
 

@@ -191,7 +191,7 @@ def test_only_one_scan_drives_a_rig(rig: Rig, short_lab: Path) -> None:
     assert "at tray 1" in second.err
 
 
-def test_a_missing_lab_is_told_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:
+def test_a_missing_lab_is_reported_and_none_is_made_where_one_was_named(rig: Rig, tmp_path: Path) -> None:
     for args, extra in (((*SCAN, "--lab", "nowhere"), {}), (SCAN, {"RIG_LAB": "nowhere"})):
         ran = rig(*args, **extra)
         assert ran.code == 1
@@ -206,6 +206,6 @@ def test_capture_does_without_torch(short_lab: Path) -> None:
     args = [python, "-c", program, "scan", "--tray", "1", "--lab", str(short_lab)]
     scanned = subprocess.run([*args, "--no-identify"], env=environment(), capture_output=True, text=True, check=False)
     assert scanned.returncode == 0, scanned.stderr
-    told = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)
-    assert told.returncode == 1
-    assert "coinlab[identify]" in told.stderr and "--no-identify" in told.stderr
+    refused = subprocess.run(args, env=environment(), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "coinlab[identify]" in refused.stderr and "--no-identify" in refused.stderr
