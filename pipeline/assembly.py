@@ -19,6 +19,7 @@ from pipeline.lab import Lab, TwinConfig
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
 from rig.devices import Identity
+from rig.errors import connect_all
 from rig.station import Station
 from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
@@ -49,10 +50,15 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
     Raises
     ------
     LabError
-        If rig.yaml names the twin's camera but has no twin, or the twin's coins cannot be had.
+        If rig.yaml describes no devices, names the twin's camera but has no twin, or the twin's coins cannot be had.
     """
     twin = lab.rig.twin
     config = lab.rig.camera
+    if config is None:
+        raise LabError(
+            f"{lab.folder / 'rig.yaml'} describes no devices: this lab is for photographs. To use a rig, describe its "
+            "devices there (docs/lab.md)."
+        )
     if twin is None:
         if isinstance(config, TwinCameraConfig):
             raise LabError(
@@ -93,12 +99,15 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
 def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     """The same, for a job that holds the rig already (`sole_driver`)."""
     rig = assemble(lab, realtime=realtime)
-    with rig.station:
+    try:
+        connect_all((rig.station.connect, rig.camera.connect))
         try:
-            rig.camera.connect()
             yield rig
         finally:
-            rig.camera.close()
+            rig.station.make_safe()
+    finally:
+        rig.station.close()
+        rig.camera.close()
 
 
 def holder_of(lab: Lab) -> str | None:

@@ -6,6 +6,7 @@ Jobs are imported when their command runs: `rig --help` answers at once, and a R
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import sys
 import traceback
 from typing import Annotated
@@ -63,6 +64,7 @@ def _options(
 def main() -> None:
     """Run `rig` and exit with its code; a failure is reported in a paragraph, with a traceback only on ``--debug``."""
     interrupt_on_signals()
+    logging.getLogger().addHandler(logging.NullHandler())  # what is reported is not logged to the terminal as well
     try:
         app()
     except Interrupted:

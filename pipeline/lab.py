@@ -57,7 +57,7 @@ class RigConfig(BaseModel):
 
     twin: TwinConfig | None = None
     station: StationConfig = StationConfig()
-    camera: CAMERAS.config_type()  # type: ignore[valid-type]
+    camera: CAMERAS.config_type() | None = None  # type: ignore[valid-type]
     board: BoardSpec = BoardSpec()
     quality: Limits = Limits()
     policy: Policy = Policy()

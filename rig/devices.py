@@ -68,6 +68,9 @@ class Arm(Device, Protocol):
     def holds(self) -> bool:
         """Whether the cup holds something, as the arm senses it."""
 
+    def stop_idle_pump(self) -> None:
+        """Stop the pump unless something hangs on the cup. Nothing moves; also possible after `stop`."""
+
     def may_hold(self) -> bool:
         """Whether something may hang on the cup that `holds` does not know of, since another program used the arm."""
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
-from rig.errors import DeviceError, EnvelopeError
+from rig.errors import DeviceError, EnvelopeError, connect_all
 from rig.handler import ArmHandler
 from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
@@ -126,10 +126,11 @@ class Station:
         Raises
         ------
         DeviceError
-            If a device is missing or is another one.
+            If a device is missing or is another one; `SeveralFailed` if several are.
         """
         self._interlock.doubt()
-        self.identities = tuple(device.connect() for device in (self.lightbox, self.turntable, self.handler))
+        devices = (self.lightbox, self.turntable, self.handler)
+        self.identities = tuple(connect_all(device.connect for device in devices))
         self._connected = True
         return self.identities
 

@@ -139,7 +139,7 @@ def run(*args: object, timeout_s: float = 300.0, **how: Any) -> Ran:
 
 
 def environment() -> dict[str, str]:
-    """Variables for a `rig` that is told of no lab and writes long lines."""
+    """Variables for a `rig` that knows of no lab and writes long lines."""
     return {**{k: v for k, v in os.environ.items() if k != "RIG_LAB"}, "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200"}
 
 

@@ -14,8 +14,7 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest
 from calibration.errors import CalibrationError
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from pipeline.assembly import Rig, assemble, sole_driver
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -96,7 +95,7 @@ def _folder(lab: Lab) -> Iterator[Check]:
 
 def _store(lab: Lab) -> str:
     with Store.open(lab.store) as store:
-        sessions = store.sessions()
+        sessions = store.sessions.find()
         newest = max((session.started_at for session in sessions), default="")
         if newest > datetime.now(UTC).isoformat():
             raise LabError(f"the clock stands before the newest session ({newest[:16]}). Set the computer's clock.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
-from pipeline.commands.terminal.catalogue import print_added, print_built, print_change
+from pipeline.commands.terminal.catalogue import print_added, print_built, print_catalogue, print_change
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.lab import IN_USE, open_lab
 
@@ -33,6 +33,20 @@ def add(
     added = add_directory(open_lab(lab), directory, reporter)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
+
+
+@app.command("list", epilog="Example: `rig catalogue list`, then `rig catalogue list --sale 1936`")
+def list_(
+    sale: Annotated[str | None, typer.Option(metavar="NAME", help="The entries of this sale.")] = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List the sales of the catalogue (the folders that were added), or the entries of one."""
+    from pipeline.collection.catalogue import list_catalogue
+
+    print_result(list_catalogue(open_lab(lab), sale), print_catalogue, json=json)
+    return DONE
 
 
 @app.command(epilog="Example: `rig catalogue build`")

@@ -85,6 +85,12 @@ class Unplugged(_Fault):
     seconds: float | None = Field(default=None, gt=0)
 
 
+class DeadPump(_Fault):
+    """The pump does not run, whatever the controller switches."""
+
+    kind: Literal["dead pump"] = "dead pump"
+
+
 class DeadLamp(_Fault):
     """LEDs `first` to `last` stay dark, whatever the controller reports."""
 
@@ -116,6 +122,6 @@ class Trouble(_Fault):
 
 
 Fault = Annotated[
-    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadLamp | FrozenFrame | Trouble,
+    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadPump | DeadLamp | FrozenFrame | Trouble,
     Field(discriminator="kind"),
 ]

@@ -21,7 +21,7 @@ from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
@@ -247,10 +247,14 @@ class World:
                 let_go(coin, self._state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
             self._save()
 
+    def pump_is_dead(self) -> bool:
+        """Whether the pump fails to run though it is switched on."""
+        return any(isinstance(fault, DeadPump) for fault in self.faults)
+
     def cup_holds(self) -> bool:
         """Whether a coin hangs on the cup; the cup takes hold of what it touches while the pump runs."""
         with self.lock:
-            if self.suction and not self._held():
+            if self.suction and not self.pump_is_dead() and not self._held():
                 for coin in touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg()):
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
                     self._save()

@@ -51,7 +51,7 @@ def time_stage(owner: Any, name: str, stage: str) -> None:
 folder, sys.argv[1:] = Path(sys.argv[1]), sys.argv[2:]
 time_stage(ScaledClock, "sleep", "devices: motion, settling, exposure")
 time_stage(Station, "connect", "connecting")
-time_stage(ReplayCamera, "grab", "waiting for the played picture")
+time_stage(ReplayCamera, "grab", "waiting for the played image")
 time_stage(FrameWorker, "add", "waiting for room in the queue of frames")
 time_stage(FrameWorker, "finish", "waiting for the last frames of a side")
 time_stage(CoinCheck, "examine", "checking the coin on the plate")

@@ -1,6 +1,6 @@
 """What a 12 MP frame costs from the camera's memory to the disk, over the bare OpenCV and codec calls in it.
 
-Both are measured in the same run, on the same pictures: the path as a scan runs it (checked, calibrated, encoded,
+Both are measured in the same run, on the same images: the path as a scan runs it (checked, calibrated, encoded,
 hashed, fsynced, its row committed), and the very calls it makes into OpenCV and the codec, noted and made again one by
 one. What is left is Python, hashing and the disk; less than 1 means that the path's threads make good for it.
 """
@@ -81,11 +81,11 @@ class BareCalls:
         return seconds
 
 
-def keep_all(folder: Path, bundle: Bundle, pictures: list[Image], plan: Plan = PLAN) -> float:
-    """Keep a picture for every shot; seconds a frame."""
+def keep_all(folder: Path, bundle: Bundle, images: list[Image], plan: Plan = PLAN) -> float:
+    """Keep an image for every shot; seconds a frame."""
     with Store.open(folder) as store:
-        store.add_calibration(bundle.id, bundle.created_at.isoformat(), bundle.id)
-        session = store.begin_scan(TRAY, plan, calibration_id=bundle.id)
+        store.calibrations.add(bundle.id, bundle.created_at.isoformat(), bundle.id)
+        session = store.sessions.begin_scan(TRAY, plan, calibration_id=bundle.id)
         camera = Identity(kind="bench", port="memory", firmware="none")
         rig: Any = SimpleNamespace(camera=SimpleNamespace(identity=camera))
         limits = Limits(verify_every=0)  # every frame shows the same pose
@@ -94,11 +94,11 @@ def keep_all(folder: Path, bundle: Bundle, pictures: list[Image], plan: Plan = P
         with worker:
             began_s = time.perf_counter()
             for number, shot in enumerate(shots):
-                picture = RawImage(pictures[number % len(pictures)], shot.exposure_us, shot.gain, now(), number)
-                worker.add(Exposure(shot, 1, "1", shot.turntable_deg, picture, may_retake=False))
+                taken = RawImage(images[number % len(images)], shot.exposure_us, shot.gain, now(), number)
+                worker.add(Exposure(shot, 1, "1", shot.turntable_deg, taken, may_retake=False))
             worker.finish()
             took_s = time.perf_counter() - began_s
-        assert len(store.frames(session.id)) == len(shots)
+        assert len(store.frames.find(session.id)) == len(shots)
     return took_s / len(shots)
 
 
@@ -109,16 +109,16 @@ def test_a_frame_s_path_over_the_bare_calls_in_it(tmp_path: Path, monkeypatch: p
     lens = Lens(OPTICS.matrix, OPTICS.distortion, 0.1, OPTICS.width_px, OPTICS.height_px)
     bundle = Bundle("bench", lens, OPTICS.mm_per_pixel, {"az060": flat_field([card], "az060")})
     scene = Scene(coins=(PlacedCoin("2024.1.1", "obverse", 0.5, 0.3, 20.0),), lamps=(LAMP,))
-    pictures = [np.ascontiguousarray(renderer.render(scene, 20_000)) for _ in range(4)]
+    images = [np.ascontiguousarray(renderer.render(scene, 20_000)) for _ in range(4)]
     calls = BareCalls()
     with monkeypatch.context() as patch:
-        keep_all(tmp_path / "warm", bundle, pictures, TWO_SHOTS)  # maps and gains are made here
+        keep_all(tmp_path / "warm", bundle, images, TWO_SHOTS)  # maps and gains are made here
         calls.listen(patch)
-        keep_all(tmp_path / "listen", bundle, pictures, TWO_SHOTS)
+        keep_all(tmp_path / "listen", bundle, images, TWO_SHOTS)
     path_s = bare_s = math.inf
     by_name: dict[str, float] = {}
     for turn in range(TURNS):  # by turns, so that a busy machine is so for both
-        path_s = min(path_s, keep_all(tmp_path / f"path {turn}", bundle, pictures))
+        path_s = min(path_s, keep_all(tmp_path / f"path {turn}", bundle, images))
         seconds = min((calls.make_again() for _ in range(REPEATS)), key=lambda each: sum(each.values()))
         if sum(seconds.values()) / 2 < bare_s:
             bare_s, by_name = sum(seconds.values()) / 2, seconds

@@ -1,9 +1,9 @@
 """How long a scan takes over what the devices alone need: motion, settling and exposure on their own clock.
 
 The twin runs in real time, so that both are seconds of the same clock; frames are calibrated, checked, encoded,
-written and identified beside it. The camera plays back 12 MP pictures that the twin's has taken in the same scan
+written and identified beside it. The camera plays back 12 MP images that the twin's has taken in the same scan
 before, since rendering them would take the processor that a real camera leaves alone. Nothing is asserted of the
-ratio: it is printed, to be held against the one of another day or machine.
+ratio: it is printed, to be compared with the one of another day or machine.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ LARGE_CAMERA = """\
 def recorded(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path:
     """A calibrated lab whose camera plays back what its twin would show in the scan of tray 1."""
     folder = tmp_path_factory.mktemp("recorded")
-    lab, pictures = folder / "lab", folder / "pictures"
-    pictures.mkdir()
+    lab, images = folder / "lab", folder / "images"
+    images.mkdir()
 
     def run(*command: object) -> None:
         done = subprocess.run(
@@ -56,9 +56,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Pat
     rig("calibrate")
     rig("catalogue", "build")
     rehearsal = shutil.copytree(lab, folder / "rehearsal")
-    run("-m", "tests.bench.record", pictures, "scan", "--tray", 1, "--no-identify", "--lab", rehearsal)
+    run("-m", "tests.bench.record", images, "scan", "--tray", 1, "--no-identify", "--lab", rehearsal)
     shutil.rmtree(rehearsal)
-    (lab / "rig.yaml").write_text(document.replace("  kind: twin\n", f"  kind: replay\n  folder: {pictures}\n"))
+    (lab / "rig.yaml").write_text(document.replace("  kind: twin\n", f"  kind: replay\n  folder: {images}\n"))
     return lab
 
 

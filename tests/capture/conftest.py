@@ -1,4 +1,4 @@
-"""Pictures, shots and frames to fill a store with."""
+"""Images, shots and frames to fill a store with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from calibration.image import encode_lossless
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
 from capture.store.journal_lines import ScanAbandoned
-from capture.store.records import Frame, now
+from capture.store.quarantine import QuarantineReason
+from capture.store.records import Frame, NewFrame, now
 
+BLURRED = (QuarantineReason.BLUR,)
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: "2024.1.2", 3: None})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 180.0))
 
 
-def picture(seed: int, size_px: int = 24) -> bytes:
-    """A small picture like no other, as lossless JPEG XL."""
+def small_image(seed: int, size_px: int = 24) -> bytes:
+    """A small image like no other, as lossless JPEG XL."""
     noise = np.random.default_rng(seed).integers(0, 255, (size_px, size_px, 3), np.uint8)
     return encode_lossless(noise)
 
@@ -30,17 +32,17 @@ def add_frame(store: Store, session_id: str, shot: Shot, seed: int, **changes: A
     values: dict[str, Any] = {
         "attempt": 1,
         "placement": "1",
-        "raw": picture(2 * seed),
-        "calibrated": picture(2 * seed + 1),
+        "raw": small_image(2 * seed),
+        "calibrated": small_image(2 * seed + 1),
         "calibration_id": None,
         "camera": {"kind": "twin", "port": "twin://camera", "firmware": "1"},
         "turntable_read_deg": shot.turntable_deg + 0.02,
         "mm_per_pixel": 0.047,
         "quality": {"sharpness": 0.15},
-        "quarantine_reason": None,
+        "quarantine_reasons": (),
         "taken_at": now(),
     } | changes
-    return store.add_frame(session_id, shot, **values)
+    return store.frames.add(session_id, NewFrame(shot=shot, **values))
 
 
 def note(why: str = "") -> ScanAbandoned:
@@ -66,8 +68,8 @@ def fill(store: Store) -> Callable[[int], tuple[str, list[Frame]]]:
     """Keeps so many frames of a new scan: session id and frames."""
 
     def keep(count: int) -> tuple[str, list[Frame]]:
-        session = store.begin_scan(TRAY, PLAN)
-        shots = store.missing_shots(session.id)[:count]
+        session = store.sessions.begin_scan(TRAY, PLAN)
+        shots = store.sessions.missing_shots(session.id)[:count]
         return session.id, [add_frame(store, session.id, shot, seed) for seed, shot in enumerate(shots)]
 
     return keep

@@ -48,7 +48,7 @@ def measure(job: Job, lab: Path) -> Length:
     return length
 
 
-def kill_and_go_on(name: str, job: Job, number: int, prepared: Path, lab: Path, length: Length, tally: Tally) -> None:
+def kill_and_resume(name: str, job: Job, number: int, prepared: Path, lab: Path, length: Length, tally: Tally) -> None:
     """Do a chain of kills, the ``number``-th of this job: the same number gives the same points."""
     chance = random.Random(f"{name} {number}")
     copy_lab(prepared, lab)
@@ -60,7 +60,7 @@ def kill_and_go_on(name: str, job: Job, number: int, prepared: Path, lab: Path, 
         ran = run(lab, *job.args, kill=kill, kill_after_s=kill_after_s)
         tally.runs += 1
         is_killed = ran.code == KILLED
-        assert is_killed or ran.code == 0, _told(name, number, points, ran.err)
+        assert is_killed or ran.code == 0, _describe(name, number, points, ran.err)
         if is_killed:
             how = "by time, after" if kill is None else "after" if kill.after else "before"
             points.append(f"{how} {ran.last_step}")
@@ -70,7 +70,7 @@ def kill_and_go_on(name: str, job: Job, number: int, prepared: Path, lab: Path, 
                 if chance.random() < READ_BETWEEN:
                     check_readers(lab)
             except BaseException as error:
-                error.add_note(_told(name, number, points, ran.err))
+                error.add_note(_describe(name, number, points, ran.err))
                 raise
             if job.is_done(lab):
                 assert run(lab, "store", "gc").code == 0  # whatever writes next puts things right
@@ -78,13 +78,13 @@ def kill_and_go_on(name: str, job: Job, number: int, prepared: Path, lab: Path, 
             if chance.random() >= AGAIN or len(points) == LONGEST:
                 ran = run(lab, *job.args)
                 tally.runs += 1
-                assert ran.code == 0, _told(name, number, points, ran.err)
+                assert ran.code == 0, _describe(name, number, points, ran.err)
                 break
     try:
         job.check(lab)
         check_lab(lab)
     except BaseException as error:
-        error.add_note(_told(name, number, points, ran.err))
+        error.add_note(_describe(name, number, points, ran.err))
         raise
     tally.chains += 1
     tally.wall_s += time.monotonic() - started_s
@@ -101,5 +101,5 @@ def _point(chance: random.Random, length: Length) -> tuple[Kill | None, float | 
     return Kill(kind, chance.randint(1, length.kinds[kind]), after=chance.random() < 0.5), None
 
 
-def _told(name: str, number: int, points: list[str], err: str) -> str:
-    return f"{name}, chain {number}, killed {'; '.join(points) or 'never'}. It said: {err[-2000:]}"
+def _describe(name: str, number: int, points: list[str], err: str) -> str:
+    return f"{name}, chain {number}, killed {'; '.join(points) or 'never'}. It printed: {err[-2000:]}"

@@ -17,7 +17,7 @@ from tests.kills.check import check_scans, count_rows
 from tests.kills.processes import KILLED, Kill, run
 
 SCAN = ("scan", "--tray", 1, "--no-identify")
-CATALOGUE_PICTURES = 12  # of the coins of both trays, both sides
+CATALOGUE_IMAGES = 12  # of the coins of both trays, both sides
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
     check
         What must be so after the command has ended, beside what `check_lab` asks of every lab.
     done
-        The line of the journal that says that nothing is left to do: after it, the command would begin anew.
+        The line of the journal that says that nothing is left to do: after it, the command would start over.
     """
 
     args: tuple[object, ...]
@@ -60,7 +60,7 @@ def _scanned(lab: Path) -> None:
 
 
 def _scanned_and_wasted(lab: Path) -> None:
-    """Tray 1 is scanned, and there are leftovers, a former index, and a scan of tray 2 to go on with."""
+    """Tray 1 is scanned, and there are leftovers, a former index, and a scan of tray 2 to resume."""
     _scanned(lab)
     for number in (10, 15):
         ran = run(lab, "scan", "--tray", 2, "--no-identify", kill=Kill("rename store/files", number, after=True))
@@ -95,8 +95,8 @@ def _check_batch(lab: Path) -> None:
     for tray in ("1", "2"):
         slots = yaml.safe_load((lab / "trays" / f"{tray}.yaml").read_text())["slots"]
         assert [coin for coin in slots.values() if str(coin) not in page] == []
-    told = run(lab, "status", "--json")
-    assert told.code == 0 and told.json, told.err
+    status = run(lab, "status", "--json")
+    assert status.code == 0 and status.json, status.err
 
 
 def _check_cleared(lab: Path) -> None:
@@ -105,7 +105,7 @@ def _check_cleared(lab: Path) -> None:
 
 
 def _check_both(lab: Path) -> None:
-    """The scan of tray 2 goes on, too."""
+    """The scan of tray 2 resumes, too."""
     ran = run(lab, "scan", "--tray", 2, "--no-identify")
     assert ran.code == 0, ran.err
     check_scans(lab, "1", "2")
@@ -121,7 +121,7 @@ def _check_calibrations(lab: Path) -> None:
 def _check_catalogue(lab: Path) -> None:
     with Store.open(lab / "store", writing=False) as store:
         added = [entry.source for entry in store.catalogue.entries() if entry.catalogue == "photographs"]
-        assert len(added) == CATALOGUE_PICTURES
+        assert len(added) == CATALOGUE_IMAGES
 
 
 def _check_migrated(lab: Path) -> None:
@@ -129,7 +129,7 @@ def _check_migrated(lab: Path) -> None:
     before, after = json.loads((lab / "before.json").read_text()), count_rows(lab / "store")
     for table in ("session", "shot", "frame", "event", "match", "embedding", "model", "calibration"):
         assert after[table] >= before[table] > 0, table
-    assert after["entry"] == before["entry"] + CATALOGUE_PICTURES
+    assert after["entry"] == before["entry"] + CATALOGUE_IMAGES
 
 
 JOBS = {

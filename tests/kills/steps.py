@@ -1,4 +1,4 @@
-"""The durable steps of a process, from inside: told one by one, so that it can be killed or failed at any of them.
+"""The durable steps of a process, from inside: reported one by one, so that it can be killed or failed at any of them.
 
 A step is whatever would be seen on disk after a power cut: a file opened for writing, a rename, a removal, a folder
 made, an fsync, a statement that changes the index. What Python does to files is heard by an audit hook, which it calls
@@ -42,14 +42,14 @@ class Step:
 
 
 def watch(folder: Path, on_step: Callable[[Step], None]) -> None:
-    """Tell of every durable step under `folder`, from the thread that is about to take it, until the process ends.
+    """Report every durable step under `folder`, from the thread that is about to take it, until the process ends.
 
     What `on_step` raises is what the step fails with; where the index is changed, SQLite ignores it.
     """
     root = str(folder)
     kinds: dict[str, itertools.count[int]] = {}
 
-    def tell(verb: str, path: str) -> None:
+    def report(verb: str, path: str) -> None:
         if path == root or path.startswith(root + os.sep):
             kind = f"{verb} {_place(path[len(root) + 1 :])}"
             number = next(kinds.setdefault(kind, itertools.count(1)))  # atomic: several threads write
@@ -59,21 +59,21 @@ def watch(folder: Path, on_step: Callable[[Step], None]) -> None:
         if event == "open":
             path, _, flags = args
             if isinstance(path, str | os.PathLike) and flags & WRITING:
-                tell("open", os.fspath(path))
+                report("open", os.fspath(path))
         elif event in VERBS:
             path = args[1] if event in ("os.rename", "os.link") else args[0]
             if isinstance(path, str | os.PathLike) and not (event == "os.mkdir" and Path(path).is_dir()):
-                tell(VERBS[event], os.fspath(path))
+                report(VERBS[event], os.fspath(path))
 
     def statement(sql: str) -> None:
         verb = sql.split(None, 1)[0].upper()
         if verb in STATEMENTS:
-            tell(verb, f"{root}/store/index.sqlite")
+            report(verb, f"{root}/store/index.sqlite")
 
     fsync, connect = os.fsync, sqlite3.connect
 
     def watched_fsync(descriptor: int) -> None:
-        tell("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        report("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         fsync(descriptor)
 
     def watched_connect(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -86,7 +86,7 @@ def watch(folder: Path, on_step: Callable[[Step], None]) -> None:
 
 
 def die(after: bool) -> None:
-    """Be killed: now, or as soon as the step that was just told of is done."""
+    """Be killed: now, or as soon as the step that was just reported is done."""
     if not after:
         os.kill(os.getpid(), signal.SIGKILL)
     sys.setprofile(_die_outside)

@@ -1,7 +1,7 @@
 """A disk that fills, breaks or cannot be written, a busy index, a clock that is set back: nothing is lost.
 
 Every time: the coin is put back into its slot, the message says what to do, and when that was done the same command
-goes on and ends with every shot once.
+resumes and ends with every shot once.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ FAULTS = {
         ("free some space", "same command"),
     ),
     "the disk is full once": (Fault("files", "ENOSPC", STORE, MID_SCAN, MID_SCAN), ("No space left", "same command")),
-    "a picture cannot be written": (
+    "an image cannot be written": (
         Fault("files", "EIO", ("open store/tmp",), 40, 40),
         ("Input/output error", "same command"),
     ),
-    "a picture cannot be synced": (
+    "an image cannot be synced": (
         Fault("files", "EIO", ("fsync store/tmp",), 40, 40),
         ("Input/output error", "same command"),
     ),
@@ -61,7 +61,7 @@ FAULTS = {
         Fault("files", "EIO", ("fsync store/files",), 40, 40),
         ("Input/output error", "same command"),
     ),
-    "a picture cannot be renamed": (
+    "an image cannot be renamed": (
         Fault("files", "EIO", ("rename store/files",), 20, 20),
         ("Input/output error", "same command"),
     ),

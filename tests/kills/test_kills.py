@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.kills.chain import Tally, kill_and_go_on, measure
+from tests.kills.chain import Tally, kill_and_resume, measure
 from tests.kills.jobs import JOBS
 from tests.kills.processes import copy_lab
 
@@ -30,7 +30,7 @@ def test_killed_at_random_points_nothing_is_lost(
     while tally.kills < wanted:
         folder = tmp_path / f"{chain}"
         folder.mkdir()
-        kill_and_go_on(name, job, chain, prepared, folder / "lab", length, tally)
+        kill_and_resume(name, job, chain, prepared, folder / "lab", length, tally)
         shutil.rmtree(folder)
         chain += 1
     _print(name, tally, first_chain, chain)

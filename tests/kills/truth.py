@@ -1,4 +1,4 @@
-"""What each picture truly shows, noted by the twin's camera beside the lab: what frames are held against."""
+"""What each image truly shows, noted by the twin's camera beside the lab: what frames are compared with."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from rig.twin import world
 
 
 def keep_truth(path: Path) -> None:
-    """Have every picture that is taken from now on noted in a file, even by a process that is killed right after."""
+    """Have every image that is taken from now on noted in a file, even by a process that is killed right after."""
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     grab = TwinCamera.grab
 
     def watched(self: TwinCamera) -> RawImage:
-        picture = grab(self)
+        taken = grab(self)
         scene = world.current().scene()
         coins = [[coin.coin, coin.side] for coin in scene.coins]
-        line = {"picture": digest(picture.image), "coins": coins, "plate_deg": scene.plate_angle_deg}
+        line = {"image": digest(taken.image), "coins": coins, "plate_deg": scene.plate_angle_deg}
         os.write(notes, (json.dumps(line) + "\n").encode())
-        return picture
+        return taken
 
     TwinCamera.grab = watched  # type: ignore[method-assign]
 
 
 def read_truth(path: Path) -> dict[str, dict[str, Any]]:
-    """Digest of a picture to what it shows."""
-    return {line["picture"]: line for line in map(json.loads, path.read_text().splitlines())}
+    """Digest of an image to what it shows."""
+    return {line["image"]: line for line in map(json.loads, path.read_text().splitlines())}
 
 
 def digest(image: Image) -> str:
-    """Name of a picture's pixels."""
+    """Name of an image's pixels."""
     return hashlib.sha256(image.tobytes()).hexdigest()

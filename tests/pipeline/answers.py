@@ -1,7 +1,8 @@
-"""What `rig --json` prints on a lab, without what differs from run to run, to be held against what it printed before.
+"""What `rig --json` prints on a lab, without what differs from run to run, to be compared with what it printed before.
 
-Times, ids, processes, folders and free disk space become the names of what they are; sentences, which may be worded
-better, count by being there. All else counts: keys and their order, types, values.
+Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
+count by being there; a scan's probabilities, in which the twin's noise is, count to a tenth. All else counts: keys and
+their order, types, values.
 """
 
 from __future__ import annotations
@@ -19,24 +20,27 @@ from tests.pipeline.conftest import SHORT_PLAN
 
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
-VARYING = {"wall_s", "hardware_s", "free_bytes", "pid", "time_left_s"}
+VARYING = {"wall_s", "hardware_s", "time_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 Run = Callable[..., str]  # arguments to standard output
 
 
-def without_chance(answer: str, folder: Path) -> str:
-    """An answer in JSON without what differs from run to run; a list's items on a line each."""
-    document = _plain(json.loads(answer.replace(str(folder), "FOLDER")))
-    return _lines(document) + "\n"
+def without_chance(answer: str, *folders: Path) -> str:
+    """An answer in JSON without what differs from run to run; what is short is on one line."""
+    for folder in folders:
+        answer = answer.replace(str(folder), "FOLDER")
+    document = json.loads(answer)
+    return _lines(_plain(document, digits=1 if "coins" in document else 4)) + "\n"
 
 
 def quick_answers(run: Run, made: Path, scanned: Path, photographs: Path, folder: Path) -> dict[str, str]:
     """Of a lab that is ready, and of one whose tray 1 was scanned as well; the latter's batch fails to find a coin."""
-    photo, text = folder / "photo.png", folder / "notes.txt"
-    image = read_image(sorted(photographs.glob("*.jpg"))[1])
-    cv2.imwrite(str(photo), cv2.cvtColor(image[:, : image.shape[1] // 2], cv2.COLOR_RGB2BGR))
+    obverse, reverse, text = (folder / name for name in ("photo.png", "reverse.png", "notes.txt"))
+    image = cv2.cvtColor(read_image(sorted(photographs.glob("*.jpg"))[1]), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(obverse), image[:, : image.shape[1] // 2])
+    cv2.imwrite(str(reverse), image[:, image.shape[1] // 2 :])
     text.write_text("no image")
     (scanned / "plans" / "short.yaml").write_text(SHORT_PLAN)
     document = (scanned / "rig.yaml").read_text()
@@ -47,8 +51,8 @@ def quick_answers(run: Run, made: Path, scanned: Path, photographs: Path, folder
         "scan-dry-run": run("scan", "--tray", 1, "--dry-run", "--lab", made, "--json"),
         "batch-dry-run": run("batch", "--trays", "1-2", "--dry-run", "--lab", made, "--json"),
         "status-scanned": run("status", "--lab", scanned, "--json"),
-        "identify": run("identify", photo, text, "--lab", scanned, "--json"),
-        "identify-same-coin": run("identify", photo, photo, "--same-coin", "--top", 2, "--lab", scanned, "--json"),
+        "identify": run("identify", obverse, text, "--lab", scanned, "--json"),
+        "identify-same-coin": run("identify", obverse, reverse, "--same-coin", "--top", 2, "--lab", scanned, "--json"),
         "batch": run(*batch[:2], "2", *batch[3:], "--lab", scanned, "--json"),
         "status-batch": run("status", "--lab", scanned, "--json"),
         "batch-dry-run-resumed": run(*batch, "--dry-run", "--lab", scanned, "--json"),
@@ -67,11 +71,13 @@ def full_answers(run: Run, folder: Path) -> dict[str, str]:
     return answers | {"full-batch": run("batch", "--trays", "1-2", "--plan", "short", "--lab", lab, "--json")}
 
 
-def _plain(value: Any, key: str = "") -> Any:
+def _plain(value: Any, key: str = "", digits: int = 4) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(item, name) for name, item in value.items()}
+        return {name: _plain(item, name, digits) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, key) for item in value]
+        return [_plain(item, key, digits) for item in value]
+    if key == "probability":
+        return round(value, digits)
     if value is not None and key in VARYING:
         return type(value).__name__
     if isinstance(value, str):

@@ -13,7 +13,7 @@ from tests.pipeline.answers import REFERENCES, full_answers, quick_answers, with
 from tests.pipeline.conftest import Scanned
 from tests.processes import run
 
-Check = Callable[[str, str, Path], None]
+Check = Callable[..., None]
 
 
 def answer(*args: object) -> str:
@@ -22,16 +22,16 @@ def answer(*args: object) -> str:
 
 @pytest.fixture
 def check(request: pytest.FixtureRequest) -> Check:
-    """Holds an answer against the one before."""
+    """Compares an answer, in which these folders are named, with the one before."""
 
-    def hold(name: str, answer: str, folder: Path) -> None:
-        now, reference = without_chance(answer, folder), REFERENCES / f"{name}.json"
+    def compare(name: str, answer: str, *folders: Path) -> None:
+        now, reference = without_chance(answer, *folders), REFERENCES / f"{name}.json"
         if request.config.getoption("--rewrite-answers"):
             reference.write_text(now)
         before = reference.read_text()
         assert now == before, "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), name, "now", n=2))
 
-    return hold
+    return compare
 
 
 def test_answers_are_what_they_were(
@@ -42,7 +42,7 @@ def test_answers_are_what_they_were(
     shutil.copytree(made_lab, made)
     shutil.copytree(scanned.lab, lab)
     for name, given in quick_answers(answer, made, lab, photographs, tmp_path).items():
-        check(name, given, tmp_path)
+        check(name, given, tmp_path, scanned.lab.parent)
 
 
 @pytest.mark.slow

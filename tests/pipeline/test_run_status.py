@@ -15,7 +15,7 @@ def test_a_lab_in_which_nothing_was_scanned_says_so(rig: Rig, lab: Path) -> None
     assert seen == {"state": "nothing yet", "holder": None, "status": None, "unfinished": []}
 
 
-def test_what_a_failed_scan_came_to_and_how_it_goes_on(rig: Rig, lab: Path) -> None:
+def test_what_a_failed_scan_came_to_and_how_it_resumes(rig: Rig, lab: Path) -> None:
     (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
     with_faults(lab, "{kind: unplugged, device: turntable, after_messages: 20}")
     failed = rig(*SCAN, "--lab", lab)

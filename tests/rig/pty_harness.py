@@ -18,7 +18,7 @@ class Cable:
     """A serial cable, plugged in: `port` is its stable name, as those under ``/dev/serial/by-id`` are.
 
     A thread pumps bytes between terminal and controller and lets the twin's time pass. Opening the port raises DTR,
-    which resets the controller, unless the line was told to keep DTR up (``stty -hupcl``) when it was last open.
+    which resets the controller, unless the line was set to keep DTR up (``stty -hupcl``) when it was last open.
     """
 
     def __init__(self, world: World, device: str, folder: Path) -> None:
@@ -61,7 +61,7 @@ class Cable:
             if events & select.POLLHUP and not events & select.POLLIN:
                 is_open = False
                 with self.world.lock:
-                    emulator.poll()  # what it says nobody hears, but it goes on with what it does
+                    emulator.poll()  # nobody hears what it says, but it continues what it does
                 clock.sleep(0.01)
                 time.sleep(0.001)
                 continue
@@ -81,10 +81,10 @@ class Cable:
                         emulator.reset()
                 self._dtr_is_up = not termios.tcgetattr(self._far_end)[2] & termios.HUPCL
                 emulator.feed(self.world.on_the_wire(self.device, heard, "sent"))
-                said = self.world.on_the_wire(self.device, emulator.poll(), "answered")
+                sent = self.world.on_the_wire(self.device, emulator.poll(), "answered")
                 wake_s = emulator.next_s()
-            if said:
-                os.write(self._far_end, said)
+            if sent:
+                os.write(self._far_end, sent)
             elif heard:
                 continue
             elif wake_s is None:

@@ -267,7 +267,7 @@ def test_however_its_program_ends_it_is_safe(
     assert come_true(lambda: world.scene().lamps == () and world.scene().plate_speed_deg_s == 0 and not world.suction)
     moves = dict(world.moves)
     world.clock.sleep(10.0)
-    assert world.moves == moves, "something goes on moving"
+    assert world.moves == moves, "something keeps moving"
     assert math.dist(world.cup_mm(), config.bench.rest_mm) <= 6
     assert world.coins[0].place in ("slot", "plate", "flip")
 

@@ -114,7 +114,7 @@ def test_the_transcript_has_every_line_both_ways(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_a_real_terminal_works_and_its_loss_is_told() -> None:
+def test_a_real_terminal_works_and_its_loss_is_reported() -> None:
     controller, terminal = os.openpty()
     link = SerialLink(os.ttyname(terminal), 115200, "turntable", hold_dtr=True)
     link.open()

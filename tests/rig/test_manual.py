@@ -19,7 +19,7 @@ CLOCK = ScaledClock(math.inf)
 
 
 class Technician:
-    """Does what is asked, until told to refuse."""
+    """Does what is asked, until it has to refuse."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -54,19 +54,19 @@ ERRANDS: list[tuple[Callable[[ManualHandler], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("errand", "said"), ERRANDS)
+@pytest.mark.parametrize(("errand", "message"), ERRANDS)
 def test_errands(
-    handler: ManualHandler, technician: Technician, errand: Callable[[ManualHandler], None], said: str
+    handler: ManualHandler, technician: Technician, errand: Callable[[ManualHandler], None], message: str
 ) -> None:
     errand(handler)
     (request,) = technician.asked
-    assert said in request
+    assert message in request
     technician.can = False
     with pytest.raises(GripError, match=r"technician: this could not be done: .* put it back into its slot"):
         errand(handler)
 
 
-def test_nothing_is_asked_that_hands_need_not_be_told(handler: ManualHandler, technician: Technician) -> None:
+def test_nothing_is_asked_that_hands_need_not_know(handler: ManualHandler, technician: Technician) -> None:
     identity = handler.connect()
     assert (identity.kind, identity.port) == ("manual", "keyboard")
     handler.park()
@@ -137,8 +137,10 @@ def test_at_the_keyboard(
     assert "Lay the coin down. [Enter when done, n if it cannot be done]" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("stdin", "said"), [(io.StringIO("\n"), "no terminal"), (Terminal(""), "terminal was closed")])
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO, said: str) -> None:
+@pytest.mark.parametrize(
+    ("stdin", "message"), [(io.StringIO("\n"), "no terminal"), (Terminal(""), "terminal was closed")]
+)
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO, message: str) -> None:
     monkeypatch.setattr("sys.stdin", stdin)
-    with pytest.raises(NoAnswerError, match=f"technician: .*{said}.*: Lay the coin down."):
+    with pytest.raises(NoAnswerError, match=f"technician: .*{message}.*: Lay the coin down."):
         at_keyboard("Lay the coin down.")

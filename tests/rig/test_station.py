@@ -114,7 +114,7 @@ def test_a_slot_that_does_not_exist_is_refused(station: Station, slot: int) -> N
         station.load(slot)
 
 
-def test_an_empty_slot_is_told_and_leaves_everything_safe(station: Station, world: World) -> None:
+def test_an_empty_slot_is_reported_and_leaves_everything_safe(station: Station, world: World) -> None:
     with pytest.raises(GripError, match=r"no coin to take up from slot 7\. Look for the coin"):
         station.load(7)
     station.load(1)

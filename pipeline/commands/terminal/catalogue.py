@@ -8,7 +8,7 @@ from pipeline.commands.terminal.output import print_line, reporter
 from pipeline.wording import count
 
 if TYPE_CHECKING:
-    from pipeline.collection.catalogue import AddedEntries, CatalogueChange
+    from pipeline.collection.catalogue import AddedEntries, CatalogueChange, CatalogueList
     from pipeline.collection.identify import BuiltCatalogue
 
 
@@ -22,6 +22,17 @@ def print_added(added: AddedEntries) -> None:
         reporter.warn(line)
     if added.skipped:
         reporter.warn(f"left alone, as they are no images: {', '.join(added.skipped)}.")
+
+
+def print_catalogue(listed: CatalogueList) -> None:
+    """Print a line for each sale, or for each entry of one."""
+    if not listed.sales:
+        print_line("The catalogue is empty. Add images: rig catalogue add DIR.")
+    for sale in listed.sales:
+        entries = count(len(sale.entries), "entry", "entries")
+        print_line(f"{sale.name}: {count(sale.coins, 'coin')}, {entries}")
+        for entry in sale.entries if listed.is_detailed else ():
+            print_line(f"  {entry.coin_id}  {entry.side or 'side unknown'}  {entry.source}")
 
 
 def print_built(built: BuiltCatalogue) -> None:

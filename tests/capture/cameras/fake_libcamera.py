@@ -1,7 +1,7 @@
-"""A camera, libcamera's Python binding and the kernel's memory for pictures, as picamera2 uses them.
+"""A camera, libcamera's Python binding and the kernel's memory for images, as picamera2 uses them.
 
 Only what picamera2 imports and calls, after the binding's source (libcamera, src/py/libcamera). A thread plays the
-sensor: it takes a queued request for each frame, brings its controls into force some frames later, and writes a picture
+sensor: it takes a queued request for each frame, brings its controls into force some frames later, and writes an image
 whose brightness says with which controls it was taken. `Behaviour` makes it misbehave.
 """
 
@@ -381,21 +381,21 @@ class Camera:
         self.behaviour.shown.append(shown)
         for stream, buffer in request.buffers.items():
             buffer.metadata = SimpleNamespace(status=FrameStatus.Error if dropped else FrameStatus.Success)
-            os.pwrite(buffer.planes[0].fd, picture(stream.configuration, shown), 0)
+            os.pwrite(buffer.planes[0].fd, image_bytes(stream.configuration, shown), 0)
         request.metadata = {getattr(CONTROLS, name): value for name, value in shown.items()}
         request.status = Request.Status.Complete
         self._manager.completed(request)
 
 
 def level(shown: dict[str, Any]) -> tuple[float, float, float]:
-    """Red, green and blue of a picture taken with these settings."""
+    """Red, green and blue of an image taken with these settings."""
     green = shown["ExposureTime"] * shown["AnalogueGain"] / 100
     red, blue = (green * gain for gain in shown["ColourGains"])
     return min(red, 255.0), min(green, 255.0), min(blue, 255.0)
 
 
-def picture(configuration: StreamConfiguration, shown: dict[str, Any]) -> bytes:
-    """The bytes of a picture; padding at the ends of lines is white."""
+def image_bytes(configuration: StreamConfiguration, shown: dict[str, Any]) -> bytes:
+    """The bytes of an image; padding at the ends of lines is white."""
     size, stride = configuration.size, configuration.stride
     if str(configuration.pixel_format) != "BGR888":
         return bytes([7]) * configuration.frame_size
@@ -427,7 +427,7 @@ class CameraManager:
 
 
 class Heap:
-    """The kernel's memory for pictures (dma_heap), as plain shared memory."""
+    """The kernel's memory for images (dma_heap), as plain shared memory."""
 
     def __init__(self) -> None:
         self.is_valid = True

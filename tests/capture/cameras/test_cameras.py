@@ -107,9 +107,9 @@ def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledCloc
     camera = CAMERAS.make(OpenCvConfig(device=str(film), queue_frames=4), clock)
     assert "64x48" in camera.connect().firmware  # looks at frame 0
     camera.configure(0, 1.0)
-    picture = camera.grab()
-    assert picture.image.shape == (48, 64, 3)
-    red, green, _ = picture.image.mean(axis=(0, 1))
+    taken = camera.grab()
+    assert taken.image.shape == (48, 64, 3)
+    red, green, _ = taken.image.mean(axis=(0, 1))
     assert red > 20 > 15 > green
     with pytest.raises(NoAnswerError, match="none came"):
         for _ in range(20):
@@ -120,14 +120,14 @@ def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledCloc
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("/dev/v4l/by-id/none", "there is no such device"), ("/dev/null", "delivers no image")]
+    ("device", "message"), [("/dev/v4l/by-id/none", "there is no such device"), ("/dev/null", "delivers no image")]
 )
-def test_opencv_says_that_there_is_no_camera(device: str, said: str, clock: ScaledClock) -> None:
-    with pytest.raises(NotConnectedError, match=said):
+def test_opencv_says_that_there_is_no_camera(device: str, message: str, clock: ScaledClock) -> None:
+    with pytest.raises(NotConnectedError, match=message):
         CAMERAS.make(OpenCvConfig(device=device), clock).connect()
 
 
-def test_configurations_are_told_apart_by_kind() -> None:
+def test_configurations_are_distinguished_by_kind() -> None:
     adapter: TypeAdapter[object] = TypeAdapter(CAMERAS.config_type())
     assert adapter.validate_python({"kind": "twin"}) == TwinCameraConfig()
     assert adapter.validate_python({"kind": "opencv", "device": 2}) == OpenCvConfig(device=2)

@@ -166,8 +166,8 @@ def camera_with(usb: Usb) -> Iterator[Callable[..., OpenCvCamera]]:
         camera.close()
 
 
-def exposed_at_s(picture: Any) -> float:
-    red, green, blue = (int(value) for value in picture.image[0, 0])
+def exposed_at_s(taken: Any) -> float:
+    red, green, blue = (int(value) for value in taken.image[0, 0])
     assert blue == 7
     return (256 * green + red) / 1000
 
@@ -196,14 +196,14 @@ def test_what_waited_in_the_queue_is_thrown_away(
             assert usb.now_s - called_s < 8 * PERIOD_S  # it does not wait for a whole queue that was not there
 
 
-def test_exposure_is_told_in_the_drivers_units(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+def test_exposure_is_reported_in_the_drivers_units(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
     camera = camera_with(gain_unit=16.0)
     camera.configure(20_040, 2.0)
     assert usb.values[cv2.CAP_PROP_EXPOSURE] == 200.0
     assert usb.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1
     assert usb.values[cv2.CAP_PROP_GAIN] == 32.0
-    picture = camera.grab()
-    assert (picture.exposure_us, picture.gain) == (20_000, 2.0)  # what it is, not what was asked for
+    taken = camera.grab()
+    assert (taken.exposure_us, taken.gain) == (20_000, 2.0)  # what it is, not what was asked for
     in_ms = camera_with(exposure_unit_us=1_000.0)
     in_ms.configure(20_000, 1.0)
     assert usb.values[cv2.CAP_PROP_EXPOSURE] == 20.0
@@ -233,13 +233,13 @@ def test_a_cut_frame_is_read_again(camera_with: Callable[..., OpenCvCamera], usb
 
 def test_unplugged_and_plugged_in_again(camera_with: Callable[..., OpenCvCamera], usb: Usb, by_id: Path) -> None:
     path = next(by_id.iterdir())
-    camera = camera_with(device=f"/dev/../{path}")  # OpenCV is told that it is a device
+    camera = camera_with(device=f"/dev/../{path}")  # OpenCV takes it for a device
     camera.configure(20_000, 2.0)
     camera.grab()
     usb.values.clear()  # a camera that lost its supply forgets
     usb.plugged, usb.comes_back = False, True
-    picture = camera.grab()
-    assert (picture.exposure_us, picture.gain, picture.sequence) == (20_000, 2.0, 2)
+    taken = camera.grab()
+    assert (taken.exposure_us, taken.gain, taken.sequence) == (20_000, 2.0, 2)
     assert usb.values[cv2.CAP_PROP_EXPOSURE] == 200.0
     assert [backend for _, backend in usb.opened] == [cv2.CAP_V4L2] * 2
 
@@ -255,7 +255,7 @@ def test_unplugged_for_good(camera_with: Callable[..., OpenCvCamera], usb: Usb, 
         camera.grab()
 
 
-def test_unplugged_under_a_number_and_still_said_to_be_open(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
+def test_unplugged_under_a_number_and_still_reported_open(camera_with: Callable[..., OpenCvCamera], usb: Usb) -> None:
     camera = camera_with(device=2)
     usb.plugged = False
     with pytest.raises(NotConnectedError, match="opens and delivers no image"):
@@ -301,10 +301,10 @@ def test_a_film(film: Path) -> None:
     camera.configure(20_000, 1.0)
     reds = []
     for number in range(1, 5):
-        picture = camera.grab()
-        assert picture.sequence == number
-        assert picture.image[5, 5, 2] > 150 > 60 > picture.image[40, 5, 2]
-        reds.append(float(picture.image[40, :, 0].mean()))
+        taken = camera.grab()
+        assert taken.sequence == number
+        assert taken.image[5, 5, 2] > 150 > 60 > taken.image[40, 5, 2]
+        reds.append(float(taken.image[40, :, 0].mean()))
     assert reds == sorted(reds)
     assert reds[0] > 10  # the first frames waited
     with pytest.raises(NoAnswerError, match="The film is at its end"):

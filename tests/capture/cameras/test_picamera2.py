@@ -60,10 +60,10 @@ def camera(sensor: Behaviour, camera_with: Callable[..., Camera]) -> Camera:
 
 
 def seen(camera: Camera) -> tuple[float, float, float, int, float]:
-    picture = camera.grab()
-    assert picture.image.min(axis=(0, 1)) == pytest.approx(picture.image.max(axis=(0, 1)))  # padding was cut off
-    red, green, blue = (float(value) for value in picture.image[0, 0])
-    return red, green, blue, picture.exposure_us, picture.gain
+    taken = camera.grab()
+    assert taken.image.min(axis=(0, 1)) == pytest.approx(taken.image.max(axis=(0, 1)))  # padding was cut off
+    red, green, blue = (float(value) for value in taken.image[0, 0])
+    return red, green, blue, taken.exposure_us, taken.gain
 
 
 def test_it_says_who_it_is(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
@@ -72,13 +72,13 @@ def test_it_says_who_it_is(sensor: Behaviour, camera_with: Callable[..., Camera]
     assert identity == camera.identity
     assert (identity.kind, identity.port, identity.firmware) == ("picamera2", PORT, "imx477 300x220")
     camera.configure(2_000, 1.0)
-    picture = camera.grab()
-    assert picture.image.shape == (220, 300, 3)
-    assert picture.image.flags["C_CONTIGUOUS"]
+    taken = camera.grab()
+    assert taken.image.shape == (220, 300, 3)
+    assert taken.image.flags["C_CONTIGUOUS"]
 
 
 @pytest.mark.parametrize("delay_frames", [0, 3, 8])
-def test_a_picture_waits_for_its_controls(sensor: Behaviour, camera: Camera, delay_frames: int) -> None:
+def test_an_image_waits_for_its_controls(sensor: Behaviour, camera: Camera, delay_frames: int) -> None:
     sensor.delay_frames = delay_frames
     for exposure_us, gain in ((2_000, 1.0), (4_000, 2.0), (1_000, 8.0), (1_000, 1.0)):
         camera.configure(exposure_us, gain)
@@ -89,7 +89,7 @@ def test_a_picture_waits_for_its_controls(sensor: Behaviour, camera: Camera, del
         assert (red, green, blue) == pytest.approx(expected, abs=1)
 
 
-def test_colour_gains_reach_the_picture(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
+def test_colour_gains_reach_the_image(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
     camera = camera_with(colour_gains=(3.0, 1.5))
     camera.connect()
     camera.configure(3_000, 1.0)
@@ -97,7 +97,7 @@ def test_colour_gains_reach_the_picture(sensor: Behaviour, camera_with: Callable
     assert (red / green, blue / green) == pytest.approx((3.0, 1.5), rel=0.05)
 
 
-def test_a_picture_is_exposed_after_it_was_asked_for(sensor: Behaviour, camera: Camera) -> None:
+def test_an_image_is_exposed_after_it_was_asked_for(sensor: Behaviour, camera: Camera) -> None:
     camera.configure(20_000, 1.0)
     camera.grab()
     before = sensor.frames
@@ -133,7 +133,7 @@ def test_controls_without_effect_are_reported(sensor: Behaviour, camera: Camera)
         camera.grab()
 
 
-def test_a_hung_request_is_cured_by_starting_anew(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
+def test_a_hung_request_is_cured_by_restarting(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
     camera = camera_with()
     camera.connect()
     camera.configure(2_000, 3.0)
@@ -181,7 +181,7 @@ def test_a_camera_that_cannot_be_stopped_does_not_stop_us(
         sensor.stop_hangs.set()
 
 
-def test_cameras_are_told_apart_by_name(machine: Machine, camera_with: Callable[..., Camera]) -> None:
+def test_cameras_are_distinguished_by_name(machine: Machine, camera_with: Callable[..., Camera]) -> None:
     machine.attach("/base/axi/i2c@88000/imx477@1a", "imx477")
     machine.attach("/base/axi/i2c@80000/imx708@1a", "imx708", has_motor=True)
     assert "imx708" in camera_with(camera="imx708").connect().port
@@ -208,11 +208,11 @@ def test_focus_by_hand_and_by_motor(machine: Machine, camera_with: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("exposure_us", "gain", "said"),
+    ("exposure_us", "gain", "message"),
     [(5_000_000, 1.0, "ExposureTime goes from 14 to 2e"), (2_000, 40.0, "AnalogueGain goes from 1 to 22, not to 40")],
 )
-def test_what_the_sensor_cannot_do(camera: Camera, exposure_us: int, gain: float, said: str) -> None:
-    with pytest.raises(EnvelopeError, match=said):
+def test_what_the_sensor_cannot_do(camera: Camera, exposure_us: int, gain: float, message: str) -> None:
+    with pytest.raises(EnvelopeError, match=message):
         camera.configure(exposure_us, gain)
 
 
@@ -277,20 +277,20 @@ def tags(dng: bytes) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def test_raw_data_are_kept_beside_the_picture(
+def test_raw_data_are_kept_beside_the_image(
     sensor: Behaviour, camera_with: Callable[..., Camera], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real_dng(monkeypatch)
     camera = camera_with(raw=tmp_path / "raw", width_px=160, height_px=120)
     camera.connect()
     camera.configure(2_000, 1.0)
-    picture = camera.grab()
-    assert picture.image.shape == (120, 160, 3)
+    taken = camera.grab()
+    assert taken.image.shape == (120, 160, 3)
     (path,) = (tmp_path / "raw").iterdir()
-    assert path.name == f"{picture.taken_at.replace(':', '')}_000001.dng"
+    assert path.name == f"{taken.taken_at.replace(':', '')}_000001.dng"
     dng = path.read_bytes()
     width, height, bits, black = (tags(dng)[tag] for tag in (256, 257, 258, 50714))
-    assert (width[0], height[0]) == fake_libcamera.SENSOR_SIZE  # the sensor's own, whatever the picture's size
+    assert (width[0], height[0]) == fake_libcamera.SENSOR_SIZE  # the sensor's own, whatever the image's size
     assert bits == (12,) and black == (256,) * 4
     assert len(dng) > width[0] * height[0] * 12 // 8
 

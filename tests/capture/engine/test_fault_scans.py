@@ -93,10 +93,10 @@ def scan(folder: Path, seed: int) -> Outcome:
                 outcome.faults += bench.world.faults[1:]
                 bring_back(bench.world)
                 continue
-            session = bench.store.sessions()[-1]
+            session = bench.store.sessions.find()[-1]
             assert session.finished_at is not None
-            assert bench.store.missing_shots(session.id) == []
-            frames = bench.store.frames()
+            assert bench.store.sessions.missing_shots(session.id) == []
+            frames = bench.store.frames.find()
             assert Counter(frame.shot_id for frame in frames) == {shot.id: 1 for shot in PLAN.shots(TRAY)}
             outcome.wrong = [wrong for frame in frames for wrong in what_is_wrong(frame, truths, config)]
             assert bench.lies() == {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()}

@@ -1,4 +1,4 @@
-"""Stores as earlier versions wrote them, kept in ``tests/capture/stores`` and never written anew.
+"""Stores as earlier versions wrote them, kept in ``tests/capture/store/stores`` and never written again.
 
 ``0.1.0.tar.gz``: a finished scan of tray 4 with two rankings, an import, an unfinished scan of tray 3 with quarantined
 frames and retakes; a catalogue of four entries, one taken out; a model with embeddings; journal lines of handling.

@@ -51,7 +51,7 @@ def test_a_batch_holds_each_coin_once_and_companions_together() -> None:
     assert sorted(draw_coins(near, 100, 4, np.random.default_rng(0))) == list(range(40))
 
 
-def test_pictures_of_a_coin_stand_in_both_halves() -> None:
+def test_images_of_a_coin_stand_in_both_halves() -> None:
     coins = [coin(n, lamps=(135.0,)) for n in range(4)]
     batch = draw_images(coins, [2, 0], STILL, np.random.default_rng(1))
     assert batch.shape == (4, 3, 224, 224)

@@ -75,6 +75,8 @@ def test_a_snap_is_written_measured_and_never_over_another(rig: Rig, lab: Path, 
     assert rig("snap", target, "--lab", lab).code == 2
     assert target.read_bytes() == before
     assert rig("snap", tmp_path / "look.gif", "--lab", lab).code == 2
+    assert rig("snap", tmp_path / "look.png", "--lab", lab).code == 3
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_lights_homing_and_parking(rig: Rig, lab: Path) -> None:
@@ -90,6 +92,17 @@ def test_lights_homing_and_parking(rig: Rig, lab: Path) -> None:
     assert rig("home", "--lab", lab).code == 1
 
 
+def test_devices_lists_ports_and_the_camera(rig: Rig, lab: Path) -> None:
+    listed = rig("devices", "--no-probe", "--lab", lab, "--json").json["devices"]
+    twins = {each["port"]: each["role"] for each in listed if each["port"].startswith("twin://")}
+    assert twins == {
+        "twin://turntable": None,
+        "twin://arm": None,
+        "twin://lightbox": None,
+        "twin://camera": "camera",
+    }
+
+
 @pytest.mark.slow  # every wrong language has to be waited for
 def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path) -> None:
     ran = rig("devices", "--lab", lab, "--json")
@@ -101,8 +114,7 @@ def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path)
     start, end = document.index("station:"), document.index("camera:")
     (lab / "rig.yaml").write_text(document[:start] + ran.json["suggestion"] + document[end:])
     assert rig("doctor", "--lab", lab).code == 0
-    listed = rig("devices", "--no-probe", "--lab", lab, "--json")
-    assert all(each["role"] is None for each in listed.json["devices"])
+    assert found["twin://camera"] == ("camera", "twin")
 
 
 # Over true terminals, as at a bench

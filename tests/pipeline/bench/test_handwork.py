@@ -122,7 +122,7 @@ def test_jog_moves_what_its_keys_say_and_prints_the_line_for_rig_yaml(
     assert StationConfig.model_validate(yaml.safe_load(line)).bench.rest_mm == (130, -150, 98)
 
 
-def test_jog_refuses_to_leave_the_envelope_and_goes_on(terminal: Callable[..., Terminal], lab: Path) -> None:
+def test_jog_refuses_to_leave_the_envelope_and_resumes(terminal: Callable[..., Terminal], lab: Path) -> None:
     document = (lab / "rig.yaml").read_text()
     (lab / "rig.yaml").write_text(
         document.replace("station:\n", "station:\n  envelope: {low_mm: [100, -163, 0], high_mm: [300, 220, 170]}\n")

@@ -97,6 +97,10 @@ def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
     assert any("call it square_obv.png or square_rev.png" in line for line in refused)
     printed = rig("catalogue", "add", more, "--lab", lab)
     assert "4 could not be used" in printed.out and "no images: notes.txt" in printed.err
+    listed = rig("catalogue", "list", "--lab", lab, "--json").json
+    assert listed == [{"sale": folder.name, "coins": 6, "entries": 12} for folder in (photographs, more)]
+    entries = rig("catalogue", "list", "--sale", "more", "--lab", lab)
+    assert "more: 6 coins, 12 entries" in entries.out and f"{COINS[0]}  obverse  {COINS[0]}.jpg" in entries.out
     nothing = rig("catalogue", "add", tmp_path / "nowhere", "--lab", lab)
     assert nothing.code == 2 and "is not a folder" in nothing.err
 

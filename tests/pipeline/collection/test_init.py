@@ -27,6 +27,32 @@ def test_as_many_trays_of_procedural_coins_as_are_asked_for(rig: Rig, photograph
     assert both.code == 2 and "exclude one another" in both.err and not (tmp_path / "other").exists()
 
 
+def test_a_bench_lab_holds_nothing_made_up_and_says_what_to_fill_in(rig: Rig, tmp_path: Path) -> None:
+    made = rig("init", "--bench", "--lab", "lab", "--json")
+    assert made.code == 0, made.err
+    assert made.json == {"lab": "lab", "trays": ["1"], "coins": 0, "entries": 0}
+    assert rig("catalogue", "list", "--lab", "lab", "--json").json == []
+    empty = rig("scan", "--tray", 1, "--dry-run", "--lab", "lab")
+    assert empty.code == 1 and "Every slot is empty" in empty.err
+    (tmp_path / "lab" / "trays" / "1.yaml").write_text("slots:\n  1: 2024.1.1\n")
+    assert rig("scan", "--tray", 1, "--dry-run", "--lab", "lab", "--json").json["coins"] == 1
+    missing = rig("calibrate", "--lab", "lab")
+    assert missing.code == 1
+    assert [missing.err.count(f"/dev/serial/by-id/{each}") for each in ("LIGHTBOX", "TURNTABLE", "ARM")] == [1, 1, 1]
+    assert "devices do not answer" in missing.err and missing.err.count("rig devices") == 1
+    both = rig("init", "--bench", "--collection", "--lab", "other")
+    assert both.code == 2 and "exclude one another" in both.err and not (tmp_path / "other").exists()
+
+
+def test_a_collection_needs_no_devices(rig: Rig, photographs: Path) -> None:
+    assert rig("init", "--collection", "--lab", "lab").code == 0
+    added = rig("catalogue", "add", photographs, "--lab", "lab", "--json")
+    assert added.code == 0 and added.json["coins"] == len(COINS)
+    for command in (("doctor",), ("home",)):
+        ran = rig(*command, "--lab", "lab")
+        assert ran.code == 1 and "describes no devices" in ran.err and "Traceback" not in ran.err
+
+
 def test_a_lab_or_any_other_folder_is_never_written_over(
     rig: Rig, lab: Path, photographs: Path, tmp_path: Path
 ) -> None:

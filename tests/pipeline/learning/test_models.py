@@ -91,7 +91,7 @@ def test_what_cannot_be_promoted_is_reported(lab: Path) -> None:
     (lab / "models" / "unfitted" / "card.json").write_text(
         json.dumps({key: value for key, value in card.items() if key != "probability"})
     )
-    with pytest.raises(LabError, match="never fitted"):
+    with pytest.raises(LabError, match="no calibrated probability"):
         run("models", "promote", "unfitted", "--force", "--lab", lab)
     (lab / "models" / "in-use.json").write_text('{"model": "gone"}')
     with pytest.raises(WeightsError, match="gone"):

@@ -127,8 +127,8 @@ def test_three_rounds_of_new_coins_end_in_promotion_or_refusal(first: Path, tmp_
         assert not {*dataset.coins("train"), *dataset.coins("validation")} & set(tested)
     frames = {row["frame"] for row in three.manifest["frames"]}
     with Store.open(first / "store", writing=False) as store:
-        every = [frame for session in store.sessions() for frame in store.frames(session.id, good=None)]
-    quarantined = {frame.id for frame in every if frame.quarantine_reason is not None}
+        every = [frame for session in store.sessions.find() for frame in store.frames.find(session.id, good=None)]
+    quarantined = {frame.id for frame in every if not frame.is_good}
     assert len(quarantined) == 1 and not quarantined & frames
     assert len(every) - len(frames) == 2, "what is in quarantine, and a test coin's later photograph"
     printed = run("models", "rounds", "days", "--lab", first, "--json").json
@@ -168,7 +168,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
     assert other["test"]["coins"] == 5
     taught = open_dataset(open_lab(first), "days")
     know_nothing(first / "models" / "taught", {"dataset": taught.id})
-    with pytest.raises(LabError, match="learnt from 2"):
+    with pytest.raises(LabError, match="trained on 2"):
         run("models", "compare", "blind", "taught", "--dataset", "other", "--lab", first)
     recipe, labels = first / "recipe.yaml", made_first.parent / "first" / "labels.csv"
     recipe.write_text(f"data: {{procedural_coins: 0, labelled: {{labels: {labels}}}}}")
@@ -178,7 +178,7 @@ def test_what_would_be_judged_unfairly_is_reported(made_first: Path, first: Path
 
 @pytest.mark.slow
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: training starts from its weights")
-def test_a_round_killed_while_it_trains_goes_on(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_killed_while_it_trains_resumes(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     recipe, state = first / "quick.yaml", first / "models" / "days-v1.unfinished" / "state.pt"
     recipe.write_text(QUICK)

@@ -69,7 +69,7 @@ def stored_or_none(lab: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-def test_a_killed_night_goes_on_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
+def test_a_killed_night_resumes_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
     first = start(night)
     wait_for_frames(night, first, 3 * SHOTS + 2)  # in the second tray
     running = rig("status", "--lab", night, "--json").json
@@ -162,11 +162,12 @@ def test_trays_are_named_one_by_one_and_in_ranges(made_lab: Path, tmp_path: Path
         (tmp_path / "trays" / f"{name}.yaml").touch()
     lab = open_lab(tmp_path)
     assert tray_names(lab, "1-3, 10,bronze,2") == ("1", "2", "3", "10", "bronze")
+    assert tray_names(lab, "all") == ("1", "2", "3", "4-5", "10", "bronze")
     assert tray_names(lab, "4-5") == ("4-5",), "a tray may be called that"
     for text, part in (("1-4", "'1-4': there is no tray 4"), ("3-1", "'3-1'"), ("1,,2", "''"), ("gold", "'gold'")):
-        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as refused:
+        with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as raised:
             tray_names(lab, text)
-        assert part in str(refused.value)
+        assert part in str(raised.value)
 
 
 @pytest.mark.slow
@@ -197,7 +198,7 @@ def test_a_stopped_night_puts_the_coin_back_and_writes_its_report(
 
 
 @pytest.mark.slow
-def test_a_night_goes_on_when_its_terminal_is_closed(night: Path) -> None:
+def test_a_night_resumes_when_its_terminal_is_closed(night: Path) -> None:
     controller, terminal = pty.openpty()
     batch = subprocess.Popen(
         command(*BATCH, "--lab", night), env=environment(), stdin=terminal, stdout=terminal, stderr=terminal
@@ -224,7 +225,7 @@ def drain(terminal: int) -> None:
 def test_what_cannot_be_identified_does_not_stop_the_night_and_is_tried_again(rig: Rig, night: Path) -> None:
     assert rig(*BATCH, "--lab", night).code == 0
     with Store.open(night / "store", writing=False) as store:
-        frame = store.frames(coin=COINS[1])[0]
+        frame = store.frames.find(coin=COINS[1])[0]
         damaged = store.path(frame.calibrated_sha256 or frame.sha256)
     away = damaged.rename(night / "away")
     identify = ("batch", "--trays", "1-2", "--lab", night, "--json")

@@ -35,8 +35,8 @@ def spend_night(lab: Path, *args: object) -> tuple[dict[str, Any], list[dict[str
 def disturb(lab: Path, contents: dict[str, dict[int, str | None]]) -> None:
     """Let coins lie elsewhere than the tray files say, and faults strike at full rate."""
     document = (lab / "rig.yaml").read_text()
-    twin = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE]}, default_flow_style=None)
-    (lab / "rig.yaml").write_text(document.replace("  seed:", textwrap.indent(twin, "  ") + "  seed:", 1))
+    more = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE]}, default_flow_style=None)
+    (lab / "rig.yaml").write_text(document.replace("  seed:", textwrap.indent(more, "  ") + "  seed:", 1))
 
 
 def in_hours(hours: float) -> str:
@@ -48,21 +48,21 @@ def check_frames(lab: Path, images: list[dict[str, Any]]) -> None:
     """Every frame shows the coin and side that it is filed under, and nothing else."""
     shows: dict[str, list[list[str]]] = {}
     for image in images:
-        shows.setdefault(image["picture"], image["coins"])  # a frozen one shows what it did at first
+        shows.setdefault(image["image"], image["coins"])  # a frozen one shows what it did at first
     with Store.open(lab / "store", writing=False) as store:
-        frames = [frame for frame in store.frames(good=None) if frame.shot_id is not None]
+        frames = [frame for frame in store.frames.find(good=None) if frame.shot_id is not None]
         assert frames
         for frame in frames:
-            if frame.quarantine_reason is None:
+            if frame.is_good:
                 assert shows[digest(store.image(frame.sha256))] == [[frame.coin_id, frame.side]], frame
 
 
 def account(ran: dict[str, Any]) -> dict[str, str]:
     """What the answer says of each coin: why it was skipped, or that it is done."""
-    done = {
+    outcomes = {
         coin["coin"]: "done" for tray in ran["trays"] for coin in tray["coins"] if coin["frames"] == coin["planned"]
     }
-    return done | {each["coin"]: each["reason"] for each in ran["skipped"]}
+    return outcomes | {each["coin"]: each["reason"] for each in ran["skipped"]}
 
 
 def check_report(ran: dict[str, Any], *sentences: str) -> None:
@@ -97,9 +97,9 @@ def quick(lab: Path) -> Path:
 def test_a_short_night_of_faults_names_every_coin_that_is_not_where_it_should_be(quick: Path) -> None:
     disturb(quick, {"1": {1: COINS[1], 2: COINS[0]}, "2": {1: None, 2: "stranger.1"}})
     ran, images = spend_night(quick, "--trays", "1-2", "--until", in_hours(5))
-    outcome = account(ran)
-    assert set(outcome) == set(COINS)
-    assert [outcome[coin] for coin in COINS[:5]] == ["wrong coin", "wrong coin", "done", "empty slot", "wrong coin"]
+    outcomes = account(ran)
+    assert set(outcomes) == set(COINS)
+    assert [outcomes[coin] for coin in COINS[:5]] == ["wrong coin", "wrong coin", "done", "empty slot", "wrong coin"]
     check_report(
         ran,
         f"Slots 1 and 2 are swapped: {COINS[1]} lies in slot 1, {COINS[0]} in slot 2.",
@@ -141,14 +141,16 @@ def test_a_night_of_twelve_trays_accounts_for_every_coin(large: Path) -> None:
     }
     disturb(large, contents)
     ran, images = spend_night(large, "--trays", "1-12", "--until", in_hours(8))
-    outcome = account(ran)
-    assert len(outcome) == 240
-    assert {outcome[coin] for coin in (*swapped, *across, "2024.10.13")} == {"wrong coin"}
-    assert outcome["2024.7.11"] == "empty slot"
+    outcomes = account(ran)
+    assert len(outcomes) == 240
+    assert {outcomes[coin] for coin in (*swapped, *across, "2024.10.13")} == {"wrong coin"}
+    assert outcomes["2024.7.11"] == "empty slot"
     looks_like = {each["coin"]: each["looks_like"] for each in ran["skipped"]}
     assert [looks_like[coin] for coin in (*swapped, *across)] == [*reversed(swapped), *reversed(across)]
     assert looks_like["2024.10.13"] is None
-    assert sum(word == "done" for word in outcome.values()) >= 225, "the others, but for a few that faults kept from it"
+    assert sum(word == "done" for word in outcomes.values()) >= 225, (
+        "the others, but for a few that faults kept from it"
+    )
     check_report(
         ran,
         "Slots 4 and 9 are swapped: 2024.3.9 lies in slot 4, 2024.3.4 in slot 9.",

@@ -90,7 +90,9 @@ def test_a_wrong_config_is_refused(config: dict[str, Any], message: str) -> None
         DmxConfig.model_validate(config)
 
 
-def test_firmware_that_cannot_send_is_told(make: Callable[..., DriverBench], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firmware_that_cannot_send_is_reported(
+    make: Callable[..., DriverBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = make()
     monkeypatch.setattr("rig.lights.dmx_emulator.FIRMWARE", (1, 3))
     with pytest.raises(DeviceError, match="RDM sniffer firmware"):
@@ -121,7 +123,7 @@ def test_what_is_wrong_is_dropped_without_a_word(make: Callable[..., DriverBench
     bench.device.dark()
 
 
-def test_a_widget_that_swallows_everything_is_told(make: Callable[..., DriverBench]) -> None:
+def test_a_widget_that_swallows_everything_is_reported(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.connect()
     bench.world.emulators["lightbox"].received = lambda data: None  # type: ignore[method-assign]

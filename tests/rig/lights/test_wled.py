@@ -65,7 +65,7 @@ def test_each_light_replaces_the_one_before(lightbox: WledLightbox, world: World
     assert world.scene().lamps == ()
 
 
-def test_a_strip_with_white_leds_is_told_so(world: World, clock: ScaledClock) -> None:
+def test_a_strip_with_white_leds_is_reported_so(world: World, clock: ScaledClock) -> None:
     lightbox = WledLightbox(WledConfig(white=(0, 0, 0, 255), answer_s=0.05), clock)
     lightbox.connect()
     with pytest.raises(NoAnswerError, match="does not report the light"):  # the twin's strip has none
@@ -105,7 +105,7 @@ def test_a_dead_lamp_is_reported_as_burning(world_with: Callable[..., World], cl
     assert world.scene().lamps == ()
 
 
-def test_a_pulled_cable_is_told(world_with: Callable[..., World], clock: ScaledClock) -> None:
+def test_a_pulled_cable_is_reported(world_with: Callable[..., World], clock: ScaledClock) -> None:
     world = world_with(Unplugged(device="lightbox", after_messages=6))
     lightbox = WledLightbox(CONFIG.lightbox, clock)
     with pytest.raises(NotConnectedError, match="lightbox on twin://lightbox"):

@@ -204,7 +204,7 @@ def test_an_open_loop_does_not_notice_a_jam(world_with: Callable[..., World], cl
     assert turned(world) < 60
 
 
-def test_a_pulled_cable_is_told_and_plugged_in_it_works_again(
+def test_a_pulled_cable_is_reported_and_plugged_in_it_works_again(
     world_with: Callable[..., World], clock: ScaledClock
 ) -> None:
     world = world_with(Unplugged(device="turntable", after_messages=8))
@@ -309,7 +309,7 @@ def test_a_reset_too_early_after_a_hard_limit_is_swallowed(
     assert "Grbl 1.1h" in wire.say(b"\x18", 0.1)
 
 
-def test_a_hold_slows_down_then_goes_on_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
+def test_a_hold_slows_down_then_resumes_or_ends_in_a_reset_without_alarm(wire: Wire, world: World) -> None:
     wire.say(b"$X\n")
     before = world.plate_deg()
     wire.port.timeout = 0
@@ -407,20 +407,20 @@ def test_however_it_starts_up_an_angle_is_an_angle(world: World, wire: Wire, clo
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [(b"$13=1\n", r"inches \(\$13=1\).*\$13=0"), (b"$20=1\n", r"\$20=1.*\$20=0")]
+    ("line", "message"), [(b"$13=1\n", r"inches \(\$13=1\).*\$13=0"), (b"$20=1\n", r"\$20=1.*\$20=0")]
 )
-def test_settings_that_cannot_work_are_told_before_it_moves(
-    world: World, wire: Wire, clock: ScaledClock, line: bytes, said: str
+def test_settings_that_cannot_work_are_reported_before_it_moves(
+    world: World, wire: Wire, clock: ScaledClock, line: bytes, message: str
 ) -> None:
     wire.say(line, 0.1)
     wire.port.close()
     turntable = connected(clock)
-    with pytest.raises(DeviceError, match=said):
+    with pytest.raises(DeviceError, match=message):
         turntable.home()
     assert world.moves["turntable"] == 0
 
 
-def test_homing_that_is_not_enabled_is_told(wire: Wire, clock: ScaledClock) -> None:
+def test_homing_that_is_not_enabled_is_reported(wire: Wire, clock: ScaledClock) -> None:
     wire.say(b"$22=0\n", 0.1)
     wire.port.close()
     with pytest.raises(DeviceError, match=r"homing is not enabled.*Set \$22=1"):

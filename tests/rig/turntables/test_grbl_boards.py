@@ -90,7 +90,7 @@ def test_a_controller_as_sold_is_given_its_time(make: Callable[..., TurntableBen
 
 @EVERY_BOARD
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ("pin", r"held: its feed-hold input is active \(Pn:H\)"),
         (b"!", "held by somebody"),
@@ -98,7 +98,7 @@ def test_a_controller_as_sold_is_given_its_time(make: Callable[..., TurntableBen
     ],
 )
 def test_what_holds_it_is_found_within_two_seconds(
-    make: Callable[..., TurntableBench], board: str, how: bytes | str, said: str
+    make: Callable[..., TurntableBench], board: str, how: bytes | str, message: str
 ) -> None:
     bench = make(board)
     bench.turntable.rotate_to(0)
@@ -109,7 +109,7 @@ def test_what_holds_it_is_found_within_two_seconds(
         bench.controller.press_hold() if isinstance(how, str) else bench.controller.feed(how)
 
     bench.clock.once(bench.is_turning, hold)
-    with pytest.raises(AlarmError, match=f"{said}.*`rig home`"):
+    with pytest.raises(AlarmError, match=f"{message}.*`rig home`"):
         bench.turntable.rotate_to(180)
     assert bench.clock.now() - held_s[0] < 2
     assert bench.turntable.angle_deg() < 180  # the banner of the reset that ended the hold is no restart
@@ -197,8 +197,8 @@ def test_it_is_greeted_at_once_whether_or_not_opening_the_port_restarts_it(
     bench.turntable.close()
     bench.turntable.link.recent.clear()
     bench.turntable.connect()
-    said = [line for line in bench.turntable.link.recent if " << " in line or " >> " in line]
-    assert said[0].endswith(r" >> \x18")
+    message = [line for line in bench.turntable.link.recent if " << " in line or " >> " in line]
+    assert message[0].endswith(r" >> \x18")
     bench.turntable.home()
 
 
@@ -240,19 +240,19 @@ def test_the_banner_of_a_reset_asked_for_is_no_restart(make: Callable[..., Turnt
 
 def heard(bench: TurntableBench, data: bytes, seconds: float = 0.3) -> str:
     bench.controller.feed(data)
-    said = b""
+    message = b""
     for _ in range(100):
         bench.clock.sleep(seconds / 100)
-        said += bench.controller.poll()
-    return said.decode()
+        message += bench.controller.poll()
+    return message.decode()
 
 
 @EVERY_BOARD
 def test_with_hard_limits_every_pass_through_zero_is_an_alarm(make: Callable[..., TurntableBench], board: str) -> None:
     bench = make(board)
     bench.controller.memory.settings[HARD_LIMITS] = 1
-    said = heard(bench, b"G53 G1 X20 F2700\n", 3)
-    assert "ALARM:1\r\n" in said
+    message = heard(bench, b"G53 G1 X20 F2700\n", 3)
+    assert "ALARM:1\r\n" in message
     assert math.remainder(bench.world.plate_deg(), 360) == pytest.approx(0, abs=0.5)
 
 
@@ -274,8 +274,8 @@ def test_grblhal_answers_in_a_critical_alarm(make: Callable[..., TurntableBench]
 def test_fluidnc_starts_in_an_alarm_that_follows_its_banner(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", connect=False)
     bench.controller.power_cycle()
-    said = heard(bench, b"", 5)
-    assert said.endswith(
+    message = heard(bench, b"", 5)
+    assert message.endswith(
         "\r\nGrbl 4.0 [FluidNC v4.0.4 (esp32-wifi) '$' for help]\r\n[MSG:INFO: ALARM: Unhomed]\r\nALARM:14\r\n"
     )
     assert heard(bench, b"G1 X1 F1\n").startswith("error:9\r\n[MSG:ERR: GCode cannot be executed in lock or alarm")
@@ -287,5 +287,5 @@ def test_fluidnc_starts_in_an_alarm_that_follows_its_banner(make: Callable[..., 
 def test_fluidnc_acknowledges_a_homing_that_failed(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", home=False)
     bench.controller._at_switch = lambda: False  # type: ignore[method-assign]
-    said = heard(bench, b"$H\n", 40)
-    assert said.endswith("ALARM:9\r\nok\r\n")
+    message = heard(bench, b"$H\n", 40)
+    assert message.endswith("ALARM:9\r\nok\r\n")

@@ -48,7 +48,7 @@ def restarted(emulator: Emulator) -> bytes:
     return emulator.poll()
 
 
-def said(emulator: Emulator, data: bytes, seconds: float) -> str:
+def heard(emulator: Emulator, data: bytes, seconds: float) -> str:
     """What it says to some bytes in so long."""
     emulator.feed(data)
     heard = b""
@@ -109,7 +109,7 @@ def test_every_way_of_asking_again_is_understood(make: Callable[..., DriverBench
 def test_a_restart_that_was_not_heard_shows_in_its_numbers(make: Callable[..., DriverBench]) -> None:
     bench = make()
     bench.device.home()
-    restarted(bench.world.emulators["turntable"])  # what it said is lost
+    restarted(bench.world.emulators["turntable"])  # what it sent is lost
     with pytest.raises(AlarmError, match="restarted"):
         bench.device.rotate_to(90)
 
@@ -188,7 +188,7 @@ def test_while_homing_it_is_killed_and_then_woken_by_its_port() -> None:
     twin_world.use(None)
 
 
-def test_an_angle_beyond_its_soft_endstops_is_told(make: Callable[..., DriverBench]) -> None:
+def test_an_angle_beyond_its_soft_endstops_is_reported(make: Callable[..., DriverBench]) -> None:
     bench = make(endless=False, range_deg=(0, 500))
     bench.device.home()
     with pytest.raises(NoAnswerError, match=r"stands at 0\.00 deg after being sent to 400 deg.*soft endstops"):
@@ -243,13 +243,13 @@ def test_a_quick_stop_drops_what_is_planned_in_the_next_second(make: Callable[..
     emulator = bench.world.emulators["turntable"]
     restarted(emulator)
     before = bench.world.plate_deg()
-    assert said(emulator, b"G1 X90 F600\n", 0.1) == "ok\n"
-    assert said(emulator, b"M400\n", 0.1) == ""
-    assert said(emulator, b"M410\n", 0.5) == ""
+    assert heard(emulator, b"G1 X90 F600\n", 0.1) == "ok\n"
+    assert heard(emulator, b"M400\n", 0.1) == ""
+    assert heard(emulator, b"M410\n", 0.5) == ""
     stopped = bench.world.plate_deg()
     assert before < stopped < before + 3
-    assert said(emulator, b"", 1.0) == "ok\n", "M400, a second later"
-    assert said(emulator, b"G1 X180\n", 5.0) == "ok\nok\n"
+    assert heard(emulator, b"", 1.0) == "ok\n", "M400, a second later"
+    assert heard(emulator, b"G1 X180\n", 5.0) == "ok\nok\n"
     assert bench.world.plate_deg() > stopped + 5, "planned after that second"
 
 
@@ -257,7 +257,7 @@ def test_killed_it_turns_on_for_a_while(make: Callable[..., DriverBench]) -> Non
     bench = make()
     emulator = bench.world.emulators["turntable"]
     restarted(emulator)
-    said(emulator, b"G1 X90 F2700\n", 1.0)
+    heard(emulator, b"G1 X90 F2700\n", 1.0)
     before = bench.world.plate_deg()
-    said(emulator, b"M112\n", 2.0)
+    heard(emulator, b"M112\n", 2.0)
     assert bench.world.plate_deg() - before == pytest.approx(45 * 0.6, abs=0.5)

@@ -61,7 +61,7 @@ def test_every_device_gets_what_its_driver_can_get_over() -> None:
     assert {device for device, _ in by_hand} == {"turntable", "camera"}, "a person has no cable"
 
 
-def test_trouble_goes_on_where_the_last_process_ended(tmp_path: Path) -> None:
+def test_trouble_resumes_where_the_last_process_ended(tmp_path: Path) -> None:
     path = tmp_path / "world.json"
     first = a_world(path)
     before = drawn(first, 50)
