@@ -129,7 +129,7 @@ class Identifier:
                 "Use another, such as `--model starter`, or one that `rig train` made."
             )
         with Store.open(lab.store) as store:
-            store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
+            store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
             unusable = embed_catalogue(store, embedder, reporter)
             index = load_index(lab, store, embedder)
         if len(index) == 0:
@@ -153,14 +153,14 @@ class Identifier:
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
-        views = scanned_views(self.lab, store, store.frames(session_id, coin))
+        views = scanned_views(self.lab, store, store.frames.find(session_id, coin))
         if not views:
             return Answer(coin, error="no good frame")
         answer = self.identify(coin, views)
         if answer.verdict:
             for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
                 keep_evidence(self.lab, session_id, coin, side, drawing)
-            store.catalogue.add_ranking(session_id, coin, self.embedder.id, answer.verdict, answer.candidates)
+            store.rankings.add(session_id, coin, self.embedder.id, answer.verdict, answer.candidates)
         return answer
 
     def own_images(
@@ -276,7 +276,7 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
 
 def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:
     """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
-    done = store.catalogue.embedded(embedder.id)
+    done = store.embeddings.image_ids(embedder.id)
     waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
     unusable: list[str] = []
     with reporter.progress("Embedding the catalogue") as progress:
@@ -290,7 +290,7 @@ def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tup
                 except NoCoinError:
                     unusable.append(entry.id)
             features = embed_entries(embedder, crops)
-            store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
+            store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
         if waiting:
             progress(len(waiting), len(waiting))
     return tuple(unusable)
@@ -298,7 +298,7 @@ def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tup
 
 def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
     """The search index of the catalogue as it is now: the saved one if it still fits, else made from the store."""
-    embedded = store.catalogue.embedded(embedder.id)
+    embedded = store.embeddings.image_ids(embedder.id)
     entries = [entry for entry in store.catalogue.entries() if entry.id in embedded]
     folder = lab.catalogue / embedder.id
     if folder.is_dir():
@@ -311,8 +311,8 @@ def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
                 return index
     index = FaissIndex(embedder.id)
     if entries:
-        types = store.coin_types()
-        pooled, grid = store.catalogue.embeddings(embedder.id, [entry.id for entry in entries])
+        types = store.coins.types()
+        pooled, grid = store.embeddings.get(embedder.id, [entry.id for entry in entries])
         if grid is None:
             raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
         rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]

@@ -110,7 +110,7 @@ def _poster_row(lab: Lab, row: PublishedRow, reporter: Reporter) -> Answered:
     with Store.open(lab.store) as store:
         card_path = lab.folder / "models" / row.model / CARD_FILE
         model = "" if card_path.is_file() else f"the model {row.model}: {row.recipe}"
-        if not store.sessions("import", POSTER):
+        if not store.sessions.find("import", POSTER):
             return needs(
                 "the poster's photographs of nine Sawhill coins: ask the COIN Research Group, James Madison "
                 f"University, put them into a folder {POSTER}, then `rig import {POSTER} --labels CSV` with the "

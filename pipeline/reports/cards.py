@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from calibration.image import Image, ImageError
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry
 from pipeline.reports.images import as_data_url, find_coin_place, portrait
 from pipeline.reports.pages import cite

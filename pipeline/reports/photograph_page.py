@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.records import Candidate, Entry
 from pipeline.lab import Lab
@@ -56,4 +56,4 @@ def write_photograph_page(lab: Lab, cards: Sequence[Card], model: str) -> Path:
     """Write ``reports/identify-<time>.html`` and return its path."""
     now = datetime.now().astimezone()
     page = page_template("photographs.html").render(cards=cards, at=f"{now:%Y-%m-%d %H:%M %Z}", model=model)
-    return write_whole(lab.reports / f"identify-{now:%Y%m%dT%H%M%S}.html", page)
+    return write_atomically(lab.reports / f"identify-{now:%Y%m%dT%H%M%S}.html", page)

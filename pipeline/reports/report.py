@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import write_whole
-from capture.store import Store
-from capture.store.files import StoreError
+from calibration.files import write_atomically
+from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -36,8 +35,8 @@ def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Writt
     """
     with Store.open(lab.store, writing=False) as store:
         if session_id is not None:
-            return WrittenReport(write_report(lab, store, store.session(session_id)))
-        scans = store.sessions("scan", tray)
+            return WrittenReport(write_report(lab, store, store.sessions.get(session_id)))
+        scans = store.sessions.find("scan", tray)
         if not scans:
             which = f"tray {tray} was never" if tray else "nothing was ever"
             raise LabError(f"{which} scanned in {lab.folder}. Scan first: `rig scan --tray {tray or 3}`.")
@@ -60,7 +59,7 @@ def write_report(lab: Lab, store: Store, session: Session) -> Path:
         cards=cards,
         provenance=_provenance(session, results),
     )
-    return write_whole(report_path(lab, session), page)
+    return write_atomically(report_path(lab, session), page)
 
 
 def report_path(lab: Lab, session: Session) -> Path:
@@ -87,7 +86,7 @@ def choose_best_frames(frames: Sequence[Frame]) -> list[Frame]:
 
 def comparable_frames(frames: Sequence[Frame], side: Side) -> list[Frame]:
     """Good frames of a side of the placement that was identified: across placements rotations are unknown."""
-    good = [frame for frame in frames if frame.quarantine_reason is None and frame.side == side]
+    good = [frame for frame in frames if frame.is_good and frame.side == side]
     placements = Counter(frame.placement for frame in good).most_common(1)
     return [frame for frame in good if (frame.placement, placements[0][1]) == placements[0]]
 
@@ -104,8 +103,8 @@ def _card(
     entries: dict[str, Entry],
     thumbnails: Thumbnails,
 ) -> Card:
-    frames = store.frames(session.id, result.coin, good=None)
-    settled = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+    frames = store.frames.find(session.id, result.coin, good=None)
+    settled = {frame.shot_id for frame in frames if frame.is_good}
     diameter = diameter_mm(frames)
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(

@@ -225,7 +225,7 @@ def drain(terminal: int) -> None:
 def test_what_cannot_be_identified_does_not_stop_the_night_and_is_tried_again(rig: Rig, night: Path) -> None:
     assert rig(*BATCH, "--lab", night).code == 0
     with Store.open(night / "store", writing=False) as store:
-        frame = store.frames(coin=COINS[1])[0]
+        frame = store.frames.find(coin=COINS[1])[0]
         damaged = store.path(frame.calibrated_sha256 or frame.sha256)
     away = damaged.rename(night / "away")
     identify = ("batch", "--trays", "1-2", "--lab", night, "--json")
