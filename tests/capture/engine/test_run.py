@@ -149,7 +149,7 @@ def test_a_dead_lamp_leads_to_quarantine(tmp_path: Path) -> None:
 
 
 def test_after_a_device_failed_the_next_run_resumes(tmp_path: Path) -> None:
-    with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=15)]) as bench:
+    with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=24)]) as bench:
         with pytest.raises(DeviceError, match="lightbox"):
             bench.run()
         done = kept(bench.store)
