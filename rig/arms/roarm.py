@@ -75,6 +75,10 @@ class RoarmArm(SerialArm[RoarmConfig]):
 
     stop_bytes = b"\n"  # no further step is sent, which is all it takes
     rest_mm = REST_MM
+    risk = (
+        "its line has no checksum: two bytes lost at once, or noise that happens to be a command, can let go of all "
+        "joints. Keep its cable short and away from motors, and look at the places under its way."
+    )
 
     def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)

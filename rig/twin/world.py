@@ -21,7 +21,7 @@ from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
 from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
@@ -285,6 +285,10 @@ class World:
     def on_the_wire(self, device: str, data: bytes, way: Way) -> bytes:
         """What arrives of some bytes sent, and of those still under way."""
         return self.wires[device].carry(data, way)
+
+    def is_deaf_to_stop(self, device: str) -> bool:
+        """Whether a controller does not obey a stop."""
+        return any(isinstance(fault, DeafToStop) and fault.device == device for fault in self.faults)
 
     def is_unplugged(self, device: str) -> bool:
         """Whether the cable is out."""
