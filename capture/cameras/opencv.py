@@ -1,10 +1,14 @@
-"""Cameras that OpenCV can open: USB (UVC) cameras through V4L2, or a video file.
+"""USB (UVC) cameras, through OpenCV and V4L2.
 
 Their habits are answered here. ``isOpened`` stays true for a camera that was unplugged, and for one that never
 delivers: only frames count, and a camera that stops delivering is opened once more, under the name that stays the same
 (``/dev/v4l/by-id``), since it may come back under another number. Frames wait in a queue, so that the next one is from
-before the light changed. Exposure is in the driver's units (UVC's are 100 us), and is read back, for a camera may have
+before the light changed: the kernel's time stamp of each (``CAP_PROP_POS_MSEC``, opencv/opencv dc2214e, cap_v4l.cpp)
+says when it was taken. Exposure is in the driver's units (UVC's are 100 us), and is read back, for a camera may have
 its own idea of it. What it was asked for and does not do is an error: a calibration holds for one size and one setting.
+
+Network streams and video files, which OpenCV opens as well, are refused: nothing sets their exposure, and nobody knows
+how old their frames are.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
-from pydantic import Field
+import numpy.typing as npt
+from pydantic import Field, field_validator
 
 from calibration.image import Image
 from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
@@ -56,15 +61,27 @@ class OpenCvConfig(CameraConfig):
         default=5.0, gt=0, description="longest wait for a frame, exposure not counted (wall-clock)"
     )
 
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, device: int | str) -> int | str:
+        if isinstance(device, str) and device.isdecimal():
+            return int(device)  # rig.yaml's scalars are read as text
+        if isinstance(device, str) and not device.startswith("/dev/"):
+            raise ValueError(
+                "a number, or a path that begins with /dev/. A network stream or a file cannot be used: its exposure "
+                "cannot be set, and its frames may be old. Give a USB camera, or write a driver (docs/drivers.md)"
+            )
+        return device
+
 
 class OpenCvCamera(CameraDriver[OpenCvConfig]):
     """See `capture.cameras.camera.Camera`."""
 
     def __init__(self, config: OpenCvConfig, clock: Clock) -> None:
         super().__init__(config, clock, str(config.device))
-        self._is_device = isinstance(config.device, int) or config.device.startswith("/dev/")
         self._settings: tuple[int, float] | None = None
         self._period_s = 0.0
+        self._size_px = (0, 0)
 
     def connect(self) -> Identity:
         """Open the camera and read a first frame; see `CameraDriver.connect`."""
@@ -91,8 +108,6 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         capture = self._opened()
         self._settings = (exposure_us, gain)
         self._exposure_us, self._gain = exposure_us, gain
-        if not self._is_device:
-            return  # a film is as it is
         capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, MANUAL_EXPOSURE)
         capture.set(cv2.CAP_PROP_AUTO_WB, 0)
         capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
@@ -111,9 +126,11 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
             If no frame comes, not even after the camera was opened again.
         NotConnectedError
             If the camera is gone.
+        EnvelopeError
+            If it delivers frames of another size than it was set to.
         """
         frame = self._fresh_frame(self._opened())
-        if frame is None and self._is_device:
+        if frame is None:
             log.warning("%s: no image came; opening it again.", self._name)
             self._open()
             if self._settings is not None:
@@ -122,10 +139,8 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         if frame is None:
             raise NoAnswerError(
                 self._name,
-                f"{TRIES} images were asked for and none came{self._is_device * ', nor after it was opened again'}.",
-                "Plug the camera in again, into a port of the computer itself; then give the same command again."
-                if self._is_device
-                else "The film is at its end. Choose a longer one.",
+                "it delivers no new image, nor after it was opened again.",
+                "Plug the camera in again, into a port of the computer itself; then run the same command again.",
             )
         return self._raw_image(frame)
 
@@ -134,11 +149,10 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
     def _open(self) -> Identity:
         self.close()
         config = self._config
-        if isinstance(config.device, str) and config.device.startswith("/") and "%" not in config.device:
+        if isinstance(config.device, str):
             self._check_path(Path(config.device))
-        # Given a path, OpenCV would try its film readers first, and they wait long.
-        backend = cv2.CAP_V4L2 if self._is_device else cv2.CAP_ANY
-        capture = self._wait(lambda: cv2.VideoCapture(config.device, backend))
+        # Given a path, OpenCV would try its readers of files first, and they wait long.
+        capture = self._wait(lambda: cv2.VideoCapture(config.device, cv2.CAP_V4L2))
         if capture is None:
             raise NotConnectedError(self._name, "opening it takes for ever.", "Plug the camera in again.")
         self._handle = capture
@@ -185,38 +199,59 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
                 f"{size[0]}x{size[1]} {fourcc}.",
                 "`v4l2-ctl --list-formats-ext` prints what it can do. Correct `camera:` in rig.yaml.",
             )
-        backend = capture.getBackendName()
-        return Identity(config.kind, self._port, f"{backend} {size[0]}x{size[1]} {fourcc}")
+        self._size_px = (size[0], size[1])
+        return Identity(config.kind, self._port, f"{capture.getBackendName()} {size[0]}x{size[1]} {fourcc}")
 
     # Frames
 
     def _fresh_frame(self, capture: cv2.VideoCapture) -> Image | None:
-        """A frame that was exposed after this call; None if the camera delivers none."""
+        """A frame whose exposure began after this call; None if the camera delivers none in time."""
+        called_s = time.monotonic()
 
         def read() -> Image | None:
-            # Frames that waited come at once; the first that has to be waited for was exposed, in part, before this
-            # call. Where the camera does not say how fast it is, as many are thrown away as may have waited.
-            patience_s = max(self._period_s, self._exposure_us / 1e6) / 2 if self._period_s else float("inf")
-            for _ in range(self._config.queue_frames):
-                started = time.monotonic()
-                if not capture.grab() or time.monotonic() - started > patience_s:
-                    break
-            capture.grab()  # and the next one may have begun while that one was read out
-            for _ in range(TRIES):
-                ok, frame = capture.read()
-                if ok and frame is not None and frame.size:
-                    if frame.ndim == 2:
-                        frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
-                    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+            older, missing = 0, 0
+            while missing < TRIES and time.monotonic() - called_s < self._longest_s():
+                if not capture.grab():
+                    missing += 1
+                elif not self._is_fresh(capture, called_s, older):
+                    older += 1
+                else:
+                    ok, frame = capture.retrieve()
+                    if ok and frame is not None and frame.size:
+                        return self._checked(frame)
+                    missing += 1
             return None
 
         return self._wait(read)
 
+    def _is_fresh(self, capture: cv2.VideoCapture, called_s: float, older: int) -> bool:
+        """Whether the exposure of the frame that was just grabbed began after a moment."""
+        stamp_s = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        if abs(time.monotonic() - stamp_s) > self._longest_s():
+            return older > self._config.queue_frames  # no stamp, or one of another clock: what may have waited is over
+        return stamp_s - self._exposure_us / 1e6 >= called_s
+
+    def _checked(self, frame: npt.NDArray[Any]) -> Image:
+        height_px, width_px = frame.shape[:2]
+        if (width_px, height_px) != self._size_px:
+            raise EnvelopeError(
+                self._name,
+                f"it was set to {self._size_px[0]}x{self._size_px[1]} and delivered {width_px}x{height_px}.",
+                "Close other programs that use it; then run the same command again.",
+            )
+        if frame.ndim == 2:
+            frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def _longest_s(self) -> float:
+        """Longest wait for a fresh frame (s)."""
+        frames = self._config.queue_frames + 2 + TRIES
+        return self._config.answer_s + frames * max(self._period_s, self._exposure_us / 1e6)
+
     def _wait(self, action: Callable[[], T]) -> T | None:
         """Do something that may block; None if it does not end, or OpenCV fails in it."""
-        frames = self._config.queue_frames + 2 + TRIES
         try:
-            return in_time(action, self._config.answer_s + frames * max(self._period_s, self._exposure_us / 1e6))
+            return in_time(action, self._longest_s())
         except TimeoutError:
             self._handle = None  # whatever blocks in it stays blocked: nobody may touch it any more
             return None

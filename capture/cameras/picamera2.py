@@ -279,12 +279,28 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
             )
             camera.configure(settings)
             self._in_time(camera.start, "starting it")
-        except RuntimeError as error:
+        except DeviceError:
             self.close()
-            raise NotConnectedError(
-                self._name, f"it cannot be set to {size[0]}x{size[1]} ({error}).", "Correct `camera:` in rig.yaml."
+            raise
+        except Exception as error:  # picamera2 passes on whatever it meets in libcamera, None included
+            self.close()
+            log.debug("%s: %r", self._name, error)
+            raise EnvelopeError(
+                self._name,
+                f"it cannot be set to {size[0]}x{size[1]}.",
+                "`rpicam-hello --list-cameras` prints what it can do. Correct `camera:` in rig.yaml.",
             ) from error
+        if config.raw is not None and camera.camera_configuration()["raw"] is None:  # left out without a word
+            self.close()
+            raise EnvelopeError(self._name, "it has no raw data.", "Leave `raw` of `camera:` in rig.yaml out.")
         width_px, height_px = camera.camera_configuration()["main"]["size"]
+        if width_px != size[0] or height_px != size[1]:
+            self.close()
+            raise EnvelopeError(
+                self._name,
+                f"it was asked for {size[0]}x{size[1]} and is set to {width_px}x{height_px}.",
+                "Correct `width_px` and `height_px` of `camera:` in rig.yaml.",
+            )
         return Identity(kind="picamera2", port=str(facts.get("Id", number)), firmware=f"{model} {width_px}x{height_px}")
 
     def _find(self, cameras: list[Any]) -> tuple[int, dict[str, Any]]:

@@ -13,6 +13,7 @@ from rig.station import Station
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
 from rig.twin.world import World
+from tests.rig.benches import DriverBench
 from tests.rig.wires import CONFIG
 
 
@@ -46,3 +47,23 @@ def station(world: World, clock: ScaledClock) -> Iterator[Station]:
     with Station(CONFIG, clock) as ready:
         ready.home()
         yield ready
+
+
+@pytest.fixture
+def bench_of() -> Iterator[Callable[..., DriverBench]]:
+    """Makes the bench of a driver, connected and homed: ``bench_of("dobot", Glitch("arm"), answer_s=0.1)``."""
+    made: list[DriverBench] = []
+
+    def build(kind: str, *faults: Any, connect: bool = True, home: bool = True, **options: Any) -> DriverBench:
+        bench = DriverBench(kind, *faults, **options)
+        made.append(bench)
+        if connect:
+            bench.device.connect()
+        if connect and home and bench.role != "lightbox":
+            bench.device.home()
+        return bench
+
+    yield build
+    for bench in made:
+        bench.close()
+    twin_world.use(None)

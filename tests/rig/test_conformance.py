@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import signal
@@ -10,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,18 +35,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-termi
 
 
 @pytest.fixture(params=["twin", "pty"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., DriverBench]]:
-    """Makes a bench: ``make("marlin", endless=False)``."""
-    made: list[DriverBench] = []
-
-    def build(kind: str, **options: Any) -> DriverBench:
-        made.append(DriverBench(kind, cable_in=tmp_path if request.param == "pty" else None, **options))
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(
+    request: pytest.FixtureRequest, tmp_path: Path, bench_of: Callable[..., DriverBench]
+) -> Callable[..., DriverBench]:
+    """Makes a bench that is not connected: ``make("marlin", endless=False)``."""
+    return functools.partial(bench_of, connect=False, cable_in=tmp_path if request.param == "pty" else None)
 
 
 def use(bench: DriverBench, there: bool) -> None:

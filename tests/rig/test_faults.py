@@ -7,7 +7,7 @@ names device, port, command and remedy. Never a wrong position believed, never a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -76,22 +76,9 @@ def test_the_page_shows_the_table() -> None:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., DriverBench]]:
-    """Makes a bench whose device is connected and homed."""
-    made: list[DriverBench] = []
-
-    def build(kind: str, *faults: Any, home: bool = True, **options: Any) -> DriverBench:
-        bench = DriverBench(kind, *faults, **(PATIENCE[kind] | HASTE[kind] | options))
-        made.append(bench)
-        bench.device.connect()
-        if home and bench.role != "lightbox":
-            bench.device.home()
-        return bench
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[..., DriverBench]:
+    """Makes a bench whose device is connected and homed, and waits for answers no longer than it must."""
+    return lambda kind, *faults, **options: bench_of(kind, *faults, **(PATIENCE[kind] | HASTE[kind] | options))
 
 
 def upset(bench: DriverBench, what: str, way: str = "answered", *, after: int = 0, **details: Any) -> None:

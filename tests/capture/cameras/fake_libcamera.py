@@ -42,6 +42,8 @@ class Behaviour:
     frames: int = 0
     shown: list[dict[str, Any]] = field(default_factory=list)
     busy: bool = False
+    has_raw: bool = True
+    adjusts: tuple[int, int] | None = None  # the size that it makes of the one asked for
 
 
 # What is set and read
@@ -210,7 +212,8 @@ class Stream:
 class CameraConfiguration:
     Status = enum.Enum("Status", "Valid Adjusted Invalid")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
         self.streams = [StreamConfiguration() for _ in range(count)]
         self.orientation = Orientation.Rotate0
         self.sensor_config: Any = None
@@ -224,9 +227,12 @@ class CameraConfiguration:
     def validate(self) -> Any:
         if self.streams[0].size.width > 4 * SENSOR_SIZE[0]:
             return CameraConfiguration.Status.Invalid
+        adjusted = self._behaviour.adjusts
+        if adjusted is not None:
+            self.streams[0].size = Size(*adjusted)
         for stream in self.streams:
             stream.settle()
-        return CameraConfiguration.Status.Valid
+        return CameraConfiguration.Status.Adjusted if adjusted else CameraConfiguration.Status.Valid
 
 
 class SensorConfiguration:
@@ -275,12 +281,7 @@ class Camera:
     def __init__(self, manager: CameraManager, name: str, model: str, behaviour: Behaviour, has_motor: bool) -> None:
         self.id = name
         self.behaviour = behaviour
-        self.properties = {
-            PROPERTIES.Model: model,
-            PROPERTIES.Location: 2,
-            PROPERTIES.Rotation: 0,
-            PROPERTIES.ColorFilterArrangement: 3,
-        }
+        self.model = model
         self.controls = {
             CONTROLS.ExposureTime: ControlInfo(LINE_US, 2_000_000, 20_000),
             CONTROLS.AnalogueGain: ControlInfo(1.0, 22.0, 1.0),
@@ -301,6 +302,12 @@ class Camera:
         self._running = False
         self._force: dict[str, Any] = {}
 
+    @property
+    def properties(self) -> dict[Any, Any]:
+        """A camera without a raw stream (USB) has no filter array either: picamera2 goes by that."""
+        facts = {PROPERTIES.Model: self.model, PROPERTIES.Location: 2, PROPERTIES.Rotation: 0}
+        return facts | ({PROPERTIES.ColorFilterArrangement: 3} if self.behaviour.has_raw else {})
+
     def acquire(self) -> None:
         if self.behaviour.busy:
             raise RuntimeError("Device or resource busy")
@@ -309,7 +316,7 @@ class Camera:
         pass
 
     def generate_configuration(self, roles: list[Any]) -> CameraConfiguration:
-        return CameraConfiguration(len(roles))
+        return CameraConfiguration(len(roles), self.behaviour)
 
     def configure(self, configuration: CameraConfiguration) -> int:
         return 0

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -94,29 +93,6 @@ def test_replay_plays_a_folder_round_and_round(tmp_path: Path, clock: ScaledCloc
 def test_replay_of_nothing(tmp_path: Path, clock: ScaledClock) -> None:
     with pytest.raises(NotConnectedError, match="no images"):
         CAMERAS.make(ReplayConfig(folder=tmp_path), clock).connect()
-
-
-def test_opencv_throws_away_frames_that_waited(tmp_path: Path, clock: ScaledClock) -> None:
-    film = tmp_path / "film.avi"
-    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
-    for number in range(20):
-        bgr = np.zeros((48, 64, 3), np.uint8)
-        bgr[..., 2] = 10 * number  # red
-        writer.write(bgr)
-    writer.release()
-    camera = CAMERAS.make(OpenCvConfig(device=str(film), queue_frames=4), clock)
-    assert "64x48" in camera.connect().firmware  # looks at frame 0
-    camera.configure(0, 1.0)
-    taken = camera.grab()
-    assert taken.image.shape == (48, 64, 3)
-    red, green, _ = taken.image.mean(axis=(0, 1))
-    assert red > 20 > 15 > green
-    with pytest.raises(NoAnswerError, match="none came"):
-        for _ in range(20):
-            camera.grab()
-    camera.close()
-    with pytest.raises(NotConnectedError, match="not connected"):
-        camera.configure(100, 1.0)
 
 
 @pytest.mark.parametrize(

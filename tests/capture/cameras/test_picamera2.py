@@ -228,7 +228,7 @@ def test_no_camera_at_all(machine: Machine, camera_with: Callable[..., Camera]) 
 
 
 def test_a_size_that_cannot_be(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
-    with pytest.raises(NotConnectedError, match="cannot be set to 4000x240"):
+    with pytest.raises(EnvelopeError, match="cannot be set to 4000x240"):
         camera_with(width_px=4_000).connect()
 
 
@@ -307,6 +307,21 @@ def test_raw_data_that_cannot_be_written_fail_at_once(
         pytest.skip("this picamera2 is older than 0.3.30 and fits PyPI's PiDNG")
     with pytest.raises(DeviceError, match=r"cannot be written as DNG .* apt install python3-pidng"):
         camera_with(raw=tmp_path).connect()
+
+
+def test_a_camera_without_raw_data_is_refused(
+    sensor: Behaviour, camera_with: Callable[..., Camera], tmp_path: Path
+) -> None:
+    sensor.has_raw = False
+    with pytest.raises(EnvelopeError, match=r"it has no raw data.*Leave `raw`"):
+        camera_with(raw=tmp_path).connect()
+    camera_with().connect()
+
+
+def test_another_size_than_was_asked_for_is_noticed(sensor: Behaviour, camera_with: Callable[..., Camera]) -> None:
+    sensor.adjusts = (304, 224)
+    with pytest.raises(EnvelopeError, match="asked for 300x220 and is set to 304x224"):
+        camera_with(width_px=300, height_px=220).connect()
 
 
 def test_the_tuning_does_not_adapt(

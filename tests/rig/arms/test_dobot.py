@@ -1,15 +1,14 @@
 from __future__ import annotations
 
+import functools
 import math
 import struct
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from rig.arms import dobot
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError
-from rig.twin import world as twin_world
 from tests.rig.benches import DriverBench
 from tests.rig.stopping import StoppingClock
 
@@ -17,19 +16,8 @@ HASTE = {"answer_s": 0.1, "move_s": 1.0}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., DriverBench]]:
-    made: list[DriverBench] = []
-
-    def build(**options: Any) -> DriverBench:
-        made.append(DriverBench("dobot", **(HASTE | options)))
-        made[-1].device.connect()
-        made[-1].device.home()
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[..., DriverBench]:
+    return functools.partial(bench_of, "dobot", **HASTE)
 
 
 def to_slot(bench: DriverBench, slot: int) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +12,6 @@ from rig.arms.roarm import RoarmArm
 from rig.arms.roarm_linkage import Joints, joints_at, point_at
 from rig.errors import AlarmError, EnvelopeError
 from rig.station import Station
-from rig.twin import world as twin_world
 from rig.twin.arduino_json import read_json
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Glitch
@@ -23,19 +22,8 @@ HASTE = {"answer_s": 0.1}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., DriverBench]]:
-    made: list[DriverBench] = []
-
-    def build(**options: Any) -> DriverBench:
-        made.append(DriverBench("roarm", **(HASTE | options)))
-        made[-1].device.connect()
-        made[-1].device.home()
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[..., DriverBench]:
+    return functools.partial(bench_of, "roarm", **HASTE)
 
 
 def steps(bench: DriverBench) -> list[dict[str, float]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from rig.errors import AlarmError
-from rig.twin import world as twin_world
 from tests.rig.benches import DriverBench
 from tests.rig.stopping import StoppingClock
 
@@ -18,19 +17,8 @@ ENDS = (160.0, -180.0, 100.0), (160.0, 180.0, 100.0)
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[[str], DriverBench]]:
-    made: list[DriverBench] = []
-
-    def build(kind: str) -> DriverBench:
-        made.append(DriverBench(kind, clock=StoppingClock()))
-        made[-1].device.connect()
-        made[-1].device.home()
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[[str], DriverBench]:
+    return lambda kind: bench_of(kind, clock=StoppingClock())
 
 
 @pytest.mark.parametrize("kind", STOPPING_MM)

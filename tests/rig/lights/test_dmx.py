@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,24 +11,14 @@ from rig.devices import Light
 from rig.errors import DeviceError, NoAnswerError
 from rig.lights import dmx
 from rig.lights.dmx import DmxConfig
-from rig.twin import world as twin_world
 from tests.rig.benches import DriverBench
 
 EAST = Light("east", ((-30.0, 30.0),))
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., DriverBench]]:
-    made: list[DriverBench] = []
-
-    def build(**options: Any) -> DriverBench:
-        made.append(DriverBench("dmx", **({"answer_s": 0.1} | options)))
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[..., DriverBench]:
+    return functools.partial(bench_of, "dmx", connect=False, answer_s=0.1)
 
 
 def levels(bench: DriverBench) -> bytes:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -22,18 +22,8 @@ HASTE = {"answer_s": 0.1, "speed_deg_s": 2000.0}
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., DriverBench]]:
-    made: list[DriverBench] = []
-
-    def build(**options: Any) -> DriverBench:
-        made.append(DriverBench("marlin", **(HASTE | options)))
-        made[-1].device.connect()
-        return made[-1]
-
-    yield build
-    for bench in made:
-        bench.close()
-    twin_world.use(None)
+def make(bench_of: Callable[..., DriverBench]) -> Callable[..., DriverBench]:
+    return functools.partial(bench_of, "marlin", home=False, **HASTE)
 
 
 def sent(bench: DriverBench) -> list[str]:
