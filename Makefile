@@ -28,7 +28,7 @@ test-all: setup
 bench: setup
 	$(RUN)pytest -m bench -s tests/bench
 
-check: setup docs
+check: setup words docs
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -37,7 +37,6 @@ check: setup docs
 # Words that are not used in this project: .ci/words.txt says what to write instead.
 words: setup
 	.venv/bin/codespell --config .ci/words.cfg *.md Makefile pyproject.toml docs calibration capture models pipeline rig tests
-	.venv/bin/pytest tests/names.py
 
 # The pages of docs/ as a site: build/site/index.html opens without a server.
 docs: setup

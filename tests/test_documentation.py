@@ -12,8 +12,18 @@ import yaml
 from pipeline.lab import TwinConfig
 from rig.twin.faults import Fault
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+EXAMPLES = {"rig/turntables/rotor.py", "capture/cameras/argus.py"}  # drivers that a page shows how to write
 FAULTS = get_args(get_args(Fault)[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+    code = r"`((?:calibration|capture|models|pipeline|rig|tests)/[\w./-]*(?:/|\.py|\.yaml|\.md))`"
+    named = re.findall(code, page.read_text("utf-8"))
+    assert [path for path in named if path not in EXAMPLES and not (ROOT / path).exists()] == []
 
 
 def test_every_fault_of_the_twin_is_shown_with_all_its_keys() -> None:
