@@ -19,7 +19,7 @@ class Phase(Enum):
 
                       a device fails, in any phase
                                   |
-          HOMING              RECOVERING --- it cannot be recovered, or a person is needed ---> ended, nothing moves
+          HOMING              RECOVERING ------------> the rig cannot be recovered: the run ends, nothing moves
              |                    |
              +---> LOCATING <-----+          a coin that was left on its way is found, or is back in its slot
                       |
@@ -39,7 +39,8 @@ class Phase(Enum):
              +-----------------------------+
 
     Asked to stop, or something fails that is no device (a full disk, a calibration): from any phase the coin is put
-    back into its slot, and the run ends with that. Interrupted twice, or killed: nothing is moved any more.
+    back into its slot, and the run ends. Where a person is needed (`TransportError`), and when it is interrupted or
+    killed, the run ends and nothing moves: the next one finds the coin.
     """
 
     HOMING = "homing"
