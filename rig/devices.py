@@ -60,7 +60,7 @@ class Arm(Device, Protocol):
         """Move the cup in a straight line."""
 
     def grip(self) -> None:
-        """Start suction and verify that something is held; raises `rig.errors.GripError`."""
+        """Start suction and verify that something is held; raises `rig.errors.NothingThereError` if nothing is."""
 
     def release(self) -> None:
         """Let go."""

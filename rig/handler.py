@@ -100,7 +100,7 @@ class ArmHandler:
             self._go(place_mm)
             try:
                 self._arm.grip()
-            except GripError:
+            except NothingThereError:
                 self._lift()
             else:
                 self._arm.release()
@@ -166,7 +166,7 @@ class ArmHandler:
             try:
                 self._arm.grip()
                 break
-            except GripError as error:
+            except NothingThereError as error:
                 self._lift()
                 if attempt == GRIP_TRIES:
                     raise NothingThereError(*_lost(f"there is no coin to take up from {name}")) from error

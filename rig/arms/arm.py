@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from rig.bench import PointMm
-from rig.errors import DeviceError, GripError
+from rig.errors import DeviceError, NothingThereError
 from rig.serial_device import MotionDevice, SerialConfig
 
 STUCK_S = 1.0
@@ -43,6 +43,8 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
     lost_with_power = "what the cup held has fallen"
     after_restart = "Find the coin, put it back into its slot, then `rig home`."
     rest_mm: ClassVar[float] = 0.3
+    risk: ClassVar[str] = ""
+    """What no driver can exclude, for `rig doctor` to say."""
 
     def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
         """Move the cup in a straight line, and return when it is there.
@@ -67,16 +69,16 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
 
         Raises
         ------
-        GripError
+        NothingThereError
             If nothing is held, as far as the arm can feel it.
         DeviceError
-            If the pump does not start, or the arm does not answer.
+            If the pump does not run, or the arm does not answer.
         """
         with self.link.lock:
             try:
                 self._suck(True)
                 if not self._takes_hold():
-                    raise GripError(
+                    raise NothingThereError(
                         self.link.device,
                         "the cup took hold of nothing.",
                         "See that a coin lies there, and check the cup.",
@@ -91,8 +93,8 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
 
         Raises
         ------
-        GripError
-            If the pump does not stop.
+        DeviceError
+            If the pump does not stop, or the arm does not answer.
         """
         with self.link.lock:
             self._suck(False)

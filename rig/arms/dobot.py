@@ -31,7 +31,7 @@ from pydantic import Field
 
 from rig.arms.arm import POLL_S, ArmConfig, SerialArm
 from rig.bench import PointMm
-from rig.errors import AlarmError, EnvelopeError, GripError, NoAnswerError
+from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.serial_device import TRIES, retry
 
 HEADER = b"\xaa\xaa"
@@ -201,7 +201,7 @@ class DobotArm(SerialArm[DobotConfig]):
             if self._pumps() == on:
                 break
         else:
-            raise GripError(
+            raise DeviceError(
                 self.link.device,
                 f"the pump does not go {'on' if on else 'off'}.",
                 "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",

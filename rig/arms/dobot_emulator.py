@@ -141,6 +141,8 @@ class DobotEmulator(ArmEmulator):
                 self._runs = True
             case 241, _:
                 self._runs = False
+            case dobot.FORCE_STOP, _ if self.world.is_deaf_to_stop("arm"):
+                pass
             case dobot.FORCE_STOP, _:
                 self._runs, self._busy = False, False  # it reads as done
                 self._freeze()

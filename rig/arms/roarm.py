@@ -54,7 +54,7 @@ STEP_S = 0.05
 REPEAT_S = 0.3  # longest wait for a line to be repeated (wall-clock)
 ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 steps/s²
 SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
-ASTRAY_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
+OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
 
 
@@ -75,6 +75,10 @@ class RoarmArm(SerialArm[RoarmConfig]):
 
     stop_bytes = b"\n"  # no further step is sent, which is all it takes
     rest_mm = REST_MM
+    risk = (
+        "its line has no checksum: two bytes lost at once, or noise that happens to be a command, can let go of all "
+        "joints. Keep its cable short and away from motors, and look at the places under its way."
+    )
 
     def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
@@ -164,11 +168,11 @@ class RoarmArm(SerialArm[RoarmConfig]):
             before = point
             due_s = max(due_s, self.clock.now() - STEP_S) + STEP_S
             self.clock.sleep(due_s - self.clock.now())
-            astray_mm = math.dist(self.position_mm(), point)
-            if astray_mm > ASTRAY_MM:
+            off_path_mm = math.dist(self.position_mm(), point)
+            if off_path_mm > OFF_PATH_MM:
                 raise DeviceError(
                     self.link.device,
-                    f"it is {astray_mm:.0f} mm beside its way.",
+                    f"it is {off_path_mm:.0f} mm off its path.",
                     "Remove what is in its way, then `rig home`.",
                 )
         self._arrive(target, lambda: self._step(target, target))

@@ -32,7 +32,7 @@ from rig.arms.arm import ArmConfig, SerialArm
 from rig.arms.uarm_linkage import TOOLS, Tool, can_reach
 from rig.bench import PointMm
 from rig.clock import Clock
-from rig.errors import DeviceError, EnvelopeError, GripError, NoAnswerError
+from rig.errors import DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import TRIES, retry
 
@@ -100,6 +100,9 @@ class UarmArm(SerialArm[UarmConfig]):
         if version is None:
             raise DeviceError(self.link.device, f"it reports {firmware!r} as its version.", "Is it a uArm Swift Pro?")
         self._firmware = int(version[1])
+        if self._firmware >= 4:
+            hardware = self._read("P2202", re.compile(r"V\S+"))[0]
+            self._settings = {"hardware": hardware, "work mode": self._read("P2400", STATE)[1]}
         return firmware.strip()
 
     def _firmware_name(self) -> str:
@@ -119,9 +122,9 @@ class UarmArm(SerialArm[UarmConfig]):
                 if left_s <= 0:
                     raise
                 continue
-            said = _answer(answer, number)
-            if said is not None:
-                return said.removeprefix("ok").strip()
+            version = _answer(answer, number)
+            if version is not None:
+                return version.removeprefix("ok").strip()
 
     def _find_home(self) -> None:
         """Lock the motors, set the tool, go up as its linkage allows, then to the home position."""
@@ -177,13 +180,15 @@ class UarmArm(SerialArm[UarmConfig]):
     def _suck(self, on: bool) -> None:
         self._ask(f"M2231 V{int(on)}")
         if not on and not self._wait_for_pump(STOPPED):
-            raise GripError(self.link.device, "the pump does not stop.", "Switch the arm off and on, then `rig home`.")
+            raise DeviceError(
+                self.link.device, "the pump does not stop.", "Switch the arm off and on, then `rig home`."
+            )
 
     def _takes_hold(self) -> bool:
         if self._wait_for_pump(HOLDING):
             return True
         if self._pump_state() == STOPPED:
-            raise GripError(
+            raise DeviceError(
                 self.link.device, "the pump does not run.", "Check that the pump is plugged in, and its fuse."
             )
         return False

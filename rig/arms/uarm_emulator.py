@@ -92,12 +92,12 @@ class UarmEmulator(ArmEmulator):
     def received(self, data: bytes) -> None:
         """Take real-time commands out of the stream, keep the rest."""
         for byte in data:
-            if byte == 0x18:
+            if byte == 0x18 and not self.world.is_deaf_to_stop("arm"):
                 self._stop_dead()
                 self.say("ok\n")
             elif byte == ord("~"):
                 self.say("ok\n")
-            elif byte not in b"?!@" and len(self._rx) < RX_BYTES:
+            elif byte not in b"?!@\x18" and len(self._rx) < RX_BYTES:
                 self._rx.append(byte)
 
     def _stop_dead(self) -> None:
@@ -201,6 +201,8 @@ class UarmEmulator(ArmEmulator):
         match command:
             case "P2201":
                 return "ok SwiftPro"
+            case "P2202":
+                return "ok V3.3.1"
             case "P2203":
                 return f"ok {self.version}"
             case "P2220":

@@ -21,8 +21,8 @@ from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, Fault, FrozenFrame, Jam, Trouble, Unplugged
-from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
+from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
@@ -41,7 +41,7 @@ Contents = Mapping[str, Mapping[int, str | Sequence[str] | None]]
 class _State(BaseModel):
     """What outlives the program. Motors finish their moves without it: plate and cup are where they were sent."""
 
-    coins: list[Coin] = []
+    coins: list[LyingCoin] = []
     mounted: dict[int, tuple[str, ...]] = {}  # what lay in each slot when the tray was put there
     plate_deg: float = 0.0
     cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
@@ -159,7 +159,7 @@ class World:
     # Where the coins are
 
     @property
-    def coins(self) -> tuple[Coin, ...]:
+    def coins(self) -> tuple[LyingCoin, ...]:
         """Every coin, wherever it lies."""
         with self.lock:
             return tuple(coin.model_copy() for coin in self._state.coins)
@@ -290,6 +290,10 @@ class World:
         """What arrives of some bytes sent, and of those still under way."""
         return self.wires[device].carry(data, way)
 
+    def is_deaf_to_stop(self, device: str) -> bool:
+        """Whether a controller does not obey a stop."""
+        return any(isinstance(fault, DeafToStop) and fault.device == device for fault in self.faults)
+
     def is_unplugged(self, device: str) -> bool:
         """Whether the cable is out."""
         return any(
@@ -335,7 +339,7 @@ class World:
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
-    def _held(self) -> list[Coin]:
+    def _held(self) -> list[LyingCoin]:
         return [coin for coin in self._state.coins if coin.place == "cup"]
 
     def _lamps(self) -> tuple[Lamp, ...]:

@@ -61,7 +61,7 @@ def test_order_moves_least(plan: Plan, tray: Tray) -> None:
 def test_ids_depend_on_content_alone(plan: Plan, tray: Tray) -> None:
     again = Plan.model_validate_json(plan.replace(name="other", retakes=0).model_dump_json())
     moved = Tray(id="7", slots={slot + 1: coin for slot, coin in tray.slots.items()})
-    assert [shot.id for shot in again.sessions.shots(moved)] == [shot.id for shot in plan.shots(tray)]
+    assert [shot.id for shot in again.shots(moved)] == [shot.id for shot in plan.shots(tray)]
     for shot in plan.shots(tray)[:3]:
         assert Shot.model_validate_json(shot.model_dump_json()).id == shot.id
         assert shot.model_copy(update={"exposure_us": shot.exposure_us + 1}).id != shot.id

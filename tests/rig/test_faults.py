@@ -251,7 +251,7 @@ def lamps(bench: DriverBench) -> tuple[Any, ...]:
 def test_a_jam_is_noticed_by_an_arm_with_sensors(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     bench.world.faults.append(Jam(device="arm", after_moves=bench.world.moves["arm"] + (5 if kind == "roarm" else 0)))
-    with pytest.raises(DeviceError, match=r"it stopped .* mm before|mm beside its way") as caught:
+    with pytest.raises(DeviceError, match=r"it stopped .* mm before|mm off its path") as caught:
         use(bench, there=True)
     check_message(bench, caught.value)
     bench.world.repair()

@@ -20,7 +20,7 @@ from capture.store.records import Frame
 from rig.errors import DeviceError, GripError
 from rig.station import StationConfig
 from rig.twin.faults import Fault, Trouble
-from rig.twin.lying import Coin
+from rig.twin.lying import LyingCoin
 from rig.twin.scene import Lamp, Scene
 from rig.twin.world import World
 from tests.capture.engine.bench import Bench, open_bench
@@ -122,7 +122,7 @@ def witness(world: World) -> list[Scene]:
 def bring_back(world: World) -> None:
     """What the message asked for: every coin that is not where a rig can find it into its slot, obverse up."""
     slots = {coin: slot for slot, coin in TRAY.coins.items()}
-    kept: list[Coin] = world._state.coins
+    kept: list[LyingCoin] = world._state.coins
     for coin in kept:
         coin.place, coin.slot, coin.side = "slot", slots[coin.coin], "obverse"
         coin.x_mm = coin.y_mm = 0.0

@@ -30,16 +30,26 @@ def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -
     assert "Fit for a scan" in ran.out
     printed = rig("doctor", "--lab", lab, "--json").json
     # how much of the disk is free is this machine's own affair
-    assert {check["status"] for check in printed if check["name"] != "disk"} == {"ok"}
+    assert {check["status"] for check in printed if check["name"] not in ("disk", "coins")} == {"ok"}
     assert {check["name"] for check in printed} >= {
         *("disk", "store", "calibration", "turntable", "arm", "lightbox", "camera", "home", "round trip", "lights"),
-        "exposure",
+        *("grip", "stop of the arm", "stop of the turntable", "exposure"),
     }
+    (coins,) = (check for check in printed if check["name"] == "coins")
+    assert coins["status"] == "not tried" and "Taking up a coin" in coins["found"]
+    assert "not tried  coins: " in ran.out
 
 
 ILLS = {
     "unplugged turntable": ("{kind: unplugged, device: turntable}", "turntable", "cable"),
-    "dead lamp": ("{kind: dead lamp, first: 25, last: 34}", "lights", "az180"),
+    "third light": ("{kind: dead lamp, first: 15, last: 24}", "lights", "az120"),
+    "dead pump": ("{kind: dead pump}", "grip", "the pump does not run"),
+    "deaf arm": ("{kind: deaf to stop, device: arm}", "stop of the arm", "kept moving"),
+    "deaf turntable": (
+        "{kind: deaf to stop, device: turntable}",
+        "stop of the turntable",
+        "kept turning",
+    ),
 }
 
 

@@ -99,11 +99,11 @@ def test_no_lost_byte_lets_it_fall_or_takes_it_far_from_its_way(make: Callable[.
         bench.device.move_to(x_mm, y_mm, height_mm)
     bench.device.grip()
     bench.device.move_to(x_mm, y_mm, 90.0)
-    astray: list[float] = [0.0]
+    off_path_mm: list[float] = [0.0]
 
     def watch() -> bool:
         here = bench.world.cup_mm()
-        astray[0] = max(astray[0], math.dist(here[1:], (-y_mm, 90.0)) if abs(here[0] - x_mm) < 200 else 999.0)
+        off_path_mm[0] = max(off_path_mm[0], math.dist(here[1:], (-y_mm, 90.0)) if abs(here[0] - x_mm) < 200 else 999.0)
         return False
 
     wire, step = bench.world.wires["arm"], 0
@@ -118,7 +118,7 @@ def test_no_lost_byte_lets_it_fall_or_takes_it_far_from_its_way(make: Callable[.
         bench.device.move_to(x_mm + 12.0 * step, -y_mm, 90.0)
         assert bench.world.coins[0].place == "cup"
     assert bench.world.cup_mm()[2] > 80, "no T:0, which would let it sink onto the table"
-    assert astray[0] < 15
+    assert off_path_mm[0] < 15
 
 
 def test_the_wrist_s_mode_does_not_matter(make: Callable[..., DriverBench]) -> None:

@@ -1,4 +1,4 @@
-"""A stop at the start of a long move, on controllers that plan as their firmware does: how far the cup goes on."""
+"""A stop at the start of a long move, on controllers that plan as their firmware does: how far the cup still moves."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_pump_that_is_not_plugged_in_is_named(world: World, arm: UarmArm) -> N
     x_mm, y_mm, z_mm = SLOT_1
     arm.move_to(x_mm, y_mm, 90)
     arm.move_to(x_mm, y_mm, z_mm)
-    with pytest.raises(GripError, match=r"the pump does not run\. Check that the pump is plugged in"):
+    with pytest.raises(DeviceError, match=r"the pump does not run\. Check that the pump is plugged in"):
         arm.grip()
 
 
