@@ -44,7 +44,7 @@ class Exported:
 
     folder: Path
     frames: int
-    pictures: int
+    images: int
     bytes: int
     coins: int
     sessions: int
