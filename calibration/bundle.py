@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from calibration.errors import CalibrationError
+from calibration.files import install_folder
 from calibration.flat import Flat
 from calibration.lens import Lens
 
@@ -76,17 +77,10 @@ def save(bundle: Bundle, directory: Path) -> Path:
         for abandoned in directory.glob(".unfinished_*"):  # by a killed process: only one at a time drives a rig
             shutil.rmtree(abandoned)
         unfinished.mkdir(parents=True)
-        with (unfinished / _FLATS).open("wb") as file:
-            np.savez_compressed(file, **dict(bundle.flats))  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        with (unfinished / _DESCRIPTION).open("w", encoding="utf-8") as file:
-            described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
-            yaml.safe_dump(described, file, sort_keys=False)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(folder)
-        _settle(directory)
+        np.savez_compressed(unfinished / _FLATS, **dict(bundle.flats))  # type: ignore[arg-type]
+        described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
+        (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
+        install_folder(unfinished, folder)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise CalibrationError(
@@ -181,12 +175,3 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         "lights": sorted(bundle.flats),
         **({} if bundle.ring_zero_deg is None else {"ring_zero_deg": bundle.ring_zero_deg}),
     }
-
-
-def _settle(directory: Path) -> None:
-    """Make a rename last through a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,33 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def install_folder(draft: Path, folder: Path) -> Path:
+    """Let a folder that is complete take its place, durably; one that is there is replaced.
+
+    Parameters
+    ----------
+    draft
+        Beside `folder`, on the same file system.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    for path in [*draft.rglob("*"), draft]:
+        _sync(path)
+    if folder.is_dir() and any(folder.iterdir()):
+        former = folder.with_name(f"{folder.name}.old")
+        shutil.rmtree(former, ignore_errors=True)
+        folder.rename(former)
+        draft.rename(folder)
+        shutil.rmtree(former)
+    else:
+        draft.rename(folder)
+    sync_folder(folder.parent)
+    return folder
 
 
 def write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -6,14 +6,13 @@ resumed by set difference on ids, whatever happened to order, files or clocks in
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from calibration.files import canonical_json, hash_bytes
 from capture.names import NameProblem, clean_name
 from rig.sides import SIDES, Side
 
@@ -107,8 +106,7 @@ class Shot(_Frozen):
     @property
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the content as canonical JSON."""
-        content = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return hash_bytes(canonical_json(self.model_dump()).encode())[:16]
 
 
 class Plan(_Frozen):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from calibration.files import write_atomically
 from capture.cameras import CAMERAS, Camera
 from capture.cameras.twin import TwinCameraConfig
 from capture.photographs import PhotoDrawer
@@ -25,8 +28,7 @@ from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
 
-LOCK_TRIES = 5  # whoever asks whether the rig is driven holds it for a moment: try again before giving up
-LOCK_PAUSE_S = 0.05
+LOCK_WAIT_S = 0.25  # whoever asks whether the rig is driven holds it for a moment: try again before giving up
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
         clock,
         seed=twin.seed,
         state_path=lab.world,
+        write=partial(write_atomically, durable=False),
         faults=twin.faults,
         contents=twin.contents,
         drawer=_drawer(lab, twin),
@@ -112,16 +115,14 @@ def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
 
 def holder_of(lab: Lab) -> str | None:
     """Who holds the lab's rig: its command, process and time; None if nobody does."""
+    path = _lock_file(lab)
     try:
-        file = (lab.folder / "rig.lock").open()
+        with FileLock(path, timeout=0):
+            return None
+    except Timeout:
+        return path.read_text().strip() or "another process"
     except OSError:
-        return None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return file.read().strip() or "another process"
-    return None
+        return None  # of a lab that cannot be written, nobody drives the rig
 
 
 @contextmanager
@@ -133,26 +134,23 @@ def sole_driver(lab: Lab) -> Iterator[None]:
     LabError
         If another process holds it: which, since when, and at which tray.
     """
-    with (lab.folder / "rig.lock").open("a+") as file:
-        for number in range(LOCK_TRIES):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if number < LOCK_TRIES - 1:
-                    time.sleep(LOCK_PAUSE_S)
-                    continue
-                file.seek(0)
-                holder, status = file.read().strip() or "another process", read_status(lab)
-                tray = status.tray if status is not None and f"(process {status.pid}," in holder else None
-                raise LabError(
-                    f"the rig of {lab.folder} is in use by {holder}{f', at tray {tray}' if tray else ''}. "
-                    "Wait until it is done, or stop it. `rig status` shows how far it is."
-                ) from error
-        file.truncate(0)
-        file.write(f"{command_line()} (process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M})")
-        file.flush()
+    path = _lock_file(lab)
+    try:
+        lock = FileLock(path, timeout=LOCK_WAIT_S).acquire()
+    except Timeout as error:
+        holder, status = path.read_text().strip() or "another process", read_status(lab)
+        tray = status.tray if status is not None and f"(process {status.pid}," in holder else None
+        raise LabError(
+            f"the rig of {lab.folder} is in use by {holder}{f', at tray {tray}' if tray else ''}. "
+            "Wait until it is done, or stop it. `rig status` shows how far it is."
+        ) from error
+    with lock:
+        path.write_text(f"{command_line()} (process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M})")
         yield
+
+
+def _lock_file(lab: Lab) -> Path:
+    return lab.folder / "rig.lock"
 
 
 def command_line() -> str:

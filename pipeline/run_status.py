@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ValidationError
 
+from calibration.files import write_atomically
 from capture.store.journal_lines import BatchState, TrayState
 from capture.store.records import now
 from pipeline.lab import Lab
@@ -131,10 +132,8 @@ class Heartbeat:
             self._status.at = now()
             self._refresh(self._status)
             text = self._status.model_dump_json(indent=1)
-        unfinished = self._path.with_name("status.json.unfinished")
         try:
-            unfinished.write_text(text, "utf-8")
-            unfinished.replace(self._path)
+            write_atomically(self._path, text, durable=False)
         except OSError as error:
             if not self._failing:  # once, not every second of a night
                 log.warning("%s cannot be written: %s", self._path, error.strerror)

@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import Field
 
+from calibration.files import write_atomically
 from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
 from capture.cameras.watchdog import in_time
 from rig.clock import Clock
@@ -196,11 +197,8 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
     def _keep_raw(self, request: Any, folder: Path, raw_image: RawImage) -> None:
         """Write the sensor's own data to a file named after the moment and the number of the image."""
         content = self._dng(request)
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{raw_image.taken_at.replace(':', '')}_{raw_image.sequence:06d}.dng"
-        draft = path.with_suffix(".tmp")
-        draft.write_bytes(content)
-        draft.replace(path)
+        write_atomically(path, content)
 
     def _dng(self, request: Any) -> bytes:
         content = io.BytesIO()

@@ -13,7 +13,7 @@ from typing import Any
 
 import bagit
 
-from calibration.files import hash_file
+from calibration.files import hash_file, install_folder
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
 from capture.store.store import Store
@@ -44,7 +44,7 @@ class Exported:
 
     folder: Path
     frames: int
-    pictures: int
+    images: int
     bytes: int
     coins: int
     sessions: int
@@ -101,7 +101,7 @@ def export(
         sessions = [store.sessions.get(each) for each in dict.fromkeys(frame.session_id for frame in frames)]
         missing = _describe(store, calibrations, working, files, sessions)
         _seal(working, bag, len(frames))
-        working.rename(target)
+        install_folder(working, target)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror}. {remedy(error)}") from error
     coins = {frame.coin_id for frame in frames}

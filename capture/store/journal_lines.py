@@ -20,7 +20,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -43,13 +43,16 @@ TrayState = Literal["done", "left over", "skipped", "not begun"]
 BatchState = Literal["done", "left over", "stopped", "failed"]
 
 
+_OF_KIND: dict[str, type[JournalLine]] = {}
+
+
 class JournalLine(BaseModel):
     """A line of the journal.
 
     Attributes
     ----------
     kind
-        What it is called on disk.
+        What its kind is called on disk.
     number
         Its number in the journal, from 1; 0 until it is written.
     session_id
@@ -60,10 +63,17 @@ class JournalLine(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: str = Field(exclude=True)
+    kind: ClassVar[str] = ""
+
     number: int = Field(default=0, exclude=True)
     session_id: str | None = Field(default=None, exclude=True)
     at: str = Field(default="", exclude=True)
+
+    def __init_subclass__(cls, kind: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if kind:
+            cls.kind = kind
+            _OF_KIND[kind] = cls
 
     def detail(self) -> dict[str, Any]:
         """Everything but the attributes above, as it is written."""
@@ -71,8 +81,9 @@ class JournalLine(BaseModel):
 
 
 class UnknownLine(JournalLine):
-    """A line that another version of this program wrote."""
+    """A line that another version of this program wrote: what it calls its kind, and what it says."""
 
+    unknown_kind: str
     content: dict[str, Any]
 
     def detail(self) -> dict[str, Any]:
@@ -101,46 +112,39 @@ class CoinMove(CoinLine):
     side: Side | None = None
 
 
-class Lifting(CoinMove):
+class Lifting(CoinMove, kind="lifting"):
     """A coin is about to be lifted out of its slot."""
 
-    kind: Literal["lifting"] = Field(default="lifting", exclude=True)
 
-
-class LaidOnPlate(CoinMove):
+class LaidOnPlate(CoinMove, kind="on plate"):
     """A coin lies on the plate."""
 
-    kind: Literal["on plate"] = Field(default="on plate", exclude=True)
     side: Side
 
 
-class TurningOver(CoinMove):
+class TurningOver(CoinMove, kind="turning over"):
     """A coin is about to be turned over."""
 
-    kind: Literal["turning over"] = Field(default="turning over", exclude=True)
     side: Side  # that was up
 
 
-class Returning(CoinMove):
+class Returning(CoinMove, kind="returning"):
     """A coin is about to be brought back into its slot."""
 
-    kind: Literal["returning"] = Field(default="returning", exclude=True)
 
-
-class Returned(CoinMove):
+class Returned(CoinMove, kind="returned"):
     """A coin is back in its slot.
 
     ``found`` tells how, of one that an interrupted run had left out of it: it hung on the ``arm``; it was ``nowhere
     else``, so it should be in its slot; or a person was asked to put it there ``by hand``.
     """
 
-    kind: Literal["returned"] = Field(default="returned", exclude=True)
     found: Literal["arm", "nowhere else", "by hand"] | None = Field(
         default=None, exclude_if=lambda found: found is None
     )
 
 
-class CoinSkipped(CoinLine):
+class CoinSkipped(CoinLine, kind="coin skipped"):
     """A coin was passed over; its shots are still to be taken.
 
     Attributes
@@ -153,7 +157,6 @@ class CoinSkipped(CoinLine):
         Of what lies there, where it was measured.
     """
 
-    kind: Literal["coin skipped"] = Field(default="coin skipped", exclude=True)
     reason: SkipReason
     why: str
     looks_like: str | None = None
@@ -170,18 +173,16 @@ class DeviceLine(JournalLine):
     problem: str
 
 
-class DeviceFailed(DeviceLine):
+class DeviceFailed(DeviceLine, kind="device failed"):
     """A device failed, while ``coin`` was scanned; None if it was none."""
 
-    kind: Literal["device failed"] = Field(default="device failed", exclude=True)
     remedy: str
     coin: str | None = None
 
 
-class DeviceRecovered(DeviceLine):
+class DeviceRecovered(DeviceLine, kind="recovered"):
     """The rig was connected and homed again after a failure, at the ``attempt``-th try."""
 
-    kind: Literal["recovered"] = Field(default="recovered", exclude=True)
     attempt: int
     pause_s: float
 
@@ -189,30 +190,25 @@ class DeviceRecovered(DeviceLine):
 # --- scans and batches ----------------------------------------------------------------------------------------------
 
 
-class ScanBegan(JournalLine):
+class ScanBegan(JournalLine, kind="scan began"):
     """`rig scan` began or resumed its session."""
 
-    kind: Literal["scan began"] = Field(default="scan began", exclude=True)
 
-
-class ScanReported(JournalLine):
+class ScanReported(JournalLine, kind="scan report"):
     """The report of a scan was written."""
 
-    kind: Literal["scan report"] = Field(default="scan report", exclude=True)
     path: str
 
 
-class ScanAbandoned(JournalLine):
+class ScanAbandoned(JournalLine, kind="abandoned"):
     """An interrupted scan was given up for a new one."""
 
-    kind: Literal["abandoned"] = Field(default="abandoned", exclude=True)
     why: str
 
 
-class NotIdentified(JournalLine):
+class NotIdentified(JournalLine, kind="not identified"):
     """A coin could not be identified."""
 
-    kind: Literal["not identified"] = Field(default="not identified", exclude=True)
     coin: str
     why: str
 
@@ -223,10 +219,9 @@ class BatchLine(JournalLine):
     batch: str
 
 
-class BatchBegan(BatchLine):
+class BatchBegan(BatchLine, kind="batch began"):
     """A batch began or was resumed; with what was expected of it."""
 
-    kind: Literal["batch began"] = Field(default="batch began", exclude=True)
     trays: tuple[str, ...]
     plan: str
     until: str | None = None
@@ -235,43 +230,38 @@ class BatchBegan(BatchLine):
     free_bytes: int | None = None
 
 
-class BatchSession(BatchLine):
+class BatchSession(BatchLine, kind="batch session"):
     """A session became part of a batch."""
 
-    kind: Literal["batch session"] = Field(default="batch session", exclude=True)
     tray: str
 
 
-class TrayEnded(BatchLine):
+class TrayEnded(BatchLine, kind="batch tray"):
     """A tray of a batch had its turn; ``session`` is None if none was begun."""
 
-    kind: Literal["batch tray"] = Field(default="batch tray", exclude=True)
     tray: str
     session: str | None = None
     state: TrayState
     why: str | None = None
 
 
-class BatchEnded(BatchLine):
+class BatchEnded(BatchLine, kind="batch ended"):
     """A batch ended."""
 
-    kind: Literal["batch ended"] = Field(default="batch ended", exclude=True)
     state: BatchState
     why: str | None = None
 
 
-class BatchReported(BatchLine):
+class BatchReported(BatchLine, kind="batch report"):
     """The report of a batch was written; ``path`` is None if it could not be."""
 
-    kind: Literal["batch report"] = Field(default="batch report", exclude=True)
     path: str | None = None
     why: str | None = None
 
 
-class NotificationSent(JournalLine):
+class NotificationSent(JournalLine, kind="notified"):
     """A message was sent, if it is ``ok``."""
 
-    kind: Literal["notified"] = Field(default="notified", exclude=True)
     channel: str
     what: str
     ok: bool
@@ -281,10 +271,9 @@ class NotificationSent(JournalLine):
 # --- models ---------------------------------------------------------------------------------------------------------
 
 
-class DatasetBuilt(JournalLine):
+class DatasetBuilt(JournalLine, kind="dataset built"):
     """A version of a dataset was built."""
 
-    kind: Literal["dataset built"] = Field(default="dataset built", exclude=True)
     dataset: str
     id: str
     frames: int
@@ -349,81 +338,44 @@ class ModelJudged(JournalLine):
         return detail | (detail.pop("judgement") or {})
 
 
-class ModelPromoted(ModelJudged):
+class ModelPromoted(ModelJudged, kind="model promoted"):
     """A model was put in use: by its figures, or ``forced``."""
 
-    kind: Literal["model promoted"] = Field(default="model promoted", exclude=True)
     forced: bool = False
 
 
-class ModelRefused(ModelJudged):
+class ModelRefused(ModelJudged, kind="model refused"):
     """A model was not put in use."""
-
-    kind: Literal["model refused"] = Field(default="model refused", exclude=True)
 
 
 # --- the store itself -----------------------------------------------------------------------------------------------
 
 
-class FramesDeleted(JournalLine):
+class FramesDeleted(JournalLine, kind="deleted"):
     """A person deleted frames for good; ``frames`` are their ids."""
 
-    kind: Literal["deleted"] = Field(default="deleted", exclude=True)
     frames: tuple[str, ...]
     who: str
     why: str
 
 
-class StoreCleaned(JournalLine):
+class StoreCleaned(JournalLine, kind="cleared"):
     """Files that the store did not need were deleted: how many bytes of each kind."""
 
-    kind: Literal["cleared"] = Field(default="cleared", exclude=True)
     bytes: dict[str, int]
 
 
-class StoreRepaired(JournalLine):
+class StoreRepaired(JournalLine, kind="put right"):
     """Something that an interrupted process left behind was put right."""
 
-    kind: Literal["put right"] = Field(default="put right", exclude=True)
     what: str
 
 
-class IndexRebuilt(JournalLine):
+class IndexRebuilt(JournalLine, kind="index made anew"):
     """The index was rebuilt from the records: where the former one is kept, and how many of its rows are lost."""
 
-    kind: Literal["index made anew"] = Field(default="index made anew", exclude=True)
     former: str | None = None
     lost: int
-
-
-Line = (
-    Lifting
-    | LaidOnPlate
-    | TurningOver
-    | Returning
-    | Returned
-    | CoinSkipped
-    | DeviceFailed
-    | DeviceRecovered
-    | ScanBegan
-    | ScanReported
-    | ScanAbandoned
-    | NotIdentified
-    | BatchBegan
-    | BatchSession
-    | TrayEnded
-    | BatchEnded
-    | BatchReported
-    | NotificationSent
-    | DatasetBuilt
-    | ModelPromoted
-    | ModelRefused
-    | FramesDeleted
-    | StoreCleaned
-    | StoreRepaired
-    | IndexRebuilt
-)
-_OF_KIND: dict[str, type[JournalLine]] = {each.model_fields["kind"].default: each for each in get_args(Line)}
 
 
 def kinds_of(*types: type[JournalLine]) -> list[str]:
@@ -441,5 +393,5 @@ def as_line(number: int, session_id: str | None, at: str, kind: str, detail: dic
     """
     stamps = {"number": number, "session_id": session_id, "at": at}
     if kind not in _OF_KIND:
-        return UnknownLine(kind=kind, content=detail, number=number, session_id=session_id, at=at)
+        return UnknownLine.model_validate({"unknown_kind": kind, "content": detail, **stamps})
     return _OF_KIND[kind].model_validate({**detail, **stamps})

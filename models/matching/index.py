@@ -17,6 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from calibration.files import install_folder
 from models.embedding.embedder import Features
 
 Rows = npt.NDArray[np.int64]
@@ -156,14 +157,7 @@ class FaissIndex:
         if self._vectors is not None and self._grids is not None:
             faiss.write_index(self._vectors, str(fresh / _VECTORS))
             np.save(fresh / _GRIDS, self._grids)
-        if folder.exists():
-            old = folder.with_name(folder.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-            fresh.rename(folder)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(folder)
+        install_folder(fresh, folder)
 
     @classmethod
     def load(cls, folder: Path, model_id: str | None = None) -> FaissIndex:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from calibration.files import replacing
 from models.embedding.embedder import EmbedderNetwork
 from models.training import processes
 from models.training.batches import TrainingError
@@ -68,16 +69,14 @@ class Run:
             "best": self.best,
             "figures": self.figures,
         }
-        fresh = path.with_suffix(".new")
         try:
-            torch.save(state, fresh)
+            with replacing(path) as draft:
+                torch.save(state, draft)
         except (OSError, RuntimeError) as error:  # torch has no words of its own for a full disk
-            fresh.unlink(missing_ok=True)
             raise TrainingError(
                 f"{path} cannot be written ({error}). Free some space, then run the same command again: it resumes at "
                 "the last saved step."
             ) from error
-        fresh.replace(path)
 
     def load(self, path: Path, config: dict[str, Any]) -> None:
         """Resume a run where `save` left it, if it did; the first process reads for all.

@@ -20,6 +20,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from calibration.files import canonical_json
 from models.training.augmentation import Augmentation
 from models.training.config import with_current_names
 
@@ -129,7 +130,7 @@ class AugmentationSearch:
         study = optuna.create_study(
             study_name=_STUDY, storage=_url(self.storage), direction="maximize", load_if_exists=True
         )
-        described = json.dumps(about, sort_keys=True)
+        described = canonical_json(about)
         if with_current_names(json.loads(study.user_attrs.get("about", described))) != json.loads(described):
             raise TuningError(
                 f"{self.storage} holds trials of another recipe, or with other steps. Give the recipe another name, or "

@@ -6,7 +6,6 @@ under a name that is known already is another one.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from calibration.files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.names import printable
 from capture.quality import check_photograph
@@ -153,7 +153,7 @@ class _Run:
                 if not label.path.is_file() and label.path.exists():
                     raise ImageError(f"{label.path} is no file but a device or a folder.")
                 data = label.path.read_bytes()
-                sha256 = hashlib.sha256(data).hexdigest()
+                sha256 = hash_bytes(data)
                 if sha256 in self._known:
                     self._count["known"] += 1
                     continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from calibration.files import install_folder
 from capture.plan import DEFAULT_LIGHTS, Plan
 from pipeline.errors import UsageError
 from rig.bench import SlotGrid
@@ -100,7 +101,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield unfinished
         if folder.exists():
             folder.rmdir()
-        unfinished.rename(folder)
+        install_folder(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

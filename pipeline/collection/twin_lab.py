@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from calibration.files import hash_bytes
 from calibration.image import encode_jpeg
 from capture.photographs import photo_sides
 from capture.store import Store
@@ -149,4 +149,4 @@ def _each(
 
 def _shuffled(coin: str) -> str:
     """Lots come in an order that does not separate the coins of the trays from the others."""
-    return hashlib.sha256(coin.encode()).hexdigest()
+    return hash_bytes(coin.encode())

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration.files import hash_bytes, hash_file
 from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.store import Store
@@ -42,7 +42,7 @@ class Dataset:
     @property
     def id(self) -> str:
         """Hash of the manifest: what a model's card names."""
-        return hashlib.sha256(as_bytes(self.manifest)).hexdigest()[:16]
+        return hash_bytes(as_bytes(self.manifest))[:16]
 
     @property
     def title(self) -> str:
@@ -160,7 +160,7 @@ def rebuild_dataset(lab: Lab, manifest: Path, reporter: Reporter) -> BuiltDatase
                     put(number, stored_crop(store, row["sha256"]))
                     done += 1
                     progress(done, len(rows))
-    wrong = [file for file, digest in files.items() if digest_of(manifest.parent / file) != digest]
+    wrong = [file for file, digest in files.items() if hash_file(manifest.parent / file) != digest]
     if wrong:
         raise LabError(
             f"{', '.join(wrong)} in {manifest.parent} came out other than {manifest} says: another version of the "
@@ -237,12 +237,3 @@ def writer(path: Path, count: int) -> Iterator[Callable[[int, npt.NDArray[np.uin
 def as_bytes(manifest: dict[str, Any]) -> bytes:
     """A manifest as it is written, always the same."""
     return (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

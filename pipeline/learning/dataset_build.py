@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration.files import hash_file, install_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
@@ -27,7 +28,6 @@ from pipeline.learning.dataset import (
     Dataset,
     as_bytes,
     as_image,
-    digest_of,
     every_version,
     latest,
     stored_crop,
@@ -96,7 +96,7 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
             (fresh / "all.npy").unlink()
             (fresh / MANIFEST).write_bytes(as_bytes(manifest))
             dataset = Dataset(home / f"v{version}", manifest)
-            fresh.rename(dataset.folder)
+            install_folder(fresh, dataset.folder)
             store.journal.log(DatasetBuilt(dataset=dataset.title, id=dataset.id, frames=len(rows)))
         return BuiltDataset(dataset, True, cut.without_coin)
     finally:
@@ -246,7 +246,7 @@ def _write_parts(cut: _Crops, rows: list[tuple[int, dict[str, Any]]], folder: Pa
         with writer(folder / f"{part}.npy", len(chosen)) as put:
             for place, number in enumerate(chosen):
                 put(place, cut.crops[number])
-        files[f"{part}.npy"] = digest_of(folder / f"{part}.npy")
+        files[f"{part}.npy"] = hash_file(folder / f"{part}.npy")
     return files
 
 

@@ -10,13 +10,14 @@ newest version whose model the journal does not say was promoted or refused is t
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
@@ -229,14 +230,14 @@ def _lock_rounds(lab: Lab) -> Iterator[None]:
     """Keep other processes from this lab's rounds; the hold goes with the process, however that ends."""
     path = lab.folder / "models" / "improve.lock"
     path.parent.mkdir(exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LabError(
-                f"another process is working on a round of {lab.folder}. Wait until it is done, or stop it and run "
-                "the same command again to resume."
-            ) from error
+    try:
+        lock = FileLock(path, timeout=0).acquire()
+    except Timeout as error:
+        raise LabError(
+            f"another process is working on a round of {lab.folder}. Wait until it is done, or stop it and run "
+            "the same command again to resume."
+        ) from error
+    with lock:
         yield
 
 

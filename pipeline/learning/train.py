@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from calibration.files import install_folder
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import evaluate
 from models.matching.probability import fit
@@ -124,7 +125,7 @@ def train_embedder(
     fitted = Embedder(embedder.network, {**card, "probability": probability.as_card()})
     fitted.save(unfinished / "result")
     shutil.copytree(unfinished / LOG_FOLDER, unfinished / "result" / LOG_FOLDER, dirs_exist_ok=True)
-    (unfinished / "result").rename(folder)
+    install_folder(unfinished / "result", folder)
     shutil.rmtree(unfinished)
     reached = max((figure for _, figure in training.get("real_figures", [])), default=None)
     return Trained(folder, last, reached)

@@ -7,7 +7,6 @@ to nothing. They are no records: any of them may be deleted, and is made again f
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from calibration.files import hash_bytes, write_atomically
 from calibration.image import Image, ImageError, decode_image, encode_jpeg
 from calibration.outline import find_coins
 from capture.store import Store, StoreError
@@ -56,7 +56,7 @@ class Thumbnails:
 
     def entry(self, entry: Entry) -> Image | None:
         """The thumbnail of a catalogue entry; None if its image is damaged."""
-        key = hashlib.sha256(f"{entry.sha256} {entry.box}".encode()).hexdigest()
+        key = hash_bytes(f"{entry.sha256} {entry.box}".encode())
         return self._thumbnail(
             entry.sha256, key, lambda image: cut_out(side := entry.cut(image), find_coin_place(side))
         )
@@ -79,8 +79,7 @@ class Thumbnails:
     def _write(self, path: Path, thumbnail: Image) -> Image:
         data = encode_jpeg(thumbnail, 84)
         with suppress(OSError):  # on a full disk a report is better made slowly than a scan ended
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            write_atomically(path, data, durable=False)
         return decode_image(data, str(path))  # as the next report sees it
 
 

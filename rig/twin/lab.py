@@ -39,6 +39,7 @@ def make_world(
     *,
     seed: int = 0,
     state_path: Path | None = None,
+    write: Callable[[Path, str], object] = Path.write_text,
     faults: Sequence[Fault] = (),
     contents: Contents | None = None,
     drawer: Drawer | None = None,
@@ -55,6 +56,8 @@ def make_world(
         Of everything random.
     state_path
         File that keeps where the coins lie between runs; in memory only when None.
+    write
+        Writes it: atomically, if processes that use it may be killed.
     faults
         What shall go wrong.
     contents
@@ -69,6 +72,7 @@ def make_world(
         clock,
         seed=seed,
         state_path=state_path,
+        write=write,
         faults=faults,
         contents=contents,
         drawer=drawer,

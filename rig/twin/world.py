@@ -11,7 +11,7 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,6 +64,8 @@ class World:
         Of everything random: how coins lie, how they fall.
     state_path
         File that keeps where the coins are; in memory only when None.
+    write
+        Writes it.
     faults
         What goes wrong.
     contents
@@ -84,6 +86,7 @@ class World:
         *,
         seed: int = 0,
         state_path: Path | None = None,
+        write: Callable[[Path, str], object] = Path.write_text,
         faults: Sequence[Fault] = (),
         contents: Contents | None = None,
         drawer: Drawer | None = None,
@@ -112,6 +115,7 @@ class World:
         self._frames = 0
         self._pulled_s: dict[Unplugged, float] = {}  # when each cable was pulled
         self._path = state_path
+        self._write = write
         # Nobody knows how a plate stands before it was homed.
         self._state = _read(state_path) or _State(plate_deg=random.Random(f"{seed} plate").uniform(0, 360))
         self._plate = [at_rest((self._state.plate_deg,))]
@@ -354,9 +358,7 @@ class World:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(f"{self._path.name}.tmp")  # one name: a killed process leaves it to the next
-        draft.write_text(self._state.model_dump_json(indent=1, by_alias=True))
-        draft.replace(self._path)
+        self._write(self._path, self._state.model_dump_json(indent=1, by_alias=True))
 
 
 def _names(held: str | Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.bundle import Bundle
+from calibration.files import write_atomically
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
@@ -114,7 +115,15 @@ def open_bench(
 ) -> Iterator[Bench]:
     """The bench of a folder, as the last run left it."""
     clock = clock or ScaledClock(math.inf)
-    world = make_world(config, clock, seed=seed, state_path=folder / "world.json", faults=faults, contents=contents)
+    world = make_world(
+        config,
+        clock,
+        seed=seed,
+        state_path=folder / "world.json",
+        write=write_atomically,
+        faults=faults,
+        contents=contents,
+    )
     world.fill(tray.coins, tray.id)
     camera = CAMERAS.make(TwinCameraConfig(optics=OPTICS), clock)
     with Store.open(folder / "store") as store, Station(config, clock) as station:
