@@ -15,7 +15,7 @@ from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
-from pipeline.collection.identify import entry_crop
+from pipeline.collection.catalogue_index import entry_crop
 from pipeline.collection.photographs import in_reading_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab

@@ -16,7 +16,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reports.images import Thumbnails, as_data_url, cut_out, find_place, resize, rotate
 from pipeline.reports.pages import device_line, minute, page_template, plan_line
-from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm, other_names
 from rig.sides import SIDES
 
 IMAGE_PX = 340
@@ -144,6 +144,7 @@ def _candidate(store: Store, candidate: Candidate, entries: dict[str, Entry], ra
         "coin": candidate.coin,
         "probability": candidate.probability,
         "score": candidate.score,
+        "also": [other["coin"] for other in other_names(candidate)],
         "images": images,
     }
 

@@ -14,6 +14,7 @@ from pipeline.commands.terminal.output import (
     print_line,
     reporter,
 )
+from pipeline.reports.results import other_names
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def print_answers(result: Answers) -> None:
             table.add_row(
                 str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", f"{each.probability:.3f}"
             )
+            for other in other_names(each):
+                chance = f"{other['probability']:.3f} same coin"
+                table.add_row("", f"also {escape(other['coin'])}", escape(other["entry"]), "", chance)
         console.print(table)
 
 
