@@ -1,20 +1,29 @@
 # make scan    set up, then scan a tray of the twin lab
 # make test    set up, then the tests
+# make install put the command `rig` on your PATH
 PYTHON ?= python3
 RUN = OMP_WAIT_POLICY=PASSIVE .venv/bin/
 
-.PHONY: scan test test-all bench check words docs setup clean
+.PHONY: scan install test test-all bench check words docs setup clean
 
 scan: setup
 	$(RUN)rig scan --tray 3
+	@echo "The command is .venv/bin/rig; \`make install\` puts rig on your PATH."
+
+# With uv or pipx, whichever there is; without either, as a link in ~/.local/bin.
+install: setup
+	@if command -v uv >/dev/null; then uv tool install --force --editable '.[identify]'; \
+	elif command -v pipx >/dev/null; then pipx install --force --editable '.[identify]'; \
+	else mkdir -p $(HOME)/.local/bin && ln -sf $(CURDIR)/.venv/bin/rig $(HOME)/.local/bin/rig \
+	&& echo "Linked $(HOME)/.local/bin/rig. If rig is not found, add that folder to your PATH."; fi
 
 # More workers than cores: about a third of a test's time is waiting for a wire.
 test: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal
 
 # Everything, the slow tests included (about half an hour on 2 cores).
 test-all: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 -m "not bench"
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal -m "not bench"
 
 bench: setup
 	$(RUN)pytest -m bench -s tests/bench

@@ -75,6 +75,13 @@ def encode_lossless(image: Image) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=1))
 
 
+def encode_png(image: Image) -> bytes:
+    """Encode as PNG, lossless, for people whose programs do not read JPEG XL."""
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done
+    return data.tobytes()
+
+
 def encode_jpeg(image: Image, quality: int = 88) -> bytes:
     """Encode as JPEG, for reports and thumbnails, never for keeping."""
     ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -49,6 +49,7 @@ def separate(blob: Blob, apart: Blob) -> list[Blob]:
 
 
 def contour_of(blob: Blob) -> npt.NDArray[Any]:
+    """The outer contour of a mask, (N, 1, 2) px; of its largest part where it has several."""
     contours, _ = cv2.findContours(blob, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return max(contours, key=cv2.contourArea)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,10 +25,7 @@ from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
 from calibration.outline import Outline, find_coins
 from calibration.plate import RingSpec, plate_angle_deg
-
-Reason = Literal[
-    "dark", "stale", "wrong angle", "no coin", "two coins", "cut off", "too small", "wrong light", "clipping", "blur"
-]
+from capture.store.quarantine import QuarantineReason
 
 DISC_RADIUS_PX = 200
 MIN_PHOTOGRAPH_RADIUS_PX = 32.0  # of a coin; in the smallest useful catalogue image it is about 50
@@ -95,7 +92,7 @@ class Quality:
         Where the coin is; None if there is none.
     """
 
-    reasons: tuple[Reason, ...]
+    reasons: tuple[QuarantineReason, ...]
     metrics: dict[str, Any]
     outline: Outline | None
 
@@ -131,22 +128,22 @@ def check(
     limits = limits or Limits()
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     metrics: dict[str, Any] = {"bright": round(float(np.percentile(grey[::4, ::4], 99)), 2)}
-    reasons: list[Reason] = []
+    reasons: list[QuarantineReason] = []
     if metrics["bright"] < limits.min_bright:
-        return Quality(("dark",), metrics, None)
+        return Quality((QuarantineReason.DARK,), metrics, None)
     if previous is not None and previous.shape == image.shape:
         metrics["difference"] = round(float(cv2.norm(image, previous, cv2.NORM_L1)) / image.size, 4)
         if metrics["difference"] == 0:
-            reasons.append("stale")
+            reasons.append(QuarantineReason.STALE)
     if expected is not None:
         seen_error_deg = _seen_angle_error(image, expected, limits, metrics)
         angle_error_deg = max(angle_error_deg, seen_error_deg, key=abs)
     if abs(angle_error_deg) > limits.max_angle_error_deg:
-        reasons.append("wrong angle")
+        reasons.append(QuarantineReason.WRONG_ANGLE)
     outlines = find_coins(image)
     if not outlines:
         metrics["coins"] = 0
-        return Quality((*reasons, "no coin"), metrics, None)
+        return Quality((*reasons, QuarantineReason.NO_COIN), metrics, None)
     outline = outlines[0]
     means = [float(cv2.mean(grey, each.mask.view(np.uint8))[0]) for each in outlines]
     # a patch of brightly lit plate is large, but dull
@@ -155,9 +152,9 @@ def check(
         for each, mean in zip(outlines, means, strict=True)
     )
     if coins > 1:
-        reasons.append("two coins")
+        reasons.append(QuarantineReason.TWO_COINS)
     if _touches_edge(outline):
-        reasons.append("cut off")
+        reasons.append(QuarantineReason.CUT_OFF)
     metrics |= {
         "coins": coins,
         "radius_px": round(outline.radius_px, 2),
@@ -167,13 +164,13 @@ def check(
         "sharpness": round(_fine_detail(grey, outline) * _edge_steepness(grey, outline), 4),
     }
     if expected is not None and not _light_is_right(image, outline, expected, limits, metrics):
-        reasons.append("wrong light")
+        reasons.append(QuarantineReason.WRONG_LIGHT)
     if metrics["mean"] < limits.min_mean:
-        reasons.append("dark")
+        reasons.append(QuarantineReason.DARK)
     if metrics["clipped_fraction"] > limits.max_clipped_fraction:
-        reasons.append("clipping")
+        reasons.append(QuarantineReason.CLIPPING)
     if metrics["sharpness"] < limits.min_sharpness:
-        reasons.append("blur")
+        reasons.append(QuarantineReason.BLUR)
     return Quality(tuple(reasons), metrics, outline)
 
 
@@ -189,10 +186,10 @@ def check_photograph(image: Image) -> Quality:
     if quality.outline is None:
         return quality
     reasons = list(quality.reasons)
-    if "cut off" in reasons and _edge_share(quality.outline) < MAX_PHOTOGRAPH_EDGE:
-        reasons.remove("cut off")
+    if QuarantineReason.CUT_OFF in reasons and _edge_share(quality.outline) < MAX_PHOTOGRAPH_EDGE:
+        reasons.remove(QuarantineReason.CUT_OFF)
     if quality.outline.radius_px < MIN_PHOTOGRAPH_RADIUS_PX:
-        reasons.append("too small")
+        reasons.append(QuarantineReason.TOO_SMALL)
     return Quality(tuple(reasons), quality.metrics, quality.outline)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import IN_USE, Lab
@@ -46,7 +46,7 @@ def open_model(lab: Lab | None, name: str) -> Embedder:
 def put_in_use(lab: Lab, name: str, model_id: str) -> None:
     """Make `--model` mean this one from now on; done at once or not at all."""
     path = lab.folder / "models" / FILE
-    write_whole(path, json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
+    write_atomically(path, json.dumps({"model": name, "id": model_id}, indent=2) + "\n")
 
 
 def trained_models(lab: Lab) -> list[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -19,6 +20,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Return when `seconds` have passed on this clock."""
 
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something when `seconds` have passed, in whatever thread, while the caller goes about its work."""
+
 
 class SystemClock:
     """True time, for true hardware."""
@@ -30,6 +34,12 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait (s)."""
         time.sleep(max(0.0, seconds))
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something in `seconds` from now."""
+        timer = threading.Timer(seconds, action)
+        timer.daemon = True
+        timer.start()
 
 
 class ScaledClock:
@@ -53,6 +63,7 @@ class ScaledClock:
         self.speed = speed
         self._now = 0.0
         self._owed_s = 0.0
+        self._due: list[tuple[float, Callable[[], object]]] = []
         self._lock = threading.Lock()
 
     def now(self) -> float:
@@ -61,6 +72,19 @@ class ScaledClock:
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` of hardware time pass, in ``seconds / speed`` of wall time."""
+        until_s = self._now + seconds
+        while self._due and self._due[0][0] <= until_s:
+            due_s, action = self._due.pop(0)
+            self._pass(due_s - self._now)
+            action()
+        self._pass(until_s - self._now)
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something when `seconds` of hardware time have passed, in the thread that waits then."""
+        self._due.append((self._now + seconds, action))
+        self._due.sort(key=lambda due: due[0])
+
+    def _pass(self, seconds: float) -> None:
         if seconds <= 0:
             return
         with self._lock:

@@ -60,13 +60,16 @@ class Arm(Device, Protocol):
         """Move the cup in a straight line."""
 
     def grip(self) -> None:
-        """Start suction and verify that something is held; raises `rig.errors.GripError`."""
+        """Start suction and verify that something is held; raises `rig.errors.NothingThereError` if nothing is."""
 
     def release(self) -> None:
         """Let go."""
 
     def holds(self) -> bool:
         """Whether the cup holds something, as the arm senses it."""
+
+    def stop_idle_pump(self) -> None:
+        """Stop the pump unless something hangs on the cup. Nothing moves; also possible after `stop`."""
 
     def may_hold(self) -> bool:
         """Whether something may hang on the cup that `holds` does not know of, since another program used the arm."""

@@ -100,7 +100,7 @@ class ArmHandler:
             self._go(place_mm)
             try:
                 self._arm.grip()
-            except GripError:
+            except NothingThereError:
                 self._lift()
             else:
                 self._arm.release()
@@ -125,18 +125,19 @@ class ArmHandler:
         self.park()
 
     def make_safe(self) -> None:
-        """Out of the way, a coin back where it came from. An arm that failed is left as it stands."""
-        if self._interlock.hands_off:
+        """Out of the way, a coin back where it came from, the pump off. An arm that failed does not move any more."""
+        if not self._has_moved:
             return
-        if self._interlock.cup_mm is None:
-            if not self._has_moved:
-                return
-            self.home()  # it was interrupted in mid-move: its sensors know where it is
-        if self._arm.holds() and self._refuge_mm is not None:
-            self._place(self._refuge_mm)
-        elif self._arm.holds():
-            log.warning("a coin hangs on the arm: keep its power on, or hold your hand under it.")
-        self.park()
+        if not self._interlock.hands_off:
+            if self._interlock.cup_mm is None:
+                self.home()  # it was interrupted in mid-move: its sensors know where it is
+            if self._arm.holds() and self._refuge_mm is not None:
+                self._place(self._refuge_mm)
+        self._arm.stop_idle_pump()
+        if self._arm.holds():
+            log.warning("a coin may hang on the arm, and its pump runs: keep its power on, or hold your hand under it.")
+        if not self._interlock.hands_off:
+            self.park()
 
     def load_s(self) -> float:
         """Time to bring a coin one way (s)."""
@@ -165,7 +166,7 @@ class ArmHandler:
             try:
                 self._arm.grip()
                 break
-            except GripError as error:
+            except NothingThereError as error:
                 self._lift()
                 if attempt == GRIP_TRIES:
                     raise NothingThereError(*_lost(f"there is no coin to take up from {name}")) from error

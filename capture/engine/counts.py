@@ -19,7 +19,7 @@ class FrameCounts:
 
 def count_frames(frames: Sequence[Frame]) -> FrameCounts:
     """Count all frames of some shots, quarantined ones included."""
-    good = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+    good = {frame.shot_id for frame in frames if frame.is_good}
     return FrameCounts(
         good=len(good),
         retakes=sum(frame.attempt > 1 for frame in frames),

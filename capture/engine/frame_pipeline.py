@@ -18,6 +18,8 @@ from capture.engine.context import ScanContext
 from capture.engine.events import FrameKept, FrameRejected
 from capture.plan import Shot
 from capture.quality import Expected, Quality, check
+from capture.store.quarantine import QuarantineReason
+from capture.store.records import NewFrame
 
 WAITING_FRAMES = 16
 CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and stays in the raw frame
@@ -160,21 +162,21 @@ class FrameWorker:
 
     def _write(self, exposure: Exposure, raw: bytes, checked: _Checked) -> None:
         quality = checked.quality
-        frame = self._context.store.add_frame(
-            self._context.session.id,
-            exposure.shot,
-            exposure.attempt,
-            exposure.placement,
-            raw,
-            checked.encoded.result() if checked.encoded else None,
+        new = NewFrame(
+            shot=exposure.shot,
+            attempt=exposure.attempt,
+            placement=exposure.placement,
+            raw=raw,
+            calibrated=checked.encoded.result() if checked.encoded else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
             turntable_read_deg=exposure.turntable_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
             quality=checked.metrics,
-            quarantine_reason=", ".join(quality.reasons) or None,
+            quarantine_reasons=quality.reasons,
             taken_at=exposure.raw.taken_at,
         )
+        frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
             shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
             self._context.emit(FrameKept(frame, quality, shown))
@@ -204,7 +206,7 @@ class FrameWorker:
         seen_deg = quality.metrics.get("plate_deg")
         if seen_deg is None:
             return
-        self._is_jammed = "wrong angle" in quality.reasons
+        self._is_jammed = QuarantineReason.WRONG_ANGLE in quality.reasons
         if self._is_jammed:
             self.angle_mismatch = AngleMismatch(seen_deg, shot.turntable_deg)
 

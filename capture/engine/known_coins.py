@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -51,15 +51,14 @@ class KnownCoins:
         self._lights = list(context.station.light_names)
         self._sides: dict[tuple[str, Side], KnownSide] = {}
 
-    def coins(self) -> Iterator[str]:
+    def coins(self) -> list[str]:
         """Every coin of which there is a frame."""
-        sql = "SELECT DISTINCT coin_id FROM frame WHERE shot_id NOT NULL ORDER BY coin_id"
-        return (row["coin_id"] for row in self._store.database.read(sql))
+        return self._store.frames.scanned_coins()
 
     def recorded_mm(self, coin: str) -> float | None:
         """The diameter that was written down for a coin, by somebody, somehow."""
-        rows = self._store.database.read("SELECT diameter_mm FROM coin WHERE id = ?", (coin,))
-        return rows[0]["diameter_mm"] if rows else None
+        record = self._store.coins.get(coin)
+        return record.diameter_mm if record else None
 
     def side(self, coin: str, side: Side) -> KnownSide | None:
         """What is known of a coin side; None if it was never photographed, or its frames show no coin."""
@@ -74,7 +73,7 @@ class KnownCoins:
     def frames(self, coin: str, side: Side) -> tuple[Frame, ...]:
         """Good frames of a coin side at one angle of the plate: of many lights rather than few, new rather than old."""
         groups: dict[tuple[str, str, float], dict[str, Frame]] = {}
-        for frame in self._store.frames(None, coin, side):
+        for frame in self._store.frames.find(None, coin, side):
             if frame.shot_id is not None and frame.light in self._lights and not frame.tilt_deg:
                 key = (frame.session_id, frame.placement, frame.turntable_deg or 0.0)
                 groups.setdefault(key, {})[str(frame.light)] = frame

@@ -65,19 +65,19 @@ def run_scan(context: ScanContext) -> Summary:
     """
     started_s = time.monotonic()
     store, session = context.store, context.session
-    shots = store.shots(session.id)
-    settled = store.settled_shots(session.id)
+    shots = store.sessions.shots(session.id)
+    settled = store.sessions.settled_shots(session.id)
     missing = [shot for shot in shots if shot.id not in settled]
     for obstacle in find_obstacles(missing, context.tray, context.station, context.bundle):
         raise PlanError(str(obstacle))
-    state = RunState(shots, missing, coins_of(context.tray.coins.items()), store.attempts(session.id))
+    state = RunState(shots, missing, coins_of(context.tray.coins.items()), store.sessions.attempts(session.id))
     with FrameWorker(context) as worker:
         _Run(context, state, worker).execute()
-    state.settle(store.settled_shots(session.id))
+    state.settle(store.sessions.settled_shots(session.id))
     if not state.missing:
-        store.finish_session(session.id)
+        store.sessions.finish(session.id)
     return Summary(
-        frames=count_frames(store.frames(session.id, good=None)),
+        frames=count_frames(store.frames.find(session.id, good=None)),
         hardware_s=state.hardware_s,
         wall_s=time.monotonic() - started_s,
         skipped=tuple(state.skipped),
@@ -221,7 +221,7 @@ class _Run:
         device, what = problem.device, problem.problem
         journal.log(DeviceFailed(device=device, problem=what, remedy=problem.remedy, coin=coin), session_id)
         self._worker.start_over()
-        state.settle(context.store.settled_shots(session_id))
+        state.settle(context.store.sessions.settled_shots(session_id))
         if coin_out(context.store) is None:
             self._check_reason()
         state.failures[coin] += 1
@@ -241,7 +241,7 @@ class _Run:
 
     def _finish(self, coin: TrayCoin) -> Phase:
         self._state.finish(coin)
-        frames = self._context.store.frames(self._context.session.id, coin.name, good=None)
+        frames = self._context.store.frames.find(self._context.session.id, coin.name, good=None)
         self._context.emit(CoinFinished(coin.slot, coin.name, count_frames(frames)))
         return Phase.CHOOSING
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 from capture.engine.coin_check import CoinCheck, Sight
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, TransportError
-from capture.store.files import StoreError
+from capture.store import StoreError
 from capture.store.journal_lines import (
     CoinLine,
     CoinSkipped,

@@ -1,19 +1,18 @@
 """Files that only ever grow, a line of JSON at a time, each with its checksum: the journal's form on disk.
 
-A line counts once it ends, and its checksum is right. One that a killed process left half written is passed over by
-every reader, and the next line begins anew behind it.
+A line counts once it ends and its checksum is right. One that a killed process left half written is passed over by
+every reader, and the next line starts behind it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from capture.store.files import StoreError, canonical_json, make_folder, remedy, sync_folder
+from calibration.files import make_folder, sync_folder
+from capture.store.errors import StoreError, remedy
+from capture.store.files import Content, seal, unseal
 
 LINES_PER_FILE = 10_000
 _TAIL_BYTES = 65_536
@@ -29,7 +28,7 @@ class Lines:
         """Which file a line belongs to."""
         return self.folder / f"{number // LINES_PER_FILE:06}.jsonl"
 
-    def append(self, lines: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    def append(self, lines: Sequence[tuple[int, Content]]) -> None:
         """Write lines durably, of growing numbers.
 
         Raises
@@ -39,11 +38,11 @@ class Lines:
         """
         by_path: dict[Path, list[str]] = {}
         for number, content in lines:
-            by_path.setdefault(self.path(number), []).append(_line({"number": number, **content}))
+            by_path.setdefault(self.path(number), []).append(seal({"number": number, **content}) + "\n")
         for path, texts in by_path.items():
             _append(path, "".join(texts).encode())
 
-    def read(self, after: int = 0) -> Iterator[dict[str, Any]]:
+    def read(self, after: int = 0) -> Iterator[Content]:
         """Whole lines with a number above `after`, in the order they were written."""
         for path in sorted(self.folder.glob("*.jsonl")):
             if path >= self.path(after + 1):
@@ -88,16 +87,9 @@ def _append(path: Path, data: bytes) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}. {remedy(error)}") from error
 
 
-def _line(content: dict[str, Any]) -> str:
-    checksum = hashlib.sha256(canonical_json(content).encode()).hexdigest()
-    return canonical_json({"content": content, "sha256": checksum}) + "\n"
-
-
-def _content(line: bytes) -> dict[str, Any] | None:
+def _content(line: bytes) -> Content | None:
     """What a line says; None if it is not as it was written."""
     try:
-        content: dict[str, Any] = json.loads(line)["content"]
-        is_whole = _line(content).encode() == line + b"\n"
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return unseal(line)
+    except ValueError:
         return None
-    return content if is_whole else None

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlite_utils import Database as SqliteUtils
 
-from capture.store.files import StoreError
+from capture.store.errors import StoreError
+from capture.store.locks import writers
 from capture.store.schema import migrations
-from capture.store.writers import writers
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -119,7 +119,7 @@ class Database:
                 raise _unwritable(self._path, error) from error
 
     def is_behind(self) -> bool:
-        """Whether it was written by an earlier version, and waits for being brought up to date.
+        """Whether it was written by an earlier version, and is still to be migrated.
 
         Raises
         ------
@@ -175,11 +175,11 @@ def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
         return StoreError(
             f"{path} cannot be opened. Check its owner and permissions; if its file system is mounted read-only, mount "
-            "it writable once, so that what was written last is taken in."
+            "it writable once, so that what was written last is applied."
         )
     return StoreError(
-        f"{path} cannot be read: {error}. The pictures are safe: `rig store rebuild` makes it anew from the records "
-        "beside it."
+        f"{path} cannot be read: {error}. The images are safe: `rig store rebuild` rebuilds it from the records beside "
+        "it."
     )
 
 
@@ -188,14 +188,14 @@ def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         why = (
             f"another process has held it for more than {BUSY_TIMEOUT_S:.0f} s "
-            f"({', '.join(writers(path.parent)) or 'none of ours: a backup or an SQLite browser?'}). End that"
+            f"({', '.join(writers(path.parent)) or 'another program: a backup or an SQLite browser?'}). End that"
         )
     elif code == sqlite3.SQLITE_FULL:
-        why = "the disk is full. Free some space (`rig store gc --dry-run` says what the store could spare)"
+        why = "the disk is full. Free some space (`rig store gc --dry-run` lists what the store can spare)"
     elif code == sqlite3.SQLITE_READONLY:
         why = "it is read-only. Check its owner, its permissions, and that its file system is mounted writable"
     else:
-        why = f"{error}. See that the disk and its cable are sound, run `rig store verify`"
+        why = f"{error}. Check the disk and its cable, run `rig store verify`"
     return StoreError(
-        f"{path} cannot be written: {why}; then give the same command again. Nothing stored before is lost."
+        f"{path} cannot be written: {why}; then run the same command again. Nothing stored before is lost."
     )

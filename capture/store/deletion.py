@@ -1,49 +1,47 @@
 """Deleting frames for good: only what a person names, and never without a trace of who did it and why.
 
-A tombstone, fsynced before anything goes, says what went. It outlives frame, index and picture: where it is found, the
-deletion is finished, and a record or backup of the frame that turns up again is not taken for a frame.
+A tombstone, fsynced before anything is deleted, says what is. It outlives frame, index and image: where it is found,
+the deletion is finished, and a record or backup of the frame that turns up again is not taken for a frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from capture.store.journal import Journal
 from capture.store.journal_lines import FramesDeleted
-from capture.store.kinds import frame_name
+from capture.store.record_kinds import DELETION, FRAME
 from capture.store.records import Deletion, Frame, now
-from capture.store.store import Store
-from capture.store.tombstones import finish_deletions
-from capture.store.transaction import keeping, on_its_way
+from capture.store.transaction import Storage, Transaction
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """What a deletion takes away: frames, their pictures' bytes on disk, and sessions and coins concerned."""
+class MarkedFrames:
+    """Frames to be deleted, and the bytes that their images take on disk."""
 
     frames: tuple[Frame, ...]
     bytes: int
 
     @property
     def coins(self) -> list[str]:
-        """Whose frames go."""
+        """Whose frames they are."""
         return sorted({frame.coin_id for frame in self.frames})
 
     @property
     def sessions(self) -> list[str]:
-        """Out of which sessions they go."""
+        """Of which sessions they are."""
         return sorted({frame.session_id for frame in self.frames})
 
 
-def doomed(store: Store, frames: Sequence[Frame]) -> Doomed:
-    """What deleting these frames takes away."""
-    pictures = {sha256 for frame in frames for sha256 in (frame.sha256, frame.calibrated_sha256) if sha256}
-    paths = [store.path(sha256) for sha256 in pictures]
-    return Doomed(tuple(frames), sum(path.stat().st_size for path in paths if path.exists()))
+def mark_for_deletion(storage: Storage, frames: Sequence[Frame]) -> MarkedFrames:
+    """Work out what deleting these frames takes away; nothing is changed."""
+    paths = [storage.path(sha256) for sha256 in {sha256 for frame in frames for sha256 in frame.images}]
+    return MarkedFrames(tuple(frames), sum(path.stat().st_size for path in paths if path.exists()))
 
 
-def delete_frames(store: Store, frames: Sequence[Frame], who: str, why: str) -> None:
-    """Delete frames and their pictures for good. The store must have been opened alone.
+def delete_frames(storage: Storage, frames: Sequence[Frame], who: str, why: str) -> None:
+    """Delete frames and their images for good. The store must have been opened alone.
 
     Raises
     ------
@@ -51,7 +49,7 @@ def delete_frames(store: Store, frames: Sequence[Frame], who: str, why: str) -> 
         If something cannot be written. What a tombstone was written for is then deleted at the next opening.
     """
     at = now()
-    with on_its_way(store.files), keeping(store.files, store.database) as kept:
+    with storage.transaction() as transaction:
         for frame in frames:
             deletion = Deletion(
                 frame_id=frame.id,
@@ -66,15 +64,49 @@ def delete_frames(store: Store, frames: Sequence[Frame], who: str, why: str) -> 
                 why=why,
                 at=at,
             )
-            kept.insert("deletion", deletion.columns())
-            kept.record("deletion", frame_name(deletion), {"row": asdict(deletion)})
-    by_session: dict[str, list[str]] = {}
-    for frame in frames:
-        by_session.setdefault(frame.session_id, []).append(frame.id)
-    for session_id, ids in by_session.items():
-        store.journal.log(FramesDeleted(frames=tuple(ids), who=who, why=why), session_id)
+            transaction.add(DELETION, DELETION.record_name(vars(deletion)), {"row": deletion.as_record()})
+    journal = Journal(storage)
+    for session_id in dict.fromkeys(frame.session_id for frame in frames):
+        ids = tuple(frame.id for frame in frames if frame.session_id == session_id)
+        journal.log(FramesDeleted(frames=ids, who=who, why=why), session_id)
     try:
-        finish_deletions(store.files, store.database)
+        finish_deletions(storage)
     except BaseException:
-        store.files.is_in_order = False
+        storage.files.is_in_order = False
         raise
+
+
+def finish_deletions(storage: Storage) -> int:
+    """Delete what tombstones name and is still there, as after a crash; return how many frames that were."""
+    finished = 0
+    files = storage.files
+    for row in storage.read("SELECT * FROM deletion ORDER BY number"):
+        deletion = Deletion.of(row)
+        images = (deletion.sha256, deletion.calibrated_sha256)
+        record = files.record_path(FRAME.name, DELETION.record_name(row))
+        with storage.rows_alone() as transaction:
+            transaction.execute("DELETE FROM embedding WHERE image_id = ?", (deletion.frame_id,))
+            was_there = transaction.execute("DELETE FROM frame WHERE id = ?", (deletion.frame_id,)).rowcount
+            unused = [
+                files.path(file["sha256"], file["suffix"])
+                for file in transaction.execute("SELECT * FROM file WHERE sha256 IN (?, ?)", images).fetchall()
+                if not _is_used(transaction, file["sha256"])
+            ]
+        if was_there or record.exists() or unused:
+            finished += 1
+            files.remove(record)  # before its images: a record promises them
+            for path in unused:
+                files.remove(path)
+            with storage.rows_alone() as transaction:
+                for sha256 in images:
+                    if sha256 is not None and not _is_used(transaction, sha256):
+                        transaction.execute("DELETE FROM file WHERE sha256 = ?", (sha256,))
+    return finished
+
+
+def _is_used(transaction: Transaction, sha256: str) -> bool:
+    sql = (
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM frame WHERE sha256 = :sha OR calibrated_sha256 = :sha) "
+        "OR EXISTS (SELECT 1 FROM entry WHERE sha256 = :sha)"
+    )
+    return transaction.execute(sql, {"sha": sha256}).fetchone() is not None

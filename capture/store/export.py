@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bagit
 
-from capture.store.files import StoreError, hash_file, remedy
+from calibration.files import hash_file
+from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
 from capture.store.store import Store
 
-SPARE_BYTES = 16 * 1024 * 1024  # for what is written beside the pictures
+SPARE_BYTES = 16 * 1024 * 1024  # for what is written beside the images
 
 README = """\
 {count} frames of {coins} coins out of {sessions} sessions, exported {at} by {software}.
 
-frames/             the pictures: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw.jxl as the camera gave it,
+frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw.jxl as the camera gave it,
                     .calibrated.jxl without distortion and uneven light; lossless JPEG XL, 8-bit RGB (imported
                     photographs: as they were)
 frames.csv          one line for each frame: which coin and side, pose commanded and read back, light, exposure,
-                    mm per pixel, quality, SHA-256 of its pictures
-frames.json         the same, with everything the camera and the quality check said
+                    mm per pixel, quality, SHA-256 of its images
+frames.json         the same, with everything that the camera and the quality check reported
 sessions.json       each session's plan, tray, devices and shots as they were frozen when it began
 coins.csv           each coin's type and diameter, where known
 journal.jsonl       what was done and what happened in these sessions, in order
-calibrations/       the bundles that the calibrated pictures were made with
+calibrations/       the bundles that the calibrated images were made with
 """
 
 _LEFT_FOR_JSON = ("quality", "camera")
@@ -40,7 +40,7 @@ _LEFT_FOR_JSON = ("quality", "camera")
 
 @dataclass(frozen=True)
 class Exported:
-    """Where an export lies and what it holds; ``missing_calibrations`` were not to be found in the lab."""
+    """Where an export lies and what it holds; ``missing_calibrations`` were not found in the lab."""
 
     folder: Path
     frames: int
@@ -61,7 +61,7 @@ def export(
 ) -> Exported:
     """Copy frames, and all that is needed to understand them, into the folder `target`.
 
-    Every picture is checked against its hash as it is read, and again where it was written.
+    Every image is checked against its hash as it is read, and again where it was written.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def export(
     Raises
     ------
     StoreError
-        If `target` holds something already, there is too little room, or a picture is damaged.
+        If `target` holds something already, there is too little room, or an image is damaged.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StoreError(f"{target} is not empty. Name a new folder; nothing was written.")
     target = target.resolve()
-    files = [(frame, list(_pictures(store, frame))) for frame in frames]
-    size = sum(store.path(sha256).stat().st_size for _, pictures in files for _, sha256 in pictures)
+    files = [(frame, list(_images(store, frame))) for frame in frames]
+    size = sum(store.path(sha256).stat().st_size for _, images in files for _, sha256 in images)
     working = target.with_name(f".{target.name}.partial")  # what was interrupted never looks like an export
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,14 +91,14 @@ def export(
             )
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
-        total = sum(len(pictures) for _, pictures in files)
+        total = sum(len(images) for _, images in files)
         copied = 0
-        for _, pictures in files:
-            for name, sha256 in pictures:
+        for _, images in files:
+            for name, sha256 in images:
                 _copy(store, sha256, working / name)
                 copied += 1
                 progress(copied, total)
-        sessions = [store.session(session_id) for session_id in dict.fromkeys(frame.session_id for frame in frames)]
+        sessions = [store.sessions.get(each) for each in dict.fromkeys(frame.session_id for frame in frames)]
         missing = _describe(store, calibrations, working, files, sessions)
         _seal(working, bag, len(frames))
         working.rename(target)
@@ -108,8 +108,8 @@ def export(
     return Exported(target, len(frames), total, size, len(coins), len(sessions), missing)
 
 
-def _pictures(store: Store, frame: Frame) -> Iterator[tuple[str, str]]:
-    """Where a frame's pictures go, and their hashes."""
+def _images(store: Store, frame: Frame) -> Iterator[tuple[str, str]]:
+    """Where a frame's images go, and their hashes."""
     parts = [frame.session_id, frame.light or Path(frame.source or "").stem]
     if frame.turntable_deg is not None:
         parts.append(f"{frame.turntable_deg:05.1f}deg")
@@ -125,11 +125,11 @@ def _plain(name: str) -> str:
 
 
 def _copy(store: Store, sha256: str, path: Path) -> None:
-    data = store.files.read(sha256, store.path(sha256).suffix)
+    data = store.storage.files.read(sha256, store.path(sha256).suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     if hash_file(path) != sha256:
-        raise StoreError(f"{path} reads back other than it was written: its disk is not sound. Use another.")
+        raise StoreError(f"{path} reads back differently than it was written: its disk is faulty. Use another.")
 
 
 def _describe(
@@ -139,14 +139,14 @@ def _describe(
     files: Sequence[tuple[Frame, Sequence[tuple[str, str]]]],
     sessions: Sequence[Session],
 ) -> tuple[str, ...]:
-    """Write what explains the pictures; return the calibrations that were not to be found."""
-    coins = {row["id"]: row for row in store.database.read("SELECT * FROM coin ORDER BY id")}
+    """Write what explains the images; return the calibrations that were not found."""
+    coins = {coin.id: coin for coin in store.coins.all()}
     rows: list[dict[str, Any]] = []
-    for frame, pictures in files:
-        raw, calibrated = pictures[0][0], pictures[1][0] if len(pictures) > 1 else None
+    for frame, images in files:
+        raw, calibrated = images[0][0], images[1][0] if len(images) > 1 else None
         coin = coins[frame.coin_id]
-        known = {"type": coin["type"], "diameter_mm": coin["diameter_mm"]}
-        rows.append({"raw": raw, "calibrated": calibrated, **asdict(frame), **known})
+        known = {"type": coin.type, "diameter_mm": coin.diameter_mm}
+        rows.append({"raw": raw, "calibrated": calibrated, **frame.as_record(), **known})
     _write_json(folder / "frames.json", rows)
     table = [{name: value for name, value in row.items() if name not in _LEFT_FOR_JSON} for row in rows]
     _write_csv(
@@ -154,23 +154,23 @@ def _describe(
         [{**row, "sharpness": frame["quality"].get("sharpness")} for row, frame in zip(table, rows, strict=True)],
     )
     present = sorted({frame.coin_id for frame, _ in files})
-    _write_csv(
-        folder / "coins.csv", [{name: coins[coin][name] for name in ("id", "type", "diameter_mm")} for coin in present]
-    )
-    shots = {
-        session.id: [{"id": shot.id, **shot.model_dump()} for shot in store.shots(session.id)] for session in sessions
-    }
-    _write_json(folder / "sessions.json", [{**asdict(session), "shots": shots[session.id]} for session in sessions])
+    _write_csv(folder / "coins.csv", [coins[coin].as_record() for coin in present])
+    described = []
+    for session in sessions:
+        shots = [{"id": shot.id, **shot.model_dump()} for shot in store.sessions.shots(session.id)]
+        described.append({**session.as_record(), "shots": shots})
+    _write_json(folder / "sessions.json", described)
     lines = [line for session in sessions for line in store.journal.in_index(session.id).items()]
     (folder / "journal.jsonl").write_text("".join(json.dumps(_journal_row(*line)) + "\n" for line in sorted(lines)))
     used = {frame.calibration_id for frame, _ in files} - {None}
     missing = []
-    for row in store.database.read("SELECT * FROM calibration ORDER BY id"):
-        if row["id"] in used:
-            if (calibrations / row["folder"]).is_dir():
-                shutil.copytree(calibrations / row["folder"], folder / "calibrations" / row["folder"])
+    for calibration in store.calibrations.all():
+        if calibration.id in used:
+            bundle = calibrations / calibration.folder
+            if bundle.is_dir():
+                shutil.copytree(bundle, folder / "calibrations" / calibration.folder)
             else:
-                missing.append(row["id"])
+                missing.append(calibration.id)
     readme = README.format(
         count=len(files),
         coins=len(present),
@@ -193,10 +193,10 @@ def _seal(folder: Path, bag: bool, count: int) -> None:
         try:
             made.validate()
         except bagit.BagError as error:
-            raise StoreError(f"{folder} is no valid bag ({error}): its disk is not sound. Use another.") from error
+            raise StoreError(f"{folder} is not a valid bag ({error}): its disk is faulty. Use another.") from error
         return
     names = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in names]
+    lines = [f"{hash_file(path)}  {path.relative_to(folder)}\n" for path in names]
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 

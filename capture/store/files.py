@@ -17,10 +17,7 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -29,25 +26,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, sync_folder, write_synced
+from capture.store.errors import StoreError, remedy
+
 FILE_MODE = 0o444
+DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
 
 
-class StoreError(Exception):
-    """The store cannot be read or written, or does not hold what was asked for."""
+Content = dict[str, Any]
+"""What a record or a line of the journal says, as JSON has it."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of the store: SHA-256 (64 hexadecimal digits), suffix told from the content, and size in bytes."""
+    """A file of the store: SHA-256 (64 hexadecimal digits), suffix by the content, and size in bytes."""
 
     sha256: str
     suffix: str
     size: int
-
-
-def canonical_json(content: Any) -> str:
-    """Return the one spelling of `content` that ids, rows and records share."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 class Files:
@@ -92,11 +88,11 @@ class Files:
         kept = []
         folders = set()
         for data in contents:
-            file = StoredFile(hashlib.sha256(data).hexdigest(), _suffix(data), len(data))
+            file = StoredFile(hash_bytes(data), _suffix(data), len(data))
             path = self.path(file.sha256, file.suffix)
             if path.exists():
                 if hash_file(path) != file.sha256:
-                    raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {_DAMAGED}")
+                    raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
             else:
                 self._write(path, data)
                 folders.add(path.parent)
@@ -104,7 +100,7 @@ class Files:
         self._sync(folders)
         return kept
 
-    def keep_records(self, kind: str, records: dict[str, dict[str, Any]]) -> None:
+    def keep_records(self, kind: str, records: dict[str, Content]) -> None:
         """Write records durably, by name, each with the SHA-256 of its content.
 
         Raises
@@ -115,12 +111,11 @@ class Files:
         folders = set()
         for name, content in records.items():
             path = self.record_path(kind, name)
-            checksum = hashlib.sha256(canonical_json(content).encode()).hexdigest()
-            self._write(path, canonical_json({"content": content, "sha256": checksum}).encode())
+            self._write(path, seal(content).encode())
             folders.add(path.parent)
         self._sync(folders)
 
-    def read_record(self, path: Path) -> dict[str, Any]:
+    def read_record(self, path: Path) -> Content:
         """Return a record's content.
 
         Raises
@@ -129,16 +124,11 @@ class Files:
             If it cannot be read, or is not as it was written.
         """
         try:
-            data = path.read_bytes()
-            record = json.loads(data)
-            content: dict[str, Any] = record["content"]
-            text = canonical_json(content)
-            whole = canonical_json({"content": content, "sha256": hashlib.sha256(text.encode()).hexdigest()})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path} cannot be read ({error}). {_DAMAGED}") from error
-        if whole.encode() != data:
-            raise StoreError(f"{path} is damaged: its content is no longer what was written. {_DAMAGED}")
-        return content
+            return unseal(path.read_bytes())
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}. {DAMAGED}") from error
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged: its content is no longer what was written. {DAMAGED}") from error
 
     def read(self, sha256: str, suffix: str) -> bytes:
         """Return a file's content, checked against its name.
@@ -153,8 +143,8 @@ class Files:
             data = path.read_bytes()
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}. Run `rig store verify`.") from error
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {_DAMAGED}")
+        if hash_bytes(data) != sha256:
+            raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
         return data
 
     def all_files(self) -> Iterator[tuple[str, Path]]:
@@ -207,12 +197,7 @@ class Files:
         temporary = self.temporary / secrets.token_hex(8)
         try:
             make_folder(path.parent)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            with os.fdopen(descriptor, "wb", buffering=0) as stream:
-                remaining = memoryview(data)
-                while remaining:
-                    remaining = remaining[stream.write(remaining) :]
-                os.fsync(descriptor)
+            write_synced(temporary, data, FILE_MODE)
             temporary.rename(path)
         except OSError as error:
             self.is_in_order = False
@@ -221,6 +206,29 @@ class Files:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror}. Nothing stored before is lost. {remedy(error)}"
             ) from error
+
+
+def seal(content: Content) -> str:
+    """Spell `content` together with its checksum."""
+    return canonical_json({"content": content, "sha256": hash_bytes(canonical_json(content).encode())})
+
+
+def unseal(data: bytes) -> Content:
+    """Return the content that `seal` spelt.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not as it was written.
+    """
+    try:
+        content: Content = json.loads(data)["content"]
+        is_whole = seal(content).encode() == data
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("not a sealed record") from error
+    if not is_whole:
+        raise ValueError("not as it was sealed")
+    return content
 
 
 _SIGNATURES = (
@@ -233,52 +241,11 @@ _SIGNATURES = (
     (b"RIFF", ".webp"),
     (b"BM", ".bmp"),
 )
-_DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
-
-
-_REMEDIES = {
-    errno.ENOSPC: "The disk is full: free some space (`rig store gc --dry-run` says what the store could spare)",
-    errno.EDQUOT: "The disk quota is used up: free some space (`rig store gc --dry-run` says what could go)",
-    errno.EIO: "The disk or its cable failed: mend or replace it, run `rig store verify`",
-    errno.EROFS: "Its file system is mounted read-only: mount it writable, or mend the disk that made it so",
-    errno.EACCES: "Check its owner and permissions",
-    errno.EPERM: "Check its owner and permissions",
-}
-
-
-def remedy(error: OSError) -> str:
-    """What a person can do about a file that cannot be written."""
-    what = _REMEDIES.get(error.errno or 0, "See that the disk is there and the folder is as it was left")
-    return f"{what}; then give the same command again."
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _suffix(data: bytes) -> str:
-    # told from the content, so that the same bytes cannot be stored twice under two names
+    # by the content, so that the same bytes cannot be stored twice under two names
     for signature, suffix in _SIGNATURES:
         if data.startswith(signature):
             return suffix
     return ".bin"
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those it lies in, durably; one that is there is left alone."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which names a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

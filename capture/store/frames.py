@@ -1,158 +1,182 @@
-"""The store's frames: kept for good, found again, read back."""
+"""The store's frames: stored for good, found again, read back."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from calibration.image import Image, decode_image
-from capture.plan import Shot
-from capture.store.database import Database
-from capture.store.files import Files, StoredFile, StoreError
-from capture.store.kinds import frame_name, frame_record
-from capture.store.records import Frame, Photograph, now
-from capture.store.transaction import Keeping, keeping, on_its_way
+from calibration.image import decode_image
+from capture.store.errors import StoreError
+from capture.store.files import StoredFile
+from capture.store.record_kinds import FRAME, frame_content
+from capture.store.records import Frame, NewFrame, Photograph, now
+from capture.store.transaction import Storage, Transaction
 from rig.sides import Side
 
 
-class FrameRows:
-    """The part of `capture.store.Store` that is about frames and their pictures."""
+class Frames:
+    """Reached as ``store.frames``."""
 
-    files: Files
-    database: Database
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
-    def add_frame(
-        self,
-        session_id: str,
-        shot: Shot,
-        attempt: int,
-        placement: str,
-        raw: bytes,
-        calibrated: bytes | None,
-        *,
-        calibration_id: str | None,
-        camera: dict[str, Any],
-        turntable_read_deg: float,
-        mm_per_pixel: float | None,
-        quality: dict[str, Any],
-        quarantine_reason: str | None,
-        taken_at: str,
-    ) -> Frame:
-        """Keep the picture of a shot: it is safe when this returns.
-
-        Parameters
-        ----------
-        raw, calibrated
-            Lossless JPEG XL.
+    def add(self, session_id: str, new: NewFrame) -> Frame:
+        """Store the image of a shot: it is safe when this returns.
 
         Raises
         ------
         StoreError
             If it cannot be written, or the shot already has a good frame.
         """
-        with on_its_way(self.files):
-            stored = self.files.keep(*[data for data in (raw, calibrated) if data is not None])
-            with keeping(self.files, self.database, stored) as kept:
-                frame = Frame(
-                    id=secrets.token_hex(8),
-                    session_id=session_id,
-                    shot_id=shot.id,
-                    attempt=attempt,
-                    placement=placement,
-                    coin_id=shot.coin,
-                    side=shot.side,
-                    sha256=stored[0].sha256,
-                    calibrated_sha256=stored[1].sha256 if calibrated is not None else None,
-                    calibration_id=calibration_id,
-                    camera=camera,
-                    turntable_deg=shot.turntable_deg,
-                    turntable_read_deg=turntable_read_deg,
-                    tilt_deg=shot.tilt_deg,
-                    light=shot.light,
-                    exposure_us=shot.exposure_us,
-                    gain=shot.gain,
-                    mm_per_pixel=mm_per_pixel,
-                    quality=quality,
-                    quarantine_reason=quarantine_reason,
-                    taken_at=taken_at,
-                    number=kept.number(),
-                )
-                _keep(kept, frame, stored, None)
+        shot = new.shot
+        contents = [data for data in (new.raw, new.calibrated) if data is not None]
+        with self._storage.transaction(*contents) as transaction:
+            stored = transaction.stored
+            frame = Frame(
+                id=secrets.token_hex(8),
+                session_id=session_id,
+                shot_id=shot.id,
+                attempt=new.attempt,
+                placement=new.placement,
+                coin_id=shot.coin,
+                side=shot.side,
+                sha256=stored[0].sha256,
+                calibrated_sha256=stored[1].sha256 if new.calibrated is not None else None,
+                calibration_id=new.calibration_id,
+                camera=new.camera,
+                turntable_deg=shot.turntable_deg,
+                turntable_read_deg=new.turntable_read_deg,
+                tilt_deg=shot.tilt_deg,
+                light=shot.light,
+                exposure_us=shot.exposure_us,
+                gain=shot.gain,
+                mm_per_pixel=new.mm_per_pixel,
+                quality=new.quality,
+                quarantine_reasons=new.quarantine_reasons,
+                taken_at=new.taken_at,
+                number=transaction.number(),
+            )
+            _add(transaction, frame, stored)
         return frame
 
     def add_photographs(self, session_id: str, photographs: Iterable[Photograph]) -> list[Frame]:
-        """Keep imported photographs, their bytes untouched, in one transaction. Known sources are passed over.
+        """Store imported photographs, their bytes untouched, in one transaction. Known sources are passed over.
 
         Raises
         ------
         ImageError
-            If one is not a picture; nothing of this call is stored then.
+            If one is not an image; nothing of this call is stored then.
         StoreError
             If they cannot be written.
         """
-        known = {frame.source for frame in self.frames(session_id, good=None)}
+        known = {frame.source for frame in self.find(session_id, good=None)}
         new = [each for each in photographs if each.source not in known]
         for each in new:
             decode_image(each.data, each.source)
         frames = []
-        with on_its_way(self.files):
-            stored = self.files.keep(*[each.data for each in new])
-            with keeping(self.files, self.database, stored) as kept:
-                for each, file in zip(new, stored, strict=True):
-                    frame = Frame(
-                        id=secrets.token_hex(8),
-                        session_id=session_id,
-                        attempt=1,
-                        placement=each.placement,
-                        coin_id=each.coin,
-                        side=each.side,
-                        sha256=file.sha256,
-                        quality=each.quality,
-                        quarantine_reason=each.quarantine_reason,
-                        source=each.source,
-                        taken_at=now(),
-                        number=kept.number(),
-                    )
-                    _keep(kept, frame, [file], each.type)
-                    frames.append(frame)
+        with self._storage.transaction(*[each.data for each in new]) as transaction:
+            for each, file in zip(new, transaction.stored, strict=True):
+                frame = Frame(
+                    id=secrets.token_hex(8),
+                    session_id=session_id,
+                    attempt=1,
+                    placement=each.placement,
+                    coin_id=each.coin,
+                    side=each.side,
+                    sha256=file.sha256,
+                    quality=each.quality,
+                    quarantine_reasons=each.quarantine_reasons,
+                    source=each.source,
+                    taken_at=now(),
+                    number=transaction.number(),
+                )
+                transaction.add_coin(each.coin, each.type)
+                _add(transaction, frame, [file])
+                frames.append(frame)
         return frames
 
-    def frames(
+    def find(
         self,
         session_id: str | None = None,
         coin: str | None = None,
         side: Side | None = None,
         good: bool | None = True,
     ) -> list[Frame]:
-        """Frames in the order they were stored; ``good=False`` for the quarantined ones, None for both."""
+        """Frames in the order they were stored; ``good=False`` for those in quarantine, None for both."""
         wanted = {None: "1", True: "quarantine_reason IS NULL", False: "quarantine_reason NOT NULL"}[good]
-        conditions, parameters = [wanted], []
-        for column, value in (("session_id", session_id), ("coin_id", coin), ("side", side)):
-            if value is not None:
-                conditions.append(f"{column} = ?")
-                parameters.append(value)
-        sql = f"SELECT * FROM frame WHERE {' AND '.join(conditions)} ORDER BY number"
-        return [Frame.of(row) for row in self.database.read(sql, tuple(parameters))]
+        given = {"session_id": session_id, "coin_id": coin, "side": side}
+        conditions = {f"{column} = ?": value for column, value in given.items() if value is not None}
+        where = " AND ".join([wanted, *conditions])
+        rows = self._storage.read(f"SELECT * FROM frame WHERE {where} ORDER BY number", tuple(conditions.values()))
+        return [Frame.of(row) for row in rows]
 
-    def image(self, sha256: str) -> Image:
-        """Read a stored picture, RGB (H, W, 3) uint8, checked against its hash; StoreError if missing or damaged."""
-        return decode_image(self.files.read(sha256, self._suffix(sha256)), str(self.path(sha256)))
+    def select(
+        self,
+        frame_ids: Sequence[str] = (),
+        sessions: Sequence[str] = (),
+        coins: Sequence[str] = (),
+        trays: Sequence[str] = (),
+    ) -> list[Frame]:
+        """Frames, good and quarantined, that match every kind of thing named; all if nothing is. In the order stored.
 
-    def path(self, sha256: str) -> Path:
-        """Where a stored picture lies."""
-        return self.files.path(sha256, self._suffix(sha256))
+        Raises
+        ------
+        StoreError
+            If something named has no frame among them: most likely it is misspelt.
+        """
+        named = {
+            "frame": ("id", frame_ids),
+            "session": ("session_id", sessions),
+            "coin": ("coin_id", coins),
+            "tray": ("(SELECT name FROM session WHERE session.id = frame.session_id AND kind = 'scan')", trays),
+        }
+        conditions = ["1"]
+        parameters: tuple[str, ...] = ()
+        for column, values in named.values():
+            if values:
+                conditions.append(f"{column} IN ({', '.join('?' * len(values))})")
+                parameters += tuple(values)
+        where = " AND ".join(conditions)
+        for what, (column, values) in named.items():
+            rows = self._storage.read(f"SELECT DISTINCT {column} FROM frame WHERE {where}", parameters)
+            found = {row[0] for row in rows}
+            for value in values:
+                if value not in found:
+                    raise StoreError(f"no frame matches {what} {value} and all else that was named. Nothing was done.")
+        rows = self._storage.read(f"SELECT * FROM frame WHERE {where} ORDER BY number", parameters)
+        return [Frame.of(row) for row in rows]
 
-    def _suffix(self, sha256: str) -> str:
-        rows = self.database.read("SELECT suffix FROM file WHERE sha256 = ?", (sha256,))
-        if not rows:
-            raise StoreError(f"there is no file {sha256} in {self.files.folder}.")
-        return str(rows[0]["suffix"])
+    def count(self) -> int:
+        """How many there are, good and quarantined."""
+        return int(self._storage.read("SELECT count(*) FROM frame")[0][0])
+
+    def scanned_coins(self) -> list[str]:
+        """Coins that a scan has frames of, by their ids."""
+        rows = self._storage.read("SELECT DISTINCT coin_id FROM frame WHERE shot_id NOT NULL ORDER BY coin_id")
+        return [row["coin_id"] for row in rows]
+
+    def stored_bytes(self, session_id: str) -> int:
+        """What the images of a session take on disk."""
+        sql = (
+            "SELECT coalesce(sum(size), 0) FROM file WHERE sha256 IN (SELECT sha256 FROM frame WHERE session_id = ?1 "
+            "UNION SELECT calibrated_sha256 FROM frame WHERE session_id = ?1)"
+        )
+        return int(self._storage.read(sql, (session_id,))[0][0])
+
+    def bytes_per_shot(self, calibration_ids: Sequence[str], latest: int) -> float | None:
+        """What a shot takes on disk, retakes included: the mean over the latest frames of some calibrations.
+
+        None if there is no such frame.
+        """
+        rows = self._storage.read(
+            "SELECT count(DISTINCT taken.session_id || ' ' || shot_id) AS shots, sum(file.size) AS bytes "
+            "FROM (SELECT * FROM frame WHERE shot_id NOT NULL "
+            f"AND calibration_id IN ({', '.join('?' * len(calibration_ids))}) ORDER BY rowid DESC LIMIT ?) AS taken "
+            "JOIN file ON file.sha256 IN (taken.sha256, taken.calibrated_sha256)",
+            (*calibration_ids, latest),
+        )
+        return rows[0]["bytes"] / rows[0]["shots"] if rows[0]["shots"] else None
 
 
-def _keep(kept: Keeping, frame: Frame, stored: list[StoredFile], type_: str | None) -> None:
-    kept.pictures(stored)
-    kept.coin(frame.coin_id, type_)
-    kept.insert("frame", frame.columns())
-    kept.record("frame", frame_name(frame), frame_record(frame, stored))
+def _add(transaction: Transaction, frame: Frame, stored: Sequence[StoredFile]) -> None:
+    transaction.add(FRAME, FRAME.record_name(vars(frame)), frame_content(frame, stored))

@@ -1,4 +1,4 @@
-"""What a store can do without: found, and only then removed. Never a frame, raw or calibrated, nor its record."""
+"""What a store can do without: found, and only then deleted. Never a frame, raw or calibrated, nor its record."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from capture.store.database import Database
-from capture.store.files import Files
+from capture.store.journal import Journal
 from capture.store.journal_lines import StoreCleaned
-from capture.store.store import Store
-from capture.store.writers import writers
+from capture.store.locks import writers
+from capture.store.transaction import Storage
 
 KEEP_DAYS = 30.0
 
@@ -20,15 +19,15 @@ Kind = Literal["half written", "set aside", "former index", "embedding"]
 
 
 @dataclass(frozen=True)
-class Waste:
-    """One kind of what can go.
+class Garbage:
+    """One kind of what can be deleted.
 
     Attributes
     ----------
     kind
         ``"half written"``: what killed writers left in ``tmp``. ``"set aside"``: files in ``leftovers`` that belong to
-        no kept frame. ``"former index"``: what `rig store rebuild` kept. ``"embedding"``: made with a model that
-        another of the same name has replaced, or of an entry that left the catalogue; made again if it is ever needed.
+        no stored frame. ``"former index"``: what `rig store rebuild` kept. ``"embedding"``: made with a model that
+        another of the same name has replaced, or of an entry that left the catalogue; computed again if needed.
     files
         What is deleted; none for embeddings, which lie in the index.
     count, bytes
@@ -41,39 +40,40 @@ class Waste:
     bytes: int
 
 
-def find_waste(files: Files, database: Database, keep_days: float = KEEP_DAYS) -> list[Waste]:
-    """Find what can go; changes nothing.
+def find_garbage(storage: Storage, keep_days: float = KEEP_DAYS) -> list[Garbage]:
+    """Find what can be deleted; changes nothing.
 
     Parameters
     ----------
     keep_days
         What was set aside or replaced less than so long ago is left alone.
     """
+    files = storage.files
     half_written = [] if writers(files.folder) else list(files.temporary.glob("*"))
     return [
         _of_files("half written", half_written),
         _of_files("set aside", _older(files.folder.glob("leftovers/**/*"), keep_days)),
         _of_files("former index", _older(files.folder.glob("index.*.sqlite*"), keep_days)),
-        _of_embeddings(database),
+        _of_embeddings(storage),
     ]
 
 
-def remove_waste(store: Store, waste: Sequence[Waste]) -> None:
-    """Remove what was found, and note it in the journal. The store must have been opened alone.
+def remove_garbage(storage: Storage, garbage: Sequence[Garbage]) -> None:
+    """Delete what was found, and note it in the journal. The store must have been opened alone.
 
     Raises
     ------
     StoreError
         If something cannot be deleted.
     """
-    for each in waste:
+    for each in garbage:
         for path in each.files:
-            store.files.remove(path)
+            storage.files.remove(path)
         if each.kind == "embedding" and each.count:
-            with store.database.write() as connection:
-                connection.execute(f"DELETE FROM embedding WHERE {_SUPERFLUOUS}")
-            store.database.compact()
-    store.journal.log(StoreCleaned(bytes={each.kind: each.bytes for each in waste if each.count}))
+            with storage.rows_alone() as transaction:
+                transaction.execute(f"DELETE FROM embedding WHERE {_SUPERFLUOUS}")
+            storage.database.compact()
+    Journal(storage).log(StoreCleaned(bytes={each.kind: each.bytes for each in garbage if each.count}))
 
 
 def _older(paths: Iterable[Path], days: float) -> list[Path]:
@@ -82,8 +82,8 @@ def _older(paths: Iterable[Path], days: float) -> list[Path]:
     return [path for path in sorted(paths) if path.is_file() and path.stat().st_ctime < before]
 
 
-def _of_files(kind: Kind, paths: list[Path]) -> Waste:
-    return Waste(kind, tuple(paths), len(paths), sum(path.stat().st_size for path in paths))
+def _of_files(kind: Kind, paths: list[Path]) -> Garbage:
+    return Garbage(kind, tuple(paths), len(paths), sum(path.stat().st_size for path in paths))
 
 
 _SUPERFLUOUS = (
@@ -94,7 +94,7 @@ _SUPERFLUOUS = (
 )
 
 
-def _of_embeddings(database: Database) -> Waste:
+def _of_embeddings(storage: Storage) -> Garbage:
     sql = f"SELECT count(*), sum(length(pooled) + coalesce(length(grid), 0)) FROM embedding WHERE {_SUPERFLUOUS}"
-    count, size = database.read(sql)[0]
-    return Waste("embedding", (), count, size or 0)
+    count, size = storage.read(sql)[0]
+    return Garbage("embedding", (), count, size or 0)

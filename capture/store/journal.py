@@ -9,13 +9,13 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from calibration.files import canonical_json
 from capture.store.append_only import Lines
-from capture.store.database import Database
-from capture.store.files import Files, StoreError, canonical_json
+from capture.store.errors import StoreError
+from capture.store.files import Content
 from capture.store.journal_lines import JournalLine, as_line, kinds_of
 from capture.store.records import now
-from capture.store.rows import insert
-from capture.store.transaction import on_its_way
+from capture.store.transaction import Storage, Transaction
 
 L = TypeVar("L", bound=JournalLine)
 
@@ -23,10 +23,9 @@ L = TypeVar("L", bound=JournalLine)
 class Journal:
     """The store's journal, reached as ``store.journal``: lines on disk first, then rows."""
 
-    def __init__(self, files: Files, database: Database) -> None:
-        self._files = files
-        self._database = database
-        self._disk = Lines(files.folder / "records" / "journal")
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._disk = Lines(storage.files.folder / "records" / "journal")
 
     def log(self, line: L, session_id: str | None = None) -> L:
         """Write a line, and return it with its number; it is safe when this returns.
@@ -34,19 +33,19 @@ class Journal:
         Raises
         ------
         StoreError
-            If it cannot be written. It may then still turn up, as whatever was on its way when the disk failed.
+            If it cannot be written. It may then still turn up, as whatever was being written when the disk failed.
         """
+        if session_id is not None and not self._storage.read("SELECT 1 FROM session WHERE id = ?", (session_id,)):
+            raise StoreError(f"there is no session {session_id} to write a line of the journal for.")
         content = {"session_id": session_id, "at": now(), "kind": line.kind, "detail": line.detail()}
         try:
-            with on_its_way(self._files), self._database.write() as connection:
-                self._adopt(connection)  # or the number would be given twice
-                number = _last_number(connection) + 1
-                _insert(connection, {"number": number, **content})
+            with self._storage.transaction() as transaction:
+                self._restore_rows(transaction)  # or the number would be given twice
+                number = _last_number(transaction) + 1
+                _insert(transaction, {"number": number, **content})
                 self._disk.append([(number, content)])  # before the commit, by which others see the row
-        except sqlite3.IntegrityError as error:
-            raise StoreError(f"there is no session {session_id} to write a line of the journal for.") from error
         except BaseException:
-            self._files.is_in_order = False  # the line may be left without its row
+            self._storage.files.is_in_order = False  # the line may be left without its row
             raise
         return line.model_copy(update={"number": number, "session_id": session_id, "at": content["at"]})
 
@@ -73,26 +72,26 @@ class Journal:
         latest = [line for kind in kinds_of(*types) for line in self._read([kind], session_id, coin, latest=True)]
         return cast(L | None, max(latest, key=lambda line: line.number, default=None))
 
-    def adopt(self) -> int:
+    def restore_rows(self) -> int:
         """Make the rows of lines that have none; return how many there were. For a writer that is alone."""
-        with self._database.write() as connection:
-            return self._adopt(connection)
+        with self._storage.rows_alone() as transaction:
+            return self._restore_rows(transaction)
 
-    def write_lines(self) -> int:
+    def write_missing_lines(self) -> int:
         """Write the lines of rows that have none, as in a store of version 0.1; return how many there were."""
         written = self.on_disk()
         missing = [(number, row) for number, row in self.in_index().items() if number not in written]
         self._disk.append(missing)
         return len(missing)
 
-    def on_disk(self) -> dict[int, dict[str, Any]]:
+    def on_disk(self) -> dict[int, Content]:
         """What the lines on disk say, by number."""
         return {line["number"]: line for line in self._disk.read()}
 
-    def in_index(self, session_id: str | None = None) -> dict[int, dict[str, Any]]:
+    def in_index(self, session_id: str | None = None) -> dict[int, Content]:
         """What the lines on disk should say, by number, going by the index; of one session."""
         where, parameters = _where([], session_id, None)
-        rows = self._database.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters)
+        rows = self._storage.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters)
         return {row["id"]: {"number": row["id"], **_content(row)} for row in rows}
 
     def path(self, number: int) -> str:
@@ -104,7 +103,7 @@ class Journal:
     ) -> list[JournalLine]:
         where, parameters = _where(kinds, session_id, coin)
         order = "ORDER BY id DESC LIMIT 1" if latest else "ORDER BY id"
-        rows = self._database.read(f"SELECT * FROM event WHERE {where} {order}", parameters)
+        rows = self._storage.read(f"SELECT * FROM event WHERE {where} {order}", parameters)
         return [self._as_line(row) for row in rows]
 
     def _as_line(self, row: sqlite3.Row) -> JournalLine:
@@ -117,14 +116,14 @@ class Journal:
                 "If a later version of this program wrote it, update the program."
             ) from error
 
-    def _adopt(self, connection: sqlite3.Connection) -> int:
-        last = _last_number(connection)
+    def _restore_rows(self, transaction: Transaction) -> int:
+        last = _last_number(transaction)
         if not self._disk.is_written_beyond(last):
             return 0
         lines = list(self._disk.read(after=last))
         for line in lines:
-            known = connection.execute("SELECT id FROM session WHERE id = ?", (line["session_id"],)).fetchone()
-            _insert(connection, {**line, "session_id": known["id"] if known else None})  # its record may be lost
+            is_known = transaction.exists("session", line["session_id"])
+            _insert(transaction, line if is_known else {**line, "session_id": None})  # its record may be lost
         return len(lines)
 
 
@@ -139,14 +138,14 @@ def _where(kinds: Sequence[str], session_id: str | None, coin: str | None) -> tu
     return " AND ".join(conditions), tuple(parameters)
 
 
-def _last_number(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
+def _last_number(transaction: Transaction) -> int:
+    return int(transaction.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
 
 
-def _content(row: sqlite3.Row) -> dict[str, Any]:
+def _content(row: sqlite3.Row) -> Content:
     return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": json.loads(row["detail"])}
 
 
-def _insert(connection: sqlite3.Connection, line: dict[str, Any]) -> None:
+def _insert(transaction: Transaction, line: Content) -> None:
     row = {"id": line["number"], "session_id": line["session_id"], "at": line["at"], "kind": line["kind"]}
-    insert(connection, "event", {**row, "detail": canonical_json(line["detail"])})
+    transaction.insert("event", {**row, "detail": canonical_json(line["detail"])})

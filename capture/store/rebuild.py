@@ -1,4 +1,4 @@
-"""The index made anew from the files alone, beside the old one, which stays until the new one is whole, and after."""
+"""The index rebuilt from the files alone, beside the old one, which stays until the new one is whole, and after."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from calibration.files import sync_folder
 from capture.store.database import Database
-from capture.store.files import Files, StoreError, remedy, sync_folder
+from capture.store.deletion import finish_deletions
+from capture.store.errors import StoreError, remedy
+from capture.store.files import Files
 from capture.store.journal import Journal
 from capture.store.journal_lines import IndexRebuilt
-from capture.store.reconcile import Adopted, Progress, adopt_records, write_records
-from capture.store.tombstones import finish_deletions
-from capture.store.writers import Presence
+from capture.store.locks import WriterLock
+from capture.store.repair import Progress, Restored, restore_rows, write_missing_records
+from capture.store.transaction import Storage
 
 TABLES = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event", "deletion")
 _NAMED = ("session", "frame", "entry", "calibration", "coin")
@@ -34,7 +37,7 @@ class Rebuilt:
     lost
         Rows of the old index whose records are gone, as "frame 0123".
     unfit
-        Records that could not be taken in, a sentence each.
+        Records that do not fit, a sentence each.
     embeddings
         How many embeddings the old index had: the new one has none, and they are computed again when needed.
     former
@@ -49,12 +52,12 @@ class Rebuilt:
 
 
 def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda done, total: None) -> Rebuilt:
-    """Make ``index.sqlite`` of the store in `folder` anew.
+    """Rebuild ``index.sqlite`` of the store in `folder` from its records.
 
     Parameters
     ----------
     dry_run
-        Make it elsewhere, compare, and throw it away.
+        Build it elsewhere, compare, and throw it away.
 
     Raises
     ------
@@ -62,28 +65,29 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
         If there is no store, another process is writing, or the new index cannot be written.
     """
     if not (folder / "records").is_dir():
-        raise StoreError(f"{folder} is no store: there are no records in it. Nothing was changed.")
+        raise StoreError(f"{folder} is not a store: there are no records in it. Nothing was changed.")
     files = Files(folder)
     if dry_run:
         with tempfile.TemporaryDirectory() as elsewhere:
             new = Path(elsewhere) / "index.sqlite"
             with closing(Database(new)) as database:
-                adopted = adopt_records(files, database, progress, aside=False)
-            return _compare(folder / "index.sqlite", new, adopted, None)
+                restored = restore_rows(Storage(files, database), progress, set_aside=False)
+            return _compare(folder / "index.sqlite", new, restored, None)
     try:
         with _alone(folder):
             new = files.temporary / "index.sqlite"
             _remove(new)
             with closing(Database(new)) as database:
-                adopted = adopt_records(files, database, progress, aside=False)
-                finish_deletions(files, database)
-                write_records(files, database)
-                _settle(database)
-            rebuilt = _compare(folder / "index.sqlite", new, adopted, _former(folder))
+                storage = Storage(files, database)
+                restored = restore_rows(storage, progress, set_aside=False)
+                finish_deletions(storage)
+                write_missing_records(storage)
+                _check(database)
+            rebuilt = _compare(folder / "index.sqlite", new, restored, _former(folder))
             _switch(folder, new, rebuilt.former)
             with closing(Database(folder / "index.sqlite")) as database:
                 former = rebuilt.former.name if rebuilt.former else None
-                Journal(files, database).log(IndexRebuilt(former=former, lost=len(rebuilt.lost)))
+                Journal(Storage(files, database)).log(IndexRebuilt(former=former, lost=len(rebuilt.lost)))
             return rebuilt
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}. {remedy(error)}") from error
@@ -91,23 +95,23 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    presence = Presence(folder)
-    presence.enter_alone()
-    somebody_died = presence.somebody_died()  # the next opening sweeps what is theirs
-    presence.settle(alone=True, stay_alone=True)
+    lock = WriterLock(folder)
+    lock.acquire_alone()
+    has_leftovers = lock.found_killed_writer()  # the next opening repairs what is theirs
+    lock.register(is_only=True, stay_alone=True)
     try:
         yield
     except BaseException:
-        presence.leave(in_order=False)
+        lock.release(in_order=False)
         raise
-    presence.leave(in_order=not somebody_died)
+    lock.release(in_order=not has_leftovers)
 
 
-def _settle(database: Database) -> None:
+def _check(database: Database) -> None:
     for problem in ("integrity_check", "foreign_key_check"):
         found = [row for row in database.read(f"PRAGMA {problem}") if row[0] != "ok"]
         if found:
-            raise StoreError(f"the new index is not whole ({problem}: {tuple(found[0])}). The old one was kept.")
+            raise StoreError(f"the new index is damaged ({problem}: {tuple(found[0])}). The old one was kept.")
 
 
 def _former(folder: Path) -> Path | None:
@@ -137,7 +141,7 @@ def _remove(index: Path) -> None:
         index.with_name(index.name + suffix).unlink(missing_ok=True)
 
 
-def _compare(old: Path, new: Path, adopted: Adopted, former: Path | None) -> Rebuilt:
+def _compare(old: Path, new: Path, restored: Restored, former: Path | None) -> Rebuilt:
     rows: dict[str, tuple[int | None, int]] = {}
     lost: list[str] = []
     embeddings = 0
@@ -151,7 +155,7 @@ def _compare(old: Path, new: Path, adopted: Adopted, former: Path | None) -> Reb
                     {row[0] for row in connection.execute(f"SELECT id FROM {table}")} for connection in (was, made)
                 )
                 lost += [f"{table} {name}" for name in sorted(before - after)]
-    return Rebuilt(rows, tuple(lost), tuple(adopted.unfit + adopted.unreadable), embeddings, former)
+    return Rebuilt(rows, tuple(lost), tuple(restored.unfit + restored.unreadable), embeddings, former)
 
 
 def _readable(index: Path) -> sqlite3.Connection:

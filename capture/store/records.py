@@ -10,9 +10,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from calibration.files import canonical_json
 from calibration.image import Image
-from capture.plan import Plan, Tray
-from capture.store.files import canonical_json
+from capture.plan import Plan, Shot, Tray
+from capture.store import quarantine
+from capture.store.quarantine import QuarantineReason
 from rig.sides import Side
 
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
@@ -23,24 +25,60 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def from_columns(row: Any) -> dict[str, Any]:
+    """The values of a row, those kept as JSON parsed."""
+    return {
+        name: json.loads(row[name]) if name in JSON_COLUMNS and row[name] is not None else row[name]
+        for name in row.keys()  # noqa: SIM118 - an sqlite3.Row iterates over its values
+    }
+
+
 @dataclass(frozen=True)
 class _Row:
     @classmethod
     def of(cls, row: Any) -> Self:
         """Make one of a row of its table."""
-        values = {}
-        for each in fields(cls):
-            value = row[each.name]
-            values[each.name] = json.loads(value) if each.name in JSON_COLUMNS and value is not None else value
+        return cls.of_record(from_columns(row))
+
+    @classmethod
+    def of_record(cls, values: dict[str, Any]) -> Self:
+        """Make one of the row of a record.
+
+        Raises
+        ------
+        TypeError
+            If it has not just these fields.
+        """
         return cls(**values)
 
+    def as_record(self) -> dict[str, Any]:
+        """Its values as JSON has them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def columns(self) -> dict[str, Any]:
-        """The values as the table holds them."""
+        """Its values as the table has them."""
         return {
-            each.name: canonical_json(value) if each.name in JSON_COLUMNS and value is not None else value
-            for each in fields(self)
-            for value in [getattr(self, each.name)]
+            name: canonical_json(value) if name in JSON_COLUMNS and value is not None else value
+            for name, value in self.as_record().items()
         }
+
+
+@dataclass(frozen=True)
+class Coin(_Row):
+    """A coin: its accession number or a catalogue's name for it, and what is known of it."""
+
+    id: str
+    type: str | None
+    diameter_mm: float | None
+
+
+@dataclass(frozen=True)
+class Calibration(_Row):
+    """A calibration bundle: ``folder`` is its name under the lab's ``calibrations/``."""
+
+    id: str
+    created_at: str
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +94,7 @@ class Session(_Row):
     tray, plan
         As they were when the session began, as JSON; None when imported.
     devices
-        What each device said of itself.
+        The identity of each device.
     number
         Greater than that of everything stored before, whatever the clock says.
     finished_at
@@ -86,7 +124,7 @@ class Session(_Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Frame(_Row):
-    """The stored picture of a shot, or an imported photograph.
+    """The stored image of a shot, or an imported photograph.
 
     Attributes
     ----------
@@ -97,14 +135,15 @@ class Frame(_Row):
     placement
         Names one laying-down of the coin: frames of one coin, side and placement differ by known angles only.
     sha256, calibrated_sha256
-        Raw and calibrated picture; `Store.image` reads either. The calibrated one is the coin's surroundings alone,
-        `quality`'s ``calibrated_box_px`` of the frame. None when there was no calibration, or the frame is quarantined.
+        Raw and calibrated image; `Store.image` reads either. The calibrated one is the coin's surroundings alone,
+        `quality`'s ``calibrated_box_px`` of the frame. None when there was no calibration, or the frame is in
+        quarantine.
     turntable_deg, turntable_read_deg
         Commanded, and read back.
     quality
         What the quality check measured.
-    quarantine_reason
-        None when the frame is good.
+    quarantine_reasons
+        Empty when the frame is good; else what is wrong with it, most telling first.
     source
         File name an imported photograph had.
     number
@@ -130,17 +169,49 @@ class Frame(_Row):
     gain: float | None = None
     mm_per_pixel: float | None = None
     quality: dict[str, Any]
-    quarantine_reason: str | None
+    quarantine_reasons: tuple[QuarantineReason, ...] = ()
     source: str | None = None
     taken_at: str
     number: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is not in quarantine."""
+        return not self.quarantine_reasons
+
+    @property
+    def quarantine_reason(self) -> str | None:
+        """What is wrong with it, as it is stored and shown; None when it is good."""
+        return quarantine.as_text(self.quarantine_reasons)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """SHA-256 of its raw image, and of its calibrated one if there is one."""
+        return (self.sha256,) if self.calibrated_sha256 is None else (self.sha256, self.calibrated_sha256)
+
+    @classmethod
+    def of_record(cls, values: dict[str, Any]) -> Self:
+        """Make one of the row of a record, where reasons are text."""
+        values = dict(values)
+        reasons = quarantine.from_text(values.pop("quarantine_reason"))
+        return cls(**values, quarantine_reasons=reasons)
+
+    def as_record(self) -> dict[str, Any]:
+        """Its values as JSON has them; the reasons are text."""
+        values = super().as_record()
+        return {
+            ("quarantine_reason" if name == "quarantine_reasons" else name): (
+                self.quarantine_reason if name == "quarantine_reasons" else value
+            )
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True)
 class Entry(_Row):
     """One coin side in one lot or record of a catalogue.
 
-    ``box`` is (left, top, right, bottom) in px where the side is one part of a picture, as in obverse beside reverse.
+    ``box`` is (left, top, right, bottom) in px where the side is one part of an image, as in obverse beside reverse.
     """
 
     id: str
@@ -154,12 +225,12 @@ class Entry(_Row):
     number: int
     removed_at: str | None = None
 
-    def cut(self, picture: Image) -> Image:
-        """Cut this side out of its picture."""
+    def cut(self, image: Image) -> Image:
+        """Cut this side out of its image."""
         if self.box is None:
-            return picture
+            return image
         left, top, right, bottom = self.box
-        return np.ascontiguousarray(picture[top:bottom, left:right])
+        return np.ascontiguousarray(image[top:bottom, left:right])
 
 
 @dataclass(frozen=True)
@@ -184,6 +255,11 @@ class Ranking:
     candidates: tuple[Candidate, ...]
     created_at: str
     number: int
+
+    @classmethod
+    def of_record(cls, values: dict[str, Any]) -> Self:
+        """Make one of the row of a record."""
+        return cls(**{**values, "candidates": tuple(Candidate(**each) for each in values["candidates"])})
 
     @classmethod
     def of_rows(cls, rows: Sequence[Any]) -> Self:
@@ -236,6 +312,30 @@ class Deletion(_Row):
     at: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewFrame:
+    """The image of a shot, to be stored; see `Frame`.
+
+    Attributes
+    ----------
+    raw, calibrated
+        Lossless JPEG XL.
+    """
+
+    shot: Shot
+    attempt: int
+    placement: str
+    raw: bytes
+    calibrated: bytes | None
+    calibration_id: str | None
+    camera: dict[str, Any]
+    turntable_read_deg: float
+    mm_per_pixel: float | None
+    quality: dict[str, Any]
+    quarantine_reasons: tuple[QuarantineReason, ...] = ()
+    taken_at: str
+
+
 @dataclass(frozen=True)
 class Photograph:
     """A photograph to be imported: its bytes as they are, and what is known of it.
@@ -251,12 +351,12 @@ class Photograph:
     placement: str = "1"
     type: str | None = None
     quality: dict[str, Any] = field(default_factory=dict)
-    quarantine_reason: str | None = None
+    quarantine_reasons: tuple[QuarantineReason, ...] = ()
 
 
 @dataclass(frozen=True)
 class NewEntry:
-    """A picture to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue."""
+    """An image to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue."""
 
     coin: str
     data: bytes

@@ -173,7 +173,7 @@ def m001_first(db: Database) -> None:
 
 
 SECOND = (
-    # The order things were stored in is told by numbers, since the clock may be put back.
+    # The order things were stored in is given by numbers, since the clock may be set back.
     """
     CREATE TABLE sequence (
         id INTEGER PRIMARY KEY CHECK (id = 1),

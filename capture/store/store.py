@@ -1,7 +1,7 @@
-"""The store: pictures as content-addressed files, and one SQLite index of what they are.
+"""The store: images as content-addressed files, and one SQLite index of what they are.
 
 Order of every write: bytes fsynced and renamed, then the record, then the row. A reader asks rows, so nothing half done
-is ever seen; what a killed process left is put right or set aside when the store is next opened for writing.
+is ever seen; what an interrupted process left is repaired or set aside when the store is next opened for writing.
 """
 
 from __future__ import annotations
@@ -11,58 +11,70 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from capture.store import reconcile as leftovers
+from calibration.image import Image
 from capture.store import verify
 from capture.store.catalogue import Catalogue
+from capture.store.coins import Calibrations, Coins
 from capture.store.database import Database
-from capture.store.files import Files, StoreError, remedy
-from capture.store.frames import FrameRows
+from capture.store.embeddings import Embeddings
+from capture.store.errors import StoreError, remedy
+from capture.store.files import Files
+from capture.store.frames import Frames
 from capture.store.journal import Journal
 from capture.store.journal_lines import StoreRepaired
-from capture.store.sessions import SessionRows
-from capture.store.transaction import keeping, on_its_way
-from capture.store.writers import Presence
+from capture.store.locks import WriterLock
+from capture.store.rankings import Rankings
+from capture.store.repair import lacks_records, repair
+from capture.store.sessions import Sessions
+from capture.store.transaction import Storage
 
 
-class Store(SessionRows, FrameRows):
+class Store:
     """A lab's store. Open it with `Store.open`; usable from several threads, and a context manager.
 
     Attributes
     ----------
     folder
         Where it is.
-    catalogue
-        Entries, models, embeddings and rankings: see `capture.store.catalogue.Catalogue`.
+    storage
+        Its files and index: what the parts below are made of.
+    sessions, frames, coins, calibrations
+        What scans and imports stored.
+    catalogue, embeddings, rankings
+        What coins are matched with, and what came of it.
     journal
-        What was done and what happened, in order: see `capture.store.journal.Journal`.
-    swept
+        What was done and what happened, in order.
+    repairs
         What opening it found unfinished and put right, one sentence each; empty after a clean close.
     """
 
     def __init__(self, folder: Path, writing: bool, alone: bool) -> None:
         self.folder = folder
-        self.files = Files(folder)
-        self.swept: list[str] = []
-        self._presence: Presence | None = None
-        if writing:
-            self._enter(alone)
-        else:
-            self.database = Database(folder / "index.sqlite", writing=False)
-        self.catalogue = Catalogue(self.files, self.database)
-        self.journal = Journal(self.files, self.database)
-        for line in self.swept:
+        self.repairs: list[str] = []
+        self._lock: WriterLock | None = None
+        files = Files(folder)
+        self.storage = self._open_for_writing(files, alone) if writing else Storage(files, _open_index(folder, False))
+        self.sessions = Sessions(self.storage)
+        self.frames = Frames(self.storage)
+        self.coins = Coins(self.storage)
+        self.calibrations = Calibrations(self.storage)
+        self.catalogue = Catalogue(self.storage)
+        self.embeddings = Embeddings(self.storage)
+        self.rankings = Rankings(self.storage)
+        self.journal = Journal(self.storage)
+        for line in self.repairs:
             self.journal.log(StoreRepaired(what=line))
 
     @classmethod
     def open(cls, folder: Path, writing: bool = True, alone: bool = False) -> Store:
-        """Open the store in `folder`, making it if need be. One of an earlier version is brought up to date.
+        """Open the store in `folder`, making it if need be. One of an earlier version is migrated.
 
         Parameters
         ----------
         folder
             The lab's ``store`` folder.
         writing
-            False to look on while another process writes; nothing is made, changed or put right then.
+            False to look on while another process writes; nothing is made, changed or repaired then.
         alone
             Keep every other writer out until it is closed.
 
@@ -71,15 +83,15 @@ class Store(SessionRows, FrameRows):
         StoreError
             If it cannot be opened; if `alone`, also while another process writes.
         """
-        if not writing and Database(folder / "index.sqlite", writing=False).is_behind():
+        if not writing and _open_index(folder, False).is_behind():
             cls(folder, True, False).close()
         return cls(folder, writing, alone)
 
     def close(self) -> None:
         """Close the index. Safe to call twice."""
-        self.database.close()
-        if self._presence is not None:
-            self._presence.leave(self.files.is_in_order)
+        self.storage.database.close()
+        if self._lock is not None:
+            self._lock.release(self.storage.files.is_in_order)
 
     def __enter__(self) -> Self:
         return self
@@ -89,45 +101,41 @@ class Store(SessionRows, FrameRows):
     ) -> None:
         self.close()
 
-    def add_coin(self, coin: str, type_: str | None = None, diameter_mm: float | None = None) -> None:
-        """Make a coin known, or fill in what is known of it."""
-        with on_its_way(self.files), keeping(self.files, self.database) as kept:
-            kept.coin(coin, type_, diameter_mm)
+    def image(self, sha256: str) -> Image:
+        """Read a stored image, RGB (H, W, 3) uint8, checked against its hash; StoreError if missing or damaged."""
+        return self.storage.image(sha256)
 
-    def coin_types(self) -> dict[str, str | None]:
-        """Every coin of the store and its type."""
-        return {row["id"]: row["type"] for row in self.database.read("SELECT id, type FROM coin ORDER BY id")}
-
-    def add_calibration(self, calibration_id: str, created_at: str, folder: str) -> None:
-        """Make a calibration known, so that frames can name it. Doing so twice changes nothing."""
-        row = {"id": calibration_id, "created_at": created_at, "folder": folder}
-        with on_its_way(self.files), keeping(self.files, self.database) as kept:
-            if not kept.connection.execute("SELECT 1 FROM calibration WHERE id = ?", (calibration_id,)).fetchone():
-                kept.insert("calibration", row)
-                kept.record("calibration", calibration_id, {"row": row})
+    def path(self, sha256: str) -> Path:
+        """Where a stored image lies; StoreError if there is none."""
+        return self.storage.path(sha256)
 
     def verify(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[verify.Problem]:
         """Re-hash and decode every file, compare every record with its row, and look for orphans. Changes nothing."""
-        return verify.verify(self.files, self.database, progress)
+        return verify.verify(self.storage, progress)
 
-    def _enter(self, alone: bool) -> None:
+    def _open_for_writing(self, files: Files, alone: bool) -> Storage:
         try:
-            self.files.create()
-            self._presence = presence = Presence(self.folder)
+            files.create()
+            self._lock = lock = WriterLock(self.folder)
         except OSError as error:
             raise StoreError(f"{self.folder} cannot be written: {error.strerror}. {remedy(error)}") from error
         try:
             if alone:
-                presence.enter_alone()
-            is_only = alone or presence.enter()
+                lock.acquire_alone()
+            is_only = alone or lock.acquire()
             is_new = not (self.folder / "index.sqlite").exists()
-            self.database = Database(self.folder / "index.sqlite")
-            if is_only and (is_new or presence.somebody_died() or leftovers.lacks_records(self.database)):
-                self.swept = leftovers.sweep(self.files, self.database)
-            presence.settle(is_only, alone)
+            storage = Storage(files, _open_index(self.folder, True))
+            if is_only and (is_new or lock.found_killed_writer() or lacks_records(storage)):
+                self.repairs = repair(storage)
+            lock.register(is_only, alone)
+            return storage
         except OSError as error:
-            presence.leave(False)
+            lock.release(False)
             raise StoreError(f"{self.folder} cannot be written: {error.strerror}. {remedy(error)}") from error
         except BaseException:
-            presence.leave(False)  # or nobody else could open it either
+            lock.release(False)  # or nobody else could open it either
             raise
+
+
+def _open_index(folder: Path, writing: bool) -> Database:
+    return Database(folder / "index.sqlite", writing)

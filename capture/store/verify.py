@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from calibration.files import hash_bytes
 from calibration.image import ImageError, decode_image
-from capture.store import kinds
-from capture.store.database import Database
-from capture.store.files import Files, StoreError
+from capture.store.errors import StoreError
+from capture.store.files import Content, Files
 from capture.store.journal import Journal
-from capture.store.writers import wait_for_landing
+from capture.store.locks import wait_for_rows
+from capture.store.record_kinds import KINDS
+from capture.store.transaction import Storage
 
 
 @dataclass(frozen=True)
@@ -37,67 +38,66 @@ class Problem:
         return f"{self.kind}: {self.what}. {self.remedy}"
 
 
-def verify(
-    files: Files, database: Database, progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[Problem]:
+def verify(storage: Storage, progress: Callable[[int, int], None] = lambda done, total: None) -> list[Problem]:
     """Check every file, record and row. Changes nothing; may run while a scan writes."""
-    journal = Journal(files, database)
-    pictures = dict(files.all_files())
-    records = {kind: dict(files.all_records(kind)) for kind in kinds.KINDS}
+    files = storage.files
+    journal = Journal(storage)
+    images = dict(files.all_files())
+    records = {kind.name: dict(files.all_records(kind.name)) for kind in KINDS}
     lines = journal.on_disk()
     # Whatever is listed has its row from here on, or never will. Rows that came since are looked up on disk.
-    wait_for_landing(files.folder)
-    problems = list(_check_index(database))
-    problems += _check_pictures(files, database, progress)
-    for kind in kinds.KINDS:
+    wait_for_rows(files.folder)
+    problems = list(_check_index(storage))
+    problems += _check_images(storage, progress)
+    for kind in KINDS:
         known = set()
-        for name, content in kinds.contents(database, kind):
+        for name, content in kind.contents(storage.read):
             known.add(name)
-            problems += _check_record(files, kind, name, content)
-        for name in sorted(set(records[kind]) - known):
-            problems += _check_spare(files, database, kind, name)
+            problems += _check_record(files, kind.name, name, content)
+        for name in sorted(set(records[kind.name]) - known):
+            problems += _check_orphan(files, kind.name, name)
     problems += _check_journal(journal, lines)
-    indexed = {row["sha256"] for row in database.read("SELECT sha256 FROM file")}
-    problems += [Problem("orphan", str(path), _LEFT) for sha256, path in pictures.items() if sha256 not in indexed]
+    indexed = {row["sha256"] for row in storage.read("SELECT sha256 FROM file")}
+    problems += [Problem("orphan", str(path), _ORPHAN) for sha256, path in images.items() if sha256 not in indexed]
     return problems
 
 
-def _check_index(database: Database) -> Iterator[Problem]:
+def _check_index(storage: Storage) -> Iterator[Problem]:
     try:
-        for row in database.read("PRAGMA integrity_check"):
+        for row in storage.read("PRAGMA integrity_check"):
             if row[0] != "ok":
                 yield Problem("index", str(row[0]), _REBUILD)
-        for row in database.read("PRAGMA foreign_key_check"):
+        for row in storage.read("PRAGMA foreign_key_check"):
             yield Problem("index", f"row {row['rowid']} of {row['table']} names a missing {row['parent']}", _REBUILD)
-        for row in database.read(
+        for row in storage.read(
             "SELECT image_id FROM embedding WHERE image_id NOT IN (SELECT id FROM frame UNION SELECT id FROM entry)"
         ):
             yield Problem("index", f"an embedding of {row['image_id']}, which is neither frame nor entry", _REBUILD)
-        for row in database.read(
+        for row in storage.read(
             "SELECT sha256 FROM file WHERE sha256 NOT IN (SELECT sha256 FROM frame UNION SELECT sha256 FROM entry "
             "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL)"
         ):
-            yield Problem("index", f"a picture {row['sha256']} that is of neither frame nor entry", _REBUILD)
+            yield Problem("index", f"an image {row['sha256']} that belongs to neither frame nor entry", _REBUILD)
     except (StoreError, sqlite3.DatabaseError) as error:
         yield Problem("index", str(error), _REBUILD)
 
 
-def _check_pictures(files: Files, database: Database, progress: Callable[[int, int], None]) -> Iterator[Problem]:
-    (total,) = database.read("SELECT count(*) FROM file")[0]
+def _check_images(storage: Storage, progress: Callable[[int, int], None]) -> Iterator[Problem]:
+    (total,) = storage.read("SELECT count(*) FROM file")[0]
     done = 0
     for part in range(256):  # not all rows in memory at once
         first, beyond = f"{part:02x}", f"{part + 1:02x}" if part < 255 else "g"
-        for row in database.read("SELECT * FROM file WHERE sha256 >= ? AND sha256 < ?", (first, beyond)):
-            path = files.path(row["sha256"], row["suffix"])
-            yield from _check_picture(str(path), row["sha256"], path.read_bytes() if path.exists() else None)
+        for row in storage.read("SELECT * FROM file WHERE sha256 >= ? AND sha256 < ?", (first, beyond)):
+            path = storage.files.path(row["sha256"], row["suffix"])
+            yield from _check_image(str(path), row["sha256"], path.read_bytes() if path.exists() else None)
             done += 1
             progress(min(done, total), total)
 
 
-def _check_picture(path: str, sha256: str, data: bytes | None) -> Iterator[Problem]:
+def _check_image(path: str, sha256: str, data: bytes | None) -> Iterator[Problem]:
     if data is None:
         yield Problem("missing", path, _RESTORE)
-    elif hashlib.sha256(data).hexdigest() != sha256:
+    elif hash_bytes(data) != sha256:
         yield Problem("damaged", path, _RESTORE)
     else:
         try:
@@ -106,7 +106,7 @@ def _check_picture(path: str, sha256: str, data: bytes | None) -> Iterator[Probl
             yield Problem("damaged", path, f"It was stored like this: {error}")
 
 
-def _check_record(files: Files, kind: str, name: str, content: kinds.Content) -> Iterator[Problem]:
+def _check_record(files: Files, kind: str, name: str, content: Content) -> Iterator[Problem]:
     path = files.record_path(kind, name)
     if not path.exists():
         yield Problem("missing", f"the record of {kind} {name.split('/')[-1]}", _RESTORE)
@@ -120,7 +120,7 @@ def _check_record(files: Files, kind: str, name: str, content: kinds.Content) ->
         yield Problem("index", f"the row of {kind} {name.split('/')[-1]} differs from {path}", _REBUILD)
 
 
-def _check_spare(files: Files, database: Database, kind: str, name: str) -> Iterator[Problem]:
+def _check_orphan(files: Files, kind: str, name: str) -> Iterator[Problem]:
     """A record that no row was found for."""
     path = files.record_path(kind, name)
     if not path.exists():
@@ -131,10 +131,10 @@ def _check_spare(files: Files, database: Database, kind: str, name: str) -> Iter
         yield Problem("damaged", str(path), _RESTORE)
         return
     if content != {"at": None}:  # an entry that is back in the catalogue
-        yield Problem("orphan", str(path), _LEFT)
+        yield Problem("orphan", str(path), _ORPHAN)
 
 
-def _check_journal(journal: Journal, lines: dict[int, kinds.Content]) -> Iterator[Problem]:
+def _check_journal(journal: Journal, lines: dict[int, Content]) -> Iterator[Problem]:
     rows = journal.in_index()
     listed = set(lines)
     if any(number not in lines for number in rows):
@@ -145,9 +145,9 @@ def _check_journal(journal: Journal, lines: dict[int, kinds.Content]) -> Iterato
         elif lines[number] != row:
             yield Problem("index", f"the row of event {number} differs from {journal.path(number)}", _REBUILD)
     for number in sorted(listed - set(rows)):
-        yield Problem("orphan", journal.path(number), "It is taken into the index with the next line.")
+        yield Problem("orphan", journal.path(number), "It is added to the index with the next line.")
 
 
-_REBUILD = "Run `rig store rebuild`: it makes the index anew from the records."
+_REBUILD = "Run `rig store rebuild`: it rebuilds the index from the records."
 _RESTORE = "Restore it from a backup."
-_LEFT = "It belongs to no row; it is set aside when the store is next put right."
+_ORPHAN = "It belongs to no row; it is set aside when the store is next repaired."

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 from serial.tools import list_ports
 
-from pipeline.assembly import assemble, sole_driver
+from pipeline.assembly import Rig, assemble, sole_driver
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from rig.clock import Clock, SystemClock
@@ -21,17 +23,22 @@ from rig.registry import STATION
 PATIENCE_S = 1.5  # how long one port is asked in one language
 BY_ID = Path("/dev/serial/by-id")
 CAMERAS_BY_ID = Path("/dev/v4l/by-id")
+CAMERA = "camera"
 TWIN_PORTS = ("twin://turntable", "twin://arm", "twin://lightbox")
 
 
 @dataclass(frozen=True)
 class FoundDevice:
-    """A port, what the system calls it, and what answers there: role and identity are None when nothing does."""
+    """A port, what the system calls it, and what answers there: role and identity are None when nothing does.
+
+    ``camera`` is the section of rig.yaml for a camera that the system lists.
+    """
 
     port: str
     description: str
     role: str | None = None
     identity: Identity | None = None
+    camera: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -58,10 +65,11 @@ class FoundDevices:
             for each in self.found
             if each.role and each.identity
         }
-        cameras = [each.port for each in self.found if each.port.startswith(str(CAMERAS_BY_ID))]
+        station.pop(CAMERA, None)
+        cameras = [each.camera for each in self.found if each.camera is not None]
         document: dict[str, Any] = {"station": station} if station else {}
         if cameras:
-            document["camera"] = {"kind": "opencv", "device": cameras[0]}
+            document["camera"] = cameras[0]
         return yaml.safe_dump(document, sort_keys=False) if document else ""
 
     def as_json(self) -> dict[str, Any]:
@@ -79,12 +87,41 @@ def find_devices(lab: Lab | None, reporter: Reporter, *, probe: bool) -> FoundDe
     lab
         The ports of its rig.yaml and of its twin are listed as well; None to list this computer's alone.
     """
-    if lab is None:
-        return FoundDevices(tuple(_all_ports([], SystemClock(), probe, reporter)))
+    if lab is None or lab.rig.camera is None:
+        return FoundDevices((*_all_ports([], SystemClock(), probe, reporter), *_listed_cameras()))
     with sole_driver(lab):
         rig = assemble(lab, realtime=False)
         twins = [(port, "digital twin") for port in TWIN_PORTS] if rig.world else []
-        return FoundDevices(tuple(_all_ports([*twins, *_named(lab)], rig.clock, probe, reporter)))
+        ports = _all_ports([*twins, *_named(lab)], rig.clock, probe, reporter)
+        return FoundDevices((*ports, _own_camera(rig, probe, reporter), *_listed_cameras()))
+
+
+def _own_camera(rig: Rig, probe: bool, reporter: Reporter) -> FoundDevice:
+    """The camera that rig.yaml names, and whether it delivers."""
+    identity = rig.camera.identity
+    name = identity.port
+    if not probe:
+        return FoundDevice(name, "in rig.yaml", CAMERA)
+    reporter.report(f"Asking the camera, {name} ...")
+    try:
+        identity = rig.camera.connect()
+        return FoundDevice(identity.port, "in rig.yaml", CAMERA, identity)
+    except DeviceError as error:
+        return FoundDevice(name, f"in rig.yaml, but {error.problem}", CAMERA)
+    finally:
+        rig.camera.close()
+
+
+def _listed_cameras() -> Iterator[FoundDevice]:
+    """Cameras that the system lists: on USB, and on a Raspberry Pi's connector."""
+    if CAMERAS_BY_ID.is_dir():
+        for path in sorted(CAMERAS_BY_ID.glob("*-index0")):
+            yield FoundDevice(str(path), "camera", CAMERA, camera={"kind": "opencv", "device": str(path)})
+    with suppress(Exception):  # picamera2 is on a Raspberry Pi alone, and raises what it likes elsewhere
+        for facts in import_module("picamera2").Picamera2.global_camera_info():
+            number, model = facts["Num"], facts.get("Model", "camera")
+            section = {"kind": "picamera2", "camera": number}
+            yield FoundDevice(str(facts.get("Id", number)), f"Raspberry Pi camera {model}", CAMERA, camera=section)
 
 
 def _named(lab: Lab) -> Iterator[tuple[str, str]]:
@@ -112,9 +149,6 @@ def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, reporter
             reporter.report(f"Asking at {port} ...")
         role, identity = _identify(port, clock) if probe else (None, None)
         yield FoundDevice(port, description, role, identity)
-    if CAMERAS_BY_ID.is_dir():
-        for path in sorted(CAMERAS_BY_ID.glob("*-index0")):
-            yield FoundDevice(str(path), "camera")
 
 
 def _identify(port: str, clock: Clock) -> tuple[str | None, Identity | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.image import Image, encode_jpeg, encode_lossless
+from calibration.image import Image, encode_jpeg, encode_lossless, encode_png
 from capture.quality import Quality, check
 from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.bench.keyboard import keys, require_terminal
@@ -92,16 +92,16 @@ def show_light(lab: Lab, name: str, seconds: float | None, reporter: Reporter, *
 def take_snapshot(
     lab: Lab, path: Path, settings: ExposureSettings, turntable_deg: float | None, *, realtime: bool
 ) -> Snapshot:
-    """Take one image, write it (JPEG, or lossless JPEG XL by its suffix) and check it. The store is left alone.
+    """Take one image, write it as its suffix says (JPEG, lossless PNG or JPEG XL) and check it. Nothing else is stored.
 
     Raises
     ------
     UsageError
         If the light or the suffix is not known, or the file exists.
     """
-    encoders = {".jpg": encode_jpeg, ".jpeg": encode_jpeg, ".jxl": encode_lossless}
+    encoders = {".jpg": encode_jpeg, ".jpeg": encode_jpeg, ".png": encode_png, ".jxl": encode_lossless}
     if path.suffix.lower() not in encoders:
-        raise UsageError(f"{path}: write to a .jpg or a .jxl file.")
+        raise UsageError(f"{path}: write to a .jpg, .png or .jxl file.")
     if path.exists():
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
     _check_light(lab, settings.light)

@@ -24,7 +24,7 @@ def entry_crop(store: Store, entry: Entry) -> Image:
 
 def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:
     """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
-    done = store.catalogue.embedded(embedder.id)
+    done = store.embeddings.image_ids(embedder.id)
     waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
     unusable: list[str] = []
     with reporter.progress("Embedding the catalogue") as progress:
@@ -38,7 +38,7 @@ def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tup
                 except NoCoinError:
                     unusable.append(entry.id)
             features = embed_entries(embedder, crops)
-            store.catalogue.add_embeddings(embedder.id, entries, features.pooled, features.grid)
+            store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
         if waiting:
             progress(len(waiting), len(waiting))
     return tuple(unusable)
@@ -46,7 +46,7 @@ def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tup
 
 def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
     """The search index of the catalogue as it is now: the saved one if it still fits, else made from the store."""
-    embedded = store.catalogue.embedded(embedder.id)
+    embedded = store.embeddings.image_ids(embedder.id)
     entries = [entry for entry in store.catalogue.entries() if entry.id in embedded]
     folder = lab.catalogue / embedder.id
     if folder.is_dir():
@@ -59,8 +59,8 @@ def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
                 return index
     index = FaissIndex(embedder.id)
     if entries:
-        types = store.coin_types()
-        pooled, grid = store.catalogue.embeddings(embedder.id, [entry.id for entry in entries])
+        types = store.coins.types()
+        pooled, grid = store.embeddings.get(embedder.id, [entry.id for entry in entries])
         if grid is None:
             raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
         rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]

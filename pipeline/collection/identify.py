@@ -122,7 +122,7 @@ class Identifier:
                 "Use another, such as `--model starter`, or one that `rig train` made."
             )
         with Store.open(lab.store) as store:
-            store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
+            store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
             unusable = embed_catalogue(store, embedder, reporter)
             index = load_index(lab, store, embedder)
         if len(index) == 0:
@@ -141,12 +141,12 @@ class Identifier:
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
-        views = scanned_views(self.lab, store, store.frames(session_id, coin))
+        views = scanned_views(self.lab, store, store.frames.find(session_id, coin))
         if not views:
             return Answer(coin, error="no good frame")
         answer = self.identify(coin, views)
         if answer.verdict:
-            store.catalogue.add_ranking(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
+            store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
 
 

@@ -102,8 +102,10 @@ class _Run:
     def __init__(self, store: Store, directory: Path, dry_run: bool) -> None:
         self._store, self._directory, self._dry_run = store, directory, dry_run
         self._name = directory.resolve().name or "photographs"
-        past = store.sessions("import", self._name)
-        frames = [frame for session in store.sessions("import") for frame in store.frames(session.id, good=None)]
+        past = store.sessions.find("import", self._name)
+        frames = [
+            frame for session in store.sessions.find("import") for frame in store.frames.find(session.id, good=None)
+        ]
         self._known = {frame.sha256 for frame in frames}
         self._session = past[-1] if past else None
         self._sources = {frame.source for frame in frames if self._session and frame.session_id == self._session.id}
@@ -120,15 +122,15 @@ class _Run:
         if not new or self._dry_run:
             return
         if self._session is None or any(photo.source in self._sources for photo in new):
-            self._session = self._store.begin_import(self._name)  # of another card or folder of that name
+            self._session = self._store.sessions.begin_import(self._name)  # of another card or folder of that name
             self._sources = set()
-        self._store.add_photographs(self._session.id, new)
+        self._store.frames.add_photographs(self._session.id, new)
         self._sources |= {photo.source for photo in new}
 
     def finish(self) -> None:
         """Close the session."""
         if self._session is not None and not self._dry_run:
-            self._store.finish_session(self._session.id)
+            self._store.sessions.finish(self._session.id)
 
     def result(self, labelled: Labelled) -> Imported:
         """What it came to."""
@@ -164,8 +166,8 @@ class _Run:
                 self._known.add(sha256)
                 self._coins.add(label.coin)
                 self._sessions.add(label.session)
-                if photograph.quarantine_reason is not None:
-                    self._failures[source] = photograph.quarantine_reason
+                if photograph.quarantine_reasons:
+                    self._failures[source] = ", ".join(photograph.quarantine_reasons)
                 yield photograph
 
 
@@ -181,7 +183,7 @@ def _photograph(label: Label, source: str, data: bytes) -> Photograph:
         placement=label.session,
         type=label.type,
         quality=quality.metrics | metrics,
-        quarantine_reason=", ".join(quality.reasons) or None,
+        quarantine_reasons=quality.reasons,
     )
 
 

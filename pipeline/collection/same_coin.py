@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
@@ -109,7 +109,7 @@ class CatalogueLinks:
             if name in self._entries
         }
         try:
-            write_whole(self._path, json.dumps(document))
+            write_atomically(self._path, json.dumps(document))
         except OSError as error:
             log.warning("%s was not written (%s): names are compared again next time.", self._path, error)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from capture.store import Store
-from capture.store.deletion import Doomed, delete_frames, doomed
+from capture.store.deletion import MarkedFrames, delete_frames, mark_for_deletion
 from capture.store.export import Exported, export
-from capture.store.garbage import Waste, find_waste, remove_waste
+from capture.store.garbage import Garbage, find_garbage, remove_garbage
 from capture.store.rebuild import Rebuilt, rebuild
-from capture.store.selection import select_frames
 from capture.store.verify import Problem
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -97,20 +96,20 @@ class ExportResult:
 class GarbageResult:
     """What was removed, or could be."""
 
-    waste: tuple[Waste, ...]
+    garbage: tuple[Garbage, ...]
     is_dry_run: bool
 
     @property
     def bytes(self) -> int:
         """What it takes on the disk."""
-        return sum(each.bytes for each in self.waste)
+        return sum(each.bytes for each in self.garbage)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
         return {
             "removed": not self.is_dry_run,
             "bytes": self.bytes,
-            "kinds": {each.kind: {"count": each.count, "bytes": each.bytes} for each in self.waste},
+            "kinds": {each.kind: {"count": each.count, "bytes": each.bytes} for each in self.garbage},
         }
 
 
@@ -118,7 +117,7 @@ class GarbageResult:
 class DeletionResult:
     """Frames that are marked for deletion, and whether they were deleted."""
 
-    marked: Doomed
+    marked: MarkedFrames
     is_done: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -135,8 +134,7 @@ class DeletionResult:
 def verify_store(lab: Lab, reporter: Reporter) -> Verified:
     """Re-hash and decode everything; changes nothing."""
     with Store.open(lab.store, writing=False) as store, reporter.progress("Checking files") as progress:
-        frames, entries = (store.database.read(f"SELECT count(*) FROM {table}")[0][0] for table in ("frame", "entry"))
-        return Verified(frames, entries, tuple(store.verify(progress)))
+        return Verified(store.frames.count(), store.catalogue.count(), tuple(store.verify(progress)))
 
 
 def rebuild_index(lab: Lab, reporter: Reporter, *, dry_run: bool) -> RebuildResult:
@@ -158,8 +156,8 @@ def export_frames(
     with Store.open(lab.store, writing=False) as store, reporter.progress("Copying files") as progress:
         frames = [
             frame
-            for frame in select_frames(store, (), selection.sessions, selection.coins, selection.trays)
-            if quarantined or frame.quarantine_reason is None
+            for frame in store.frames.select((), selection.sessions, selection.coins, selection.trays)
+            if quarantined or frame.is_good
         ]
         if not frames:
             raise LabError("there is no good frame to export. Name others, or add --quarantined. Nothing was written.")
@@ -169,12 +167,12 @@ def export_frames(
 def clear_garbage(lab: Lab, *, keep_days: float, dry_run: bool) -> GarbageResult:
     """Remove what the store does not need; with `dry_run`, only find it."""
     with Store.open(lab.store, writing=False) as store:
-        waste = find_waste(store.files, store.database, keep_days)
+        garbage = find_garbage(store.storage, keep_days)
     if not dry_run:
         with Store.open(lab.store, alone=True) as store:
-            waste = find_waste(store.files, store.database, keep_days)
-            remove_waste(store, waste)
-    return GarbageResult(tuple(waste), dry_run)
+            garbage = find_garbage(store.storage, keep_days)
+            remove_garbage(store.storage, garbage)
+    return GarbageResult(tuple(garbage), dry_run)
 
 
 def mark_frames(lab: Lab, selection: Selection) -> DeletionResult:
@@ -188,8 +186,8 @@ def mark_frames(lab: Lab, selection: Selection) -> DeletionResult:
     if not (selection.frames or selection.sessions or selection.coins):
         raise UsageError("name what to delete: --frame, --session or --coin. Nothing was deleted.")
     with Store.open(lab.store, writing=False) as store:
-        frames = select_frames(store, selection.frames, selection.sessions, selection.coins)
-        return DeletionResult(doomed(store, frames))
+        frames = store.frames.select(selection.frames, selection.sessions, selection.coins)
+        return DeletionResult(mark_for_deletion(store.storage, frames))
 
 
 def delete_marked(lab: Lab, marking: DeletionResult, why: str) -> DeletionResult:
@@ -203,5 +201,5 @@ def delete_marked(lab: Lab, marking: DeletionResult, why: str) -> DeletionResult
     if not why.strip():
         raise UsageError("--why: give the reason in a few words; it is kept with the deletion. Nothing was deleted.")
     with Store.open(lab.store, alone=True) as store:
-        delete_frames(store, marking.marked.frames, getpass.getuser(), why.strip())
+        delete_frames(store.storage, marking.marked.frames, getpass.getuser(), why.strip())
     return replace(marking, is_done=True)

@@ -137,7 +137,7 @@ def light(
 
 @app.command(rich_help_panel=PANEL, epilog="Example: `rig snap coin.jpg --light az060`")
 def snap(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .jpg, or .jxl without loss.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: .jpg; lossless: .png, .jxl.")],
     light_name: LightOption = "az000",
     exposure_us: ExposureOption = 20_000,
     gain: GainOption = 1.0,

@@ -173,7 +173,9 @@ def types_(
         str | None, typer.Option(metavar="NAME", help="Types of this dataset's coins; without it, generated ones.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps for each share.")] = 400,
-    picture_px: Annotated[int, typer.Option(min=32, max=224, help="Width of the images; ViT takes 224.")] = 224,
+    image_px: Annotated[
+        int, typer.Option("--image-px", "--picture-px", min=32, max=224, help="Width of the images; ViT takes 224.")
+    ] = 224,
     types: Annotated[int, typer.Option(min=2, max=60, help="How many generated types.")] = 12,
     coins: Annotated[int, typer.Option(min=5, help="Generated coins of each type; one in five tests.")] = 25,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
@@ -186,13 +188,13 @@ def types_(
     from models.embedding.backbones import CROP_PX
     from pipeline.learning.low_data import GeneratedTypes, measure_low_data
 
-    if network.startswith("vit") and picture_px != CROP_PX:
-        raise UsageError(f"--picture-px: {network} takes images of {CROP_PX} only.")
+    if network.startswith("vit") and image_px != CROP_PX:
+        raise UsageError(f"--image-px: {network} takes images of {CROP_PX} only.")
     config = ClassificationConfig(
         network=network,
         tuning=tuning.value,
         steps=steps,
-        picture_px=picture_px,
+        picture_px=image_px,
         pretrained=not from_scratch,
     )
     data = dataset or GeneratedTypes(types, coins)

@@ -77,7 +77,7 @@ def scan(
     "resume."
 )
 def batch(
-    trays: Annotated[str, typer.Option(help="Which trays: names and ranges of files in trays/, such as 1-3,7.")],
+    trays: Annotated[str, typer.Option(help="Which trays: names and ranges in trays/, such as 1-3,7, or `all`.")],
     until: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="When the last coin has to be back; without it, no limit.")
     ] = None,

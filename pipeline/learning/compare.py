@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelPromoted, ModelRefused
 from models.embedding.embedder import CARD_FILE, Embedder
@@ -168,7 +168,7 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
         if not (is_better or force):
             store.journal.log(ModelRefused(**what))
             return Promotion(model, False, False, 0, comparison)
-        store.catalogue.add_model(embedder.id, embedder.name, embedder.card)
+        store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
         embed_catalogue(store, embedder, reporter)
         index = load_index(lab, store, embedder)
         store.journal.log(ModelPromoted(**what, forced=not is_better))
@@ -202,7 +202,7 @@ def _write_on_card(path: Path, comparison: Comparison) -> dict[str, Any]:
     """Write what a model reached on its card, at once or not at all."""
     figures = {"data": comparison.data, **_figures_of(comparison.second).model_dump(mode="json")}
     card: dict[str, Any] = {**json.loads(path.read_text()), "figures": figures}
-    write_whole(path, json.dumps(card, indent=2) + "\n")
+    write_atomically(path, json.dumps(card, indent=2) + "\n")
     return card
 
 

@@ -88,7 +88,7 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
             with reporter.progress("Cutting coins out") as progress:
                 cut = _crop_frames(store, fresh / "all.npy", progress)
             parts = _divide(lab, cut, former, mates, shares, seed)
-            rows = _rows(cut, parts.by_coin, former, store.coin_types())
+            rows = _rows(cut, parts.by_coin, former, store.coins.types())
             manifest = _manifest(rows, parts, shares, seed)
             manifest |= {"name": name, "version": version, "files": _write_parts(cut, rows, fresh)}
             if former is not None and _content(former.manifest) == _content(manifest):
@@ -252,7 +252,7 @@ def _write_parts(cut: _Crops, rows: list[tuple[int, dict[str, Any]]], folder: Pa
 
 def _good_frames(store: Store) -> list[Frame]:
     """Every frame that is not quarantined, in an order that depends neither on when it came nor on ids drawn then."""
-    frames = [frame for session in store.sessions() for frame in store.frames(session.id)]
+    frames = [frame for session in store.sessions.find() for frame in store.frames.find(session.id)]
     return sorted(
         frames, key=lambda each: (natural(each.coin_id), each.side or "", each.placement, _shown_sha256(each), each.id)
     )

@@ -69,7 +69,7 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
 
     A frame's session is its placement. Obverse and reverse of a coin are found for themselves.
     """
-    types = store.coin_types()
+    types = store.coins.types()
     samples = [
         Sample(
             name=f"{Path(frame.source or frame.id).as_posix()}",
@@ -79,8 +79,8 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
             type=f"{types.get(frame.coin_id) or ''} {frame.side or ''}".strip(),
             specimen=frame.coin_id,
         )
-        for session in store.sessions("import", name)
-        for frame in store.frames(session.id)
+        for session in store.sessions.find("import", name)
+        for frame in store.frames.find(session.id)
     ]
     if not samples:
         raise LabError(

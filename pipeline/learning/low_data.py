@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from calibration.image import Image
 from calibration.outline import crop_coin
 from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve
@@ -108,7 +108,7 @@ def measure_low_data(
         "test_pictures": len(test),
         "points": [asdict(point) for point in points],
     }
-    write_whole(path, json.dumps(answer, indent=2) + "\n")
+    write_atomically(path, json.dumps(answer, indent=2) + "\n")
     curve = ([100 * point.share for point in points], [point.accuracy for point in points])
     panel = plots.Panel(f"{config.network}, {config.tuning}", "% of the training coins", "accuracy", {"": curve})
     write_drawing(path.with_suffix(".svg"), plots.draw_curves([panel]))

@@ -43,7 +43,7 @@ def _there(path: Path) -> Path:
 Existing = Annotated[Path, AfterValidator(_there)]
 
 
-class Labelled(BaseModel):
+class LabelledCoins(BaseModel):
     """A part of the coins of a label file: the first ``share`` in an order drawn with ``seed``, or the rest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class Data(BaseModel):
     procedural_coins: int = Field(default=240, ge=0)
     photographs: tuple[Existing, ...] = Field(default=(), description="folders of one photograph a coin side")
     rti: tuple[Existing, ...] = Field(default=(), description="folders of coins measured by RTI")
-    labelled: Labelled | None = None
+    labelled: LabelledCoins | None = None
     fitting_coins: int = Field(default=70, ge=4, description="procedural coins that the probability is fitted on")
 
 
@@ -77,7 +77,7 @@ class Recipe(TrainingConfig):
     """
 
     data: Data = Data()
-    real: Labelled | None = None
+    real: LabelledCoins | None = None
 
 
 def gather(recipe: Recipe, progress: Progress) -> tuple[list[TrainingCoin], list[Sample]]:

@@ -27,7 +27,7 @@ RRC60 = "rrc60"
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedRow:
     """One line of a published table.
 
     ``published`` is in per cent, None where no source at hand prints it. The lab's model that would answer for it is
@@ -76,14 +76,14 @@ class SuiteResult:
 
 
 POSTER_ROWS = (
-    Row("ResNet50 truncated, tuned augmentation", 95.48, "resnet50", "tuned"),
-    Row("ResNet50 truncated, standard augmentation", None, "resnet50", "standard"),
-    Row("ResNet50 base, tuned augmentation", 73.75, "resnet50-base", "tuned"),
-    Row("ResNet50 base, standard augmentation", None, "resnet50-base", "standard"),
-    Row("ConvNeXt, tuned augmentation", 85.40, "convnext_base", "tuned"),
-    Row("ConvNeXt, standard augmentation", None, "convnext_base", "standard"),
-    Row("Inception, tuned augmentation", 35.22, "inception_v3", "tuned"),
-    Row("Inception, standard augmentation", None, "inception_v3", "standard"),
+    PublishedRow("ResNet50 truncated, tuned augmentation", 95.48, "resnet50", "tuned"),
+    PublishedRow("ResNet50 truncated, standard augmentation", None, "resnet50", "standard"),
+    PublishedRow("ResNet50 base, tuned augmentation", 73.75, "resnet50-base", "tuned"),
+    PublishedRow("ResNet50 base, standard augmentation", None, "resnet50-base", "standard"),
+    PublishedRow("ConvNeXt, tuned augmentation", 85.40, "convnext_base", "tuned"),
+    PublishedRow("ConvNeXt, standard augmentation", None, "convnext_base", "standard"),
+    PublishedRow("Inception, tuned augmentation", 35.22, "inception_v3", "tuned"),
+    PublishedRow("Inception, standard augmentation", None, "inception_v3", "standard"),
 )
 TYPE_ROWS = (
     ("ViT-B/16, full fine-tuning, 80 % of the images", 99.10, "vit_b_16", "full", 0.8),
@@ -103,14 +103,14 @@ def run_suite(lab: Lab, suite: Suite, reporter: Reporter) -> SuiteResult:
     return SuiteResult(tuple(_poster_row(lab, row, reporter) for row in POSTER_ROWS))
 
 
-def _poster_row(lab: Lab, row: Row, reporter: Reporter) -> Answered:
+def _poster_row(lab: Lab, row: PublishedRow, reporter: Reporter) -> Answered:
     def needs(what: str) -> Answered:
         return Answered(row.name, row.published, None, f"needs {what}")
 
     with Store.open(lab.store) as store:
         card_path = lab.folder / "models" / row.model / CARD_FILE
         model = "" if card_path.is_file() else f"the model {row.model}: {row.recipe}"
-        if not store.sessions("import", POSTER):
+        if not store.sessions.find("import", POSTER):
             return needs(
                 "the poster's photographs of nine Sawhill coins: ask the COIN Research Group, James Madison "
                 f"University, put them into a folder {POSTER}, then `rig import {POSTER} --labels CSV` with the "

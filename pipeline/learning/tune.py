@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from models.evaluation.evaluation import evaluate
 from models.training.augmentation import Augmentation
 from models.training.training import train
@@ -130,4 +130,4 @@ def _write_recipe(tuned: Path, original: Path, recipe: Recipe, found: list[Trial
         f"# The best of {len(found)} trials of {steps} steps by `rig tune`: mAP {best.reached.map:.4f}, "
         f"Rank-1 {best.reached.rank1:.1%} on the real coins.\n"
     )
-    return write_whole(tuned, head + yaml.safe_dump(document, sort_keys=False))
+    return write_atomically(tuned, head + yaml.safe_dump(document, sort_keys=False))

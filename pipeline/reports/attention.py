@@ -238,9 +238,7 @@ def _quarantined(night: Night) -> Iterator[Need]:
         if not coins:
             continue
         shots = sum(coin.result.quarantined for coin in coins)
-        reasons = Counter(
-            frame.quarantine_reason for coin in coins for frame in coin.frames if frame.quarantine_reason is not None
-        )
+        reasons = Counter(frame.quarantine_reason for coin in coins for frame in coin.frames if not frame.is_good)
         yield Need(
             f"Tray {tray.tray}",
             f"{count(shots, 'shot')} of {count(len(coins), 'coin')} in quarantine",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import Evaluation, Outcome
 from models.evaluation.samples import Sample
@@ -32,7 +32,7 @@ def write_evaluation_page(
         curves=plots.draw_curves(_panels(real, synthetic)),
         cases=_cases(real, samples),
     )
-    return write_whole(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
+    return write_atomically(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
 
 
 def _rows(real: Evaluation, synthetic: Evaluation) -> list[tuple[str, str, str, str]]:

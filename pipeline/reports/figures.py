@@ -55,7 +55,7 @@ def draw_quality(night: Night, limits: Limits) -> str:
 
     def panel(title: str, unit: str, value: Callable[[Frame], float | None], *shown: float) -> plots.Histogram:
         good, rejected = (
-            [each for frame in frames if (frame.quarantine_reason is None) is is_good for each in [value(frame)]]
+            [each for frame in frames if frame.is_good is is_good for each in [value(frame)]]
             for is_good in (True, False)
         )
         return plots.Histogram(title, unit, _known(good), _known(rejected), shown)

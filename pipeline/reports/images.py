@@ -17,8 +17,7 @@ import numpy as np
 
 from calibration.image import Image, ImageError, decode_image, encode_jpeg
 from calibration.outline import find_coins
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.records import Entry, Frame
 from pipeline.lab import Lab
 

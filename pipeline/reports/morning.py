@@ -14,7 +14,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from rich.filesize import decimal
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepaired
 from capture.store.records import Entry
@@ -91,7 +91,7 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         put_right=[line.what for line in night.lines_of(StoreRepaired)],
         provenance=_provenance(lab, night),
     )
-    return write_whole(lab.reports / f"batch-{night.batch}.html", page)
+    return write_atomically(lab.reports / f"batch-{night.batch}.html", page)
 
 
 def _tray(lab: Lab, tray: TrayNight) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "rejected": [
             f"{caption(frame)}, take {frame.attempt}: {frame.quarantine_reason}"
             for frame in coin.frames
-            if frame.quarantine_reason is not None
+            if not frame.is_good
         ],
     }
 
@@ -175,17 +175,8 @@ def _numbers(night: Night, store: Store) -> list[tuple[str, str]]:
             ("a coin, median", duration(median(out_s))),
             ("of it with a coin out", f"{100 * min(1.0, sum(out_s) / wall_s):.0f} %"),
         ]
-    return [*numbers, ("on disk", decimal(_bytes(store, night)))]
-
-
-def _bytes(store: Store, night: Night) -> int:
-    sql = (
-        "SELECT coalesce(sum(size), 0) AS bytes FROM file WHERE sha256 IN "
-        "(SELECT sha256 FROM frame WHERE session_id = ?1 UNION "
-        "SELECT calibrated_sha256 FROM frame WHERE session_id = ?1)"
-    )
-    sessions = [tray.session.id for tray in night.trays if tray.session]
-    return sum(int(store.database.read(sql, (session,))[0]["bytes"]) for session in sessions)
+    size = sum(store.frames.stored_bytes(tray.session.id) for tray in night.trays if tray.session)
+    return [*numbers, ("on disk", decimal(size))]
 
 
 def _provenance(lab: Lab, night: Night) -> list[tuple[str, str]]:

@@ -184,9 +184,9 @@ def _tray(
         return TrayNight(
             tray, None, state, why, tuple(_untouched(tray, slot, coin, planned) for slot, coin in slots.items())
         )
-    session = store.session(session_id)
-    shots = _by_coin(store.shots(session_id), lambda shot: shot.coin)
-    frames = _by_coin(store.frames(session_id, good=None), lambda frame: frame.coin_id)
+    session = store.sessions.get(session_id)
+    shots = _by_coin(store.sessions.shots(session_id), lambda shot: shot.coin)
+    frames = _by_coin(store.frames.find(session_id, good=None), lambda frame: frame.coin_id)
     lines = _by_coin(store.journal.lines(CoinLine, session_id=session_id), lambda line: line.coin)
     coins = tuple(
         _coin(store, session, slot, coin, shots[coin], frames[coin], lines[coin])
@@ -232,7 +232,7 @@ def _state(result: CoinResult, frames: Sequence[Frame], skips: Sequence[CoinSkip
         return "not begun", last_skip.why if last_skip is not None else ""
     if not tried_out:
         return "partly", f"{result.planned - result.frames} of {result.planned} shots are still to be taken."
-    good = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+    good = {frame.shot_id for frame in frames if frame.is_good}
     last = {frame.shot_id: str(frame.quarantine_reason) for frame in frames if frame.shot_id not in good}
     reasons = Counter(last.values()).most_common()
     return "partly", f"{len(last)} of {result.planned} shots have no good frame: " + ", ".join(

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from calibration.files import write_whole
+from calibration.files import write_atomically
 from capture.plan import Plan
 from capture.store.records import Session
 
@@ -34,7 +34,7 @@ def _commands(sentence: str) -> Markup:
 
 def write_drawing(path: Path, svg: str) -> Path:
     """Write an SVG of `pipeline.reports.plots` as a file of its own: it then has to name its name space."""
-    return write_whole(path, svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+    return write_atomically(path, svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
 
 
 def moment(time: str) -> datetime:

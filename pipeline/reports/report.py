@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calibration.files import write_whole
-from capture.store import Store
-from capture.store.files import StoreError
+from calibration.files import write_atomically
+from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -41,8 +40,8 @@ def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> Writt
     """
     with Store.open(lab.store, writing=False) as store:
         if session_id is not None:
-            return WrittenReport(write_report(lab, store, store.session(session_id)))
-        scans = store.sessions("scan", tray)
+            return WrittenReport(write_report(lab, store, store.sessions.get(session_id)))
+        scans = store.sessions.find("scan", tray)
         if not scans:
             which = f"tray {tray} was never" if tray else "nothing was ever"
             raise LabError(f"{which} scanned in {lab.folder}. Scan first: `rig scan --tray {tray or 3}`.")
@@ -64,7 +63,7 @@ def write_report(lab: Lab, store: Store, session: Session) -> Path:
         coins=coins,
         provenance=_provenance(session, results),
     )
-    return write_whole(report_path(lab, session), page)
+    return write_atomically(report_path(lab, session), page)
 
 
 def report_path(lab: Lab, session: Session) -> Path:
@@ -86,7 +85,7 @@ def rotations_deg(candidates: Sequence[Candidate], entries: dict[str, Entry]) ->
 
 def choose_best_frames(frames: Sequence[Frame]) -> list[Frame]:
     """The sharpest good frame of each side."""
-    good = [frame for frame in frames if frame.quarantine_reason is None]
+    good = [frame for frame in frames if frame.is_good]
     sides = ([frame for frame in good if frame.side == side] for side in SIDES)
     return [max(of_side, key=lambda frame: float(frame.quality.get("sharpness", 0.0))) for of_side in sides if of_side]
 
@@ -94,8 +93,8 @@ def choose_best_frames(frames: Sequence[Frame]) -> list[Frame]:
 def _coin(
     store: Store, session: Session, result: CoinResult, entries: dict[str, Entry], thumbnails: Thumbnails
 ) -> dict[str, Any]:
-    frames = store.frames(session.id, result.coin, good=None)
-    settled = {frame.shot_id for frame in frames if frame.quarantine_reason is None}
+    frames = store.frames.find(session.id, result.coin, good=None)
+    settled = {frame.shot_id for frame in frames if frame.is_good}
     rotations = rotations_deg(result.candidates, entries)
     images, sheet = [], []
     for frame in choose_best_frames(frames):

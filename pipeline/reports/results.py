@@ -104,9 +104,9 @@ def other_names(candidate: Candidate) -> list[dict[str, Any]]:
 
 def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:
     """Every coin of a session's tray, as the store has it."""
-    planned = Counter(shot.coin for shot in store.shots(session.id))
+    planned = Counter(shot.coin for shot in store.sessions.shots(session.id))
     return tuple(
-        coin_result(store, session, slot, coin, planned[coin], store.frames(session.id, coin, good=None))
+        coin_result(store, session, slot, coin, planned[coin], store.frames.find(session.id, coin, good=None))
         for slot, coin in session.frozen_tray().coins.items()
     )
 
@@ -115,8 +115,8 @@ def coin_result(
     store: Store, session: Session, slot: int, coin: str, planned: int, frames: Sequence[Frame]
 ) -> CoinResult:
     """One coin of a session, of all its frames."""
-    good = [frame for frame in frames if frame.quarantine_reason is None]
-    ranking = store.catalogue.ranking(session.id, coin)
+    good = [frame for frame in frames if frame.is_good]
+    ranking = store.rankings.latest(session.id, coin)
     settled = {frame.shot_id for frame in good}
     return CoinResult(
         slot=slot,
@@ -136,7 +136,7 @@ def diameter_mm(frames: Sequence[Frame]) -> float | None:
     measured = [
         2 * frame.quality["radius_px"] * frame.mm_per_pixel
         for frame in frames
-        if frame.quarantine_reason is None and frame.mm_per_pixel and "radius_px" in frame.quality
+        if frame.is_good and frame.mm_per_pixel and "radius_px" in frame.quality
     ]
     return median(measured) if measured else None
 

@@ -62,7 +62,7 @@ def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
     poses = sorted({(SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg) for shot in coin.shots})
     lights = list(dict.fromkeys(shot.light for shot in coin.shots))
     shown = {frame.shot_id: frame for frame in coin.frames}
-    shown |= {frame.shot_id: frame for frame in coin.frames if frame.quarantine_reason is None}
+    shown |= {frame.shot_id: frame for frame in coin.frames if frame.is_good}
     sheet = np.full((len(poses) * CELL_PX, len(lights) * CELL_PX, 3), _MISSING, np.uint8)
     for shot in coin.shots:
         frame = shown.get(shot.id)
@@ -72,7 +72,7 @@ def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
         top = poses.index((SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg)) * CELL_PX
         left = lights.index(shot.light) * CELL_PX
         cell = resize(thumbnail, CELL_PX)
-        if frame.quarantine_reason is not None:
+        if not frame.is_good:
             last = CELL_PX - 1
             cv2.line(cell, (0, last), (last, 0), _REJECTED, 2, cv2.LINE_AA)
             cv2.rectangle(cell, (1, 1), (last - 1, last - 1), _REJECTED, 3)

@@ -51,7 +51,7 @@ def run_batch(
         plan = plan_batch(lab, trays, options, store)
         batch = plan.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         monitor.begin_batch(batch, [tray for tray in trays if tray in plan.finished])
-        for line in store.swept:
+        for line in store.repairs:
             reporter.report(f"Repaired after an interruption: {line}")
         monitor.expect(plan.to_do, realtime=options.realtime)
         limits = BatchLimits(lab, monitor, plan)

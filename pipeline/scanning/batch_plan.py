@@ -134,7 +134,7 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
     if store is not None:
         at_bench = _at_the_bench(store, is_same_batch=batch is not None)
         names.sort(key=lambda tray: tray != at_bench)  # stable
-        sessions = {tray: None if options.fresh else store.unfinished_scan(tray) for tray in names}
+        sessions = {tray: None if options.fresh else store.sessions.unfinished_scan(tray) for tray in names}
     preflight = check_trays(lab, store, sessions, options.plan)
     times_s = [wall_s(lab, scan.estimate.time_s, realtime=options.realtime) for scan in preflight.scans]
     left_s = (options.until - datetime.now().astimezone()).total_seconds() if options.until else float("inf")
@@ -157,7 +157,7 @@ def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
     last = store.journal.last(CoinLine)
     if last is None or last.session_id is None or (isinstance(last, Returned) and not is_same_batch):
         return None
-    return store.session(last.session_id).name
+    return store.sessions.get(last.session_id).name
 
 
 def _unfinished(lab: Lab, store: Store, trays: Sequence[str], options: BatchOptions) -> str | None:
@@ -184,7 +184,7 @@ def _unfinished(lab: Lab, store: Store, trays: Sequence[str], options: BatchOpti
 def _finished(store: Store, batch: str, trays: Sequence[str]) -> dict[str, Session]:
     """Trays of which a batch has nothing left to take."""
     sessions = {
-        line.tray: store.session(line.session_id)
+        line.tray: store.sessions.get(line.session_id)
         for line in store.journal.lines(BatchSession)
         if line.batch == batch and line.session_id is not None
     }

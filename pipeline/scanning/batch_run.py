@@ -16,8 +16,7 @@ from pathlib import Path
 
 from capture.engine.errors import TransportError
 from capture.engine.stray_coin import coin_out
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import (
     BatchBegan,
     BatchEnded,
@@ -235,7 +234,7 @@ class BatchRun:
         """What became of a tray, with all its coins."""
         if name in self.results:
             result = self.results[name]
-            session = self.store.session(result.session) if result.session else None
+            session = self.store.sessions.get(result.session) if result.session else None
         else:
             session = self.plan.finished[name]
             result = TrayResult(name, session.id, *tray_state(self.store, session))
@@ -281,4 +280,4 @@ class BatchRun:
 def _write_tray_report(lab: Lab, session_id: str) -> None:
     # a reader of its own: what it opened is closed with it, tray after tray
     with Store.open(lab.store, writing=False) as store:
-        write_report(lab, store, store.session(session_id))
+        write_report(lab, store, store.sessions.get(session_id))

@@ -31,7 +31,7 @@ def require_calibration(lab: Lab, store: Store, rig: Rig, reporter: Reporter) ->
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."
         )
-    store.add_calibration(bundle.id, bundle.created_at.isoformat(), f"{bundle.created_at:%Y%m%dT%H%M%SZ}_{bundle.id}")
+    store.calibrations.add(bundle.id, bundle.created_at.isoformat(), f"{bundle.created_at:%Y%m%dT%H%M%SZ}_{bundle.id}")
     return bundle
 
 

@@ -62,17 +62,5 @@ def find_shortage(lab: Lab, disk_bytes: int) -> str | None:
 
 
 def _measured_bytes(lab: Lab, store: Store, size: tuple[int, int]) -> float | None:
-    same = [
-        row["id"]
-        for row in store.database.read("SELECT id, folder FROM calibration")
-        if size_px(lab.calibrations / row["folder"]) == size
-    ]
-    rows = store.database.read(
-        "SELECT count(DISTINCT taken.session_id || ' ' || shot_id) AS shots, sum(file.size) AS bytes "
-        "FROM (SELECT * FROM frame WHERE shot_id NOT NULL "
-        f"AND calibration_id IN ({', '.join('?' * len(same))}) "
-        f"ORDER BY rowid DESC LIMIT {MEASURED_FRAMES}) AS taken "
-        "JOIN file ON file.sha256 IN (taken.sha256, taken.calibrated_sha256)",
-        tuple(same),
-    )
-    return rows[0]["bytes"] / rows[0]["shots"] if rows[0]["shots"] else None
+    same = [each.id for each in store.calibrations.all() if size_px(lab.calibrations / each.folder) == size]
+    return store.frames.bytes_per_shot(same, MEASURED_FRAMES)

@@ -12,7 +12,6 @@ from typing import Self
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from capture.engine.events import (
     CoinFinished,
@@ -28,11 +27,22 @@ from capture.engine.events import (
 )
 from capture.plan import Tray
 from capture.store.journal_lines import CoinSkipped
+from pipeline.fitted_table import Column, FittedTable
 from pipeline.reporter import Reporter
+from pipeline.wording import count, duration
 
 log = logging.getLogger(__name__)
 
 LINES = 12  # coins shown at a time: the ones at work now
+COLUMNS = (
+    Column("Slot", is_number=True),
+    Column("Coin"),
+    Column("Frames", is_number=True),
+    Column("Retakes", is_number=True, rank=2),
+    Column("Now"),
+    Column("Quality", rank=3),
+    Column("Match", rank=1),
+)
 
 
 @dataclass
@@ -59,7 +69,7 @@ class ScanDisplay:
         self._lock = threading.Lock()
         self._progress = Progress(
             TextColumn(f"Tray {tray.id}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("shots"),
             TimeElapsedColumn(),
@@ -107,7 +117,10 @@ class ScanDisplay:
                 return f"{event.coin} was found on the turntable, {event.side} up: continuing with it."
             case CoinStarted():
                 self._lines[event.coin].now = "lifting"
-                return f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}, {event.shots} shots."
+                return (
+                    f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}, "
+                    f"{count(event.shots, 'shot')}{self._time_left()}."
+                )
             case ShotTaken():
                 shot = event.shot
                 again = f", take {event.attempt}" if event.attempt > 1 else ""
@@ -125,7 +138,10 @@ class ScanDisplay:
             case CoinFinished():
                 line, frames = self._lines[event.coin], event.frames
                 line.now, line.frames = "back in its slot", frames.good
-                return f"Slot {event.slot}: {event.coin} is back, {frames.good} frames, {frames.retakes} retakes."
+                return (
+                    f"Slot {event.slot}: {event.coin} is back, {count(frames.good, 'frame')}, "
+                    f"{count(frames.retakes, 'retake')}{self._time_left()}."
+                )
             case CoinSkipped():
                 self._lines[event.coin].now = f"skipped: {event.reason}"
                 like = f" It looks like {event.looks_like}." if event.looks_like else ""
@@ -139,6 +155,11 @@ class ScanDisplay:
                 return "Stopping: the coin is put back first. Please wait."
         return ""
 
+    def _time_left(self) -> str:
+        """How long the rest should take, by the shots so far; nothing as long as that is not known."""
+        left_s = self._progress.tasks[0].time_remaining
+        return f", about {duration(left_s)} left" if left_s else ""
+
     def _mention(self, text: str) -> None:
         """Report what a terminal shows in its table."""
         if self._reporter.is_live:
@@ -148,13 +169,10 @@ class ScanDisplay:
 
     def _render(self) -> RenderableType:
         with self._lock:
-            table = Table(box=None, padding=(0, 2, 0, 0))
-            for column in ("Slot", "Coin", "Frames", "Retakes", "Now", "Quality", "Match"):
-                table.add_column(column, justify="right" if column in ("Slot", "Frames", "Retakes") else "left")
             busy = [at for at, line in enumerate(self._lines.values()) if line.now != "waiting"]
             last = max(busy, default=0) + 3
-            for line in list(self._lines.values())[max(0, last - LINES) : max(last, LINES)]:
-                table.add_row(
+            rows = [
+                (
                     str(line.slot),
                     escape(line.coin),
                     str(line.frames),
@@ -163,4 +181,6 @@ class ScanDisplay:
                     line.quality,
                     line.match,
                 )
-            return Group(self._progress, table)
+                for line in list(self._lines.values())[max(0, last - LINES) : max(last, LINES)]
+            ]
+            return Group(self._progress, FittedTable(COLUMNS, rows))

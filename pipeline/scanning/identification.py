@@ -30,16 +30,19 @@ class Identified(Protocol):
     """An answer to which catalogue coin this is."""
 
     @property
-    def verdict(self) -> str | None: ...
+    def verdict(self) -> str | None:
+        """``match``, ``possible`` or ``not in catalogue``; None without a good frame."""
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]: ...
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The catalogue's coins, most probable first."""
 
 
 class Identifies(Protocol):
     """What a scan asks of `pipeline.collection.identify.Identifier`, which needs torch and is not imported here."""
 
-    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified: ...
+    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
+        """Identify a coin by its good frames in a session, and store the ranking."""
 
 
 def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
@@ -144,10 +147,10 @@ class Identification:
 
 def unidentified(store: Store, session: Session) -> list[str]:
     """Coins of a session that are photographed and not identified."""
-    missing = {shot.coin for shot in store.missing_shots(session.id)}
-    good = {frame.coin_id for frame in store.frames(session.id)}
+    missing = {shot.coin for shot in store.sessions.missing_shots(session.id)}
+    good = {frame.coin_id for frame in store.frames.find(session.id)}
     return [
         coin
         for coin in session.frozen_tray().coins.values()
-        if coin not in missing and coin in good and store.catalogue.ranking(session.id, coin) is None
+        if coin not in missing and coin in good and store.rankings.latest(session.id, coin) is None
     ]

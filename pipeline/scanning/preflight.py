@@ -163,8 +163,8 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
 
 def _resumed(store: Store, session: Session, tray: Tray, plan: Plan, station: Station, size: ShotSize) -> PlannedScan:
     """What is left to do of a session; `tray` and `plan` are as the files have them now."""
-    shots = tuple(store.missing_shots(session.id))
-    done = len(store.shots(session.id)) - len(shots)
+    shots = tuple(store.sessions.missing_shots(session.id))
+    done = len(store.sessions.shots(session.id)) - len(shots)
     both = (("plan", session.frozen_plan(), plan), ("tray", session.frozen_tray(), tray))
     changed = tuple(name for name, then, now in both if then != now)
     tray, plan = session.frozen_tray(), session.frozen_plan()

@@ -92,7 +92,7 @@ def scan_tray(
     """
     started_s = time.monotonic()
     with sole_driver(lab), JobMonitor(lab, options.plan, [tray]) as monitor, Store.open(lab.store) as store:
-        for line in store.swept:
+        for line in store.repairs:
             reporter.report(f"Repaired after an interruption: {line}")
         preflight = _check(lab, store, tray, options)
         (planned,) = preflight.scans
@@ -116,7 +116,7 @@ def scan_tray(
             if stopped is not None:
                 reporter.report(stopped)
             hardware_s = rig.clock.now() - hardware_started_s
-        session = store.session(session.id)
+        session = store.sessions.get(session.id)
         skipped = skipped_coins(store, session)
         for sentence in skipped:
             reporter.report(sentence)

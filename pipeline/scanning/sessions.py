@@ -18,10 +18,10 @@ from pipeline.scanning.preflight import PlannedScan
 
 def find_interrupted(store: Store, tray: str) -> Session | None:
     """The scan of a tray that has something left to do: shots, or the report after its last coin."""
-    unfinished = store.unfinished_scan(tray)
+    unfinished = store.sessions.unfinished_scan(tray)
     if unfinished is not None:
         return unfinished
-    for session in store.sessions("scan", tray)[-1:]:
+    for session in store.sessions.find("scan", tray)[-1:]:
         last = store.journal.last(ScanBegan, ScanReported, BatchSession, ScanAbandoned, session_id=session.id)
         if isinstance(last, ScanBegan):
             return session
@@ -52,18 +52,18 @@ def report_resumption(planned: PlannedScan, reporter: Reporter) -> None:
 
 def begin_session(store: Store, rig: Rig, bundle: Bundle, planned: PlannedScan) -> Session:
     """Begin a session of a tray; those that were interrupted are given up, their frames kept."""
-    while (old := store.unfinished_scan(planned.tray.id)) is not None:
+    while (old := store.sessions.unfinished_scan(planned.tray.id)) is not None:
         store.journal.log(ScanAbandoned(why=planned.set_aside or "a fresh scan was begun"), old.id)
-        store.finish_session(old.id)
+        store.sessions.finish(old.id)
     devices = [asdict(identity) for identity in rig.identities]
-    return store.begin_scan(planned.tray, planned.plan, devices, bundle.id)
+    return store.sessions.begin_scan(planned.tray, planned.plan, devices, bundle.id)
 
 
 def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left over"], str | None]:
     """Whether every shot of a session has a good frame and every coin is in its slot, and what is left over if not."""
-    shots, settled = store.shots(session.id), store.settled_shots(session.id)
+    shots, settled = store.sessions.shots(session.id), store.sessions.settled_shots(session.id)
     missing = [shot for shot in shots if shot.id not in settled]
-    bad = len(shots) - len(missing) - len(store.frames(session.id))
+    bad = len(shots) - len(missing) - len(store.frames.find(session.id))
     left = [f"{len(missing)} shots are not taken."] if missing else []
     left += [f"{bad} shots have no good frame."] if bad else []
     left += _skipped_coins(store, session, missing)
@@ -72,7 +72,7 @@ def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left ov
 
 def skipped_coins(store: Store, session: Session) -> list[str]:
     """A sentence for each coin that was skipped and is still to be photographed, or to be looked for."""
-    return _skipped_coins(store, session, store.missing_shots(session.id))
+    return _skipped_coins(store, session, store.sessions.missing_shots(session.id))
 
 
 def _skipped_coins(store: Store, session: Session, missing: list[Shot]) -> list[str]:

@@ -62,14 +62,14 @@ def _unfinished(lab: Lab, status: Status | None) -> list[Unfinished]:
     last = {tray.tray: status.command.replace(" --fresh", "") for tray in status.trays} if status else {}
     found = []
     with Store.open(lab.store, writing=False) as store:
-        for session in store.sessions("scan"):
-            latest = store.unfinished_scan(session.name)
+        for session in store.sessions.find("scan"):
+            latest = store.sessions.unfinished_scan(session.name)
             if latest is not None and latest.id == session.id:
                 found.append(
                     Unfinished(
                         tray=session.name,
                         session=session.id,
-                        missing_shots=len(store.missing_shots(session.id)),
+                        missing_shots=len(store.sessions.missing_shots(session.id)),
                         command=last.get(session.name, f"rig scan --tray {session.name}"),
                     )
                 )

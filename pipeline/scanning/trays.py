@@ -19,7 +19,7 @@ LISTEN_S = 0.5
 
 
 def tray_names(lab: Lab, text: str) -> tuple[str, ...]:
-    """The trays that ``1-3,7,bronze`` names, in this order, each once.
+    """The trays that ``1-3,7,bronze`` names, in this order, each once; ``all`` is every tray of the lab.
 
     Raises
     ------
@@ -30,7 +30,9 @@ def tray_names(lab: Lab, text: str) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for part in (part.strip() for part in text.split(",")):
         ends = re.fullmatch(r"(\d+)\s*-\s*(\d+)", part)
-        if part in known or ends is None:
+        if part == "all" and part not in known:
+            wanted = known
+        elif part in known or ends is None:
             wanted = [part]
         else:
             wanted = [str(number) for number in range(int(ends[1]), int(ends[2]) + 1)]

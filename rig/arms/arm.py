@@ -5,6 +5,7 @@ A driver says where it can reach, how it sends a move, and how it finds its refe
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
@@ -12,7 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from rig.bench import PointMm
-from rig.errors import DeviceError
+from rig.errors import DeviceError, NothingThereError
 from rig.serial_device import MotionDevice, SerialConfig
 
 STUCK_S = 1.0
@@ -42,6 +43,8 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
     lost_with_power = "what the cup held has fallen"
     after_restart = "Find the coin, put it back into its slot, then `rig home`."
     rest_mm: ClassVar[float] = 0.3
+    risk: ClassVar[str] = ""
+    """What no driver can exclude, for `rig doctor` to say."""
 
     def move_to(self, x_mm: float, y_mm: float, z_mm: float) -> None:
         """Move the cup in a straight line, and return when it is there.
@@ -61,6 +64,52 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
             with self._stopped_if_it_fails():
                 self._move((x_mm, y_mm, z_mm))
 
+    def grip(self) -> None:
+        """Start the pump and wait until something is held; if nothing is, or it fails, the pump stops again.
+
+        Raises
+        ------
+        NothingThereError
+            If nothing is held, as far as the arm can feel it.
+        DeviceError
+            If the pump does not run, or the arm does not answer.
+        """
+        with self.link.lock:
+            try:
+                self._suck(True)
+                if not self._takes_hold():
+                    raise NothingThereError(
+                        self.link.device,
+                        "the cup took hold of nothing.",
+                        "See that a coin lies there, and check the cup.",
+                    )
+            except DeviceError:
+                with contextlib.suppress(DeviceError):  # it may be gone, or have been stopped
+                    self._suck(False)
+                raise
+
+    def release(self) -> None:
+        """Stop the pump and wait until the cup has let go.
+
+        Raises
+        ------
+        DeviceError
+            If the pump does not stop, or the arm does not answer.
+        """
+        with self.link.lock:
+            self._suck(False)
+
+    def holds(self) -> bool:
+        """Whether the cup holds something, as far as the arm can feel it."""
+        raise NotImplementedError
+
+    def stop_idle_pump(self) -> None:
+        """Stop the pump unless something hangs on the cup. Nothing moves; also possible after `stop`."""
+        with self.link.lock:
+            self.link.clear_halt()
+            if not self.holds():
+                self._suck(False)
+
     def position_mm(self) -> PointMm:
         """Position the controller reports (mm)."""
         raise NotImplementedError
@@ -75,6 +124,14 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
 
     def _move(self, target: PointMm) -> None:
         """Move in a straight line and wait for it."""
+        raise NotImplementedError
+
+    def _suck(self, on: bool) -> None:
+        """Switch the pump, verified as far as that can be read back; switched off, wait until the cup has let go."""
+        raise NotImplementedError
+
+    def _takes_hold(self) -> bool:
+        """Wait until something is held; false if nothing is."""
         raise NotImplementedError
 
     def _arrive(self, target: PointMm, again: Callable[[], object] = lambda: None) -> None:

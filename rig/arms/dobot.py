@@ -1,17 +1,21 @@
 """Dobot Magician with its suction cup, as the arm that handles coins.
 
 Written to the Dobot Magician Communication Protocol (V1.1.5, Shenzhen Yuejiang, 2019), to the vendor's DobotLink and
-the virtual controller in it (github.com/Dobot-Arm/DobotLink: Protocol2/DMagicianProtocol.cpp, magicianlite_virtual):
+the virtual controller in it (github.com/Dobot-Arm/DobotLink, 80c6ad7: Protocol2/DMagicianProtocol.cpp,
+magicianlite_virtual). Its parameters are as long as the vendor's library makes them: SetHOMECmd 4 bytes (reserved),
+GetIODI 2 (input, level):
 
 - A message is ``AA AA``, length, id, control (1 write, 2 queued), parameters, checksum; numbers are little-endian. Each
   is answered with the same id; one with a wrong checksum is dropped without a word.
 - A queued command is answered at once, with its index. It is done when ``GetQueuedCmdCurrentIndex`` has come to that
-  index; even so the pose is looked at before the arm counts as arrived.
+  index, which reads -1 or -2 meanwhile. One that was stopped reads as done as well: so it has arrived only when the
+  pose says so.
 - In alarm the controller executes nothing more of its queue. After power-up it is in alarm 0 ("reset"), so that alarm
   in the midst of work is a supply that dipped.
 - Position is counted from where ``HOMECmd`` left it. The controller does not notice a blow or a blocked arm.
 - The pump has no sensor: the controller tells only whether it runs. With a vacuum switch wired to one of its inputs
-  (`vacuum_input`) a grip is verified; without one, `holds` is what was commanded, and only the camera sees the truth.
+  (`vacuum_input`, made an input by SetIOMultiplexing) a grip is verified; without one, `holds` is what was commanded,
+  and only the camera sees the truth.
 - The pump keeps running when the port closes or the program dies: an arm whose program was killed keeps its coin.
 """
 
@@ -27,12 +31,12 @@ from pydantic import Field
 
 from rig.arms.arm import POLL_S, ArmConfig, SerialArm
 from rig.bench import PointMm
-from rig.errors import AlarmError, EnvelopeError, GripError, NoAnswerError
+from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.serial_device import TRIES, retry
 
 HEADER = b"\xaa\xaa"
 VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31
-SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, INPUT = 62, 81, 83, 84, 133
+SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, IO_FUNCTION, INPUT = 62, 81, 83, 84, 130, 133
 START, FORCE_STOP, CLEAR, CURRENT_INDEX = 240, 242, 245, 246
 NAMES = {
     VERSION: "GetDeviceVersion",
@@ -44,6 +48,7 @@ NAMES = {
     PTP_COORDINATE: "SetPTPCoordinateParams",
     PTP_COMMON: "SetPTPCommonParams",
     PTP: "SetPTPCmd",
+    IO_FUNCTION: "SetIOMultiplexing",
     INPUT: "GetIODI",
     START: "SetQueuedCmdStartExec",
     CLEAR: "SetQueuedCmdClear",
@@ -51,6 +56,8 @@ NAMES = {
 }
 WRITE, QUEUED = 1, 2
 STRAIGHT = 2  # PTP mode MOVL_XYZ
+DIGITAL_INPUT = 3  # IOFunctionDI
+NEGATIVE = 2**63  # the index is signed after all: -1 and -2 are no index
 RESET_ALARM = 0
 # What an alarm's group means: the tens of its number, hexadecimal.
 ALARM_GROUPS = {
@@ -93,36 +100,6 @@ class DobotArm(SerialArm[DobotConfig]):
     """The arm."""
 
     stop_bytes = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
-
-    def grip(self) -> None:
-        """Start the pump; with a vacuum switch wait until something is held, and stop it again if nothing is.
-
-        Raises
-        ------
-        GripError
-            If the switch tells that nothing is held. Without one nobody can tell: the camera has to look.
-        """
-        with self.link.lock:
-            self._pump(True)
-            if self.config.vacuum_input is None:
-                self.clock.sleep(self.config.suction_s)
-                return
-            until_s = self.clock.now() + self.config.suction_s
-            while not self._vacuum():
-                if self.clock.now() >= until_s:
-                    self._pump(False)
-                    raise GripError(
-                        self.link.device,
-                        "the cup took hold of nothing.",
-                        "Look whether a coin lies there, and at the cup.",
-                    )
-                self.clock.sleep(POLL_S)
-
-    def release(self) -> None:
-        """Stop the pump and wait until the cup has let go."""
-        with self.link.lock:
-            self._pump(False)
-            self.clock.sleep(self.config.suction_s)
 
     def holds(self) -> bool:
         """Whether the vacuum switch feels something; without one, whether the pump runs."""
@@ -169,6 +146,8 @@ class DobotArm(SerialArm[DobotConfig]):
         self._write(PTP_COORDINATE, struct.pack("<4f", speed, speed, acceleration, acceleration))
         self._write(PTP_COMMON, struct.pack("<2f", 100.0, 100.0))
         self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
+        if self.config.vacuum_input is not None:
+            self._write(IO_FUNCTION, bytes((self.config.vacuum_input, DIGITAL_INPUT)))
         self._write(START)
         x_mm, y_mm, z_mm = self.position_mm()
         if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
@@ -197,17 +176,13 @@ class DobotArm(SerialArm[DobotConfig]):
     def _wait_for(self, index: int, timeout_s: float, command: str) -> None:
         """Wait until the queue has come to an index, unless an alarm comes first."""
         deadline = time.monotonic() + timeout_s
-        seen = 0
         while True:
             done = struct.unpack("<Q", self._ask(CURRENT_INDEX, 8)[:8])[0]
             alarms = self._alarms()
             if alarms:
                 raise self._alarmed(alarms)
-            if done == index or index < done < 2**63:  # it tells -1 while nothing was done yet
+            if index <= done < NEGATIVE:
                 return
-            if done < seen < 2**63:
-                raise self._restarted()
-            seen = done
             if time.monotonic() >= deadline:
                 self.link.send(self.stop_bytes)
                 raise NoAnswerError(
@@ -219,17 +194,32 @@ class DobotArm(SerialArm[DobotConfig]):
 
     # The pump
 
-    def _pump(self, on: bool) -> None:
+    def _suck(self, on: bool) -> None:
         """Switch the pump, verified by reading the switch back."""
         for _ in range(TRIES):
             self._write(SUCTION_CUP, bytes((1, on)))
             if self._pumps() == on:
-                return
-        raise GripError(
-            self.link.device,
-            f"the pump does not go {'on' if on else 'off'}.",
-            "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",
-        )
+                break
+        else:
+            raise DeviceError(
+                self.link.device,
+                f"the pump does not go {'on' if on else 'off'}.",
+                "Check that the air pump is plugged in (SW1, GP1), switch the arm off and on, then `rig home`.",
+            )
+        if not on:
+            self.clock.sleep(self.config.suction_s)
+
+    def _takes_hold(self) -> bool:
+        """With a vacuum switch; without one nobody can tell, and the camera has to look."""
+        if self.config.vacuum_input is None:
+            self.clock.sleep(self.config.suction_s)
+            return True
+        until_s = self.clock.now() + self.config.suction_s
+        while not self._vacuum():
+            if self.clock.now() >= until_s:
+                return False
+            self.clock.sleep(POLL_S)
+        return True
 
     def _pumps(self) -> bool:
         enabled, sucks = self._ask(SUCTION_CUP, 2)[:2]

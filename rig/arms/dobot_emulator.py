@@ -1,8 +1,18 @@
 """Dobot Magician, byte for byte, as far as its serial port shows.
 
-Written after the Dobot Magician Communication Protocol (V1.1.5) and the vendor's virtual controller
-(github.com/Dobot-Arm/DobotLink, magicianlite_virtual: runtime/dcps/dcps.cpp, cmd.cpp, algorithm/alarms.h): messages
-with a wrong checksum are dropped, queued ones are answered with their index and carried out one after the other.
+From the Dobot Magician Communication Protocol (V1.1.5) and the vendor's DobotLink (github.com/Dobot-Arm/DobotLink,
+80c6ad7); file by file:
+
+- Plugins/MagicDevicePlugin/magicianlite_virtual/src/runtime/dcps/dcps.cpp: messages with a wrong checksum are dropped;
+  queued ones are answered with their index (from 2 on) and carried out one after the other; the current index reads -1
+  while nothing was carried out, -2 while the arm moves, then the index of the command that ended.
+- .../dcps/cmd.cpp: a forced stop ends the command that is under way, so that its index reads as done; a clear empties
+  the queue; SetHOMECmd reads no parameters.
+- Plugins/MagicDevicePlugin/Protocol2/DMagicianProtocol.cpp: GetIODI names the input and is answered input and level;
+  an input has a level once SetIOMultiplexing made it one (IOFunctionDI, 3).
+- .../magicianlite_virtual/src/algorithm/alarms.h: the numbers of the alarms.
+
+Not from the source, which is that of a virtual Magician Lite: its reach, and how long homing takes.
 """
 
 from __future__ import annotations
@@ -12,9 +22,10 @@ import struct
 from collections import deque
 
 from rig.arms import dobot
+from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.dobot import QUEUED, WRITE, cut_message, message
-from rig.twin.emulator import Emulator, Firmware
-from rig.twin.faults import Alarm, Brownout
+from rig.twin.emulator import Firmware
+from rig.twin.faults import Alarm
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
@@ -26,45 +37,38 @@ REACH_MM = (130.0, 335.0)
 HEIGHT_MM = (-130.0, 170.0)
 PLAN_LIMIT = 0x12
 HOMING_SWING_MM = 60.0
+FIRST_INDEX = 2  # genIndexID() counts up before it returns
+NOTHING_DONE, MOVING = 2**64 - 1, 2**64 - 2
 
 
-class DobotEmulator(Emulator):
+class DobotEmulator(ArmEmulator):
     """The controller of the arm. `vacuum_input` is the EIO a vacuum switch is wired to, if any."""
 
     def __init__(self, world: World, vacuum_input: int | None = None) -> None:
-        super().__init__(world.clock)
-        self.world = world
         self.vacuum_input = vacuum_input
-        self._power_up()
+        super().__init__(world)
 
     def _power_up(self) -> None:
+        super()._power_up()
         self._received = bytearray()
         self._up = False
         self._queue: deque[tuple[int, int, bytes]] = deque()
         self._runs = False
-        self._counter, self._doing, self._done = 0, 0, 0
+        self._counter = FIRST_INDEX - 1
+        self._current = NOTHING_DONE  # the command that is or was carried out
+        self._busy = False
         self._alarms = {dobot.RESET_ALARM}
         self._cup = (0, 0)
+        self._inputs: set[int] = set()
         self._speed, self._acceleration, self._ratio = 100.0, 400.0, 1.0
         self._home: Point = (200.0, 0.0, 100.0)
-        self._move = at_rest(self.world.cup_mm())
-        self._doom: tuple[float, Alarm | Brownout] | None = None
+        self._move: StraightMove = at_rest(self.world.cup_mm())
+        self._alarm_at: tuple[float, int] | None = None
 
-    def reset(self) -> None:
-        """Power-up: the motors hold, the pump stops, the queue is lost."""
-        self.world.stop_cup()
-        self.world.suck(False)
-        self._power_up()
-        super().reset()
-
-    def resume(self) -> None:
-        """It has been running since another process used it: the pump is as it was left, the queue is empty."""
-        if self._main is None:
-            self._power_up()
-            self._alarms.clear()
-            self._cup = (1, 1) if self.world.suction else (0, 0)
-            self._up = True
-            self._run(self._serve())
+    def _pick_up(self) -> None:
+        self._alarms.clear()
+        self._cup = (1, 1) if self.world.suction else (0, 0)
+        self._up = True
 
     def received(self, data: bytes) -> None:
         """Answer every message that is whole and right."""
@@ -83,22 +87,18 @@ class DobotEmulator(Emulator):
     def _serve(self) -> Firmware:
         while True:
             now_s = self.clock.now()
-            if self._doom is not None and now_s >= self._doom[0]:
-                fault = self._doom[1]
-                self._doom = None
-                if isinstance(fault, Brownout):
-                    self.reset()
-                    yield None  # this main program is over
-                else:
-                    self._alarm(fault.code)
+            if self._alarm_at is not None and now_s >= self._alarm_at[0]:
+                code, self._alarm_at = self._alarm_at[1], None
+                self._alarm(code)
             if now_s < self._move.end_s:
-                yield self._move.end_s if self._doom is None else min(self._move.end_s, self._doom[0])
+                ends_s = self._move.end_s
+                yield from self._until(ends_s if self._alarm_at is None else min(ends_s, self._alarm_at[0]))
                 continue
             self._finish()
             if self._runs and not self._alarms and self._queue:
                 self._begin(*self._queue.popleft())
             else:
-                yield None
+                yield from self._until(None)
 
     # Messages
 
@@ -121,10 +121,11 @@ class DobotEmulator(Emulator):
             case dobot.SUCTION_CUP, False:
                 self._reply(number, control, bytes(self._cup))
             case dobot.INPUT, False if parameters:
-                closed = parameters[0] == self.vacuum_input and self.world.suction and self.world.cup_holds()
+                wired = parameters[0] == self.vacuum_input and parameters[0] in self._inputs
+                closed = wired and self.world.suction and self.world.cup_holds()
                 self._reply(number, control, bytes((parameters[0], closed)))
             case dobot.CURRENT_INDEX, False:
-                self._reply(number, control, struct.pack("<Q", self._done))
+                self._reply(number, control, struct.pack("<Q", MOVING if self._busy else self._current))
             case _, True if self._write(number, parameters):
                 self._reply(number, control)
 
@@ -140,8 +141,10 @@ class DobotEmulator(Emulator):
                 self._runs = True
             case 241, _:
                 self._runs = False
+            case dobot.FORCE_STOP, _ if self.world.is_deaf_to_stop("arm"):
+                pass
             case dobot.FORCE_STOP, _:
-                self._runs = False
+                self._runs, self._busy = False, False  # it reads as done
                 self._freeze()
             case dobot.CLEAR, _:
                 self._queue.clear()
@@ -149,6 +152,9 @@ class DobotEmulator(Emulator):
                 self._cup = (parameters[0], parameters[1])
                 self.world.suck(self._cup == (1, 1))
                 self.world.cup_holds()  # takes hold of what it touches
+            case dobot.IO_FUNCTION, 2:
+                self._inputs ^= {parameters[0]} & self._inputs
+                self._inputs |= {parameters[0]} if parameters[1] == dobot.DIGITAL_INPUT else set()
             case dobot.PTP_COORDINATE, 16:
                 self._speed, _, self._acceleration, _ = struct.unpack("<4f", parameters)
             case dobot.PTP_COMMON, 8:
@@ -163,7 +169,7 @@ class DobotEmulator(Emulator):
 
     def _begin(self, index: int, number: int, parameters: bytes) -> None:
         """Carry out a queued command."""
-        self._doing = index
+        self._current = index
         if number == dobot.HOME:
             # The base turns to its switch and back: the count is right again.
             self._move = at_rest(self.world.cup_mm())
@@ -177,21 +183,20 @@ class DobotEmulator(Emulator):
             self._go(target)
         else:
             self._write(number, parameters)
-            self._done = index
 
     def _go(self, target: Point, extra_s: float = 0.0) -> None:
         speed = max(1.0, self._speed * self._ratio)
         start_s = self.clock.now() + extra_s
-        self._move = StraightMove(start_s, self._position(), target, speed, max(1.0, self._acceleration))
-        self.world.carry(target, speed, self._move.acceleration, start_s)
-        fault = self.world.strikes(Alarm, "arm") or self.world.strikes(Brownout, "arm")
+        self._busy = True
+        self._move = self._carry(self._position(), target, speed, max(1.0, self._acceleration), start_s)
+        fault = self.world.strikes(Alarm, "arm")
         if fault is not None:
-            self._doom = ((self._move.start_s + self._move.end_s) / 2, fault)
+            self._alarm_at = ((self._move.start_s + self._move.end_s) / 2, fault.code)
 
     def _finish(self) -> None:
         """The arm rests: a running pump takes hold of what the cup came to touch."""
-        if self._done < self._doing and not self._alarms:
-            self._done = self._doing
+        if self._busy and not self._alarms:
+            self._busy = False
             self.world.cup_holds()
 
     def _alarm(self, code: int) -> None:

@@ -1,25 +1,34 @@
-"""Waveshare RoArm-M2-S with a vacuum pump on its 12 V switch, as the arm that handles coins.
+"""RoArm-M2-S with a suction cup on the vendor's air pump, as the arm that handles coins.
 
-Written to the firmware's source and the vendor's wiki (github.com/waveshareteam/roarm_m2: json_cmd.h, uart_ctrl.h,
-RoArm-M2_module.h, switch_module.h; www.waveshare.com/wiki/RoArm-M2-S):
+Written to the maker's wiki (www.waveshare.com/wiki/RoArm-M2-S) and the firmware's source (github.com/waveshareteam/
+roarm_m2, c6ccc5b: RoArm-M2_example.ino, uart_ctrl.h, json_cmd.h, RoArm-M2_module.h, switch_module.h), which reads its
+lines with ArduinoJson 6 (github.com/bblanchon/ArduinoJson, v6.21.5: JsonDeserializer.hpp):
 
-- A command is a line of JSON with its number ``T``. None is acknowledged; with its default setting the firmware repeats
-  each line before it obeys. ``{"T":105}`` is answered with ``{"T":1051,...}``, the position by the servos' own sensors.
-- ``T:104`` drives a straight line but is deaf until it is there: no stop. So the line is drawn here, in small steps of
-  ``T:1041``, which goes to a point at once, and ends when no more are sent.
-- ``T:0``, and any JSON whose ``T`` was lost, is an emergency stop that lets go of all joints for 10 s: the arm falls.
-  It is not used. Nor is a point out of its reach ever sent: the firmware would compute its joints from NaN.
-- There is no checksum: a lost digit is another number. What arrives is read back, what does not is sent again.
+- A command is a line of JSON with its number ``T``. The firmware repeats each line that it could read, before it obeys:
+  that is the only acknowledgement, so each is awaited, and what was repeated wrongly is sent again at once.
+- There is no checksum, and what ArduinoJson does not find is 0. A line whose ``T`` is lost, or a ``{`` before a quoted
+  key, is ``T:0``: all joints let go for 10 s, and the arm falls. So keys are written without quotes: then a line that
+  lost either is no JSON at all. No single lost byte of what is sent here is ``T:0``.
+- A lost digit or sign is another angle. ``T:122`` is the command that takes that best: it obeys speed and acceleration,
+  so the arm sets out slowly for the wrong place, and is called back when the line is repeated. ``T:1041`` goes there as
+  fast as its servos can, ``T:104`` is deaf until it is there. A straight line is drawn here, in small steps, and where
+  the arm is is looked at after each.
+- ``T:1`` (EEMode) makes the arm swing, so it is never sent. It shifts only what the firmware reports as x, y and z;
+  joints are sent and read here.
 - The sensors know the position from power-up; there is no homing switch. Whenever the controller starts, the arm swings
   to its initial position by itself.
 - The published protocol knows no suction cup, only a gripper; the 12 V switch (``T:113``) drives a pump. Neither it nor
   any sensor can be read: `holds` is what was commanded and the camera has to look. After a program was killed its pump
   may run on: it is left as it is, so that nothing falls, and `may_hold` says so until it was switched.
 - Its makers promise about 4 mm; the slots of the tray must forgive that.
+
+What remains: two bytes lost in one line at once, or noise that happens to be JSON, can still be ``T:0``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import math
@@ -30,24 +39,22 @@ from typing import Any, Literal
 from pydantic import Field
 
 from rig.arms.arm import ArmConfig, SerialArm
+from rig.arms.roarm_linkage import Joints, joints_at, point_at
 from rig.bench import PointMm
 from rig.clock import Clock
-from rig.errors import EnvelopeError, NoAnswerError
+from rig.errors import DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
-from rig.serial_device import TRIES
+from rig.serial_device import retry
 
 log = logging.getLogger(__name__)
 
-# Lengths of its links (mm), RoArm-M2_config.h.
-UPPER_MM = math.hypot(236.82, 30.0)
-FORE_MM = math.hypot(280.15, 1.73)
-UPPER_RAD = math.atan2(30.0, 236.82)
-FORE_RAD = math.atan2(1.73, 280.15)
-SHOULDER_RAD = (-math.pi / 2, math.pi / 2)
-ELBOW_RAD = (-math.pi / 4, 3.14)  # what its servo is limited to, in steps 512 to 3071
 # What it says while it starts.
 BOOTED = ("rst:0x", "Initialize LittleFS", "Power up the servos", "Bus servos status check", "RoArm-M2 started")
-STEP_S = 0.04
+STEP_S = 0.05
+REPEAT_S = 0.3  # longest wait for a line to be repeated (wall-clock)
+ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 steps/s²
+SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
+OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
 
 
@@ -68,22 +75,16 @@ class RoarmArm(SerialArm[RoarmConfig]):
 
     stop_bytes = b"\n"  # no further step is sent, which is all it takes
     rest_mm = REST_MM
+    risk = (
+        "its line has no checksum: two bytes lost at once, or noise that happens to be a command, can let go of all "
+        "joints. Keep its cable short and away from motors, and look at the places under its way."
+    )
 
     def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._works = False  # from `home` on a restart of the controller is bad news
         self._pumps = False
         self._knows_pump = False
-
-    def grip(self) -> None:
-        """Start the pump, and give it time. Whether something is held nobody can tell: the camera has to look."""
-        with self.link.lock:
-            self._pump(True)
-
-    def release(self) -> None:
-        """Stop the pump, and give it time."""
-        with self.link.lock:
-            self._pump(False)
 
     def holds(self) -> bool:
         """Whether the pump was started, which is all that can be known."""
@@ -96,15 +97,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def position_mm(self) -> PointMm:
         """Position by the servos' sensors (mm)."""
         with self.link.lock:
-            for _ in range(TRIES):
-                position = self._feedback(self.config.answer_s)
-                if position is not None:
-                    return position
-            raise NoAnswerError(
-                self.link.device,
-                f"no answer to '{{\"T\":105}}' within {self.config.answer_s:g} s, {TRIES} times.",
-                "Check its power and cable, then `rig home`.",
-            )
+            return point_at(retry(lambda: self._feedback(self.config.answer_s)))
 
     def estimate_s(self, distance_mm: float) -> float:
         """Time a straight move takes (s)."""
@@ -113,45 +106,76 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def _greet(self) -> str:
         self._works = False
         deadline = time.monotonic() + self.config.boot_s
-        while (position := self._feedback(min(0.5, self.config.answer_s))) is None:
-            for line in self.link.drain():
-                self._watch(line)
-            if time.monotonic() >= deadline:
-                raise NoAnswerError(
-                    self.link.device,
-                    f"no answer to '{{\"T\":105}}' within {self.config.boot_s:g} s.",
-                    "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
-                )
+        while True:
+            try:
+                self._feedback(min(0.5, self.config.answer_s))
+                break
+            except NoAnswerError as error:
+                for line in self.link.drain():
+                    self._watch(line)
+                if time.monotonic() >= deadline:
+                    raise NoAnswerError(
+                        self.link.device,
+                        f"no answer to '{{T:105}}' within {self.config.boot_s:g} s.",
+                        "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
+                    ) from error
         if not self._knows_pump:
             log.info(
                 "%s: it was running already and cannot be asked whether its pump is on. If a coin hangs on it, it "
                 "stays there; scanning its tray brings it back into its slot.",
                 self.link.device,
             )
-        log.debug("%s stands at %s", self.link.device, position)
         return "RoArm-M2"
 
     def _find_home(self) -> None:
         """Lock the joints, go straight up, then to the home position."""
         self.link.drain()
         self._works = True
-        self._send(T=210, cmd=1)
+        with contextlib.suppress(NoAnswerError, _DamagedError):  # it repeats from the next line on
+            self._send("T:605", "cmd:1", "cmd:1")
+        self._command("T:210", "cmd:1", "cmd:1")  # twice: a lost letter would be `cmd` 0, torque off
         x_mm, y_mm, z_mm = self._at_rest()
         home_z_mm = self.config.home_mm[2]
         if z_mm < home_z_mm - self.config.tolerance_mm:
             self._move((x_mm, y_mm, home_z_mm))
         self._move(self.config.home_mm)
 
+    # Moves
+
+    def _check_reach(self, point: PointMm) -> None:
+        self._joints(point)
+
+    def _joints(self, point: PointMm) -> Joints:
+        joints = joints_at(point)
+        if joints is None:
+            x_mm, y_mm, z_mm = point
+            raise EnvelopeError(
+                self.link.device,
+                f"({x_mm:.0f}, {y_mm:.0f}, {z_mm:.0f}) mm is out of its reach; the arm was not moved.",
+                "Correct the bench positions in rig.yaml: heights count from its shoulder.",
+            )
+        return joints
+
     def _move(self, target: PointMm) -> None:
-        """Draw the line in small steps, then wait until the sensors tell that it is there."""
-        start = self.position_mm()
-        way = list(self._way(start, target))
+        """Draw the line in small steps, each one repeated by the firmware and seen by the sensors."""
+        before = self.position_mm()
+        way = list(self._way(before, target))
         for point in way:
             self._check_reach(point)
+        due_s = self.clock.now()
         for point in way:
-            self._step(point)
-            self.clock.sleep(STEP_S)
-        self._arrive(target, lambda: self._step(target))  # the last step may have been lost
+            self._step(before, point)
+            before = point
+            due_s = max(due_s, self.clock.now() - STEP_S) + STEP_S
+            self.clock.sleep(due_s - self.clock.now())
+            off_path_mm = math.dist(self.position_mm(), point)
+            if off_path_mm > OFF_PATH_MM:
+                raise DeviceError(
+                    self.link.device,
+                    f"it is {off_path_mm:.0f} mm off its path.",
+                    "Remove what is in its way, then `rig home`.",
+                )
+        self._arrive(target, lambda: self._step(target, target))
         self._at_rest()
 
     def _way(self, start: PointMm, target: PointMm) -> Iterator[PointMm]:
@@ -162,55 +186,69 @@ class RoarmArm(SerialArm[RoarmConfig]):
             x_mm, y_mm, z_mm = (here + (there - here) * done for here, there in zip(start, target, strict=True))
             yield (x_mm, y_mm, z_mm)
 
-    def _step(self, point: PointMm) -> None:
-        for line in self._waiting():
-            self._watch(line)
-        x_mm, y_mm, z_mm = (round(value, 2) for value in point)
-        # Without `spd` a line whose T lost its last digit, 104, would never end; T:1041 itself has no use for it.
-        self._send(T=1041, x=x_mm, y=y_mm, z=z_mm, t=self.config.hand_rad, spd=0.25)
+    def _step(self, before: PointMm, point: PointMm) -> None:
+        joints, last = self._joints(point), joints_at(before)
+        turns = [abs(here - there) for here, there in zip(joints, last or joints, strict=True)]
+        # As fast as the step needs and some more, never as fast as it can: that is what a damaged angle costs.
+        speed = min(max(round(2 * math.degrees(max(turns)) / STEP_S), SLOWEST_DEG_S), FASTEST_DEG_S)
+        angles = (*joints, self.config.hand_rad)
+        self._command(
+            "T:122",
+            *(f"{name}:{math.degrees(angle):.2f}" for name, angle in zip("bseh", angles, strict=True)),
+            f"spd:{speed}",
+            f"acc:{ACCELERATION_DEG_S2}",
+        )
 
-    def _check_reach(self, point: PointMm) -> None:
-        if not in_reach(point):
-            x_mm, y_mm, z_mm = point
-            raise EnvelopeError(
-                self.link.device,
-                f"({x_mm:.0f}, {y_mm:.0f}, {z_mm:.0f}) mm is out of its reach; nothing was sent.",
-                "Correct the bench positions in rig.yaml: heights count from its shoulder.",
-            )
+    # The pump
 
-    def _pump(self, on: bool) -> None:
+    def _suck(self, on: bool) -> None:
         level = 255 if on else 0
-        switches = {"pwm_a": level, "pwm_b": 0} if self.config.pump_switch == "a" else {"pwm_a": 0, "pwm_b": level}
+        levels = (level, 0) if self.config.pump_switch == "a" else (0, level)
         self._pumps = self._pumps or on  # from now on it may run
-        for _ in range(2):  # nothing tells whether it was heard
-            self._send(T=113, **switches)
-            self.position_mm()  # still there, and not restarted
+        self._command("T:113", f"pwm_a:{levels[0]}", f"pwm_b:{levels[1]}")
         self._pumps, self._knows_pump = on, True
+        if not on:
+            self.clock.sleep(self.config.suction_s)
+
+    def _takes_hold(self) -> bool:
+        """Give it time; whether something is held nobody can tell, and the camera has to look."""
         self.clock.sleep(self.config.suction_s)
+        return True
 
     # The protocol
 
-    def _send(self, **command: float) -> None:
-        self.link.send(json.dumps(command, separators=(",", ":")).encode() + b"\n")
+    def _command(self, *members: str) -> None:
+        """Send a line until it is repeated as it was sent."""
+        retry(lambda: self._send(*members), failures=(NoAnswerError, _DamagedError))
 
-    def _feedback(self, timeout_s: float) -> PointMm | None:
-        """Ask where it is; None when no sound answer comes."""
+    def _send(self, *members: str) -> None:
+        """Send a line without quotes, and wait until it is repeated as it was sent."""
         for line in self._waiting():
             self._watch(line)
-        self.link.send(b'\n{"T":105}\n')  # ends the half line a lost byte may have left
-        found: list[PointMm] = []
+        line = f"{{{','.join(members)}}}"
+        self.link.send(line.encode() + b"\n")
+
+        def is_repeated(heard: str) -> bool:
+            self._watch(heard)
+            if heard != line and heard.startswith("{"):
+                raise _DamagedError(self.link.device, line, heard)  # it obeys that now: it is called back at once
+            return heard == line
+
+        self.link.wait_for(is_repeated, min(REPEAT_S, self.config.answer_s), line)
+
+    def _feedback(self, timeout_s: float) -> Joints:
+        """Ask where its joints are."""
+        for line in self._waiting():
+            self._watch(line)
+        self.link.send(b"\n{T:105}\n")  # ends the half line a lost byte may have left
+        found: list[Joints] = []
 
         def is_answer(line: str) -> bool:
             self._watch(line)
-            position = _position(line)
-            if position is not None:
-                found.append(position)
+            found.extend(itertools.islice(_joints_in(line), 1))
             return bool(found)
 
-        try:
-            self.link.wait_for(is_answer, timeout_s, '{"T":105}')
-        except NoAnswerError:
-            return None
+        self.link.wait_for(is_answer, timeout_s, "{T:105}")
         return found[0]
 
     def _waiting(self) -> Iterator[str]:
@@ -218,42 +256,39 @@ class RoarmArm(SerialArm[RoarmConfig]):
         while (line := self.link.line(0.0)) is not None:
             yield line
 
-    def _watch(self, line: str) -> None:
+    def _watch(self, line: str) -> bool:
         """Note that the controller restarted, which stops its pump; raise if that is in the midst of work."""
-        if not self._has_booted(line):
-            return
+        if not any(word in line for word in BOOTED):
+            return False
         self._doubt()
         self._pumps, self._knows_pump = False, True
         if self._works:
             self._works = False
             raise self._restarted()
-
-    @staticmethod
-    def _has_booted(line: str) -> bool:
-        return any(word in line for word in BOOTED)
-
-
-def in_reach(point_mm: PointMm) -> bool:
-    """Whether the firmware finds joint angles for a point: its own inverse kinematics, simpleLinkageIkRad()."""
-    x_mm, y_mm, z_mm = point_mm
-    reach_mm = math.hypot(x_mm, y_mm, z_mm)
-    if not abs(UPPER_MM - FORE_MM) < reach_mm < UPPER_MM + FORE_MM:
         return False
-    at_shoulder = math.acos((UPPER_MM**2 + reach_mm**2 - FORE_MM**2) / (2 * UPPER_MM * reach_mm)) + UPPER_RAD
-    at_hand = math.acos((FORE_MM**2 + reach_mm**2 - UPPER_MM**2) / (2 * FORE_MM * reach_mm))
-    shoulder_rad = math.pi / 2 - math.atan2(z_mm, math.hypot(x_mm, y_mm)) - at_shoulder
-    elbow_rad = at_shoulder + at_hand - FORE_RAD
-    return SHOULDER_RAD[0] <= shoulder_rad <= SHOULDER_RAD[1] and ELBOW_RAD[0] <= elbow_rad <= ELBOW_RAD[1]
 
 
-def _position(line: str) -> PointMm | None:
-    """The position in an answer to T:105; None if it is something else."""
+def _joints_in(line: str) -> Iterator[Joints]:
+    """The joints in an answer to T:105, if it is one and agrees with itself: base and direction, finite numbers."""
     try:
         answer: Any = json.loads(line)
     except (ValueError, RecursionError):
-        return None
+        return
     if not isinstance(answer, dict) or answer.get("T") != 1051:
-        return None
-    values = [answer.get(axis) for axis in "xyz"]
-    found = [float(value) for value in values if isinstance(value, int | float) and abs(value) < 1000]
-    return (found[0], found[1], found[2]) if len(found) == 3 else None
+        return
+    values = [answer.get(name) for name in "bsexy"]
+    if not all(isinstance(value, int | float) and abs(value) < 1000 for value in values):
+        return
+    base, shoulder, elbow, x_mm, y_mm = (float(value) for value in values if value is not None)
+    off_mm = abs(x_mm * math.sin(base) - y_mm * math.cos(base))
+    if off_mm < 1.0:
+        yield Joints(base, shoulder, elbow)
+
+
+class _DamagedError(DeviceError):
+    """The controller repeated another line than it was sent."""
+
+    def __init__(self, device: str, line: str, heard: str) -> None:
+        super().__init__(
+            device, f"{line!r} came through as {heard!r}.", "Check its cable and earthing, then `rig home`."
+        )

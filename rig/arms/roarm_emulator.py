@@ -1,7 +1,18 @@
 """RoArm-M2-S, byte for byte, as far as its serial port shows.
 
-Written after the firmware's own source (github.com/waveshareteam/roarm_m2: RoArm-M2_example.ino, uart_ctrl.h,
-RoArm-M2_module.h, switch_module.h): what is repeated, what is answered, what blocks, what a missing ``T`` does.
+From github.com/waveshareteam/roarm_m2, c6ccc5b; file by file:
+
+- RoArm-M2_example/uart_ctrl.h: lines end with ``\\n``; one that ArduinoJson can read is repeated (InfoPrint 1) and
+  obeyed, any other is dropped; what ``T`` is 0 or missing is an emergency stop.
+- RoArm-M2_example/RoArm-M2_module.h: ``T:122`` obeys speed and acceleration and leaves them set for ``T:1041``;
+  ``T:104`` is deaf until it is there; an emergency stop lets go of all joints for 10 s; angles out of range are
+  clipped, and those of an unreachable point come out as 0 (NaN as an integer).
+- RoArm-M2_example/RoArm-M2_advance.h: setting the EEMode makes it swing to its initial position.
+- RoArm-M2_example/RoArm-M2_example.ino: what it prints and does when it starts.
+
+JSON is read as ArduinoJson 6 reads it (`rig.twin.arduino_json`; v6.21.5: JsonDeserializer.hpp). Not from the source:
+the fastest its servos turn (the STS3215's data sheet, 45 rpm), how long its loop takes, and that it moves straight
+between two sets of angles.
 """
 
 from __future__ import annotations
@@ -11,46 +22,45 @@ import math
 from collections import deque
 from typing import Any
 
+from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.roarm import BOOTED
-from rig.twin.emulator import Emulator, Firmware
-from rig.twin.faults import Brownout
-from rig.twin.motion import Point, StraightMove
+from rig.arms.roarm_linkage import ELBOW_RAD, SHOULDER_RAD, Joints, joints_at, point_at
+from rig.bench import PointMm
+from rig.twin.arduino_json import read_json
+from rig.twin.emulator import Firmware
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 2.0
-INIT_MM = (310.15, 0.0, 235.09)
-SPEED_MM_S = 400.0
-ACCELERATION_MM_S2 = 4000.0
+INIT = Joints(0.0, 0.0, math.pi / 2)
+STEPS_PER_RAD = 4096 / math.tau  # ARM_SERVO_POS_RANGE
+FASTEST_STEPS_S, STEEPEST_STEPS_S2 = 3072.0, 100_000.0  # what 0 means
+INIT_STEPS_S, INIT_ACCELERATION = 600, 20  # ARM_SERVO_INIT_SPEED, ARM_SERVO_INIT_ACC (of 100 steps/s²)
 EMERGENCY_S = 10.0
+FALL_S = 0.4
+LOOP_S = 0.015  # loop(): four servos are asked for their positions, the web server has its turn
 
 
-class RoarmEmulator(Emulator):
-    """The controller of the arm."""
+class RoarmEmulator(ArmEmulator):
+    """The controller of the arm.
+
+    Attributes
+    ----------
+    wrist
+        EEMode: 0 the end servo is a gripper, 1 a joint.
+    """
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.clock)
-        self.world = world
-        self._power_up()
+        self.wrist = 0
+        super().__init__(world)
 
     def _power_up(self) -> None:
+        super()._power_up()
         self._received = bytearray()
         self._lines: deque[bytes] = deque()
         self._repeats, self._torque = True, True
-        self._move: StraightMove | None = None
-        self._doom_s: float | None = None
-
-    def reset(self) -> None:
-        """Power-up: the pump stops."""
-        self.world.stop_cup()
-        self.world.suck(False)
-        self._power_up()
-        super().reset()
-
-    def resume(self) -> None:
-        """It has been running since another process used it."""
-        if self._main is None:
-            self._power_up()
-            self._run(self._loop())
+        self._speed, self._acceleration = 0.0, float(INIT_ACCELERATION)  # moveSpd, moveAcc
+        self._move: StraightMove = at_rest(self.world.cup_mm())
 
     def received(self, data: bytes) -> None:
         """Collect lines."""
@@ -65,47 +75,53 @@ class RoarmEmulator(Emulator):
         self.say("ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n")
         yield from self.wait(BOOT_S)
         self.say("".join(f"{word}.\r\n" for word in BOOTED[1:4]))
-        self._go(INIT_MM)
+        self._turn_to(INIT, INIT_STEPS_S, INIT_ACCELERATION)
         yield from self._arrived()
         self.say(f"{BOOTED[4]}\r\n")
-        yield from self._loop()
+        yield from self._serve()
 
-    def _loop(self) -> Firmware:
+    def _serve(self) -> Firmware:
         while True:
-            if self._doom_s is not None and self.clock.now() >= self._doom_s:
-                self.reset()
-                yield None  # this main program is over
             if self._lines:
                 yield from self._take(self._lines.popleft())
-            elif self._move is not None and self.clock.now() < self._move.end_s:
-                yield self._move.end_s if self._doom_s is None else min(self._move.end_s, self._doom_s)
+                yield from self.wait(LOOP_S)
+            elif self.clock.now() < self._move.end_s:
+                yield from self._until(self._move.end_s)
             else:
                 self.world.cup_holds()  # a running pump takes hold of what the cup came to touch
-                yield self._doom_s
+                yield from self._until(None)
 
     def _take(self, line: bytes) -> Firmware:
-        """serialCtrl()."""
-        try:
-            command = json.loads(line)
-        except (ValueError, RecursionError):
+        """serialCtrl(), jsonCmdReceiveHandler()."""
+        reading = read_json(line + b"\0")
+        if reading.end != "whole" or isinstance(reading.value, float):
             return
         if self._repeats:
             self._output += line + b"\r\n"
-        command = command if isinstance(command, dict) else {}
-        match _number(command, "T"):
+        command: dict[str, Any] = reading.value if isinstance(reading.value, dict) else {}
+        match int(_number(command, "T")):
             case 0:
-                self.world.stop_cup()
-                self._move, self._torque = None, False
-                yield from self.wait(EMERGENCY_S)
-                self._torque = True
+                yield from self._let_go()
+            case 1:
+                self.wrist = int(_number(command, "mode"))
+                self._turn_to(INIT, self._speed, self._acceleration)
             case 104:
                 speed = _number(command, "spd")
                 while speed <= 0:  # for (i = 0; i <= 1; i += 0)
-                    yield None
-                self._go(_point(command))
+                    yield from self._until(None)
+                if (joints := joints_at(_point(command))) is not None:  # else it stops where it can reach no further
+                    # 2 ms a step, the largest difference in mm / spd steps
+                    longest_mm = max(abs(a - b) for a, b in zip(_point(command), self.world.cup_mm(), strict=True))
+                    self._go(point_at(joints), 0.002 * longest_mm / speed)
                 yield from self._arrived()
             case 1041:
-                self._go(_point(command))
+                joints = joints_at(_point(command)) or Joints(math.atan2(*_point(command)[1::-1]), 0.0, 0.0)
+                self._turn_to(joints, self._speed, self._acceleration)
+            case 122:
+                self._speed = abs(round(_number(command, "spd") / 360 * 4096))
+                self._acceleration = abs(round(_number(command, "acc") / 360 * 4096)) % 256  # u8
+                angles = (math.radians(_number(command, name)) for name in "bse")
+                self._turn_to(Joints(*angles), self._speed, self._acceleration)
             case 105:
                 self._feedback()
             case 113:
@@ -113,33 +129,69 @@ class RoarmEmulator(Emulator):
                 self.world.cup_holds()
             case 115:
                 self.world.suck(False)
+            case 210 if _number(command, "cmd") == 0:
+                self._fall()
             case 210:
-                self._torque = _number(command, "cmd") != 0
+                self._torque = True
             case 600:
                 self.reset()
                 yield None  # this main program is over
             case 605:
                 self._repeats = _number(command, "cmd") == 1
 
-    def _go(self, target: Point) -> None:
-        if not self._torque or not all(math.isfinite(value) for value in target):
+    def _let_go(self) -> Firmware:
+        """emergencyStopProcessing()."""
+        self._fall()
+        yield from self.wait(EMERGENCY_S)
+        self._torque = True
+
+    def _fall(self) -> None:
+        """No torque: it sinks onto the table, with whatever hangs on it."""
+        self._torque = True
+        x_mm, y_mm, _ = self.world.cup_mm()
+        self._go((x_mm, y_mm, 0.0), FALL_S)
+        self._torque = False
+
+    def _turn_to(self, joints: Joints, steps_s: float, acceleration: float) -> None:
+        """SyncWritePosEx(): all joints set out at once, at one speed."""
+        joints = Joints(
+            min(max(joints.base, -math.pi), math.pi),
+            min(max(joints.shoulder, SHOULDER_RAD[0]), SHOULDER_RAD[1]),
+            min(max(joints.elbow, ELBOW_RAD[0]), ELBOW_RAD[1]),
+        )
+        here = joints_at(self.world.cup_mm()) or joints
+        turn = max(abs(there - start) for there, start in zip(joints, here, strict=True)) * STEPS_PER_RAD
+        speed = steps_s or FASTEST_STEPS_S
+        turns = self.clock.now() < self._move.end_s
+        ramp_s = 0.0 if turns else speed / (acceleration * 100 if acceleration else STEEPEST_STEPS_S2)
+        self._go(point_at(joints), turn / speed + ramp_s if turn > 1 else 0.0)
+
+    def _go(self, target: PointMm, duration_s: float) -> None:
+        if not self._torque:
             return
         self.world.stop_cup()  # a new goal replaces the one before
-        start_s = self.clock.now()
-        self._move = StraightMove(start_s, self.world.cup_mm(), target, SPEED_MM_S, ACCELERATION_MM_S2)
-        self.world.carry(target, SPEED_MM_S, ACCELERATION_MM_S2, start_s)
-        if self.world.strikes(Brownout, "arm"):
-            self._doom_s = (start_s + self._move.end_s) / 2
+        here = self.world.cup_mm()
+        distance_mm = math.dist(here, target)
+        if distance_mm < 1e-6 or duration_s <= 0:
+            return
+        # As fast on the average as it takes; the ramps are short.
+        speed = distance_mm / duration_s * 1.02
+        self._move = self._carry(here, target, speed, 100 * speed, self.clock.now())
 
     def _arrived(self) -> Firmware:
-        while self._move is not None and self.clock.now() < self._move.end_s:
-            yield self._move.end_s
+        while self.clock.now() < self._move.end_s:
+            yield from self._until(self._move.end_s)
 
     def _feedback(self) -> None:
-        """RoArmM2_infoFeedback()."""
-        x_mm, y_mm, z_mm = self.world.cup_mm()
-        answer = {"T": 1051, "x": round(x_mm, 6), "y": round(y_mm, 6), "z": round(z_mm, 6), "b": 0, "s": 0, "e": 1.57}
-        self.say(json.dumps(answer | {"t": 3.14, "torB": 0, "torS": 0, "torE": 0, "torH": 0}) + "\r\n")
+        """RoArmM2_infoFeedback(), by the sensors of the servos."""
+        joints = joints_at(self.world.cup_mm()) or INIT
+        x_mm, y_mm, z_mm = point_at(joints, fore_rad=0.0)
+        if self.wrist:
+            x_mm, y_mm, z_mm = x_mm * 0.9, y_mm * 0.9, z_mm - 6.0  # by other lengths, and the angle of the wrist
+        place = {"x": round(x_mm, 6), "y": round(y_mm, 6), "z": round(z_mm, 6)}
+        angles = {"b": round(joints.base, 9), "s": round(joints.shoulder, 9), "e": round(joints.elbow, 9)}
+        loads = {"t": 3.14, "torB": 0, "torS": 0, "torE": 0, "torH": 0}
+        self.say(json.dumps({"T": 1051, **place, **angles, **loads}, separators=(",", ":")) + "\r\n")
 
 
 def _number(command: dict[str, Any], key: str) -> float:
@@ -148,5 +200,5 @@ def _number(command: dict[str, Any], key: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _point(command: dict[str, Any]) -> Point:
+def _point(command: dict[str, Any]) -> PointMm:
     return (_number(command, "x"), _number(command, "y"), _number(command, "z"))

@@ -1,13 +1,18 @@
 """uArm Swift Pro with its suction cup, as the arm that handles coins.
 
 Written to the developer guide, UFACTORY's Python SDK and the firmware's source (github.com/uArm-Developer:
-SwiftProForArduino, uArm-Python-SDK):
+uArm-Python-SDK, SwiftProForArduino, branch Version_V4.0, 43af4c9, and develop, 5ed403b, for firmware 3):
 
-- ``#n command`` is answered by ``$n ok ...`` or ``$n En``; lines that begin with ``@`` are events and come at any time.
+- ``#n command`` is answered by ``$n ok ...`` or ``$n En``. What the firmware prints meanwhile may stand before it on
+  the same line: the pump's current (V4.10), or the number of a command that was stopped. Lines that begin with ``@``
+  are events and come at any time.
 - Firmware 3 answers a move when it is planned, firmware 4 when it is done: either way it has arrived only when
-  ``P2220`` says so.
-- Speed ``F`` is mm/min up to firmware 3 and mm/s from 4 on.
+  ``P2220`` says so. Speed ``F`` is mm/min up to firmware 3 and mm/s from 4 on.
+- A line is read only when the last half second of the move before it is planned. So it is stopped with Ctrl-X, which
+  the receive interrupt takes; firmware 3 takes ``M410`` out of turn instead.
 - ``P2231`` tells the pump: 0 off, 1 running, 2 running and something is held.
+- Positions are those of the tool that is set in its EEPROM (``M2400``): another one is up to 75 mm off.
+- A target that its linkage cannot reach is refused (E22). Folded, it can only go out and up at once.
 - Angle sensors know the position from power-up. Opening the port (DTR) restarts the controller, which stops the pump;
   so DTR is held from the first connection on, and an arm whose program was killed keeps its coin.
 """
@@ -15,6 +20,7 @@ SwiftProForArduino, uArm-Python-SDK):
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import re
 import time
@@ -23,18 +29,22 @@ from typing import Literal
 from pydantic import Field
 
 from rig.arms.arm import ArmConfig, SerialArm
+from rig.arms.uarm_linkage import TOOLS, Tool, can_reach
 from rig.bench import PointMm
 from rig.clock import Clock
-from rig.errors import DeviceError, EnvelopeError, GripError, NoAnswerError
+from rig.errors import DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import TRIES, retry
 
-ANSWER = re.compile(r"\$(\d+)\s+(.*)")
+log = logging.getLogger(__name__)
+
+ANSWER = re.compile(r"\$(\d+)\s+((?:ok|E\d+)\b.*)", re.IGNORECASE)
 POSITION = re.compile(r"X(-?\d{1,3}\.\d+)\s+Y(-?\d{1,3}\.\d+)\s+Z(-?\d{1,3}\.\d+)", re.IGNORECASE)
 VERSION = re.compile(r"V?(\d+)\.\d+(?:\.\d+)?", re.IGNORECASE)
-STATE = re.compile(r"V([012])", re.IGNORECASE)
+STATE = re.compile(r"V(\d+)", re.IGNORECASE)
 STARTED = "@1"
-STOP = b"\nS1100\n"
+STOPPED, RUNNING, HOLDING = 0, 1, 2  # what P2231 says of the pump
+RISE_MM = 10.0
 
 ERRORS = {
     "E20": "unknown command",
@@ -52,6 +62,9 @@ class UarmConfig(ArmConfig):
     """`arm:` of rig.yaml for a uArm Swift Pro."""
 
     kind: Literal["uarm"] = "uarm"
+    work_mode: int = Field(
+        default=0, ge=0, le=11, description="tool set in its firmware, by whose offsets it counts; 0: suction cup"
+    )
     reach_mm: tuple[float, float] = Field(default=(50.0, 340.0), description="nearest and farthest from its axis")
     move_s: float = Field(default=20.0, gt=0, description="longest wait for a move (wall-clock)")
 
@@ -59,42 +72,17 @@ class UarmConfig(ArmConfig):
 class UarmArm(SerialArm[UarmConfig]):
     """The arm."""
 
-    stop_bytes = b"\nS1100\n"
+    stop_bytes = b"\x18\nM410\n"
 
     def __init__(self, config: UarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._numbers = itertools.cycle(range(1, 10000))
         self._firmware = 4
 
-    def grip(self) -> None:
-        """Start the pump and wait until something is held; the pump stops again if nothing is.
-
-        Raises
-        ------
-        GripError
-            If nothing is held.
-        """
-        with self.link.lock:
-            self._ask("M2231 V1")
-            if not self._wait_for_pump(2):
-                self._ask("M2231 V0")
-                raise GripError(
-                    self.link.device, "the cup took hold of nothing.", "Look whether a coin lies there, and at the cup."
-                )
-
-    def release(self) -> None:
-        """Stop the pump and wait until it has let go."""
-        with self.link.lock:
-            self._ask("M2231 V0")
-            if not self._wait_for_pump(0):
-                raise GripError(
-                    self.link.device, "the pump does not stop.", "Switch the arm off and on, then `rig home`."
-                )
-
     def holds(self) -> bool:
         """Whether the pump feels something on the cup."""
         with self.link.lock:
-            return self._pump_state() == 2
+            return self._pump_state() == HOLDING
 
     def position_mm(self) -> PointMm:
         """Position by the angle sensors (mm)."""
@@ -112,6 +100,9 @@ class UarmArm(SerialArm[UarmConfig]):
         if version is None:
             raise DeviceError(self.link.device, f"it reports {firmware!r} as its version.", "Is it a uArm Swift Pro?")
         self._firmware = int(version[1])
+        if self._firmware >= 4:
+            hardware = self._read("P2202", re.compile(r"V\S+"))[0]
+            self._settings = {"hardware": hardware, "work mode": self._read("P2400", STATE)[1]}
         return firmware.strip()
 
     def _firmware_name(self) -> str:
@@ -123,7 +114,7 @@ class UarmArm(SerialArm[UarmConfig]):
             left_s = deadline - time.monotonic()
             try:
                 answer = self.link.wait_for(
-                    lambda line, number=number: line.startswith((STARTED, f"${number} ")),  # type: ignore[misc]
+                    lambda line, number=number: line.startswith(STARTED) or _answer(line, number) is not None,  # type: ignore[misc]
                     max(0.1, min(0.5, left_s)),
                     "P2203",
                 )
@@ -131,28 +122,52 @@ class UarmArm(SerialArm[UarmConfig]):
                 if left_s <= 0:
                     raise
                 continue
-            if answer.startswith("$"):
-                return answer.split(maxsplit=2)[-1]
+            version = _answer(answer, number)
+            if version is not None:
+                return version.removeprefix("ok").strip()
 
     def _find_home(self) -> None:
-        """Lock the motors, go straight up, then to the home position."""
+        """Lock the motors, set the tool, go up as its linkage allows, then to the home position."""
         if self._read("P2234", STATE)[1] == "0":
             raise DeviceError(self.link.device, "its motors have no power.", "Switch the arm on, then run it again.")
         self._ask("M17")
-        x_mm, y_mm, z_mm = self._at_rest()
-        home_z_mm = self.config.home_mm[2]
-        if z_mm < home_z_mm - self.config.tolerance_mm:
-            self._move((x_mm, y_mm, home_z_mm))
-        self._move(self.config.home_mm)
+        if self._firmware >= 4:
+            self._set_work_mode()
+        for point in (*way_up(self._at_rest(), self.config.home_mm[2], self._tool()), self.config.home_mm):
+            self._move(point)
+
+    def _set_work_mode(self) -> None:
+        """Make sure that its positions are those of the tool that is fitted."""
+        wanted = str(self.config.work_mode)
+        found = self._read("P2400", STATE)[1]
+        if found == wanted:
+            return
+        self._ask(f"M2400 S{wanted}")
+        if self._read("P2400", STATE)[1] != wanted:
+            raise DeviceError(
+                self.link.device,
+                f"its work mode is {found} and does not change to {wanted}.",
+                f"Set it with the maker's software, or set `work_mode: {found}` of the arm in rig.yaml.",
+            )
+        log.warning(
+            "%s: its work mode was %s; it is now %s, as rig.yaml says. Positions measured before are off.",
+            self.link.device,
+            found,
+            wanted,
+        )
+
+    def _tool(self) -> Tool | None:
+        return TOOLS.get(self.config.work_mode)
 
     def _check_reach(self, point: PointMm) -> None:
         x_mm, y_mm, z_mm = point
         near_mm, far_mm = self.config.reach_mm
-        if not near_mm <= math.hypot(x_mm, y_mm) <= far_mm:
+        tool = self._tool()
+        if not near_mm <= math.hypot(x_mm, y_mm) <= far_mm or (tool is not None and not can_reach(point, tool)):
             raise EnvelopeError(
                 self.link.device,
                 f"({x_mm:g}, {y_mm:g}, {z_mm:g}) mm is out of its reach, {near_mm:g} to {far_mm:g} mm from its "
-                "axis; nothing was sent.",
+                "axis and less at that height; nothing was sent.",
                 "Correct the bench positions, or `reach_mm` of the arm, in rig.yaml.",
             )
 
@@ -161,6 +176,22 @@ class UarmArm(SerialArm[UarmConfig]):
         x_mm, y_mm, z_mm = target
         self._ask(f"G1 X{x_mm:.2f} Y{y_mm:.2f} Z{z_mm:.2f} F{feed:.0f}", self.config.move_s)
         self._arrive(target)
+
+    def _suck(self, on: bool) -> None:
+        self._ask(f"M2231 V{int(on)}")
+        if not on and not self._wait_for_pump(STOPPED):
+            raise DeviceError(
+                self.link.device, "the pump does not stop.", "Switch the arm off and on, then `rig home`."
+            )
+
+    def _takes_hold(self) -> bool:
+        if self._wait_for_pump(HOLDING):
+            return True
+        if self._pump_state() == STOPPED:
+            raise DeviceError(
+                self.link.device, "the pump does not run.", "Check that the pump is plugged in, and its fuse."
+            )
+        return False
 
     def _wait_for_pump(self, state: int) -> bool:
         until_s = self.clock.now() + self.config.suction_s
@@ -200,17 +231,44 @@ class UarmArm(SerialArm[UarmConfig]):
         except NoAnswerError:
             self.link.send(b"\n")  # ends the half line that a lost byte may have left
             raise
-        words = answer.split(maxsplit=2)[1:]
-        if words and words[0].lower() == "ok":
-            return words[1] if len(words) > 1 else ""
-        raise _RefusedError(self.link.device, command, words[0].upper() if words else "")
+        code, _, rest = (_answer(answer, number) or "").partition(" ")
+        if code.lower() == "ok":
+            return rest
+        raise _RefusedError(self.link.device, command, code.upper())
 
     def _is_answer(self, line: str, number: int) -> bool:
         """Tell the answer from events and from late answers; raise when the controller restarts."""
         if line.startswith(STARTED) and not line[len(STARTED) :].strip():
             raise self._restarted()
-        match = ANSWER.match(line)
-        return match is not None and int(match[1]) == number
+        return _answer(line, number) is not None
+
+
+def _answer(line: str, number: int) -> str | None:
+    """What a line answers to a numbered command, wherever on it the answer stands; None if it answers another."""
+    match = ANSWER.search(line)
+    return match[2].strip() if match is not None and int(match[1]) == number else None
+
+
+def way_up(point_mm: PointMm, height_mm: float, tool: Tool | None) -> list[PointMm]:
+    """Corners on the way up to a height, as straight up as the linkage can; none if it is up already."""
+    x_mm, y_mm, z_mm = point_mm
+    radius_mm = start_mm = math.hypot(x_mm, y_mm)
+    way: list[PointMm] = []
+    corner_mm = radius_mm
+    while z_mm < height_mm - 1.0:
+        z_mm = min(z_mm + RISE_MM, height_mm)
+        for by_mm in (0.0, *(sign * step for step in range(1, 200) for sign in (1.0, -1.0))):
+            share = (radius_mm + by_mm) / start_mm
+            if tool is None or can_reach((x_mm * share, y_mm * share, z_mm), tool):
+                break
+        else:
+            break  # no way: the controller will refuse the home position
+        radius_mm += by_mm
+        if way and radius_mm == corner_mm:
+            way.pop()
+        way.append((x_mm * share, y_mm * share, z_mm))
+        corner_mm = radius_mm
+    return way
 
 
 class _RefusedError(DeviceError):

@@ -1,8 +1,21 @@
-"""uArm Swift Pro, firmware V4, byte for byte.
+"""uArm Swift Pro, firmware V4.10.0, byte for byte.
 
-Written after the firmware's own source (github.com/uArm-Developer/SwiftProForArduino, branch Version_V4.0:
-uarm_protocol.c, uarm_swift.c, uarm_peripheral.c): ``P`` and ``S`` commands are answered at once, ``G`` and ``M``
-commands are carried out at once but answered only when the arm is at rest again, and at most four of them wait.
+From github.com/uArm-Developer/SwiftProForArduino, branch Version_V4.0, 43af4c9 ("update V4.10.0"); file by file:
+
+- src/serial.c: the receive interrupt takes ``?``, ``~``, ``!`` and Ctrl-X (0x18) out of the stream at once, and keeps
+  127 bytes of the rest; what does not fit is lost. Ctrl-X stops the motors dead, empties the planner and answers
+  ``ok``; the main loop then clears what was received.
+- src/protocol.c, src/uarm_protocol.c: a line is read, then carried out, then the next one is read. ``P`` and ``S``
+  answer at once; ``G`` and ``M`` are carried out at once and answered when the arm is at rest; at most 20 wait.
+- src/motion_control.c (`mc_line`): a straight move is cut into 30 pieces a second, ten at least, and its line is done
+  when the last piece is in the planner, which holds 17 (src/planner.h). Until then no other line is read.
+- src/uarm_coord_convert.c: a target that the linkage cannot reach is answered ``E22``.
+- src/uarm_peripheral.c (`get_pump_status`): while the pump runs, its current is printed in front of the answer, on the
+  same line; older versions print nothing (8a243e2). The pump is left alone by Ctrl-X.
+- src/uarm_protocol.c (`uarm_cmd_m2400`): the tool's offsets are kept in EEPROM.
+- src/uarm_swift.c: what it prints when it starts.
+
+Not from the source, but measured or assumed: the acceleration, and when the pump's current shows a coin.
 """
 
 from __future__ import annotations
@@ -10,127 +23,201 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from dataclasses import dataclass
 
-from rig.twin.emulator import Emulator, Firmware
-from rig.twin.faults import Brownout
-from rig.twin.motion import StraightMove
+from rig.arms.arm_emulator import ArmEmulator
+from rig.arms.uarm_linkage import TOOLS, can_reach
+from rig.bench import PointMm
+from rig.twin.emulator import Firmware
+from rig.twin.motion import StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 2.0  # boot loader and the long beep of uarm_swift_init()
 ACCELERATION_MM_S2 = 500.0
 GREATEST_FEED_MM_S = 100.0  # mc_line() clips G1 to it
-SUCTION_S = 0.25  # until the pump's current shows whether something is held
-QUEUE = 4
-# The reach of the linkage, roughly: a ring about the base, and heights.
-REACH_MM = (110.0, 340.0)
-HEIGHT_MM = (-120.0, 180.0)
+PIECES_PER_S, FEWEST_PIECES = 30, 10  # mc_line()
+PLANNER_PIECES = 17  # BLOCK_BUFFER_SIZE 18: a ring holds one less
+RX_BYTES = 127  # RX_BUFFER_SIZE 128
+LINE_BYTES = 79  # LINE_BUFFER_SIZE 80
+QUEUE = 20  # PACK_MAX_SIZE
+SUCTION_S = 0.25
+CURRENT_HELD, CURRENT_FREE = 40, 120  # get_pump_status(): below 10 off, up to 70 it holds something
 
-LINE = re.compile(r"(?:#(?P<number>\d+)\s*)?(?P<command>[GMPS]\d+)(?P<words>.*)")
+LINE = re.compile(r"(?:#(?P<number>\d+))?(?P<command>[GMPS]\d+)(?P<words>.*)")
 WORD = re.compile(r"([A-Z])(-?\d*\.?\d+)")
 
 
-class UarmEmulator(Emulator):
-    """The controller of the arm."""
+@dataclass
+class _Pack:
+    """A ``G`` or ``M`` line, and what it will be answered when the arm is at rest; None while it is not carried out."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world.clock)
-        self.world = world
-        self._power_up()
+    number: str
+    command: str
+    words: dict[str, float]
+    answer: str | None = None
+
+
+class UarmEmulator(ArmEmulator):
+    """The controller of the arm. A suction cup is fitted, whatever tool its EEPROM says.
+
+    Attributes
+    ----------
+    version
+        What it reports; below V4.10 it prints no current.
+    work_mode
+        The tool by whose offsets it computes.
+    """
+
+    def __init__(self, world: World, version: str = "V4.10.0") -> None:
+        super().__init__(world)
+        self.version = version
+        self.work_mode = 0
 
     def _power_up(self) -> None:
-        self._received = bytearray()
-        self._lines: deque[str] = deque()
-        self._waiting: deque[str] = deque()
+        super()._power_up()
+        self._rx: deque[int] = deque()
+        self._line = bytearray()
+        self._packs: deque[_Pack] = deque()
+        self._move: StraightMove = at_rest(self.world.cup_mm())
+        self._aborted = False
         self._reports_rest = True
         self._was_moving = False
-        self._rest_s = 0.0
-        self._target = self.world.cup_mm()
         self._pump_since: float | None = None
-        self._doom_s: float | None = None
 
-    def reset(self) -> None:
-        """DTR: the motors hold, the pump stops, the queue is lost. Angle sensors tell the position again at once."""
-        self.world.stop_cup()
-        self.world.suck(False)
-        self._power_up()
-        super().reset()
+    def _pick_up(self) -> None:
+        self._pump_since = -math.inf if self.world.suction else None
 
-    def resume(self) -> None:
-        """It has been running since another process used it: pump and position are as they were left."""
-        if self._main is None:
-            self._power_up()
-            self._pump_since = -math.inf if self.world.suction else None
-            self._run(self._serve())
+    # The receive interrupt
 
     def received(self, data: bytes) -> None:
-        """Collect lines; the firmware ignores what does not start like a command."""
+        """Take real-time commands out of the stream, keep the rest."""
         for byte in data:
-            if byte in b"\r\n":
-                self._lines.append(self._received.decode("ascii", "replace"))
-                self._received.clear()
-            elif len(self._received) < 80:
-                self._received.append(byte)
+            if byte == 0x18 and not self.world.is_deaf_to_stop("arm"):
+                self._stop_dead()
+                self.say("ok\n")
+            elif byte == ord("~"):
+                self.say("ok\n")
+            elif byte not in b"?!@\x18" and len(self._rx) < RX_BYTES:
+                self._rx.append(byte)
+
+    def _stop_dead(self) -> None:
+        """mc_reset(), plan_reset(), update_motor_position()."""
+        self.world.stop_cup()
+        self._move = at_rest(self.world.cup_mm())
+        self._aborted = True
+
+    # The main loop
 
     def main(self) -> Firmware:
-        """Boot, then carry out lines and answer them."""
+        """Boot, then read lines and carry them out."""
         yield from self.wait(BOOT_S)
-        self._lines.clear()  # the boot loader has no use for them
-        self.say("device name : SwiftPro\r\nsoft ver : V4.10.0\r\napi ver : V4.0.5\r\nwork mode : 0\r\n@1\n@5 V1\n")
+        self._rx.clear()  # the boot loader has no use for them
+        self.say(
+            f"device name : SwiftPro\r\nsoft ver : {self.version}\r\napi ver : V4.0.5\r\n"
+            f"work mode : {self.work_mode}\r\n@1\n@5 V1\n"
+        )
         yield from self._serve()
 
     def _serve(self) -> Firmware:
         while True:
-            now_s = self.clock.now()
-            if self._doom_s is not None and now_s >= self._doom_s:
-                self.reset()
-                yield None  # this main program is over
-            while self._lines:
-                self._take(self._lines.popleft())
-            if now_s >= self._rest_s:
-                while self._waiting:
-                    self.say(self._waiting.popleft())
-                if self._was_moving:
-                    self._was_moving = False
-                    self.world.cup_holds()  # a running pump takes hold of what the cup came to touch
-                    if self._reports_rest:
-                        self.say("@9 V0\n")
-                yield None
-            else:
-                yield self._rest_s if self._doom_s is None else min(self._rest_s, self._doom_s)
+            if self._aborted:
+                self._aborted = False
+                self._rx.clear()
+                self._line.clear()
+            self._read_line()
+            yield from self._carry_out()
+            self._report()
+            if not self._rx and not self._aborted and all(pack.answer is not None for pack in self._packs):
+                yield from self._until(None if self._rests() else self._move.end_s)
+
+    def _read_line(self) -> None:
+        """One line at a time, as far as it has come."""
+        while self._rx:
+            byte = self._rx.popleft()
+            if byte in b"\r\n":
+                line, self._line = self._line.decode("ascii", "replace").upper(), bytearray()
+                self._take(line)
+                return
+            if byte > ord(" ") and len(self._line) < LINE_BYTES:
+                self._line.append(byte)
 
     def _take(self, line: str) -> None:
-        match = LINE.fullmatch(line.strip().replace(" ", "").upper())
+        """receive_cmd_line(): a line that does not begin like a command is dropped."""
+        match = LINE.fullmatch(line)
         if match is None:
             return
-        head = f"${match['number']} " if match["number"] else ""
+        number, command = match["number"] or "", match["command"]
         words = {letter: float(value) for letter, value in WORD.findall(match["words"])}
-        if match["command"][0] in "PS":
-            self.say(f"{head}{self._ask(match['command'], words)}\n")
-        elif len(self._waiting) >= QUEUE:
+        if command[0] in "PS":
+            # What the answer's own making prints stands before it.
+            answer = self._ask(command)
+            self.say(f"${number} {answer}\n" if number else f"{answer}\n")
+        elif len(self._packs) >= QUEUE:
             self.say("E23 buffer full\r\n")
         else:
-            self._waiting.append(f"{head}{self._do(match['command'], words)}\n")
+            self._packs.append(_Pack(number, command, words))
 
-    def _ask(self, command: str, words: dict[str, float]) -> str:
-        """What `P` and `S` commands answer."""
+    def _carry_out(self) -> Firmware:
+        for pack in [pack for pack in self._packs if pack.answer is None]:
+            answer = self._do(pack.command, pack.words)
+            if pack.command in ("G0", "G1") and answer == "ok":
+                busy_until_s = self._planned_s()
+                while self.clock.now() < busy_until_s and not self._aborted:
+                    yield from self._until(busy_until_s)
+            head = f"${pack.number}" if pack.number else ""
+            # Aborted, it leaves its number and no end of line.
+            pack.answer = head if self._aborted else f"{head} {answer}\n".lstrip(" ")
+
+    def _planned_s(self) -> float:
+        """When the last pieces of the move are in the planner."""
+        profile = self._move.profile
+        pieces = max(FEWEST_PIECES, int(profile.distance * PIECES_PER_S / profile.speed))
+        before = profile.distance * max(0.0, 1 - PLANNER_PIECES / pieces)
+        early_s, late_s = 0.0, profile.duration_s
+        for _ in range(30):
+            middle_s = (early_s + late_s) / 2
+            early_s, late_s = (middle_s, late_s) if profile.travelled(middle_s) < before else (early_s, middle_s)
+        return self._move.start_s + late_s if before else self._move.start_s
+
+    def _report(self) -> None:
+        """report_parse_result()."""
+        if not self._rests():
+            return
+        while self._packs and self._packs[0].answer is not None:
+            self.say(self._packs.popleft().answer or "")
+        if self._was_moving:
+            self._was_moving = False
+            self.world.cup_holds()  # a running pump takes hold of what the cup came to touch
+            if self._reports_rest:
+                self.say("@9 V0\n")
+
+    def _rests(self) -> bool:
+        return self.clock.now() >= self._move.end_s
+
+    # Commands
+
+    def _ask(self, command: str) -> str:
+        """Carry out a `P` or `S` command; what is answered."""
         match command:
             case "P2201":
                 return "ok SwiftPro"
+            case "P2202":
+                return "ok V3.3.1"
             case "P2203":
-                return "ok V4.10.0"
+                return f"ok {self.version}"
             case "P2220":
-                x, y, z = self.world.cup_mm()
-                return f"ok X{x:.4f} Y{y:.4f} Z{z:.4f}"
+                x_mm, y_mm, z_mm = self._shifted(self.world.cup_mm(), 1)
+                return f"ok X{x_mm:.4f} Y{y_mm:.4f} Z{z_mm:.4f}"
             case "P2231":
                 return f"ok V{self._pump_state()}"
             case "P2233":
-                return f"ok V{int(self._touches())}"
+                return f"ok V{int(self.world.suction and self.world.cup_holds())}"
             case "P2234":
                 return "ok V1"
+            case "P2400":
+                return f"ok V{self.work_mode}"
             case "S1100":
-                self.world.stop_cup()
-                self._target, self._rest_s = self.world.cup_mm(), self.clock.now()
-                self._waiting.clear()  # mc_reset() empties the planner, and those answers never come
+                self._stop_dead()
                 return "ok"
         return "E20"
 
@@ -138,7 +225,7 @@ class UarmEmulator(Emulator):
         """Carry out a `G` or `M` command; what will be answered."""
         match command:
             case "G0" | "G1":
-                return self._move(words)
+                return self._go(words)
             case "M17" | "M204":
                 return "ok"
             case "M2122" if words.get("V") in (0, 1):
@@ -149,31 +236,47 @@ class UarmEmulator(Emulator):
                 self.world.suck(on)
                 self._pump_since = self.clock.now() if on else None
                 return "ok"
-            case "M2122" | "M2231":
+            case "M2400" if words.get("S") in TOOLS:
+                self.work_mode = int(words["S"])
+                return "ok"
+            case "M2122" | "M2231" | "M2400":
                 return "E21"
         return "E20"
 
-    def _move(self, words: dict[str, float]) -> str:
-        x_mm, y_mm, z_mm = self._target
+    def _go(self, words: dict[str, float]) -> str:
+        """mc_line()."""
+        x_mm, y_mm, z_mm = self._shifted(self._planned_end(), 1)
         target = (words.get("X", x_mm), words.get("Y", y_mm), words.get("Z", z_mm))
-        reach_mm = math.hypot(target[0], target[1])
-        low_mm, high_mm = HEIGHT_MM
-        if not REACH_MM[0] <= reach_mm <= REACH_MM[1] or not low_mm <= target[2] <= high_mm or target[0] < 0:
+        if not can_reach(target, TOOLS[self.work_mode]):
             return "E22"
         speed = min(max(words.get("F", GREATEST_FEED_MM_S), 1.0), GREATEST_FEED_MM_S)
-        start_s = max(self.clock.now(), self._rest_s)
-        move = StraightMove(start_s, self._target, target, speed, ACCELERATION_MM_S2)
-        self.world.carry(target, speed, ACCELERATION_MM_S2, start_s)
-        self._target, self._rest_s, self._was_moving = target, move.end_s, True
-        if self.world.strikes(Brownout, "arm"):
-            self._doom_s = (move.start_s + move.end_s) / 2
+        start_s = max(self.clock.now(), self._move.end_s)
+        target = self._shifted(target, -1)
+        self._move = self._carry(self._planned_end(), target, speed, ACCELERATION_MM_S2, start_s)
+        self._was_moving = True
         return "ok"
 
+    def _planned_end(self) -> PointMm:
+        x_mm, y_mm, z_mm = self._move.target
+        return (x_mm, y_mm, z_mm)
+
+    def _shifted(self, point_mm: PointMm, way: int) -> PointMm:
+        """A true position of the cup as it reports it, with another tool in its EEPROM; or back, with `way` -1."""
+        tool, cup = TOOLS[self.work_mode], TOOLS[0]
+        x_mm, y_mm, z_mm = point_mm
+        radius_mm = math.hypot(x_mm, y_mm) or 1.0
+        share = 1 + way * (tool.ahead_mm - cup.ahead_mm) / radius_mm
+        return (x_mm * share, y_mm * share, z_mm + way * (cup.below_mm - tool.below_mm))
+
     def _pump_state(self) -> int:
-        """0 off, 1 running, 2 running and something is held."""
+        """get_pump_status(): 0 off, 1 running, 2 running and something is held."""
         if self._pump_since is None:
             return 0
-        return 2 if self.clock.now() - self._pump_since >= SUCTION_S and self.world.cup_holds() else 1
+        running = CURRENT_HELD if self._holds_by_now() else CURRENT_FREE
+        current = 0 if self.world.pump_is_dead() else running
+        if self.version == "V4.10.0":
+            self.say(f"value:{current}      value2:{0}")
+        return 0 if current < 10 else 2 if current <= 70 else 1
 
-    def _touches(self) -> bool:
-        return self.world.suction and self.world.cup_holds()
+    def _holds_by_now(self) -> bool:
+        return self.clock.now() - (self._pump_since or 0.0) >= SUCTION_S and self.world.cup_holds()

@@ -10,7 +10,7 @@ Written to Enttec's DMX USB Pro Widget API Specification 1.44:
   verified is that the widget took the message whole: it answers the label 3 after it, which it could not if a byte of
   the levels had been lost. Against the loss of a whole message they are sent twice. Whether a lamp burns only the
   camera can tell.
-- The widget goes on sending when the port closes or the program dies: lights then stay as they are.
+- The widget keeps sending when the port closes or the program dies: lights then stay as they are.
 """
 
 from __future__ import annotations

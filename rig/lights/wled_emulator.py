@@ -1,8 +1,12 @@
 """WLED on an ESP32 with a ring of LEDs, as far as its serial port shows.
 
-Written after WLED's source (github.com/wled/WLED: wled_serial.cpp, json.cpp): a ``{`` begins a JSON object, which is
-read until it is complete or 100 ms pass without a byte; a wrong one is dropped without a word; an answer comes only
-to ``"v":true``.
+Written after wled/WLED v0.15.0 (faadb67), wled00: wled_serial.cpp, json.cpp, led.cpp, udp.cpp, playlist.cpp, wled.cpp,
+wled.h; v16.0.1 (29b389d) differs in none of it but more fields. Nothing of it was run.
+
+- A ``{`` begins a JSON object, read as ArduinoJson reads it; where it is wrong, what follows is taken for commands of
+  one character, some of which are answered.
+- An answer comes only to ``"v":true``. It is 2 kB long, and nothing else is done while it is sent.
+- What comes while it starts is kept, and answered when it is up: late.
 """
 
 from __future__ import annotations
@@ -10,31 +14,81 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rig.lights.wled_strip import CCT, MOST_SEGMENTS, RGB, WHITE, Strip, as_bool, as_byte, as_int
+from rig.twin.arduino_json import read_json
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.world import World
 
-BOOT_S = 1.0
-READ_S = 0.1
-MOST_SEGMENTS = 32
-VERSION = "0.15.0"
+ROM_S, BOOT_S = 0.3, 1.0  # the boot loader, then setup()
+READ_S = 0.1  # Serial.setTimeout(100)
+BAUD = 115200
+RX_BYTES = 256  # that the port keeps while nobody reads it
+VERSION, BUILD = "0.15.0", 2412100
+TICK_S = 0.1  # handleNightlight()
+PACKET_S = 0.025  # how soon the next packet of a stream comes
+BAUD_RATES = range(0xB0, 0xB8)  # bytes that change the baud rate
+# What is always the same here, and makes an answer 2 kB long.
+REST_OF_SEGMENT: dict[str, Any] = json.loads(
+    """{"set":0,"sx":128,"ix":128,"pal":0,"c1":128,"c2":128,"c3":16,"o1":false,"o2":false,"o3":false,"si":0,"m12":0}"""
+)
+REST_OF_INFO: dict[str, Any] = json.loads(
+    """{"str":false,"name":"WLED","udpport":21324,"simplifiedui":false,"liveseg":-1,"lip":"","ws":0,"fxcount":187,
+    "palcount":71,"cpalcount":0,"maps":[{"id":0}],"wifi":{"bssid":"00:00:00:00:00:00","rssi":0,"signal":0,"channel":1,
+    "ap":true},"fs":{"u":16,"t":983,"pmt":0},"ndc":0,"arch":"esp32","core":"v3.3.6-16-gcc5440f6a2","clock":240,"flash":4,
+    "lwip":0,"freeheap":169000,"uptime":8,"time":"1970-1-1, 00:00:08","u":{"AudioReactive":["off"]},"opt":79,
+    "brand":"WLED","product":"FOSS","mac":"c0ffee000000","ip":""}"""
+)
 
 
 class WledEmulator(Emulator):
-    """The controller. `leds` is how many hang on it."""
+    """The controller.
 
-    def __init__(self, world: World, leds: int = 60) -> None:
+    Parameters
+    ----------
+    leds
+        How many LEDs hang on it.
+    limit_ma
+        What its power limiter allows (mA), 0 if it was switched off. It comes with 850 (ABL_MILLIAMPS_DEFAULT).
+    capabilities
+        Which lights the LEDs have.
+    most_segments
+        As the build allows.
+
+    Attributes
+    ----------
+    stream
+        What sends live data to it over the network, as ``"E1.31"``; empty if nothing does.
+    playlist
+        Number of the playlist that runs; -1 if none does.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        leds: int = 60,
+        *,
+        limit_ma: int = 0,
+        capabilities: int = RGB | CCT,
+        most_segments: int = MOST_SEGMENTS,
+    ) -> None:
         super().__init__(world.clock)
         self.world = world
-        self.led_count = leds
+        self._made_of = (leds, limit_ma, capabilities, most_segments)
+        self.stream = ""
         self._power_up()
 
     def _power_up(self) -> None:
         """WLED comes up glowing orange at half power."""
         self._received = bytearray()
-        self.brightness, self.last_brightness = 128, 128
+        self._reads, self._deaf = False, False
+        self.strip = Strip(*self._made_of)
+        self.brightness, self.last_brightness = 128, 128  # wled.h: briS
         self.transition = 7
-        self.segments: list[dict[str, Any]] = []
-        self._set_segment({"start": 0, "stop": self.led_count, "col": [[255, 160, 0]]}, 0)
+        self.playlist = -1
+        self._live_again_s = 0.0
+        self._override = 0
+        self._night = {"on": False, "dur": 60, "mode": 1, "tbri": 0}
+        self._night_from: tuple[float, int] | None = None
         self._burn()
 
     def reset(self) -> None:
@@ -43,100 +97,128 @@ class WledEmulator(Emulator):
         super().reset()
 
     def received(self, data: bytes) -> None:
-        """Buffer."""
-        self._received += data
+        """Buffer; what does not fit while nobody reads is lost."""
+        if not self._deaf:
+            self._received += data if self._reads else data[: max(0, RX_BYTES - len(self._received))]
 
     def main(self) -> Firmware:
         """Boot, then take commands."""
-        yield from self.wait(BOOT_S)
+        yield from self.wait(ROM_S)
         self._received.clear()
-        self.say("ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\nAda\r\n")
+        self.say("ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n")
+        yield from self.wait(BOOT_S - ROM_S)
+        self.say("Ada\r\n")
+        self._reads = True
         while True:
+            self._fade()
+            self._burn()
             if not self._received:
-                yield None
+                yield self.clock.now() + TICK_S if self._night["on"] or self.stream else None
                 continue
-            if self._received[:1] == b"v":
-                self.say(f"WLED {VERSION}\r\n")
-            if self._received[:1] != b"{":
-                del self._received[:1]
-                continue
-            yield from self._json()
+            if self._received[:1] == b"{":
+                yield from self._json()
+            else:
+                yield from self._character(self._received[0])
+            del self._received[:1]  # "discard the byte": the one that was looked at, or the one behind a JSON object
+
+    def _character(self, byte: int) -> Firmware:
+        """A command of one character; any other is skipped."""
+        if byte == ord("v"):
+            self.say(f"WLED {BUILD}\r\n")
+        elif byte == ord("l"):
+            colours = [round(level * 255) * 0x010101 for level, _ in self.world.leds]
+            yield from self._send(json.dumps(colours, separators=(",", ":")))
+        elif byte in BAUD_RATES[1:]:
+            self._deaf = True  # it listens at another rate from now on
+            self._received.clear()
 
     def _json(self) -> Firmware:
-        """deserializeJson(): to the end of the object, or until 100 ms pass without a byte."""
+        """deserializeJson(): to the end of the object, to where it is wrong, or until 100 ms pass without a byte."""
         heard = len(self._received)
         until_s = self.clock.now() + READ_S
-        while True:
-            end = _object_end(self._received)
-            if end is not None:
-                text = bytes(self._received[:end])
-                del self._received[:end]
-                break
+        while (reading := read_json(bytes(self._received))).end == "more":
             if len(self._received) > heard:
                 heard, until_s = len(self._received), self.clock.now() + READ_S
             if self.clock.now() >= until_s:
-                self._received.clear()
-                return
+                break
             yield until_s
-        try:
-            root = json.loads(text)
-        except (ValueError, RecursionError):
-            return
-        if self._set_state(root):
-            self.say(json.dumps({"state": self._state(), "info": self._info()}, separators=(",", ":")) + "\r\n")
+        del self._received[: reading.taken]
+        if reading.end == "whole" and self._set_state(reading.value):
+            state, info = self._state(), self._info()
+            yield from self._send(json.dumps({"state": state, "info": info}, separators=(",", ":"), ensure_ascii=False))
+
+    def _send(self, text: str) -> Firmware:
+        """Serial.println(): it waits until all has left."""
+        data = text.encode() + b"\r\n"
+        self._reads = False
+        yield from self.wait(len(data) * 10 / BAUD)
+        self._reads = True
+        self._output += data
+
+    # What it is asked for
 
     def _set_state(self, root: dict[str, Any]) -> bool:
         """deserializeState(); whether an answer is wanted."""
-        brightness = _byte(root.get("bri"), self.brightness)
-        on = root.get("on", brightness > 0)
-        if brightness:
-            self.last_brightness = brightness
-        self.brightness = self.last_brightness if on is True else 0 if on is False else brightness
-        if isinstance(root.get("transition"), int):
-            self.transition = root["transition"]
-        segments = root.get("seg", [])
+        was_on = self.brightness > 0
+        self.brightness = as_byte(root.get("bri"), self.brightness)
+        if as_bool(root.get("on"), self.brightness > 0) != (self.brightness > 0):
+            self._toggle()
+        if self.brightness and not was_on:
+            for segment in self.strip.segments:
+                segment.frozen = False
+        self.transition = as_int(root.get("transition"), self.transition)
+        self._set_night(root.get("nl"))
+        self._override = as_byte(root.get("lor"), self._override)
+        if "live" in root and root["live"] is not True:  # exitRealtime(): until the next packet comes
+            self._live_again_s = self.clock.now() + PACKET_S
+        segments = root.get("seg")
+        deleted = 0
         for number, segment in enumerate(segments if isinstance(segments, list) else [segments]):
-            if isinstance(segment, dict):
-                self._set_segment(segment, number)
-        self._burn()
+            if not isinstance(segment, dict):
+                continue
+            deleted += self.strip.set_segment(segment, number) and segment.get("stop") == 0
+            if "fx" in segment:
+                self.playlist = -1
+        self.strip.purge(deleted)
+        if self.brightness:
+            self.last_brightness = self.brightness
         return root.get("v") is True
 
-    def _set_segment(self, wanted: dict[str, Any], number: int) -> None:
-        """deserializeSegment(): a segment without extent is deleted, an unknown one is appended."""
-        number = _int(wanted.get("id"), number)
-        stop = _int(wanted.get("stop"), -1)
-        if not 0 <= number < MOST_SEGMENTS:
+    def _toggle(self) -> None:
+        if self.brightness:
+            self.last_brightness = self.brightness
+        self.brightness = 0 if self.brightness else self.last_brightness
+
+    def _set_night(self, wanted: object) -> None:
+        """The night light: it fades to another brightness."""
+        if not isinstance(wanted, dict):
             return
-        if number >= len(self.segments):
-            if stop <= 0:
-                return
-            number = len(self.segments)
-            self.segments.append(
-                {"start": 0, "stop": self.led_count, "on": True, "bri": 255, "cct": 127, "col": [255, 160, 0], "fx": 0}
-            )
-        segment = self.segments[number]
-        segment["start"] = _int(wanted.get("start"), segment["start"])
-        segment["stop"] = min(segment["stop"] if stop < 0 else stop, self.led_count)
-        if segment["stop"] <= segment["start"]:
-            del self.segments[number]
+        was_on = self._night["on"]
+        self._night["on"] = as_bool(wanted.get("on"), bool(was_on))
+        for key in ("dur", "mode", "tbri"):
+            self._night[key] = as_byte(wanted.get(key), int(self._night[key]))
+        if self._night["on"] and not was_on:
+            self._night_from = (self.clock.now(), self.brightness)
+
+    def _fade(self) -> None:
+        """handleNightlight()."""
+        if not self._night["on"] or self._night_from is None:
             return
-        segment["on"] = wanted["on"] if isinstance(wanted.get("on"), bool) else segment["on"]
-        segment["bri"] = _byte(wanted.get("bri"), segment["bri"]) or segment["bri"]
-        segment["fx"] = _int(wanted.get("fx"), segment["fx"])
-        cct = _int(wanted.get("cct"), segment["cct"])
-        segment["cct"] = (min(max(cct, 1900), 10091) - 1900) >> 5 if cct > 255 else cct
-        match wanted.get("col"):
-            case [[int(red), int(green), int(blue), *_], *_]:
-                segment["col"] = [red & 255, green & 255, blue & 255]
+        since_s, brightness = self._night_from
+        done = min(1.0, (self.clock.now() - since_s) / max(1, 60 * int(self._night["dur"])))
+        self.brightness = round(brightness + (int(self._night["tbri"]) - brightness) * done)
+        self.last_brightness = self.brightness or self.last_brightness
+        self._night["on"] = done < 1
 
     def _burn(self) -> None:
-        """Let the LEDs show it."""
-        leds = [(0.0, 0)] * self.led_count
-        for segment in self.segments:
-            level = self.brightness / 255 * segment["bri"] / 255 * max(segment["col"]) / 255 if segment["on"] else 0.0
-            for led in range(segment["start"], segment["stop"]):
-                leds[led] = (level, 1900 + 32 * segment["cct"]) if level else (0.0, 0)
-        self.world.leds = leds
+        """Let the LEDs show it; live data comes before everything that was asked for."""
+        leds = self.strip.show(self.brightness)
+        self.world.leds = [(0.1, 6500)] * len(leds) if self._is_live() and not self._override else leds
+
+    def _is_live(self) -> bool:
+        return bool(self.stream) and self.clock.now() >= self._live_again_s
+
+    # What it answers
 
     def _state(self) -> dict[str, Any]:
         """serializeState()."""
@@ -145,59 +227,59 @@ class WledEmulator(Emulator):
             "bri": self.last_brightness,
             "transition": self.transition,
             "ps": -1,
-            "pl": -1,
+            "pl": self.playlist,
+            "ledmap": 0,
+            "nl": {**self._night, "rem": -1},
+            "udpn": {"send": False, "recv": True, "sgrp": 1, "rgrp": 1},
+            "lor": self._override,
             "mainseg": 0,
-            "seg": [
-                {
-                    "id": number,
-                    "start": segment["start"],
-                    "stop": segment["stop"],
-                    "len": segment["stop"] - segment["start"],
-                    "on": segment["on"],
-                    "bri": segment["bri"],
-                    "cct": segment["cct"],
-                    "col": [segment["col"], [0, 0, 0], [0, 0, 0]],
-                    "fx": segment["fx"],
-                    "sel": True,
-                }
-                for number, segment in enumerate(self.segments)
-            ],
+            "seg": [self._segment(number) for number, each in enumerate(self.strip.segments) if each.is_active],
         }
+
+    def _segment(self, number: int) -> dict[str, Any]:
+        """serializeSegment()."""
+        segment = self.strip.segments[number]
+        channels = 4 if self.strip.capabilities & WHITE else 3
+        return {
+            "id": number,
+            "start": segment.start,
+            "stop": segment.stop,
+            "len": segment.stop - segment.start,
+            "grp": segment.grouping,
+            "spc": segment.spacing,
+            "of": segment.offset,
+            "on": segment.on,
+            "frz": segment.frozen,
+            "bri": segment.opacity or 255,
+            "cct": segment.cct,
+            "col": [segment.colour[:channels], [0] * channels, [0] * channels],
+            "fx": segment.mode,
+            "sel": segment.selected,
+            "rev": segment.reverse,
+            "mi": segment.mirror,
+        } | REST_OF_SEGMENT
 
     def _info(self) -> dict[str, Any]:
         """serializeInfo()."""
+        lit = self.strip.capabilities
         return {
             "ver": VERSION,
-            "vid": 2412100,
-            "leds": {"count": self.led_count, "maxseg": MOST_SEGMENTS, "rgbw": False, "cct": True},
-            "name": "lightbox",
-            "arch": "esp32",
-            "brand": "WLED",
-            "product": "FOSS",
-        }
-
-
-def _object_end(data: bytearray) -> int | None:
-    """Where the JSON object that begins here ends; None while it is incomplete."""
-    depth, quoted, escaped = 0, False, False
-    for place, byte in enumerate(data):
-        if quoted:
-            quoted = escaped or byte != ord('"')
-            escaped = byte == ord("\\") and not escaped
-        elif byte == ord('"'):
-            quoted = True
-        elif byte in b"{[":
-            depth += 1
-        elif byte in b"}]":
-            depth -= 1
-            if depth == 0:
-                return place + 1
-    return None
-
-
-def _int(value: object, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
-def _byte(value: object, default: int) -> int:
-    return min(max(_int(value, default), 0), 255)
+            "vid": BUILD,
+            "cn": "Kōsen",
+            "release": "ESP32",
+            "leds": {
+                "count": self.strip.count,
+                "pwr": self.strip.used_ma,
+                "fps": 42,
+                "maxpwr": self.strip.limit_ma if self.strip.used_ma else 0,
+                "maxseg": self.strip.most_segments,
+                "bootps": 0,
+                "seglc": [lit for each in self.strip.segments if each.is_active],
+                "lc": lit,
+                "rgbw": bool(lit & WHITE),
+                "wv": bool(lit & WHITE),
+                "cct": bool(lit & CCT),
+            },
+            "live": self._is_live(),
+            "lm": self.stream if self._is_live() else "",
+        } | REST_OF_INFO

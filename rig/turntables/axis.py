@@ -1,7 +1,7 @@
 """What every turntable on a serial port shares: an axis that turns the shorter way, backlash aside, and is homed first.
 
 A driver says how its controller homes, turns and reports; the angle it is sent to and what a failure costs is here.
-Angles are kept in 0 to 360; the controller's own count goes on over many turns.
+Angles are kept in 0 to 360; the controller's own count runs over many turns.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ ALARMS |= {8: "Homing Fail Pulloff", 14: "Unhomed"}
 ERRORS = {3: "Invalid statement", 5: "Setting disabled", 9: "GCode cannot be executed in lock or alarm state"}
 ERRORS |= {22: "Gcode undefined feed rate", 162: "Read-only setting"}
 LOCKED, READ_ONLY, UNHOMED = 9, 162, 14
-# What is said of its config.yaml under GRBL's numbers (make_proxies()); none of it can be set.
+# What it reports of its config.yaml under GRBL's numbers (make_proxies()); none of it can be set.
 PROXIES = (SOFT_LIMITS, HARD_LIMITS, HOMING, 23, 30, 32)
 
 

@@ -29,12 +29,12 @@ from rig.turntables.grbl_protocol import PROMPT_S, GrblConfig, GrblProtocol, Ref
 SETTING = re.compile(r"(\$\d+)=(-?[\d.]+)")
 MAX_RATE, ACCELERATION = 110, 120  # deg/min, deg/s², of the first axis
 # Kept with the session, besides the axis' own.
-TOLD = ("$1", "$10", "$13", "$20", "$21", "$22", "$23", "$24", "$25", "$27", "$44", "$45", "$46")
+REPORTED = ("$1", "$10", "$13", "$20", "$21", "$22", "$23", "$24", "$25", "$27", "$44", "$45", "$46")
 NOT_FOUND = 9
 
 POLL_S = 0.25  # how often a turning plate is asked where it is
 SHORTEST_POLL_S = 0.005
-STILL = 8  # so many reports of one position from a plate that is said to turn: it does not
+STILL = 8  # so many reports of one position from a plate that is reported to turn: it does not
 
 
 class GrblTurntable(GrblProtocol):
@@ -70,7 +70,7 @@ class GrblTurntable(GrblProtocol):
         self._fastest_deg_s = rate / 60 if rate else math.inf
         self._acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, axis)
         own = [f"${first + grbl_dialects.AXES.index(axis)}" for first in (100, MAX_RATE, ACCELERATION, 130)]
-        self._settings = {name: settings[name] for name in (*TOLD, *own) if name in settings}
+        self._settings = {name: settings[name] for name in (*REPORTED, *own) if name in settings}
 
     # Homing
 
@@ -161,7 +161,7 @@ class GrblTurntable(GrblProtocol):
         AlarmError
             If it is held, or in alarm.
         NoAnswerError
-            If it is said to turn and does not.
+            If it is reported to turn and does not.
         """
         before, still = math.nan, 0
         while True:

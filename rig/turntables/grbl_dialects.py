@@ -142,13 +142,13 @@ def homes_others_first(dialect: Dialect, settings: Mapping[str, str], axis: str)
 
 
 def number(settings: Mapping[str, str], name: str) -> int:
-    """A setting that is a number of flags; 0 if it is not told."""
+    """A setting that is a number of flags; 0 if it is not reported."""
     value = settings.get(name, "0")
     return int(value) if value.isdecimal() else 0
 
 
 def axis_value(settings: Mapping[str, str], first: int, axis: str) -> float | None:
-    """A setting that each axis has its own of, above 0; None if it is not told."""
+    """A setting that each axis has its own of, above 0; None if it is not reported."""
     try:
         value = float(settings[f"${first + AXES.index(axis)}"])
     except (KeyError, ValueError):

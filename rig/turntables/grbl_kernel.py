@@ -72,7 +72,8 @@ class GrblKernel(GrblMachine):
             data = data[:UART_BYTES]
         for byte in data:
             if byte == 0x18:
-                self._mc_reset()
+                if not (self._moving() and self.world.is_deaf_to_stop("turntable")):
+                    self._mc_reset()
             elif byte == ord("?"):
                 self._ask_status()
             elif byte == ord("!"):

@@ -1,4 +1,4 @@
-"""What is said between a driver and a controller that speaks GRBL, and what is believed of it.
+"""What a driver and a controller that speaks GRBL exchange, and what is believed of it.
 
 - An ``ok`` does not say what it is for. After a time-out the answer to ``$G`` is waited for, which nothing else gives:
   what comes before it was meant for earlier lines.
@@ -89,7 +89,7 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         self._wait_for_ok(command, min(PROMPT_S, self.config.answer_s))
 
     def _ask(self, command: str) -> list[str]:
-        """Send a line again until it was understood, and return what was said before its ``ok``."""
+        """Send a line again until it was understood, and return the lines before its ``ok``."""
 
         def exchange() -> list[str]:
             self._send(command)
@@ -103,17 +103,17 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         self.link.send(command.encode() + b"\n")
 
     def _wait_for_ok(self, command: str, timeout_s: float) -> list[str]:
-        said: list[str] = []
+        lines: list[str] = []
 
         def is_answer(line: str) -> bool:
-            said.append(line)
+            lines.append(line)
             return self._watch(line) or line == "ok" or line.startswith("error:")
 
         answer = self.link.wait_for(is_answer, timeout_s, command)
         self._starting = False
         if answer != "ok":
             raise RefusedError(self.link.device, command, answer)
-        return said[:-1]
+        return lines[:-1]
 
     def _status(self) -> Report:
         """Ask for state and position of the axis (machine coordinates)."""
@@ -205,7 +205,7 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
             return banner
 
     def _agree(self) -> None:
-        """End whatever half line it may have, and read away all that is said before the answer to this question."""
+        """End whatever half line it may have, and read away all that comes before the answer to this question."""
 
         def exchange() -> None:
             self.link.send(b"\n$G\n")

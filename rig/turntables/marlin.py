@@ -127,7 +127,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
     # The protocol
 
     def _ask(self, command: str, timeout_s: float | None = None, expected: re.Pattern[str] | None = None) -> list[str]:
-        """Send a command, again if need be, and return what was said before its ``ok``."""
+        """Send a command, again if need be, and return the lines before its ``ok``."""
         return retry(
             lambda: self._exchange(command, timeout_s or self.config.answer_s, expected),
             self._renumber,
@@ -138,7 +138,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         """Send one numbered line and wait for its ``ok``; one that comes before what is `expected` is another's."""
         self._number += 1
         self.link.send(numbered(self._number, command))
-        said: list[str] = []
+        lines: list[str] = []
 
         def is_ok(line: str) -> bool:
             if line.startswith(BUSY):
@@ -147,15 +147,15 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             resend = RESEND.fullmatch(line)
             if resend is not None:
                 if int(resend[1]) == 1:
-                    self._watch("start")  # what it says when it starts was lost, but not that it counts anew
+                    self._watch("start")  # its greeting was lost, but not that it counts from 0 again
                 raise _BrokenError(self.link.device, command, line)
             ok = OK.fullmatch(line)
             if ok is not None:
-                is_expected = expected is None or any(expected.search(each) for each in said)
+                is_expected = expected is None or any(expected.search(each) for each in lines)
                 return is_expected and (ok["number"] is None or int(ok["number"]) == self._number)
             if REFUSED.fullmatch(line) and not LINE_ERROR.fullmatch(line):
                 raise _BrokenError(self.link.device, command, line)
-            said.append(line)
+            lines.append(line)
             return False
 
         until = time.monotonic() + LONGEST_S
@@ -163,14 +163,14 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             while self.link.wait_for(is_ok, timeout_s, command).startswith(BUSY) and time.monotonic() < until:
                 timeout_s = max(SIGN_OF_LIFE_S, self.config.answer_s)
         except NoAnswerError as error:
-            if expected is None or not any(" Count " in each for each in said):
+            if expected is None or not any(" Count " in each for each in lines):
                 raise
             raise NoAnswerError(
                 self.link.device,
-                f"no position of axis {self.config.axis} in its answer to {command!r}: {said}.",
+                f"no position of axis {self.config.axis} in its answer to {command!r}: {lines}.",
                 "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
             ) from error
-        return said
+        return lines
 
     def _renumber(self) -> None:
         """End whatever half line the controller may have, read away what it says to it, and agree on a number."""
@@ -244,15 +244,15 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             if firmware is None:
                 self._watch(line)
                 continue
-            told = self.link.drain(0.1)
+            answers = self.link.drain(0.1)
             self._number = FIRST_NUMBER
             self._settle(f"M110 N{self._number}")
-            self._read_settings(told)
+            self._read_settings(answers)
             return firmware[1]
 
-    def _read_settings(self, told: list[str]) -> None:
+    def _read_settings(self, answers: list[str]) -> None:
         """Learn what it can do, and how fast the axis turns at most, where it says so (2.1)."""
-        self._settings = {line[4:-2]: line[-1] for line in told if CAPABILITY.fullmatch(line)}
+        self._settings = {line[4:-2]: line[-1] for line in answers if CAPABILITY.fullmatch(line)}
         for command in ("M201", "M203"):
             for line in self._ask(command):
                 if found := re.search(rf"{command} .*?{self.config.axis}(\d+\.\d+)", line):

@@ -144,7 +144,7 @@ class MarlinEmulator(Emulator):
             self._last_number = number
         if text.startswith("M112"):
             self._kill("echo:M112 Shutdown\n")
-        elif text.startswith("M410"):
+        elif text.startswith("M410") and not self.world.is_deaf_to_stop("turntable"):
             self._stop_stepper()
         self._queue.append(text)
         return None

@@ -103,8 +103,9 @@ class _Reader:
         if self._eats(ord("}")):
             return members
         while True:
-            key = self._quoted() if self._current_after_spaces() in b"\"'" else self._bare()
-            if not key or not self._eats(ord(":")):
+            quoted = self._current_after_spaces() in b"\"'"
+            key = self._quoted() if quoted else self._bare()
+            if not (key or quoted) or not self._eats(ord(":")):
                 raise _InvalidError
             members[key] = self.variant(depth - 1)
             if self._eats(ord("}")):

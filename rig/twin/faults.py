@@ -85,6 +85,19 @@ class Unplugged(_Fault):
     seconds: float | None = Field(default=None, gt=0)
 
 
+class DeadPump(_Fault):
+    """The pump does not run, whatever the controller switches."""
+
+    kind: Literal["dead pump"] = "dead pump"
+
+
+class DeafToStop(_Fault):
+    """A controller does not stop when it is asked to."""
+
+    kind: Literal["deaf to stop"] = "deaf to stop"
+    device: Literal["turntable", "arm"] = "arm"
+
+
 class DeadLamp(_Fault):
     """LEDs `first` to `last` stay dark, whatever the controller reports."""
 
@@ -116,6 +129,6 @@ class Trouble(_Fault):
 
 
 Fault = Annotated[
-    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadLamp | FrozenFrame | Trouble,
+    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadPump | DeafToStop | DeadLamp | FrozenFrame | Trouble,
     Field(discriminator="kind"),
 ]

@@ -26,7 +26,7 @@ DOUBLED_MM = 5.0  # how far from the middle two coins lie that share a slot
 Place = Literal["slot", "plate", "cup", "flip", "table"]
 
 
-class Coin(BaseModel):
+class LyingCoin(BaseModel):
     """Where a coin lies. `x_mm`, `y_mm` count from the middle of its place; on plate and cup they turn with it."""
 
     coin: str
@@ -38,13 +38,13 @@ class Coin(BaseModel):
     rotation_deg: float = 0.0
 
 
-def in_slot(name: str, slot: int, chance: random.Random) -> Coin:
+def in_slot(name: str, slot: int, chance: random.Random) -> LyingCoin:
     """A coin as somebody laid it into its slot: obverse up, off centre, at any rotation."""
     x_mm, y_mm, rotation_deg = _centred(chance)
-    return Coin(coin=name, place="slot", slot=slot, x_mm=x_mm, y_mm=y_mm, rotation_deg=rotation_deg)
+    return LyingCoin(coin=name, place="slot", slot=slot, x_mm=x_mm, y_mm=y_mm, rotation_deg=rotation_deg)
 
 
-def touched(coins: Sequence[Coin], bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> list[Coin]:
+def touched(coins: Sequence[LyingCoin], bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> list[LyingCoin]:
     """The coins that the cup touches: two, where they lie half over one another."""
     found = []
     for coin in coins:
@@ -54,14 +54,14 @@ def touched(coins: Sequence[Coin], bench: BenchLayout, cup_mm: PointMm, plate_de
     return found
 
 
-def share(coins: Sequence[Coin], slot: int) -> None:
+def share(coins: Sequence[LyingCoin], slot: int) -> None:
     """Lay the coins of one slot half over one another, if there are several."""
     there = [coin for coin in coins if coin.place == "slot" and coin.slot == slot]
     for number, coin in enumerate(there if len(there) > 1 else []):
         coin.x_mm, coin.y_mm = (2.0 * number / (len(there) - 1) - 1.0) * DOUBLED_MM, 0.0
 
 
-def take(coin: Coin, bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> None:
+def take(coin: LyingCoin, bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> None:
     """Hang a coin on the cup, as it lies: offset and rotation are from now on those of the arm, which swings round."""
     x_mm, y_mm, _ = _where_mm(coin, bench, plate_deg)
     swing_deg = _swing_deg(cup_mm)
@@ -73,7 +73,12 @@ def take(coin: Coin, bench: BenchLayout, cup_mm: PointMm, plate_deg: float) -> N
 
 
 def let_go(
-    coin: Coin, coins: Sequence[Coin], bench: BenchLayout, cup_mm: PointMm, plate_deg: float, chance: random.Random
+    coin: LyingCoin,
+    coins: Sequence[LyingCoin],
+    bench: BenchLayout,
+    cup_mm: PointMm,
+    plate_deg: float,
+    chance: random.Random,
 ) -> None:
     """Drop a coin from the cup onto what is below: a slot, the plate, the flip station, or the table."""
     swing_deg = _swing_deg(cup_mm)
@@ -100,7 +105,7 @@ def let_go(
         coin.x_mm, coin.y_mm = x_mm, y_mm
 
 
-def _where_mm(coin: Coin, bench: BenchLayout, plate_deg: float) -> PointMm:
+def _where_mm(coin: LyingCoin, bench: BenchLayout, plate_deg: float) -> PointMm:
     """A coin's centre in arm coordinates, at the height of a cup that touches it."""
     x_mm, y_mm, z_mm = 0.0, 0.0, 0.0
     dx_mm, dy_mm = coin.x_mm, coin.y_mm

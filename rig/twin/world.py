@@ -21,8 +21,8 @@ from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, Fault, FrozenFrame, Jam, Trouble, Unplugged
-from rig.twin.lying import Coin, in_slot, let_go, share, take, touched
+from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
@@ -41,7 +41,7 @@ Contents = Mapping[str, Mapping[int, str | Sequence[str] | None]]
 class _State(BaseModel):
     """What outlives the program. Motors finish their moves without it: plate and cup are where they were sent."""
 
-    coins: list[Coin] = []
+    coins: list[LyingCoin] = []
     mounted: dict[int, tuple[str, ...]] = {}  # what lay in each slot when the tray was put there
     plate_deg: float = 0.0
     cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
@@ -155,7 +155,7 @@ class World:
     # Where the coins are
 
     @property
-    def coins(self) -> tuple[Coin, ...]:
+    def coins(self) -> tuple[LyingCoin, ...]:
         """Every coin, wherever it lies."""
         with self.lock:
             return tuple(coin.model_copy() for coin in self._state.coins)
@@ -247,10 +247,14 @@ class World:
                 let_go(coin, self._state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
             self._save()
 
+    def pump_is_dead(self) -> bool:
+        """Whether the pump fails to run though it is switched on."""
+        return any(isinstance(fault, DeadPump) for fault in self.faults)
+
     def cup_holds(self) -> bool:
         """Whether a coin hangs on the cup; the cup takes hold of what it touches while the pump runs."""
         with self.lock:
-            if self.suction and not self._held():
+            if self.suction and not self.pump_is_dead() and not self._held():
                 for coin in touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg()):
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
                     self._save()
@@ -281,6 +285,10 @@ class World:
     def on_the_wire(self, device: str, data: bytes, way: Way) -> bytes:
         """What arrives of some bytes sent, and of those still under way."""
         return self.wires[device].carry(data, way)
+
+    def is_deaf_to_stop(self, device: str) -> bool:
+        """Whether a controller does not obey a stop."""
+        return any(isinstance(fault, DeafToStop) and fault.device == device for fault in self.faults)
 
     def is_unplugged(self, device: str) -> bool:
         """Whether the cable is out."""
@@ -327,7 +335,7 @@ class World:
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
-    def _held(self) -> list[Coin]:
+    def _held(self) -> list[LyingCoin]:
         return [coin for coin in self._state.coins if coin.place == "cup"]
 
     def _lamps(self) -> tuple[Lamp, ...]:

@@ -84,8 +84,8 @@ class BareCalls:
 def keep_all(folder: Path, bundle: Bundle, images: list[Image], plan: Plan = PLAN) -> float:
     """Keep an image for every shot; seconds a frame."""
     with Store.open(folder) as store:
-        store.add_calibration(bundle.id, bundle.created_at.isoformat(), bundle.id)
-        session = store.begin_scan(TRAY, plan, calibration_id=bundle.id)
+        store.calibrations.add(bundle.id, bundle.created_at.isoformat(), bundle.id)
+        session = store.sessions.begin_scan(TRAY, plan, calibration_id=bundle.id)
         camera = Identity(kind="bench", port="memory", firmware="none")
         rig: Any = SimpleNamespace(camera=SimpleNamespace(identity=camera))
         limits = Limits(verify_every=0)  # every frame shows the same pose
@@ -98,7 +98,7 @@ def keep_all(folder: Path, bundle: Bundle, images: list[Image], plan: Plan = PLA
                 worker.add(Exposure(shot, 1, "1", shot.turntable_deg, taken, may_retake=False))
             worker.finish()
             took_s = time.perf_counter() - began_s
-        assert len(store.frames(session.id)) == len(shots)
+        assert len(store.frames.find(session.id)) == len(shots)
     return took_s / len(shots)
 
 

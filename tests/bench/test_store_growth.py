@@ -29,7 +29,7 @@ REPEATS = 25
 
 def grow(store: Store, first: int, beyond: int) -> None:
     """Add the rows of sessions `first` up to `beyond`, without their files."""
-    with store.database.write() as connection:
+    with store.storage.database.write() as connection:
         for n in range(first, beyond):
             number = 10_000_000 + n * 1000
             session = f"s{n}"
@@ -94,15 +94,15 @@ def measure(store: Store, session_id: str, shots: list[Any], sessions: int) -> d
     return {
         "add a frame": cost_ms(lambda: add_frame(store, session_id, next(frames), next(seeds))),
         "write a line of the journal": cost_ms(lambda: store.journal.log(note("x"), session_id)),
-        "frames of a coin side": cost_ms(lambda: store.frames(coin=coin, side="obverse")),
-        "frames of a session's coin": cost_ms(lambda: store.frames(asked, coin, good=None)),
-        "missing shots of a session": cost_ms(lambda: store.missing_shots(session_id)),
-        "tries of each shot": cost_ms(lambda: store.attempts(asked)),
-        "unfinished scan of a tray": cost_ms(lambda: store.unfinished_scan("bench")),
+        "frames of a coin side": cost_ms(lambda: store.frames.find(coin=coin, side="obverse")),
+        "frames of a session's coin": cost_ms(lambda: store.frames.find(asked, coin, good=None)),
+        "missing shots of a session": cost_ms(lambda: store.sessions.missing_shots(session_id)),
+        "tries of each shot": cost_ms(lambda: store.sessions.attempts(asked)),
+        "unfinished scan of a tray": cost_ms(lambda: store.sessions.unfinished_scan("bench")),
         "latest handling": cost_ms(lambda: store.journal.last(CoinMove)),
         "latest line on a coin": cost_ms(lambda: store.journal.last(Returned, session_id=asked, coin=coin)),
         "lines of a session": cost_ms(lambda: store.journal.lines(JournalLine, session_id=asked)),
-        "ranking of a coin": cost_ms(lambda: store.catalogue.ranking(asked, coin)),
+        "ranking of a coin": cost_ms(lambda: store.rankings.latest(asked, coin)),
         "where an image lies": cost_ms(lambda: store.path(f"{2 * middle * 1000:064x}"[::-1])),
     }
 
@@ -111,8 +111,8 @@ def measure(store: Store, session_id: str, shots: list[Any], sessions: int) -> d
 def test_cost_as_the_store_grows(tmp_path: Path) -> None:
     table: dict[str, list[float]] = {}
     with Store.open(tmp_path / "store") as store:
-        store.catalogue.add_model("m1", "starter", {})
-        with store.database.write() as connection:
+        store.embeddings.add_model("m1", "starter", {})
+        with store.storage.database.write() as connection:
             connection.execute("UPDATE sequence SET last = 2000000000")  # beyond the numbers of made rows
             connection.execute("INSERT INTO coin VALUES ('e', NULL, NULL)")
             connection.execute("INSERT INTO file VALUES (printf('%064d', 1), '.jxl', 1)")
@@ -123,8 +123,8 @@ def test_cost_as_the_store_grows(tmp_path: Path) -> None:
         plan = Plan(
             lights=tuple(f"az{azimuth:03}" for azimuth in range(0, 360, 60)), turntable_deg=(0.0, 90.0, 180.0, 270.0)
         )
-        session = store.begin_scan(tray, plan)
-        shots = store.missing_shots(session.id)
+        session = store.sessions.begin_scan(tray, plan)
+        shots = store.sessions.missing_shots(session.id)
         sessions = 0
         for step, size in enumerate(SIZES):
             wanted = max(1, round(size / (COINS * FRAMES)))

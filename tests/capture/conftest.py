@@ -13,8 +13,10 @@ from calibration.image import encode_lossless
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
 from capture.store.journal_lines import ScanAbandoned
-from capture.store.records import Frame, now
+from capture.store.quarantine import QuarantineReason
+from capture.store.records import Frame, NewFrame, now
 
+BLURRED = (QuarantineReason.BLUR,)
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: "2024.1.2", 3: None})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 180.0))
 
@@ -37,10 +39,10 @@ def add_frame(store: Store, session_id: str, shot: Shot, seed: int, **changes: A
         "turntable_read_deg": shot.turntable_deg + 0.02,
         "mm_per_pixel": 0.047,
         "quality": {"sharpness": 0.15},
-        "quarantine_reason": None,
+        "quarantine_reasons": (),
         "taken_at": now(),
     } | changes
-    return store.add_frame(session_id, shot, **values)
+    return store.frames.add(session_id, NewFrame(shot=shot, **values))
 
 
 def note(why: str = "") -> ScanAbandoned:
@@ -66,8 +68,8 @@ def fill(store: Store) -> Callable[[int], tuple[str, list[Frame]]]:
     """Keeps so many frames of a new scan: session id and frames."""
 
     def keep(count: int) -> tuple[str, list[Frame]]:
-        session = store.begin_scan(TRAY, PLAN)
-        shots = store.missing_shots(session.id)[:count]
+        session = store.sessions.begin_scan(TRAY, PLAN)
+        shots = store.sessions.missing_shots(session.id)[:count]
         return session.id, [add_frame(store, session.id, shot, seed) for seed, shot in enumerate(shots)]
 
     return keep

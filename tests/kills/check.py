@@ -52,15 +52,15 @@ def check_scans(lab: Path, *trays: str) -> None:
     truth = read_truth(truth_of(lab))
     with Store.open(lab / "store", writing=False) as store:
         for tray in trays:
-            (session,) = store.sessions("scan", tray)
+            (session,) = store.sessions.find("scan", tray)
             assert session.finished_at is not None
-            frames = store.frames(session.id, good=None)
-            good = Counter(frame.shot_id for frame in frames if frame.quarantine_reason is None)
+            frames = store.frames.find(session.id, good=None)
+            good = Counter(frame.shot_id for frame in frames if frame.is_good)
             tries = Counter(frame.shot_id for frame in frames)
             used_up = {shot for shot, count in tries.items() if count > session.frozen_plan().retakes}
-            for shot in store.shots(session.id):
+            for shot in store.sessions.shots(session.id):
                 assert good[shot.id] == 1 or (not good[shot.id] and shot.id in used_up), shot
-            assert set(tries) <= {shot.id for shot in store.shots(session.id)}
+            assert set(tries) <= {shot.id for shot in store.sessions.shots(session.id)}
             assert len({(frame.shot_id, frame.attempt) for frame in frames}) == len(frames)
             assert len({frame.sha256 for frame in frames}) == len(frames)
             for frame in frames:
@@ -98,7 +98,7 @@ def rebuilt(lab: Path) -> Path:
     index = shutil.ignore_patterns("index.sqlite*", "leftovers")
     shutil.copytree(lab / "store", copy, copy_function=_link_or_copy, ignore=index)
     with Store.open(copy) as store:
-        assert not [line for line in store.swept if "is set aside" in line or "is removed" in line], store.swept
+        assert not [line for line in store.repairs if "is set aside" in line or "is removed" in line], store.repairs
     return copy
 
 

@@ -1,8 +1,8 @@
 """What `rig --json` prints on a lab, without what differs from run to run, to be compared with what it printed before.
 
 Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
-count by being there; a scan's probabilities, in which the twin's noise is, count to a tenth. All else counts: keys and
-their order, types, values.
+count by being there; of a scan's probabilities, in which the twin's noise is, it counts whether they are above one half
+(the verdict counts as it is). All else counts: keys and their order, types, values.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def without_chance(answer: str, *folders: Path) -> str:
     for folder in folders:
         answer = answer.replace(str(folder), "FOLDER")
     document = json.loads(answer)
-    return _lines(_plain(document, digits=1 if "coins" in document else 4)) + "\n"
+    return _lines(_plain(document, digits=0 if "coins" in document else 4)) + "\n"
 
 
 def quick_answers(run: Run, made: Path, scanned: Path, photographs: Path, folder: Path) -> dict[str, str]:

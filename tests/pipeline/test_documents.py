@@ -38,7 +38,7 @@ SLIPS = {
     "a list that holds itself": ("trays/1.yaml", "slots: &a [*a]\n", "line 1", "stands for too much"),
     "nested without end": ("trays/1.yaml", "slots: " + "[" * 5000 + "\n", "trays/1.yaml", "nested too deeply"),
     "slot beyond the tray": ("trays/1.yaml", "slots:\n  21: 1994.1\n", "line 2", "1 to 20"),
-    "empty tray": ("trays/1.yaml", "slots:\n  1:\n", "every slot is empty", "accession"),
+    "empty tray": ("trays/1.yaml", "slots:\n  1:\n", "Every slot is empty", "accession"),
     "empty file": ("trays/1.yaml", "", "line 1", "slots"),
     "unknown kind of device": ("rig.yaml", "camera: {kind: polaroid}\n", "line 1", "opencv"),
     "misspelt kind of device": (

@@ -40,7 +40,13 @@ class DriverBench:
     """
 
     def __init__(
-        self, kind: str, *faults: Any, cable_in: Path | None = None, speed: float = math.inf, **options: Any
+        self,
+        kind: str,
+        *faults: Any,
+        cable_in: Path | None = None,
+        speed: float = math.inf,
+        clock: ScaledClock | None = None,
+        **options: Any,
     ) -> None:
         self.kind = kind
         self.role = ROLE[kind]
@@ -48,7 +54,7 @@ class DriverBench:
         config = {role: {"kind": name, **PATIENCE[name]} for role, name in DEFAULTS.items()}
         config[self.role] = {"kind": kind, **PATIENCE[kind], **options, "port": port}
         self.config = StationConfig.model_validate(config)
-        self.clock = ScaledClock(speed)
+        self.clock = clock or ScaledClock(speed)
         self.world = make_world(self.config, self.clock, seed=1, faults=faults)
         self.world.fill({1: "first", 2: "second", 20: "last"})
         self.cable = Cable(self.world, self.role, cable_in) if cable_in else None

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from rig.clock import ScaledClock, SystemClock
+from rig.clock import Clock, ScaledClock, SystemClock
 
 
 def test_hardware_time_passes_only_while_somebody_waits_for_it() -> None:
@@ -36,3 +36,17 @@ def test_true_time_goes_forward() -> None:
     before = clock.now()
     clock.sleep(0.001)
     assert clock.now() > before
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), ScaledClock(100.0), ScaledClock(math.inf)])
+def test_what_is_asked_for_later_is_done_while_somebody_waits(clock: Clock) -> None:
+    done: list[float] = []
+    asked_s = clock.now()
+    clock.after(0.02, lambda: done.append(clock.now() - asked_s))
+    clock.after(0.01, lambda: done.append(clock.now() - asked_s))
+    assert not done
+    for _ in range(100):
+        clock.sleep(0.03)
+        if len(done) == 2:
+            break
+    assert 0.01 <= done[0] <= done[1]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +12,7 @@ from pydantic import ValidationError
 from rig.clock import ScaledClock
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NotConnectedError
 from rig.station import Station, StationConfig
-from rig.twin.faults import Brownout, Jam, Unplugged
+from rig.twin.faults import Brownout, DeadPump, Glitch, Jam, Unplugged
 from rig.twin.lab import make_world
 from rig.twin.world import World
 from tests.rig.wires import CONFIG
@@ -282,3 +284,49 @@ def test_killed_at_any_moment_no_coin_is_lost(tmp_path: Path, moment: int) -> No
         if place != "slot 1":
             station.unload(1)
     assert places(world) == {"first": "slot 1"}
+
+
+# No exit path leaves a pump running
+
+
+def silence_the_pump_s_answers(world: World) -> None:
+    """From the next grip on, the answers about the pump are lost, as often as they are asked for."""
+    after = world.wires["arm"].count("answered")
+    world.faults.append(Glitch(device="arm", what="silent", after_messages=after + 1, messages=3))
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("way", ["empty slot", "dead pump", "no answer", "Ctrl-C", "stopped"])
+def test_no_way_out_leaves_a_pump_running(
+    world: World, clock: ScaledClock, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with contextlib.suppress(DeviceError, KeyboardInterrupt), Station(CONFIG, clock) as station:
+        station.home()
+        arm: Any = station.arm
+        match way:
+            case "dead pump":
+                world.faults.append(DeadPump())
+            case "no answer":
+                suck = arm._suck
+                monkeypatch.setattr(arm, "_suck", lambda on: (silence_the_pump_s_answers(world), suck(on)))
+            case "Ctrl-C":
+                monkeypatch.setattr(arm, "_takes_hold", interrupt)
+            case "stopped":
+                monkeypatch.setattr(arm, "_takes_hold", lambda: (station.stop(), arm.holds()))
+        station.load(7 if way == "empty slot" else 1)
+    assert not world.suction
+    assert places(world) == ALL_IN_SLOTS
+
+
+def test_a_pump_that_does_not_run_is_no_empty_slot(world: World, clock: ScaledClock) -> None:
+    with Station(CONFIG, clock) as station:
+        station.home()
+        world.faults.append(DeadPump())
+        with pytest.raises(DeviceError, match="the pump does not run") as caught:
+            station.load(1)
+        assert not isinstance(caught.value, GripError)
+        with pytest.raises(DeviceError, match="the pump does not run"):
+            station.feels_empty(1)

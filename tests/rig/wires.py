@@ -5,6 +5,7 @@ from __future__ import annotations
 import serial
 
 from rig.station import StationConfig
+from rig.twin.emulator import Emulator
 from rig.twin.world import World
 
 # Short (wall-clock) patience: nothing in the twin needs longer, and what never answers is found out sooner.
@@ -33,3 +34,12 @@ class Wire:
         while piece := self.port.read(5000):
             heard += piece
         return heard.decode()
+
+
+def heard(emulator: Emulator, seconds: float, step_s: float = 0.1) -> str:
+    """What a controller says in so many seconds of hardware time, to the letter."""
+    sent = emulator.poll()
+    for _ in range(round(seconds / step_s)):
+        emulator.clock.sleep(step_s)
+        sent += emulator.poll()
+    return sent.decode("latin-1")

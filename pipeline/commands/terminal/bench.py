@@ -12,11 +12,12 @@ from pipeline.wording import count
 
 if TYPE_CHECKING:
     from pipeline.bench.calibrate import CalibrationResult
+    from pipeline.bench.device_checks import Check
     from pipeline.bench.devices import FoundDevices
-    from pipeline.bench.doctor import Check, Diagnosis
+    from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
 
-STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
 
 
 def print_calibration(result: CalibrationResult) -> None:
@@ -31,7 +32,7 @@ def print_calibration(result: CalibrationResult) -> None:
 def print_check(check: Check) -> None:
     """Print one check of `doctor`, as soon as it is made."""
     console.print(
-        f"[{STATUS_COLOURS[check.status]}]{check.status:>4}[/]  {check.name}: {escape(check.found)}", soft_wrap=True
+        f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]  {check.name}: {escape(check.found)}", soft_wrap=True
     )
 
 

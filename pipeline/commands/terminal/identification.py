@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.table import Table
 
 from pipeline.commands.terminal.output import (
     coloured_verdict,
@@ -14,12 +13,21 @@ from pipeline.commands.terminal.output import (
     print_line,
     reporter,
 )
+from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import other_names
 from pipeline.wording import count
 
 if TYPE_CHECKING:
     from pipeline.collection.identify import Answers
     from pipeline.collection.imports import Imported
+
+CANDIDATE_COLUMNS = (
+    Column("", is_number=True),
+    Column("Coin"),
+    Column("Entry", is_prose=True),
+    Column("Score", is_number=True, rank=1),
+    Column("Probability", is_number=True),
+)
 
 
 def print_answers(result: Answers) -> None:
@@ -31,20 +39,15 @@ def print_answers(result: Answers) -> None:
             continue
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
-        table = Table(title=f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", title_justify="left")
-        table.add_column("", justify="right")
-        table.add_column("Coin", overflow="fold")
-        table.add_column("Entry", overflow="fold")
-        table.add_column("Score", justify="right")
-        table.add_column("Probability", justify="right")
+        console.print(f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", soft_wrap=True)
+        rows = []
         for rank, each in enumerate(answer.candidates, 1):
-            table.add_row(
-                str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", f"{each.probability:.3f}"
-            )
+            chance = f"{each.probability:.3f}"
+            rows.append((str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", chance))
             for other in other_names(each):
                 chance = f"{other['probability']:.3f} same coin"
-                table.add_row("", f"also {escape(other['coin'])}", escape(other["entry"]), "", chance)
-        console.print(table)
+                rows.append(("", f"also {escape(other['coin'])}", escape(other["entry"]), "", chance))
+        console.print(FittedTable(CANDIDATE_COLUMNS, rows))
 
 
 def print_imported(done: Imported) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
+from pipeline.fitted_table import Column, FittedTable
 from pipeline.wording import count, duration
+from rig.sides import SIDES
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
+    from capture.plan import Plan
     from pipeline.notify import Deliveries
     from pipeline.reports.results import ScanResult, WrittenReport
     from pipeline.run_status import Status
@@ -34,22 +38,21 @@ STATE_COLOURS = {
 
 
 def print_scan_estimate(preflight: Preflight) -> None:
-    """Print what `scan` would do, as `scan --dry-run`."""
+    """Print what `scan` would do, as `scan --dry-run`: a line for each coin, and one for the plan."""
     (planned,) = preflight.scans
-    table = Table(title=f"Tray {planned.tray.id}, plan {planned.plan.name}: what would be done", title_justify="left")
-    for column in ("Slot", "Coin", "Side", "Tilt (deg)", "Turntable (deg)", "Lights", "Shots"):
-        table.add_column(column, justify="right" if column in ("Slot", "Shots") else "left")
-    for pose in planned.poses:
-        table.add_row(
-            str(pose.slot),
-            pose.coin,
-            pose.side,
-            f"{pose.tilt_deg:g}",
-            f"{pose.turntable_deg:g}",
-            ", ".join(pose.lights),
-            str(len(pose.lights)),
-        )
-    console.print(table)
+    console.print(f"Tray {escape(planned.tray.id)}, plan {escape(planned.plan.name)}: what would be done")
+    shots = Counter((shot.coin, shot.side) for shot in planned.shots)
+    rows = [
+        (str(slot), escape(coin), *(str(shots[coin, side] or "") for side in SIDES))
+        for slot, coin in planned.tray.coins.items()
+    ]
+    columns = (
+        Column("Slot", is_number=True),
+        Column("Coin"),
+        *(Column(f"{side} shots", is_number=True) for side in SIDES),
+    )
+    console.print(FittedTable(columns, rows))
+    print_line(f"Of each coin side: {_poses(planned.plan)}.")
     if planned.set_aside is not None:
         print_line(f"The interrupted scan cannot be resumed: {planned.set_aside} It would start over.")
     done = f"; {planned.done_shots} are done already and stay" if planned.done_shots else ""
@@ -64,26 +67,30 @@ def print_scan_estimate(preflight: Preflight) -> None:
 
 def print_scan(result: ScanResult) -> None:
     """Print a row for each coin of a scanned tray, and where the report is."""
-    identified = any(coin.verdict for coin in result.coins)
-    table = Table(title=f"Tray {result.tray}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("Slot", justify="right")
-    table.add_column("Coin", overflow="fold")
-    table.add_column("Frames", justify="right")
-    table.add_column("Retakes", justify="right")
-    if identified:
-        table.add_column("Top match", overflow="fold")
-        table.add_column("Probability", justify="right", no_wrap=True)
-        table.add_column("Verdict", no_wrap=True)
+    is_identified = any(coin.verdict for coin in result.coins)
+    columns = [
+        Column("Slot", is_number=True),
+        Column("Coin"),
+        Column("Frames", is_number=True),
+        Column("Retakes", is_number=True, rank=2),
+        *(
+            (Column("Top match"), Column("Probability", is_number=True, rank=1), Column("Verdict"))
+            if is_identified
+            else ()
+        ),
+    ]
+    rows = []
     for coin in result.coins:
         best = coin.candidates[0] if coin.candidates else None
         frames = str(coin.frames) if coin.frames == coin.planned else f"[red]{coin.frames} of {coin.planned}[/red]"
-        match = [
+        match = (
             escape(best.coin) if best else "",
             f"{best.probability:.3f}" if best else "",
             coloured_verdict(coin.verdict),
-        ]
-        table.add_row(str(coin.slot), escape(coin.coin), frames, str(coin.retakes), *(match if identified else []))
-    console.print(table)
+        )
+        rows.append((str(coin.slot), escape(coin.coin), frames, str(coin.retakes), *(match if is_identified else ())))
+    console.print(f"Tray {escape(result.tray)}")
+    console.print(FittedTable(columns, rows))
     if result.left_over:
         missing = sum(coin.planned - coin.frames for coin in result.coins)
         has = "has" if missing == 1 else "have"
@@ -103,11 +110,7 @@ def print_batch_plan(plan: BatchPlan) -> None:
 
 
 def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("Tray", "Coins", "Shots", "MB", ""):
-        table.add_column(column, justify="right" if column in ("Coins", "Shots", "MB") else "left")
-    for tray in plan.finished:
-        table.add_row(escape(tray), "", "", "", "photographed already")
+    rows = [(escape(tray), "", "", "", "photographed already") for tray in plan.finished]
     for each in plan.to_do:
         note = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
         if each.set_aside is not None:
@@ -115,8 +118,9 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
         if each.changed:
             note += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
         megabytes = f"{each.estimate.disk_bytes / 1e6:.0f}"
-        table.add_row(escape(each.tray.id), str(each.coins), str(len(each.shots)), megabytes, note)
-    out.print(table)
+        rows.append((escape(each.tray.id), str(each.coins), str(len(each.shots)), megabytes, note))
+    numbers = (Column(title, is_number=True) for title in ("Coins", "Shots", "MB"))
+    out.print(FittedTable((Column("Tray"), *numbers, Column("", is_prose=True)), rows))
     guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored)"
     out.print(
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
@@ -142,11 +146,16 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
 
 def print_batch(result: BatchResult) -> None:
     """Print a row for each tray of a batch, and where report and log are."""
-    table = Table(title=f"Batch {result.batch}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("Tray", "State", "Coins", "Frames", "Retakes", "Why"):
-        table.add_column(column, justify="right" if column in ("Coins", "Frames", "Retakes") else "left")
-    for tray in result.trays:
-        table.add_row(
+    columns = (
+        Column("Tray"),
+        Column("State"),
+        Column("Coins", is_number=True, rank=1),
+        Column("Frames", is_number=True),
+        Column("Retakes", is_number=True, rank=2),
+        Column("Why", is_prose=True),
+    )
+    rows = [
+        (
             escape(tray.tray),
             _coloured(tray.state),
             str(len(tray.coins)),
@@ -154,7 +163,10 @@ def print_batch(result: BatchResult) -> None:
             str(sum(coin.retakes for coin in tray.coins)),
             escape(tray.why or ""),
         )
-    console.print(table)
+        for tray in result.trays
+    ]
+    console.print(f"Batch {escape(result.batch)}")
+    console.print(FittedTable(columns, rows))
     for each in result.unidentified:
         console.print(f"[red]Not identified:[/red] {escape(each.coin)}. {escape(each.why)}", soft_wrap=True)
     console.print(
@@ -243,6 +255,14 @@ def _print_run(now: Status) -> None:
         table.add_row("Last", escape(now.message))
     table.add_row("Log", escape(now.log or "none"))
     console.print(table)
+
+
+def _poses(plan: Plan) -> str:
+    """What each coin side goes through, in a line."""
+    angles = ", ".join(f"{angle:g}" for angle in plan.turntable_deg)
+    tilts = ", ".join(f"{angle:g}" for angle in plan.tilt_deg)
+    turns = f"turntable at {angles} degrees"
+    return f"{turns}, tilt {tilts} degrees, under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
 
 
 def _times(wall_s: float, hardware_s: float) -> str:

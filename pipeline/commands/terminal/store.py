@@ -68,7 +68,7 @@ def print_export(result: ExportResult) -> None:
 def print_garbage(result: GarbageResult) -> None:
     """Print what `store gc` removed, or would."""
     table = Table("what", "how many", "size")
-    for each in result.waste:
+    for each in result.garbage:
         table.add_row(_KINDS[each.kind], str(each.count), decimal(each.bytes))
     console.print(table)
     total = decimal(result.bytes)

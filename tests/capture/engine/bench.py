@@ -74,10 +74,10 @@ class Bench:
         **options: Any,
     ) -> Summary:
         """Resume the tray's scan, or begin one; `options` as of `ScanContext`."""
-        session = self.store.unfinished_scan(tray.id)
+        session = self.store.sessions.unfinished_scan(tray.id)
         if session is None:
             devices = [asdict(identity) for identity in (*self.station.identities, self.camera.identity)]
-            session = self.store.begin_scan(tray, plan, devices)
+            session = self.store.sessions.begin_scan(tray, plan, devices)
         return run_scan(ScanContext(self, self.store, session, on_event=on_event, **options))
 
     def lies(self) -> dict[str, tuple[str, int | None, str]]:

@@ -20,7 +20,7 @@ from capture.store.records import Frame
 from rig.errors import DeviceError, GripError
 from rig.station import StationConfig
 from rig.twin.faults import Fault, Trouble
-from rig.twin.lying import Coin
+from rig.twin.lying import LyingCoin
 from rig.twin.scene import Lamp, Scene
 from rig.twin.world import World
 from tests.capture.engine.bench import Bench, open_bench
@@ -93,10 +93,10 @@ def scan(folder: Path, seed: int) -> Outcome:
                 outcome.faults += bench.world.faults[1:]
                 bring_back(bench.world)
                 continue
-            session = bench.store.sessions()[-1]
+            session = bench.store.sessions.find()[-1]
             assert session.finished_at is not None
-            assert bench.store.missing_shots(session.id) == []
-            frames = bench.store.frames()
+            assert bench.store.sessions.missing_shots(session.id) == []
+            frames = bench.store.frames.find()
             assert Counter(frame.shot_id for frame in frames) == {shot.id: 1 for shot in PLAN.shots(TRAY)}
             outcome.wrong = [wrong for frame in frames for wrong in what_is_wrong(frame, truths, config)]
             assert bench.lies() == {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()}
@@ -122,7 +122,7 @@ def witness(world: World) -> list[Scene]:
 def bring_back(world: World) -> None:
     """What the message asked for: every coin that is not where a rig can find it into its slot, obverse up."""
     slots = {coin: slot for slot, coin in TRAY.coins.items()}
-    kept: list[Coin] = world._state.coins
+    kept: list[LyingCoin] = world._state.coins
     for coin in kept:
         coin.place, coin.slot, coin.side = "slot", slots[coin.coin], "obverse"
         coin.x_mm = coin.y_mm = 0.0

@@ -42,12 +42,12 @@ def scan(bench: Bench, jam_after_moves: int, comes_free: bool, **options: Any) -
 
 def run_calibrated(bench: Bench) -> Summary:
     bundle = true_bundle()
-    bench.store.add_calibration(bundle.id, bundle.created_at.isoformat(), "somewhere")
+    bench.store.calibrations.add(bundle.id, bundle.created_at.isoformat(), "somewhere")
     return bench.run(bundle=bundle)
 
 
 def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str, int], float]) -> None:
-    for frame in bench.store.frames():
+    for frame in bench.store.frames.find():
         assert frame.shot_id is not None
         assert frame.turntable_deg is not None
         apart_deg = (angles[frame.shot_id, frame.attempt] - frame.turntable_deg + 180) % 360 - 180
@@ -59,9 +59,9 @@ def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str,
 def test_a_jam_that_comes_free_costs_retakes_alone(tmp_path: Path, after_moves: int, verify_every: int) -> None:
     with open_bench(tmp_path) as bench:
         angles = scan(bench, after_moves, True, limits=Limits(verify_every=verify_every))
-        assert len(bench.store.frames()) == len(FOUR_ANGLES.shots(ONE_COIN))
+        assert len(bench.store.frames.find()) == len(FOUR_ANGLES.shots(ONE_COIN))
         assert_every_kept_frame_is_at_its_pose(bench, angles)
-        bad = bench.store.frames(good=False)
+        bad = bench.store.frames.find(good=False)
         assert {frame.quarantine_reason for frame in bad} == {"wrong angle"}
         assert bench.lies() == IN_ORDER
 
@@ -70,8 +70,8 @@ def test_a_jam_that_stays_stops_the_scan(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         with pytest.raises(DeviceError, match="turntable"):
             scan(bench, 2, False)
-        assert len(bench.store.frames(good=False)) > 0
-        for frame in bench.store.frames():
+        assert len(bench.store.frames.find(good=False)) > 0
+        for frame in bench.store.frames.find():
             assert frame.turntable_deg is not None
             assert abs((frame.quality["plate_deg"] - frame.turntable_deg + 180) % 360 - 180) < 1
 
@@ -88,12 +88,12 @@ def test_a_plate_that_slips_whatever_is_done(tmp_path: Path, monkeypatch: pytest
         skipped = bench.run().skipped
         assert [each.reason for each in skipped] == ["device", "device"]
         assert re.search(r"stands at (0|90) degrees, and the ring on the plate shows 9?9\.0", skipped[0].why)
-        assert bench.store.frames() == []
+        assert bench.store.frames.find() == []
         assert bench.lies() == IN_ORDER
         monkeypatch.undo()
     with open_bench(tmp_path) as bench:
         bench.run()
-        assert len(bench.store.frames()) == len(SHOTS)
+        assert len(bench.store.frames.find()) == len(SHOTS)
 
 
 def test_another_lamp_than_the_light_s(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_another_lamp_than_the_light_s(tmp_path: Path) -> None:
         bench.world.led0_azimuth_deg += 60  # the ring of LEDs was mounted turned
         summary = run_calibrated(bench)
         assert summary.frames.quarantined == len(SHOTS)
-        bad = bench.store.frames(good=False)
+        bad = bench.store.frames.find(good=False)
         assert all("wrong light" in (frame.quarantine_reason or "") for frame in bad)
 
 
@@ -110,5 +110,5 @@ def test_a_lamp_that_dies_in_part(tmp_path: Path) -> None:
         bench.world.faults.append(DeadLamp(first=0, last=2))  # the upper three tenths of az000
         bench.world.faults.append(DeadLamp(first=15, last=19))  # half of az120
         run_calibrated(bench)
-        reasons = {frame.quarantine_reason for frame in bench.store.frames(good=None) if frame.light == "az120"}
+        reasons = {frame.quarantine_reason for frame in bench.store.frames.find(good=None) if frame.light == "az120"}
         assert "wrong light" in reasons

@@ -63,7 +63,7 @@ def folder(scanned: Path, tmp_path: Path) -> Path:
 
 def skipped_coins(bench: Bench) -> list[CoinSkipped]:
     """The latest session's, as the journal has them."""
-    return latest_skips(bench.store.journal.lines(CoinSkipped, session_id=bench.store.sessions()[-1].id))
+    return latest_skips(bench.store.journal.lines(CoinSkipped, session_id=bench.store.sessions.find()[-1].id))
 
 
 def places(bench: Bench) -> list[tuple[str, str, int | None]]:
@@ -75,7 +75,7 @@ def test_swapped_coins_are_named_in_each_others_place(folder: Path) -> None:
     events: list[Event] = []
     contents = {"3": {1: "2024.1.3", 7: "2024.1.1"}}
     with opened(folder, contents=contents) as bench:
-        before = len(bench.store.frames())
+        before = len(bench.store.frames.find())
         summary = scan(bench, events.append)
         assert [(each.slot, each.coin, each.reason, each.looks_like) for each in summary.skipped] == [
             (1, "2024.1.1", "wrong coin", "2024.1.3"),
@@ -85,20 +85,20 @@ def test_swapped_coins_are_named_in_each_others_place(folder: Path) -> None:
             "Slots 1 and 7 are swapped: 2024.1.3 lies in slot 1, 2024.1.1 in slot 7."
         ]
         assert places(bench) == [("2024.1.1", "slot", 7), ("2024.1.2", "slot", 4), ("2024.1.3", "slot", 1)]
-        assert {frame.coin_id for frame in bench.store.frames()[before:]} == {"2024.1.2"}
-        unfinished = bench.store.unfinished_scan("3")
+        assert {frame.coin_id for frame in bench.store.frames.find()[before:]} == {"2024.1.2"}
+        unfinished = bench.store.sessions.unfinished_scan("3")
         assert unfinished is not None
     assert [event.looks_like for event in events if isinstance(event, CoinSkipped)] == ["2024.1.3", "2024.1.1"]
     with opened(folder) as bench:  # somebody laid them right
         assert scan(bench).skipped == ()
-        assert bench.store.session(unfinished.id).finished_at is not None
+        assert bench.store.sessions.get(unfinished.id).finished_at is not None
         assert bench.store.verify() == []
 
 
 def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
     contents = {"3": {1: None, 4: "unknown.1", 7: ["2024.1.3", "unknown.2"]}}
     with opened(folder, contents=contents) as bench:
-        before = len(bench.store.frames(good=None))
+        before = len(bench.store.frames.find(good=None))
         summary = scan(bench)
         assert [each.reason for each in summary.skipped] == ["empty slot", "wrong coin", "two coins"]
         assert [each.looks_like for each in summary.skipped] == [None] * 3
@@ -107,7 +107,7 @@ def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
             "Slot 4 holds a coin that was never scanned here; 2024.1.2 belongs there.",
             "Slot 7 holds two coins; only 2024.1.3 belongs there.",
         ]
-        assert len(bench.store.frames(good=None)) == before
+        assert len(bench.store.frames.find(good=None)) == before
         assert places(bench) == [("2024.1.3", "slot", 7), ("unknown.1", "slot", 4), ("unknown.2", "slot", 7)]
 
 
@@ -151,7 +151,7 @@ def test_a_reason_not_to_go_on_is_heeded_between_coins(tmp_path: Path) -> None:
     with opened(tmp_path) as bench:
         with pytest.raises(ScanStopped, match=r"^It is 06:30\.$"):
             scan(bench, count, find_reason_to_end=lambda: "It is 06:30." if shots > 1 else None)
-        assert len(bench.store.frames()) == len(PLAN.lights)  # the coin that was begun is done
+        assert len(bench.store.frames.find()) == len(PLAN.lights)  # the coin that was begun is done
         assert {coin.place for coin in bench.world.coins} == {"slot"}
         assert scan(bench).frames.good == len(SHOTS)
 
@@ -174,7 +174,7 @@ def test_a_reason_not_to_go_on_after_a_failure_puts_the_coin_back(tmp_path: Path
         with pytest.raises(ScanStopped, match="Enough"):
             scan(bench, fail_once, policy=BRISK, find_reason_to_end=lambda: "Enough." if failed else None)
         assert {coin.place for coin in bench.world.coins} == {"slot"}
-        assert len(bench.store.frames()) < len(PLAN.lights)
+        assert len(bench.store.frames.find()) < len(PLAN.lights)
 
 
 def test_a_coin_that_costs_too_many_recoveries_is_skipped(tmp_path: Path) -> None:
@@ -192,7 +192,9 @@ def test_a_coin_that_costs_too_many_recoveries_is_skipped(tmp_path: Path) -> Non
         assert (skipped.slot, skipped.reason) == (1, "device")
         assert "lightbox" in skipped.why and "failed 2 times" in skipped.why
         assert {coin.place for coin in bench.world.coins} == {"slot"}
-        assert {shot.coin for shot in bench.store.missing_shots(bench.store.sessions()[-1].id)} == {"2024.1.1"}
+        assert {shot.coin for shot in bench.store.sessions.missing_shots(bench.store.sessions.find()[-1].id)} == {
+            "2024.1.1"
+        }
         journal = bench.store.journal
         assert (len(journal.lines(DeviceFailed)), len(journal.lines(DeviceRecovered))) == (2, 2)
         assert bench.store.verify() == []
@@ -249,13 +251,13 @@ def test_what_is_on_the_plate_after_a_kill_goes_into_the_slot_if_that_is_empty(f
     interrupt_at_the_first_shot(folder)
     swap_names(folder, "2024.1.1", "2024.1.2")
     with opened(folder) as bench:
-        before = len(bench.store.frames(good=None))
+        before = len(bench.store.frames.find(good=None))
         summary = scan(bench)
         assert [(each.slot, each.reason, each.looks_like) for each in summary.skipped] == [
             (1, "wrong coin", "2024.1.2"),
             (4, "wrong coin", "2024.1.1"),
         ]
-        assert {frame.coin_id for frame in bench.store.frames(good=None)[before:]} == {"2024.1.3"}
+        assert {frame.coin_id for frame in bench.store.frames.find(good=None)[before:]} == {"2024.1.3"}
         assert places(bench) == [("2024.1.1", "slot", 4), ("2024.1.2", "slot", 1), ("2024.1.3", "slot", 7)]
     swap_names(folder, "2024.1.1", "2024.1.2")
     with opened(folder) as bench:
@@ -271,10 +273,10 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
     coin |= {"place": "slot", "slot": 1, "x_mm": 0.0, "y_mm": 0.0}
     path.write_text(json.dumps(state))
     with opened(folder) as bench:
-        before, there = len(bench.store.frames(good=None)), places(bench)
+        before, there = len(bench.store.frames.find(good=None)), places(bench)
         with pytest.raises(TransportError, match=r"cannot be recognised as coin 2024\.1\.1"):
             scan(bench)
-        assert len(bench.store.frames(good=None)) == before
+        assert len(bench.store.frames.find(good=None)) == before
         assert places(bench) == there
 
 
@@ -301,7 +303,7 @@ def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
             (7, "empty slot"),
         ]
         assert places(bench) == there
-        assert [shot.coin for shot in bench.store.missing_shots(bench.store.sessions()[-1].id)] == [
+        assert [shot.coin for shot in bench.store.sessions.missing_shots(bench.store.sessions.find()[-1].id)] == [
             *["2024.1.1"] * 3,
             *["2024.1.3"] * 3,
         ]
@@ -329,7 +331,9 @@ def test_an_empty_slot_is_skipped_also_after_the_arm_failed_over_it(
         (skipped,) = summary.skipped
         assert (skipped.slot, skipped.reason) == (1, "empty slot")
         assert "fallen off the arm" in skipped.why
-        assert {shot.coin for shot in bench.store.missing_shots(bench.store.sessions()[-1].id)} == {"2024.1.1"}
+        assert {shot.coin for shot in bench.store.sessions.missing_shots(bench.store.sessions.find()[-1].id)} == {
+            "2024.1.1"
+        }
 
 
 def test_whatever_goes_wrong_in_the_program_the_coin_goes_back(folder: Path) -> None:

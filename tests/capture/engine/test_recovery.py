@@ -29,7 +29,7 @@ def unplug(bench: Bench, device: Any, seconds: float | None = None) -> None:
 
 
 def assert_complete(bench: Bench) -> None:
-    assert sorted(frame.shot_id or "" for frame in bench.store.frames(good=None)) == ALL
+    assert sorted(frame.shot_id or "" for frame in bench.store.frames.find(good=None)) == ALL
     assert bench.lies() == IN_ORDER
     assert bench.store.verify() == []
 
@@ -69,7 +69,7 @@ def test_what_does_not_heal_ends_with_its_message_and_nothing_is_lost(tmp_path: 
         with pytest.raises(NotConnectedError, match=r"turntable .* connection was lost .* Plug the cable in"):
             bench.run(pull, policy=Policy(patience=Patience(attempts=2, pause_s=100.0)))
         assert 300 < bench.station.clock.now() - before_s < 400  # tried after 100 s, and 200 s later
-        kept = len(bench.store.frames())
+        kept = len(bench.store.frames.find())
         assert kept >= 6
     with open_bench(tmp_path) as bench:
         bench.run()
@@ -138,7 +138,7 @@ def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
         monkeypatch.setattr(world, "scene", note)
         bench.run(on_event, plan=plan, tray=tray)
         assert bench.lies() == {coin: ("slot", slot, "obverse") for slot, coin in tray.coins.items()}
-        assert bench.store.missing_shots(bench.store.sessions()[-1].id) == []
+        assert bench.store.sessions.missing_shots(bench.store.sessions.find()[-1].id) == []
     assert len(recovered) == 1
     assert shown == [True] * 4
 
@@ -158,7 +158,7 @@ def test_a_coin_that_an_arm_lost_is_found_or_asked_for(tmp_path: Path, after_mov
         else:
             assert_complete(bench)
         assert any(isinstance(event, Recovered) and event.problem.device.startswith("arm") for event in events)
-        ended = bench.store.unfinished_scan("3") is None
+        ended = bench.store.sessions.unfinished_scan("3") is None
     if not ended:
         with open_bench(tmp_path) as bench:  # who mounts the tray picks up what lies on the table
             bench.run()
@@ -169,7 +169,7 @@ def test_a_coin_lost_on_its_way_back_is_missed_although_it_is_done(tmp_path: Pat
     with open_bench(tmp_path, [Brownout(device="arm", after_moves=38)]) as bench:
         (skipped,) = bench.run().skipped
         assert (skipped.slot, skipped.reason) == (1, "empty slot")
-        assert sorted(frame.shot_id or "" for frame in bench.store.frames(good=None)) == ALL
+        assert sorted(frame.shot_id or "" for frame in bench.store.frames.find(good=None)) == ALL
         assert {coin: place for coin, (place, _, _) in bench.lies().items()} == {
             "2024.1.1": "table",
             "2024.1.2": "slot",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.records import Candidate, NewEntry
 from tests.capture.conftest import PLAN, TRAY, small_image
 
@@ -41,43 +40,43 @@ def test_entries_outlive_the_index(store: Store) -> None:
         path.unlink()
     with Store.open(store.folder) as again:
         assert sorted(entry.id for entry in again.catalogue.entries()) == sorted(entry.id for entry in entries[:2])
-        assert again.coin_types() == {"RIC 7": "RIC", "RIC 8": None}
+        assert again.coins.types() == {"RIC 7": "RIC", "RIC 8": None}
 
 
 def test_embeddings_come_back_in_the_order_asked_for(store: Store) -> None:
-    catalogue = store.catalogue
-    ids = [entry.id for entry in catalogue.add_entries(ENTRIES)]
-    catalogue.add_model("m1", "starter", {"note": "for a test"})
-    catalogue.add_model("m1", "starter", {"note": "again"})
+    embeddings = store.embeddings
+    ids = [entry.id for entry in store.catalogue.add_entries(ENTRIES)]
+    embeddings.add_model("m1", "starter", {"note": "for a test"})
+    embeddings.add_model("m1", "starter", {"note": "again"})
     chance = np.random.default_rng(0)
     pooled = chance.normal(size=(3, 8)).astype(np.float32)
     grid = chance.normal(size=(3, 4, 5, 6)).astype(np.float16)
-    catalogue.add_embeddings("m1", ids, pooled, grid)
-    back, back_grid = catalogue.embeddings("m1", [ids[2], ids[0]])
+    embeddings.add("m1", ids, pooled, grid)
+    back, back_grid = embeddings.get("m1", [ids[2], ids[0]])
     np.testing.assert_array_equal(back, pooled[[2, 0]])
     assert back_grid is not None
     np.testing.assert_array_equal(back_grid, grid[[2, 0]])
-    catalogue.add_embeddings("m1", ids[:1], pooled[1:2])
-    assert catalogue.embeddings("m1", ids)[1] is None
-    assert catalogue.embedded("m1") == set(ids)
-    assert catalogue.embedded("m2") == set()
-    assert catalogue.embeddings("m1", [])[0].shape[0] == 0
+    embeddings.add("m1", ids[:1], pooled[1:2])
+    assert embeddings.get("m1", ids)[1] is None
+    assert embeddings.image_ids("m1") == set(ids)
+    assert embeddings.image_ids("m2") == set()
+    assert embeddings.get("m1", [])[0].shape[0] == 0
     with pytest.raises(StoreError, match="has no embedding by model m1"):
-        catalogue.embeddings("m1", ["nobody"])
+        embeddings.get("m1", ["nobody"])
     assert store.verify() == []
 
 
 def test_the_latest_ranking_counts(store: Store) -> None:
-    session = store.begin_scan(TRAY, PLAN)
+    session = store.sessions.begin_scan(TRAY, PLAN)
     ids = [entry.id for entry in store.catalogue.add_entries(ENTRIES)]
-    store.catalogue.add_model("m1", "starter", {})
-    assert store.catalogue.ranking(session.id, "2024.1.1") is None
+    store.embeddings.add_model("m1", "starter", {})
+    assert store.rankings.latest(session.id, "2024.1.1") is None
     first = [Candidate("RIC 7", ids[0], 0.7, 0.95, {"cells": 12}), Candidate("RIC 8", ids[2], 0.5, 0.02)]
-    store.catalogue.add_ranking(session.id, "2024.1.1", "m1", "match", first)
-    ranking = store.catalogue.ranking(session.id, "2024.1.1")
+    store.rankings.add(session.id, "2024.1.1", "m1", "match", first)
+    ranking = store.rankings.latest(session.id, "2024.1.1")
     assert ranking is not None
     assert (ranking.verdict, ranking.model_id, list(ranking.candidates)) == ("match", "m1", first)
-    store.catalogue.add_ranking(session.id, "2024.1.1", "m1", "not in catalogue", first[1:])
-    ranking = store.catalogue.ranking(session.id, "2024.1.1")
+    store.rankings.add(session.id, "2024.1.1", "m1", "not in catalogue", first[1:])
+    ranking = store.rankings.latest(session.id, "2024.1.1")
     assert ranking is not None
     assert (ranking.verdict, list(ranking.candidates)) == ("not in catalogue", first[1:])

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from capture.store import Store
-from capture.store.garbage import find_waste, remove_waste
+from capture.store.garbage import find_garbage, remove_garbage
 from capture.store.journal_lines import StoreCleaned
 from capture.store.rebuild import rebuild
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -29,29 +29,31 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
     with Store.open(folder) as store:
-        session = store.begin_scan(TRAY, PLAN)
+        session = store.sessions.begin_scan(TRAY, PLAN)
         frames = [
-            add_frame(store, session.id, shot, seed, quarantine_reason="blur" if seed else None, calibrated=None)
-            for seed, shot in enumerate(store.missing_shots(session.id)[:3])
+            add_frame(store, session.id, shot, seed, quarantine_reasons=BLURRED if seed else (), calibrated=None)
+            for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:3])
         ]
         entries = store.catalogue.add_entries(
             [NewEntry(f"R{n}", small_image(60 + n), f"{n}.jxl", "x") for n in range(2)]
         )
         for model, name in (("m1", "starter"), ("m2", "starter"), ("m3", "other")):
-            store.catalogue.add_model(model, name, {})
+            store.embeddings.add_model(model, name, {})
             pooled, grid = np.zeros((2, 8), np.float32), np.zeros((2, 2, 3, 3), np.float16)
-            store.catalogue.add_embeddings(model, [entry.id for entry in entries], pooled, grid)
+            store.embeddings.add(model, [entry.id for entry in entries], pooled, grid)
         store.catalogue.remove_entries("R1")
-        lost = store.files.set_aside(store.files.path(store.files.keep(small_image(99))[0].sha256, ".jxl"))
+        lost = store.storage.files.set_aside(
+            store.storage.files.path(store.storage.files.keep(small_image(99))[0].sha256, ".jxl")
+        )
     rebuild(folder)
     with Store.open(folder) as store:
-        store.catalogue.add_embeddings("m1", [entry.id for entry in entries], pooled, grid)
-        store.catalogue.add_embeddings("m2", [entry.id for entry in entries], pooled, grid)
+        store.embeddings.add("m1", [entry.id for entry in entries], pooled, grid)
+        store.embeddings.add("m2", [entry.id for entry in entries], pooled, grid)
     (folder / "tmp" / "0123").write_bytes(b"half a pic")
     before = hashes(folder)
     with Store.open(folder, writing=False) as store:
-        young = {each.kind: each.count for each in find_waste(store.files, store.database)}
-        waste = find_waste(store.files, store.database, keep_days=0)
+        young = {each.kind: each.count for each in find_garbage(store.storage)}
+        waste = find_garbage(store.storage, keep_days=0)
     assert young == {"half written": 1, "set aside": 0, "former index": 0, "embedding": 3}
     assert {each.kind: each.count for each in waste} == {
         "half written": 1,
@@ -62,11 +64,11 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
     assert [each.bytes for each in waste if each.kind == "embedding"] == [3 * (8 * 4 + 18 * 2)]
     assert lost.exists()
     with Store.open(folder, alone=True) as store:
-        remove_waste(store, waste)
+        remove_garbage(store.storage, waste)
         assert not lost.exists()
-        assert sum(each.count for each in find_waste(store.files, store.database, keep_days=0)) == 0
-        assert store.frames(good=None) == frames
-        assert store.catalogue.embedded("m2") == {entries[0].id}
+        assert sum(each.count for each in find_garbage(store.storage, keep_days=0)) == 0
+        assert store.frames.find(good=None) == frames
+        assert store.embeddings.image_ids("m2") == {entries[0].id}
         assert store.verify() == []
         line = store.journal.last(StoreCleaned)
         assert line is not None
@@ -76,4 +78,4 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
 
 def test_what_a_living_writer_is_writing_is_no_waste(store: Store, folder: Path) -> None:
     (folder / "tmp" / "0123").write_bytes(b"half a pic")
-    assert [each.count for each in find_waste(store.files, store.database, 0)] == [0, 0, 0, 0]
+    assert [each.count for each in find_garbage(store.storage, 0)] == [0, 0, 0, 0]

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import (
     BatchBegan,
     BatchLine,
@@ -80,7 +79,7 @@ def test_half_a_line_is_passed_over_and_its_number_given_again(folder: Path) -> 
 
 def test_a_line_whose_row_was_never_written_counts(store: Store, folder: Path) -> None:
     store.journal.log(Lifting(slot=1, coin="a"))
-    with store.database.write() as connection:  # as if killed before the commit
+    with store.storage.database.write() as connection:  # as if killed before the commit
         connection.execute("DELETE FROM event")
     assert [problem.kind for problem in store.verify()] == ["orphan"]
     assert store.journal.log(LaidOnPlate(slot=1, coin="a", side="obverse")).number == 2
@@ -193,7 +192,7 @@ def test_lines_are_on_disk_as_earlier_versions_wrote_them(store: Store, folder: 
 
 
 def test_lines_are_asked_for_by_what_they_are(store: Store) -> None:
-    session = store.begin_import("euros").id
+    session = store.sessions.begin_import("euros").id
     moves: list[CoinMove] = [Lifting(slot=1, coin="a"), TurningOver(slot=1, coin="a", side="obverse")]
     for line in moves:
         store.journal.log(line, session)
@@ -210,7 +209,7 @@ def test_lines_are_asked_for_by_what_they_are(store: Store) -> None:
 
 def test_what_another_version_wrote_is_read(store: Store) -> None:
     def write(kind: str, detail: str) -> None:
-        with store.database.write() as connection:
+        with store.storage.database.write() as connection:
             sql = "INSERT INTO event (at, kind, detail) VALUES ('2026-11-20T10:40:26.670349+00:00', ?, ?)"
             connection.execute(sql, (kind, detail))
 

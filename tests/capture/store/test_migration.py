@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import JournalLine
 from capture.store.rebuild import rebuild
 from tests.capture.store.old_store import unpack
@@ -35,17 +34,17 @@ def rows(folder: Path, table: str) -> list[dict[str, Any]]:
 
 
 def read_all(store: Store) -> dict[str, Any]:
-    sessions = store.sessions()
+    sessions = store.sessions.find()
     return {
         "sessions": sessions,
-        "frames": [store.frames(session.id, good=None) for session in sessions],
-        "missing": [store.missing_shots(session.id) for session in sessions if session.kind == "scan"],
+        "frames": [store.frames.find(session.id, good=None) for session in sessions],
+        "missing": [store.sessions.missing_shots(session.id) for session in sessions if session.kind == "scan"],
         "events": store.journal.lines(JournalLine),
         "entries": store.catalogue.entries(),
-        "ranking": store.catalogue.ranking(sessions[0].id, "2024.2.1"),
-        "coins": [tuple(row) for row in store.database.read("SELECT * FROM coin ORDER BY id")],
-        "models": [tuple(row) for row in store.database.read("SELECT * FROM model")],
-        "slots": [tuple(row) for row in store.database.read("SELECT * FROM slot ORDER BY tray_id, number")],
+        "ranking": store.rankings.latest(sessions[0].id, "2024.2.1"),
+        "coins": [tuple(row) for row in store.storage.database.read("SELECT * FROM coin ORDER BY id")],
+        "models": [tuple(row) for row in store.storage.database.read("SELECT * FROM model")],
+        "slots": [tuple(row) for row in store.storage.database.read("SELECT * FROM slot ORDER BY tray_id, number")],
     }
 
 
@@ -53,12 +52,12 @@ def test_every_row_is_there_again(old: Path) -> None:
     before = {table: rows(old, table) for table in TABLES}
     with Store.open(old) as store:
         assert store.verify() == []
-        assert [session.name for session in store.sessions()] == ["4", "euros", "3"]
-        assert len(store.missing_shots(store.sessions()[2].id)) == 7
-        ranking = store.catalogue.ranking(store.sessions()[0].id, "2024.2.1")
+        assert [session.name for session in store.sessions.find()] == ["4", "euros", "3"]
+        assert len(store.sessions.missing_shots(store.sessions.find()[2].id)) == 7
+        ranking = store.rankings.latest(store.sessions.find()[0].id, "2024.2.1")
         assert ranking is not None
         assert ranking.verdict == "possible"
-        pooled, grid = store.catalogue.embeddings("m1", [entry.id for entry in store.catalogue.entries()])
+        pooled, grid = store.embeddings.get("m1", [entry.id for entry in store.catalogue.entries()])
         assert pooled.shape == (3, 8)
         assert grid is not None
     assert {table: rows(old, table)[: len(before[table])] for table in TABLES} == before
@@ -68,7 +67,7 @@ def test_all_of_it_outlives_the_index_from_then_on(old: Path) -> None:
     with Store.open(old) as store:
         before = read_all(store)
     with Store.open(old) as store:
-        assert store.swept == []
+        assert store.repairs == []
     for path in old.glob("index.sqlite*"):
         path.unlink()
     with Store.open(old) as store:
@@ -83,13 +82,13 @@ def test_without_its_index_what_version_0_1_wrote_down_is_read_in_order(old: Pat
     frames = rows(old, "frame")
     (old / "index.sqlite").unlink()
     with Store.open(old) as store:
-        assert [frame.id for frame in store.frames(good=None)] == [row["id"] for row in frames]
-        assert [session.name for session in store.sessions()] == ["4", "euros", "3"]
+        assert [frame.id for frame in store.frames.find(good=None)] == [row["id"] for row in frames]
+        assert [session.name for session in store.sessions.find()] == ["4", "euros", "3"]
         assert store.verify() == []
     for path in old.glob("index.sqlite*"):
         path.unlink()
     with Store.open(old) as store:
-        assert [frame.id for frame in store.frames(good=None)] == [row["id"] for row in frames]
+        assert [frame.id for frame in store.frames.find(good=None)] == [row["id"] for row in frames]
 
 
 def test_an_onlooker_sees_it_brought_forward(old: Path) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capture.store import Store
-from capture.store.files import StoreError
+from capture.store import Store, StoreError
 from capture.store.journal_lines import JournalLine, Lifting
 from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry, Photograph
-from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
 from tests.capture.store.test_migration import read_all
 from tests.processes import Process
 
@@ -25,29 +24,29 @@ EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry"
 def filled(folder: Path) -> Path:
     """A closed store with something in every table."""
     with Store.open(folder) as store:
-        store.add_calibration("cal1", "2026-01-01T00:00:00Z", "20260101T000000Z_cal1")
-        store.add_coin("a/b .. ü", "10c", 19.75)
-        scan = store.begin_scan(TRAY.model_copy(update={"id": "4"}), PLAN, [{"kind": "grbl"}], "cal1")
-        for seed, shot in enumerate(store.missing_shots(scan.id)[:4]):
+        store.calibrations.add("cal1", "2026-01-01T00:00:00Z", "20260101T000000Z_cal1")
+        store.coins.add("a/b .. ü", "10c", 19.75)
+        scan = store.sessions.begin_scan(TRAY.model_copy(update={"id": "4"}), PLAN, [{"kind": "grbl"}], "cal1")
+        for seed, shot in enumerate(store.sessions.missing_shots(scan.id)[:4]):
             add_frame(
-                store, scan.id, shot, seed, calibration_id="cal1", quarantine_reason="blur" if seed == 2 else None
+                store, scan.id, shot, seed, calibration_id="cal1", quarantine_reasons=BLURRED if seed == 2 else ()
             )
-        other = store.begin_import("euros")
-        store.add_photographs(other.id, [Photograph("c7", small_image(50), "1.jxl", type="10c", placement="2")])
-        store.add_photographs(other.id, [Photograph("c7", small_image(51), "2.jxl", type="20c")])
-        store.finish_session(other.id)
+        other = store.sessions.begin_import("euros")
+        store.frames.add_photographs(other.id, [Photograph("c7", small_image(50), "1.jxl", type="10c", placement="2")])
+        store.frames.add_photographs(other.id, [Photograph("c7", small_image(51), "2.jxl", type="20c")])
+        store.sessions.finish(other.id)
         entries = store.catalogue.add_entries(
             [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
         )
         store.catalogue.remove_entries("RIC 1")
-        store.catalogue.add_model("m1", "starter", {"layers": 3})
-        store.catalogue.add_embeddings("m1", [entries[0].id], np.zeros((1, 4), np.float32))
+        store.embeddings.add_model("m1", "starter", {"layers": 3})
+        store.embeddings.add("m1", [entries[0].id], np.zeros((1, 4), np.float32))
         for verdict in ("match", "possible"):
             candidate = Candidate("RIC 9", entries[0].id, 0.5, 0.9, {"turns_deg": [1.5]})
-            store.catalogue.add_ranking(scan.id, "2024.1.1", "m1", verdict, [candidate])
-        store.add_coin("2024.2.1")
-        store.catalogue.add_ranking(scan.id, "2024.2.1", "m1", "match", [candidate])
-        store.begin_scan(TRAY, PLAN)
+            store.rankings.add(scan.id, "2024.1.1", "m1", verdict, [candidate])
+        store.coins.add("2024.2.1")
+        store.rankings.add(scan.id, "2024.2.1", "m1", "match", [candidate])
+        store.sessions.begin_scan(TRAY, PLAN)
         store.journal.log(Lifting(slot=1, coin="2024.1.1", side="obverse"), scan.id)
     return folder
 
@@ -55,7 +54,7 @@ def filled(folder: Path) -> Path:
 def test_all_but_embeddings_is_in_the_records(filled: Path) -> None:
     with Store.open(filled) as store:
         before = read_all(store)
-        types = store.coin_types()
+        types = store.coins.types()
     rebuilt = rebuild(filled, dry_run=True)
     assert rebuilt.former is None
     assert {table: rebuilt.rows[table][0] for table in EVERYTHING} == {
@@ -73,10 +72,10 @@ def test_all_but_embeddings_is_in_the_records(filled: Path) -> None:
         assert [event.kind for event in after.pop("events")[len(before["events"]) :]] == ["index made anew"]
         before.pop("events")
         assert after == before
-        assert store.coin_types() == types
-        assert store.catalogue.embedded("m1") == set()
+        assert store.coins.types() == types
+        assert store.embeddings.image_ids("m1") == set()
         assert store.verify() == []
-        assert store.swept == []
+        assert store.repairs == []
 
 
 def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,39 +84,42 @@ def test_the_clock_may_be_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch
     def put_back() -> str:
         return f"2026-10-25T{next(hour):02}:00:00.000000+00:00"
 
-    for module in ("sessions", "frames", "journal", "catalogue"):
+    for module in ("sessions", "frames", "journal", "catalogue", "embeddings", "rankings"):
         monkeypatch.setattr(f"capture.store.{module}.now", put_back)
     with Store.open(folder) as store:
-        scans = [store.begin_scan(TRAY, PLAN), store.begin_scan(TRAY.model_copy(update={"slots": {5: "x"}}), PLAN)]
+        scans = [
+            store.sessions.begin_scan(TRAY, PLAN),
+            store.sessions.begin_scan(TRAY.model_copy(update={"slots": {5: "x"}}), PLAN),
+        ]
         frames = [
             add_frame(store, scans[0].id, shot, seed, taken_at=put_back())
-            for seed, shot in enumerate(store.missing_shots(scans[0].id)[:4])
+            for seed, shot in enumerate(store.sessions.missing_shots(scans[0].id)[:4])
         ]
         entries = store.catalogue.add_entries(
             [NewEntry("b", small_image(90), "2.jxl", "x"), NewEntry("a", small_image(91), "1.jxl", "x")]
         )
-        store.catalogue.add_model("m1", "starter", {})
+        store.embeddings.add_model("m1", "starter", {})
         for verdict in ("match", "possible"):
-            store.catalogue.add_ranking(scans[0].id, "a", "m1", verdict, [Candidate("a", entries[1].id, 0.5, 0.9)])
+            store.rankings.add(scans[0].id, "a", "m1", verdict, [Candidate("a", entries[1].id, 0.5, 0.9)])
         events = [store.journal.log(note(str(number))) for number in range(3)]
     for remake in (False, True):
         if remake:
             rebuild(folder)
         with Store.open(folder) as store:
-            assert store.sessions() == scans
-            assert store.unfinished_scan("3") == scans[1]
-            assert store.frames(scans[0].id) == frames
+            assert store.sessions.find() == scans
+            assert store.sessions.unfinished_scan("3") == scans[1]
+            assert store.frames.find(scans[0].id) == frames
             assert store.catalogue.entries() == entries
-            ranking = store.catalogue.ranking(scans[0].id, "a")
+            ranking = store.rankings.latest(scans[0].id, "a")
             assert ranking is not None
             assert ranking.verdict == "possible"
             assert store.journal.lines(JournalLine)[:3] == events
-            assert [tuple(row) for row in store.database.read("SELECT * FROM slot")] == [("3", 5, "x")]
+            assert [tuple(row) for row in store.storage.database.read("SELECT * FROM slot")] == [("3", 5, "x")]
 
 
 def test_a_damaged_index_is_replaced_and_kept(filled: Path) -> None:
     with Store.open(filled) as store:
-        frames = store.frames(good=None)
+        frames = store.frames.find(good=None)
     index = filled / "index.sqlite"
     index.write_bytes(index.read_bytes()[:4096] + b"\xff" * 40_000)
     (filled / "index.sqlite-wal").write_bytes(b"what was left of it")
@@ -126,13 +128,13 @@ def test_a_damaged_index_is_replaced_and_kept(filled: Path) -> None:
     assert rebuilt.former is not None
     assert rebuilt.former.stat().st_size == 44_096
     with Store.open(filled) as store:
-        assert store.frames(good=None) == frames
+        assert store.frames.find(good=None) == frames
         assert store.verify() == []
 
 
 def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
     with Store.open(filled) as store:
-        frames = store.frames(good=None)
+        frames = store.frames.find(good=None)
     lost, damaged = (filled / "records" / "frame" / frame.session_id / f"{frame.id}.json" for frame in frames[:2])
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes().replace(b"az", b"aZ"))
@@ -146,7 +148,7 @@ def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
 
 
 def test_no_store_and_a_busy_store_are_refused(filled: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="is not a store"):
         rebuild(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
     with Store.open(filled), pytest.raises(StoreError, match=r"is in use by .* \(pid \d+\)"):

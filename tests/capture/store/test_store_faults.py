@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 
-from capture.store import Store, database
-from capture.store.files import StoreError
+from capture.store import Store, StoreError, database
 from capture.store.records import NewEntry
 from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
 from tests.processes import Process
@@ -33,18 +32,18 @@ def go_on(folder: Path) -> None:
     with Store.open(folder) as store:
         assert list((folder / "tmp").iterdir()) == []
         assert store.verify() == []
-        session = store.unfinished_scan("3") or store.begin_scan(TRAY, PLAN)
-        for seed, shot in enumerate(store.missing_shots(session.id)):
+        session = store.sessions.unfinished_scan("3") or store.sessions.begin_scan(TRAY, PLAN)
+        for seed, shot in enumerate(store.sessions.missing_shots(session.id)):
             add_frame(store, session.id, shot, 500 + seed)
-        assert sorted(frame.shot_id or "" for frame in store.frames(good=None)) == ALL
+        assert sorted(frame.shot_id or "" for frame in store.frames.find(good=None)) == ALL
         assert store.verify() == []
 
 
 def everything(store: Store) -> Iterator[None]:
     """One of each thing that is written; stops between them, and after the last."""
-    session = store.begin_scan(TRAY, PLAN)
+    session = store.sessions.begin_scan(TRAY, PLAN)
     yield
-    for seed, shot in enumerate(store.missing_shots(session.id)[:2]):
+    for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:2]):
         add_frame(store, session.id, shot, seed)
         yield
     store.journal.log(note("on its way"), session.id)
@@ -98,7 +97,7 @@ def test_any_system_call_may_fail(
         if kept == 6:
             break
         with Store.open(folder) as store:
-            assert len(store.frames()) >= min(max(kept - 1, 0), 2)
+            assert len(store.frames.find()) >= min(max(kept - 1, 0), 2)
         go_on(folder)
     else:
         pytest.fail("there is no end to its system calls")
@@ -124,8 +123,8 @@ def test_a_disk_that_is_truly_full(tmp_path: Path, spare_kb: int) -> None:
         folder = tmp_path / "disk" / "store"
         ballast = tmp_path / "disk" / "ballast"
         with Store.open(folder) as store:
-            session = store.begin_scan(TRAY, PLAN)
-            shots = store.missing_shots(session.id)
+            session = store.sessions.begin_scan(TRAY, PLAN)
+            shots = store.sessions.missing_shots(session.id)
             frames = [add_frame(store, session.id, shot, seed) for seed, shot in enumerate(shots[:2])]
             free = os.statvfs(folder)
             ballast.write_bytes(b"0" * (free.f_bavail * free.f_frsize - 1024 * spare_kb))
@@ -135,20 +134,20 @@ def test_a_disk_that_is_truly_full(tmp_path: Path, spare_kb: int) -> None:
                     store.journal.log(note("x" * 400), session.id)
                 for _ in range(50):
                     store.journal.log(note("x" * 4000), session.id)
-            kept = store.frames()
+            kept = store.frames.find()
             assert kept[:2] == frames
         ballast.unlink()
         with Store.open(folder) as store:
-            assert store.frames()[: len(kept)] == kept  # one more, if all but its row could be written
+            assert store.frames.find()[: len(kept)] == kept  # one more, if all but its row could be written
         go_on(folder)
 
 
 def test_a_full_index(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     with Store.open(folder) as store:
-        session = store.begin_scan(TRAY, PLAN)
+        session = store.sessions.begin_scan(TRAY, PLAN)
         frame = add_frame(store, session.id, PLAN.shots(TRAY)[0], 1)
-        with store.database.write() as connection:
+        with store.storage.database.write() as connection:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match=r"index\.sqlite cannot be written: the disk is full"):
@@ -156,7 +155,7 @@ def test_a_full_index(tmp_path: Path) -> None:
                 store.journal.log(note("x" * 2000), session.id)
         with pytest.raises(StoreError, match="the disk is full"):
             add_frame(store, session.id, PLAN.shots(TRAY)[1], 2, quality={"note": "x" * 20_000})
-        assert store.frames() == [frame]
+        assert store.frames.find() == [frame]
     go_on(folder)
 
 
@@ -165,13 +164,13 @@ def test_a_file_system_that_turned_read_only(tmp_path: Path) -> None:
     with mounted(disk, "size=8m"):
         folder = disk / "store"
         with Store.open(folder) as store:
-            session = store.begin_scan(TRAY, PLAN)
+            session = store.sessions.begin_scan(TRAY, PLAN)
             frame = add_frame(store, session.id, PLAN.shots(TRAY)[0], 1)
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(StoreError, match="mounted read-only: mount it writable"):
             Store.open(folder)
         with Store.open(folder, writing=False) as store:
-            assert store.frames() == [frame]
+            assert store.frames.find() == [frame]
             assert store.verify() == []
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         go_on(folder)
@@ -199,8 +198,8 @@ def test_an_index_that_another_process_holds(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.2)
     folder = tmp_path / "store"
     with Store.open(folder) as store:
-        session = store.begin_scan(TRAY, PLAN)
-        shots = store.missing_shots(session.id)
+        session = store.sessions.begin_scan(TRAY, PLAN)
+        shots = store.sessions.missing_shots(session.id)
         frame = add_frame(store, session.id, shots[0], 1)
         with held(folder):
             with pytest.raises(StoreError, match="another process has held it for more than"):
@@ -208,9 +207,9 @@ def test_an_index_that_another_process_holds(tmp_path: Path, monkeypatch: pytest
             with pytest.raises(StoreError, match="another process has held it"):
                 store.journal.log(note())
             with closing(Store.open(folder, writing=False)) as onlooker:  # readers do not wait
-                assert onlooker.frames() == [frame]
-                assert len(onlooker.missing_shots(session.id)) == len(shots) - 1
-        assert store.frames() == [frame]
+                assert onlooker.frames.find() == [frame]
+                assert len(onlooker.sessions.missing_shots(session.id)) == len(shots) - 1
+        assert store.frames.find() == [frame]
     go_on(folder)
 
 

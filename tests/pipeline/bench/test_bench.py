@@ -30,16 +30,26 @@ def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -
     assert "Fit for a scan" in ran.out
     printed = rig("doctor", "--lab", lab, "--json").json
     # how much of the disk is free is this machine's own affair
-    assert {check["status"] for check in printed if check["name"] != "disk"} == {"ok"}
+    assert {check["status"] for check in printed if check["name"] not in ("disk", "coins")} == {"ok"}
     assert {check["name"] for check in printed} >= {
         *("disk", "store", "calibration", "turntable", "arm", "lightbox", "camera", "home", "round trip", "lights"),
-        "exposure",
+        *("grip", "stop of the arm", "stop of the turntable", "exposure"),
     }
+    (coins,) = (check for check in printed if check["name"] == "coins")
+    assert coins["status"] == "not tried" and "Taking up a coin" in coins["found"]
+    assert "not tried  coins: " in ran.out
 
 
 ILLS = {
     "unplugged turntable": ("{kind: unplugged, device: turntable}", "turntable", "cable"),
-    "dead lamp": ("{kind: dead lamp, first: 25, last: 34}", "lights", "az180"),
+    "third light": ("{kind: dead lamp, first: 15, last: 24}", "lights", "az120"),
+    "dead pump": ("{kind: dead pump}", "grip", "the pump does not run"),
+    "deaf arm": ("{kind: deaf to stop, device: arm}", "stop of the arm", "kept moving"),
+    "deaf turntable": (
+        "{kind: deaf to stop, device: turntable}",
+        "stop of the turntable",
+        "kept turning",
+    ),
 }
 
 
@@ -75,6 +85,8 @@ def test_a_snap_is_written_measured_and_never_over_another(rig: Rig, lab: Path, 
     assert rig("snap", target, "--lab", lab).code == 2
     assert target.read_bytes() == before
     assert rig("snap", tmp_path / "look.gif", "--lab", lab).code == 2
+    assert rig("snap", tmp_path / "look.png", "--lab", lab).code == 3
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_lights_homing_and_parking(rig: Rig, lab: Path) -> None:
@@ -90,6 +102,17 @@ def test_lights_homing_and_parking(rig: Rig, lab: Path) -> None:
     assert rig("home", "--lab", lab).code == 1
 
 
+def test_devices_lists_ports_and_the_camera(rig: Rig, lab: Path) -> None:
+    listed = rig("devices", "--no-probe", "--lab", lab, "--json").json["devices"]
+    twins = {each["port"]: each["role"] for each in listed if each["port"].startswith("twin://")}
+    assert twins == {
+        "twin://turntable": None,
+        "twin://arm": None,
+        "twin://lightbox": None,
+        "twin://camera": "camera",
+    }
+
+
 @pytest.mark.slow  # every wrong language has to be waited for
 def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path) -> None:
     ran = rig("devices", "--lab", lab, "--json")
@@ -101,8 +124,7 @@ def test_devices_are_found_and_the_suggestion_fits_rig_yaml(rig: Rig, lab: Path)
     start, end = document.index("station:"), document.index("camera:")
     (lab / "rig.yaml").write_text(document[:start] + ran.json["suggestion"] + document[end:])
     assert rig("doctor", "--lab", lab).code == 0
-    listed = rig("devices", "--no-probe", "--lab", lab, "--json")
-    assert all(each["role"] is None for each in listed.json["devices"])
+    assert found["twin://camera"] == ("camera", "twin")
 
 
 # Over true terminals, as at a bench

@@ -12,7 +12,7 @@ import pytest
 
 from capture.store import Store
 from capture.store.records import Frame, NewEntry
-from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
+from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 from tests.capture.store.old_store import unpack
 from tests.pipeline.conftest import Rig
 from tests.processes import Command
@@ -25,23 +25,23 @@ def lab(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "rig.yaml").write_text("camera: {kind: twin}\n")
     with Store.open(folder / "store") as store:
-        session = store.begin_scan(TRAY, PLAN)
-        for seed, shot in enumerate(store.missing_shots(session.id)[:8]):
-            add_frame(store, session.id, shot, seed, quarantine_reason="blur" if seed == 3 else None)
+        session = store.sessions.begin_scan(TRAY, PLAN)
+        for seed, shot in enumerate(store.sessions.missing_shots(session.id)[:8]):
+            add_frame(store, session.id, shot, seed, quarantine_reasons=BLURRED if seed == 3 else ())
         store.catalogue.add_entries([NewEntry("RIC 1", small_image(99), "a.jxl", "sale 12")])
     return folder
 
 
 def frames(lab: Path) -> list[Frame]:
     with Store.open(lab / "store", writing=False) as store:
-        return store.frames(good=None)
+        return store.frames.find(good=None)
 
 
 def test_verify_says_that_all_is_well_and_what_is_not(lab: Path, rig: Rig) -> None:
     ran = rig("store", "verify", "--lab", lab)
     assert (ran.code, ran.out) == (0, "8 frames and 1 catalogue entry checked: clean.\n")
     with Store.open(lab / "store", writing=False) as store:
-        path = store.path(store.frames()[0].sha256)
+        path = store.path(store.frames.find()[0].sha256)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     ran = rig("store", "verify", "--json", "--lab", lab)
@@ -71,7 +71,7 @@ def test_a_damaged_index_leads_to_rebuild(lab: Path, rig: Rig) -> None:
     (lab / "store" / "index.sqlite").write_bytes(b"no database")
     ran = rig("store", "verify", "--lab", lab)
     assert ran.code == 1
-    assert "`rig store rebuild` makes it again" in ran.err
+    assert "`rig store rebuild` rebuilds it" in ran.err
     assert rig("store", "rebuild", "--lab", lab).code == 0
     assert frames(lab) == before
 
@@ -91,7 +91,7 @@ def test_export_makes_a_bag_of_what_is_named(lab: Path, rig: Rig, tmp_path: Path
     assert len(json.loads((tmp_path / "plain" / "frames.json").read_text())) == 8
     ran = rig("store", "export", tmp_path / "none", "--coin", "2024.9.9", "--lab", lab)
     assert ran.code == 1
-    assert "no frame is of coin 2024.9.9" in ran.err
+    assert "no frame matches coin 2024.9.9" in ran.err
 
 
 def test_gc_says_first_and_then_removes(lab: Path, rig: Rig) -> None:
@@ -143,9 +143,9 @@ def test_who_has_the_store_is_named(lab: Path, rig: Rig) -> None:
 
 def test_an_export_that_was_interrupted_is_no_export(lab: Path, rig: Rig, tmp_path: Path) -> None:
     with Store.open(lab / "store") as store:
-        session = store.sessions()[0]
+        session = store.sessions.find()[0]
         big = small_image(1, 600)
-        for seed, shot in enumerate(store.missing_shots(session.id)):
+        for seed, shot in enumerate(store.sessions.missing_shots(session.id)):
             add_frame(store, session.id, shot, seed, attempt=2, raw=big + bytes(seed), calibrated=None)
     target = tmp_path / "bag"
     process = Command("store", "export", target, "--lab", lab)

@@ -127,8 +127,8 @@ def test_three_rounds_of_new_coins_end_in_promotion_or_refusal(first: Path, tmp_
         assert not {*dataset.coins("train"), *dataset.coins("validation")} & set(tested)
     frames = {row["frame"] for row in three.manifest["frames"]}
     with Store.open(first / "store", writing=False) as store:
-        every = [frame for session in store.sessions() for frame in store.frames(session.id, good=None)]
-    quarantined = {frame.id for frame in every if frame.quarantine_reason is not None}
+        every = [frame for session in store.sessions.find() for frame in store.frames.find(session.id, good=None)]
+    quarantined = {frame.id for frame in every if not frame.is_good}
     assert len(quarantined) == 1 and not quarantined & frames
     assert len(every) - len(frames) == 2, "what is in quarantine, and a test coin's later photograph"
     printed = run("models", "rounds", "days", "--lab", first, "--json").json

@@ -24,7 +24,7 @@ def kept_curve(lab: Path, images: int, pretrained: bool) -> None:
     """A curve of ViT on 1,000 images, 200 of which test, as `rig types` keeps it."""
     kept = {
         "config": {"pretrained": pretrained},
-        "training_images": 800,
+        "training_pictures": 800,
         "test_pictures": 200,
         "points": [{"share": images / 800, "pictures": images, "accuracy": 0.5}],
     }

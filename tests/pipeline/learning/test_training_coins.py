@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from calibration.image import Image, encode_jpeg
 from models.embedding.embedder import Embedder
 from pipeline.errors import LabError
-from pipeline.learning.recipe import Data, Labelled, Recipe, gather
+from pipeline.learning.recipe import Data, LabelledCoins, Recipe, gather
 from pipeline.learning.training_coins import coins_of, labelled_samples, photograph_searches, procedural_coins
 
 
@@ -58,7 +58,7 @@ def test_a_share_and_the_rest_are_all_coins_and_no_coin_is_in_both(labels: Path)
 
 
 def test_a_coin_cannot_train_and_decide(labels: Path) -> None:
-    half = Labelled(labels=labels, share=0.5, seed=1)
+    half = LabelledCoins(labels=labels, share=0.5, seed=1)
     data = Data(procedural_coins=0, labelled=half)
     with pytest.raises(LabError, match="would train and decide"):
         gather(Recipe(data=data, real=half), quiet)
@@ -94,4 +94,4 @@ def test_a_path_that_is_not_there_is_reported(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValidationError, match="variable that is not set"):
         Data(photographs=(Path("$NO_SUCH_VARIABLE/coins"),))
     with pytest.raises(ValidationError, match="does not exist"):
-        Labelled(labels=Path("/nowhere/labels.csv"))
+        LabelledCoins(labels=Path("/nowhere/labels.csv"))

@@ -31,7 +31,8 @@ from capture.store.journal_lines import (
     TrayEnded,
     TrayState,
 )
-from capture.store.records import Candidate, NewEntry, Session, now
+from capture.store.quarantine import QuarantineReason
+from capture.store.records import Candidate, NewEntry, NewFrame, Session, now
 from pipeline.errors import LabError
 from pipeline.lab import Lab, open_lab
 from pipeline.reports.morning import write_morning_report, write_morning_report_of
@@ -64,7 +65,7 @@ class Night:
 
     def session(self, tray: str) -> Session:
         devices = [{"kind": "grbl", "port": "twin://turntable", "firmware": "1.1h"}]
-        session = self.store.begin_scan(self.lab.tray(tray), self.lab.plan("default"), devices)
+        session = self.store.sessions.begin_scan(self.lab.tray(tray), self.lab.plan("default"), devices)
         self.log(BatchSession(batch=BATCH, tray=tray), session.id)
         return session
 
@@ -76,9 +77,11 @@ class Night:
         """Photograph a coin; the `bad` shots are blurred, `takes` times."""
         self.move(session, coin, Lifting)
         placement = self.move(session, coin, LaidOnPlate)
-        for number, shot in enumerate([shot for shot in self.store.shots(session.id) if shot.coin == coin][:only]):
+        for number, shot in enumerate(
+            [shot for shot in self.store.sessions.shots(session.id) if shot.coin == coin][:only]
+        ):
             for attempt in range(1, takes + 1):
-                self._frame(session, shot, placement, attempt, "blur" if number in bad else None)
+                self._frame(session, shot, placement, attempt, QuarantineReason.BLUR if number in bad else None)
                 if number not in bad:
                     break
         self.move(session, coin, Returning)
@@ -86,27 +89,29 @@ class Night:
 
     def retake(self, session: Session, coin: str) -> None:
         """A shot that is good the second time."""
-        shot = next(shot for shot in self.store.missing_shots(session.id) if shot.coin == coin)
-        self._frame(session, shot, "1", 1, "clipping")
+        shot = next(shot for shot in self.store.sessions.missing_shots(session.id) if shot.coin == coin)
+        self._frame(session, shot, "1", 1, QuarantineReason.CLIPPING)
         self._frame(session, shot, "1", 2, None)
 
-    def _frame(self, session: Session, shot: Shot, placement: str, attempt: int, reason: str | None) -> None:
+    def _frame(
+        self, session: Session, shot: Shot, placement: str, attempt: int, reason: QuarantineReason | None
+    ) -> None:
         quality: dict[str, Any] = {"coins": 1, "radius_px": 40.0, "centre_px": [80.0, 60.0], "mean": 120.0}
-        self.store.add_frame(
-            session.id,
-            shot,
-            attempt,
-            placement,
-            encode_lossless(image(next(self.numbers), reason == "blur")),
-            None,
+        new = NewFrame(
+            shot=shot,
+            attempt=attempt,
+            placement=placement,
+            raw=encode_lossless(image(next(self.numbers), reason == QuarantineReason.BLUR)),
+            calibrated=None,
             calibration_id=None,
             camera={"kind": "twin"},
             turntable_read_deg=shot.turntable_deg,
             mm_per_pixel=0.25,
             quality=quality | {"sharpness": 0.02 if reason else 0.2, "clipped_fraction": 0.01},
-            quarantine_reason=reason,
+            quarantine_reasons=(reason,) if reason else (),
             taken_at=now(),
         )
+        self.store.frames.add(session.id, new)
 
     def skip(self, session: Session, coin: str, reason: SkipReason, why: str, looks_like: str | None = None) -> None:
         slot = next(slot for slot, each in session.frozen_tray().coins.items() if each == coin)
@@ -151,7 +156,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, 
     lab = make_lab(tmp_path_factory.mktemp("everything") / "lab")
     with Store.open(lab.store) as store:
         a_night_with_everything(Night(lab, store))
-        session = store.sessions("scan", "1")[0]
+        session = store.sessions.find("scan", "1")[0]
         lab.reports.mkdir(exist_ok=True)
         (lab.reports / f"tray-1-{session.id}.html").write_text("the report of the tray")
         yield lab, Page(write_morning_report(lab, store, BATCH))
@@ -183,11 +188,11 @@ def a_night_with_everything(night: Night) -> None:
         NewEntry(f"RRC {number}", encode_jpeg(image(900 + number)), f"{number}.jpg", "sale 12", "obverse")
         for number in (1, 2)
     )
-    store.catalogue.add_model("m1", "starter", {})
+    store.embeddings.add_model("m1", "starter", {})
     for coin, verdict, entry in (("1.1", "match", entries[0]), ("1.2", "possible", entries[1])):
         evidence = {"entries": [entry.id], "turns_deg": [30.0]}
         candidate = Candidate(entry.coin_id, entry.id, 0.8, 0.95, evidence)
-        store.catalogue.add_ranking(first.id, coin, "m1", verdict, [candidate])
+        store.rankings.add(first.id, coin, "m1", verdict, [candidate])
     night.end("left over", "Something is left over on trays 1, 2, 3.")
 
 
@@ -323,7 +328,7 @@ def test_images_are_read_once_and_a_damaged_one_is_named(night: Night) -> None:
     thumbnail = sorted((night.lab.reports / "thumbnails").rglob("*.jpg"))[0]
     thumbnail.write_bytes(thumbnail.read_bytes()[:700])  # a power failure
     assert all(np.array_equal(a, b) for a, b in zip(before.images, night.page().images, strict=True))
-    damaged = night.store.path(night.store.frames(session.id, "1.2")[0].sha256)
+    damaged = night.store.path(night.store.frames.find(session.id, "1.2")[0].sha256)
     damaged.chmod(0o644)
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 1

@@ -162,6 +162,7 @@ def test_trays_are_named_one_by_one_and_in_ranges(made_lab: Path, tmp_path: Path
         (tmp_path / "trays" / f"{name}.yaml").touch()
     lab = open_lab(tmp_path)
     assert tray_names(lab, "1-3, 10,bronze,2") == ("1", "2", "3", "10", "bronze")
+    assert tray_names(lab, "all") == ("1", "2", "3", "4-5", "10", "bronze")
     assert tray_names(lab, "4-5") == ("4-5",), "a tray may be called that"
     for text, part in (("1-4", "'1-4': there is no tray 4"), ("3-1", "'3-1'"), ("1,,2", "''"), ("gold", "'gold'")):
         with pytest.raises(UsageError, match="1, 2, 3, 4-5, 10, bronze") as raised:
@@ -224,7 +225,7 @@ def drain(terminal: int) -> None:
 def test_what_cannot_be_identified_does_not_stop_the_night_and_is_tried_again(rig: Rig, night: Path) -> None:
     assert rig(*BATCH, "--lab", night).code == 0
     with Store.open(night / "store", writing=False) as store:
-        frame = store.frames(coin=COINS[1])[0]
+        frame = store.frames.find(coin=COINS[1])[0]
         damaged = store.path(frame.calibrated_sha256 or frame.sha256)
     away = damaged.rename(night / "away")
     identify = ("batch", "--trays", "1-2", "--lab", night, "--json")

@@ -50,10 +50,10 @@ def check_frames(lab: Path, images: list[dict[str, Any]]) -> None:
     for image in images:
         shows.setdefault(image["image"], image["coins"])  # a frozen one shows what it did at first
     with Store.open(lab / "store", writing=False) as store:
-        frames = [frame for frame in store.frames(good=None) if frame.shot_id is not None]
+        frames = [frame for frame in store.frames.find(good=None) if frame.shot_id is not None]
         assert frames
         for frame in frames:
-            if frame.quarantine_reason is None:
+            if frame.is_good:
                 assert shows[digest(store.image(frame.sha256))] == [[frame.coin_id, frame.side]], frame
 
 

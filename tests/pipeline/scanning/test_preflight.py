@@ -31,7 +31,7 @@ def lab(lab: Path) -> Path:
 
 def sessions(lab: Path) -> list[Session]:
     with Store.open(lab / "store", writing=False) as store:
-        return store.sessions("scan")
+        return store.sessions.find("scan")
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_an_interrupted_scan_that_the_rig_cannot_finish_starts_over_with_the_cor
     lab: Path, command: tuple[object, ...]
 ) -> None:
     with Store.open(lab / "store") as store:  # as version 0.1.0 began it
-        trapped = store.begin_scan(open_lab(lab).tray("1"), Plan(lights=("az060",), tilt_deg=(0.0, 20.0)))
+        trapped = store.sessions.begin_scan(open_lab(lab).tray("1"), Plan(lights=("az060",), tilt_deg=(0.0, 20.0)))
     ran = run(*command, "--no-identify", "--lab", lab, "--json")
     assert ran.code == 0, ran.err
     assert "cannot be resumed: The plan tilts the camera by 20 degrees" in ran.err and "Starting over" in ran.err
     with Store.open(lab / "store", writing=False) as store:
-        assert {frame.coin_id for frame in store.frames()} == {COINS[1]}
-        assert store.session(trapped.id).finished_at is not None
-        assert store.frames(trapped.id) == []
+        assert {frame.coin_id for frame in store.frames.find()} == {COINS[1]}
+        assert store.sessions.get(trapped.id).finished_at is not None
+        assert store.frames.find(trapped.id) == []
 
 
 def test_every_session_of_a_batch_names_every_device_also_after_one_was_recovered(lab: Path) -> None:

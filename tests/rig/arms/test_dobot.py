@@ -11,6 +11,7 @@ from rig.arms import dobot
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError
 from rig.twin import world as twin_world
 from tests.rig.benches import DriverBench
+from tests.rig.stopping import StoppingClock
 
 HASTE = {"answer_s": 0.1, "move_s": 1.0}
 
@@ -120,6 +121,18 @@ def test_an_arm_that_stands_elsewhere_than_it_should_is_reported(make: Callable[
         bench.device.move_to(240, 120, 120)
 
 
+def test_a_command_that_somebody_stopped_reads_as_done_and_is_not_believed(make: Callable[..., DriverBench]) -> None:
+    """The stop key on its base, or another program."""
+    bench = make(clock=StoppingClock())
+    emulator, start = bench.world.emulators["arm"], bench.world.cup_mm()
+    bench.clock.do(  # type: ignore[attr-defined]
+        lambda: emulator.feed(dobot.message(dobot.FORCE_STOP, dobot.WRITE)),
+        when=lambda: math.dist(bench.world.cup_mm(), start) > 50,
+    )
+    with pytest.raises(DeviceError, match=r"it stopped \d+ mm before \(240, 120, 120\)"):
+        bench.device.move_to(240, 120, 120)
+
+
 # The controller
 
 
@@ -144,3 +157,37 @@ def test_in_alarm_it_executes_nothing_of_its_queue(make: Callable[..., DriverBen
         bench.clock.sleep(0.1)
         emulator.poll()
     assert math.dist(bench.world.cup_mm(), before) == 0
+
+
+def current_index(bench: DriverBench) -> int:
+    emulator = bench.world.emulators["arm"]
+    emulator.poll()
+    emulator.feed(dobot.message(dobot.CURRENT_INDEX))
+    index: int = struct.unpack("<q", emulator.poll()[5:13])[0]
+    return index
+
+
+def test_the_index_is_minus_one_before_the_first_and_minus_two_while_it_moves(make: Callable[..., DriverBench]) -> None:
+    bench = make()
+    emulator = bench.world.emulators["arm"]
+    done = current_index(bench)
+    emulator.feed(dobot.message(dobot.PTP, dobot.WRITE | dobot.QUEUED, struct.pack("<B4f", 2, 240, 0, 90, 0)))
+    assert current_index(bench) == -2
+    bench.clock.sleep(10)
+    assert current_index(bench) == done + 1
+    emulator.reset()
+    emulator.poll()
+    bench.clock.sleep(2)
+    assert current_index(bench) == -1
+
+
+def test_an_input_has_a_level_once_it_was_made_one(make: Callable[..., DriverBench]) -> None:
+    bench = make(vacuum_input=12)
+    to_slot(bench, 1)
+    bench.device.grip()
+    emulator = bench.world.emulators["arm"]
+    for function, level in ((dobot.DIGITAL_INPUT, 1), (0, 0)):
+        emulator.feed(dobot.message(dobot.IO_FUNCTION, dobot.WRITE, bytes((12, function))))
+        emulator.poll()
+        emulator.feed(dobot.message(dobot.INPUT, 0, bytes((12, 0))))
+        assert emulator.poll()[5:7] == bytes((12, level))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from rig.arms.uarm import UarmArm, UarmConfig
 from rig.clock import ScaledClock
-from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NotConnectedError
+from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError, NotConnectedError
 from rig.link import SerialLink
-from rig.twin.faults import Brownout, Jam, LostBytes, Unplugged
+from rig.twin.faults import Brownout, DeadPump, Glitch, Jam, LostBytes, Unplugged
 from rig.twin.lab import make_world
 from rig.twin.world import World
-from tests.rig.wires import CONFIG, Wire
+from tests.rig.wires import CONFIG, Wire, heard
 
 SLOT_1 = CONFIG.bench.tray.position_mm(1)
 
@@ -90,13 +90,14 @@ def test_gripping_nothing_is_reported_and_stops_the_pump(arm: UarmArm, world: Wo
     assert not world.suction
 
 
-def test_out_of_reach_is_refused_before_a_byte_is_sent_or_by_the_controller(arm: UarmArm) -> None:
+def test_out_of_reach_is_refused_before_a_byte_is_sent(arm: UarmArm) -> None:
     sent = len(arm.link.recent)
     with pytest.raises(EnvelopeError, match=r"\(400, 0, 90\) mm is out of its reach, 50 to 340 mm"):
         arm.move_to(400, 0, 90)
+    for point in ((200, 0, -500), (130, 0, 150), (-150, 0, 90)):  # the linkage does not get there
+        with pytest.raises(EnvelopeError):
+            arm.move_to(*point)
     assert len(arm.link.recent) == sent
-    with pytest.raises(DeviceError, match=r"'G1 X200.*' was refused: E22 \(out of its reach\)"):
-        arm.move_to(200, 0, -500)
 
 
 def test_stopped_in_mid_move_it_keeps_its_coin_and_has_to_be_homed(arm: UarmArm, world: World) -> None:
@@ -126,7 +127,91 @@ def test_stopped_in_mid_move_it_keeps_its_coin_and_has_to_be_homed(arm: UarmArm,
     assert world.cup_holds()
 
 
+def folded(world: World) -> None:
+    """Somebody folded the arm while it was off."""
+    world.carry((98.8, 0.0, 0.1), 1000.0, 10000.0, 0.0)
+    world.clock.sleep(5.0)
+
+
+def test_from_a_folded_pose_it_goes_up_and_out(world: World, clock: ScaledClock) -> None:
+    """Straight up is refused (E22): at the height of its home position its reach begins at 134 mm."""
+    folded(world)
+    arm = connected(clock)
+    arm.home()
+    assert world.cup_mm() == CONFIG.arm.home_mm
+    moves = [line.split("G1 ")[1] for line in arm.link.recent if "G1 " in line]
+    heights = [float(move.split("Z")[1].split()[0]) for move in moves]
+    assert heights == sorted(heights) and len(moves) > 3
+
+
+def test_another_tool_in_its_memory_is_corrected(
+    world: World, clock: ScaledClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pen's offsets would bring the cup 31.5 mm too low."""
+    world.emulators["arm"].work_mode = 3  # type: ignore[attr-defined]
+    arm = connected(clock)
+    arm.home()
+    arm.move_to(220, 0, 60)
+    assert world.cup_mm() == pytest.approx((220, 0, 60))
+    assert "its work mode was 3; it is now 0" in caplog.text
+    connected(clock).home()
+    assert caplog.text.count("work mode") == 1, "it is kept in EEPROM"
+
+
+def test_a_tool_that_rig_yaml_names_is_used(world: World, clock: ScaledClock) -> None:
+    arm = UarmArm(CONFIG.arm.model_copy(update={"work_mode": 3}), clock)
+    arm.connect()
+    arm.home()
+    arm.move_to(220, 0, 60)
+    assert arm.position_mm() == pytest.approx((220, 0, 60), abs=0.01)
+    assert world.cup_mm()[2] == pytest.approx(60 - 31.55)
+
+
+@pytest.mark.parametrize("version", ["V4.10.0", "V4.9.0"])
+def test_the_pump_is_understood_whatever_is_printed_in_front_of_it(
+    world: World, clock: ScaledClock, version: str
+) -> None:
+    world.emulators["arm"].version = version  # type: ignore[attr-defined]
+    arm = connected(clock)
+    arm.home()
+    lift_first(arm)
+    assert arm.holds()
+    arm.release()
+    assert not arm.holds()
+
+
+def test_after_a_stop_the_number_of_the_stopped_command_is_no_answer(arm: UarmArm, world: World) -> None:
+    emulator = world.emulators["arm"]
+    emulator.feed(b"#1 M2122 V0\n#2 G1 X200 Y0 Z100 F10\n")
+    assert heard(emulator, 0.5) == "$1 ok\n"
+    emulator.feed(b"\x18")
+    emulator.feed(b"#3 P2203\n")
+    assert heard(emulator, 0.5) == "ok\n$2$3 ok V4.10.0\n", "its number, and no end of line"
+    assert arm.position_mm() == pytest.approx(world.cup_mm(), abs=0.01)
+
+
 # When things go wrong
+
+
+def test_a_pump_that_is_not_plugged_in_is_named(world: World, arm: UarmArm) -> None:
+    world.faults.append(DeadPump())
+    x_mm, y_mm, z_mm = SLOT_1
+    arm.move_to(x_mm, y_mm, 90)
+    arm.move_to(x_mm, y_mm, z_mm)
+    with pytest.raises(DeviceError, match=r"the pump does not run\. Check that the pump is plugged in"):
+        arm.grip()
+
+
+def test_a_grip_that_fails_leaves_no_pump_running(world_with: Callable[..., World], clock: ScaledClock) -> None:
+    """The answer about the pump is lost, again and again; the pump is not."""
+    world = world_with()
+    arm = connected(clock)
+    arm.home()
+    sent = world.wires["arm"].count("answered")
+    world.faults.append(Glitch(device="arm", what="silent", after_messages=sent + 1, messages=3))
+    with pytest.raises(NoAnswerError):
+        arm.grip()
+    assert not world.suction
 
 
 def test_a_killed_program_leaves_the_coin_on_the_arm(arm: UarmArm, world: World, clock: ScaledClock) -> None:
@@ -250,11 +335,15 @@ def test_questions_are_answered_at_once_and_moves_when_done(world: World) -> Non
     assert wire.say(b"", 5.0) == "$1 ok\n@9 V0\n"
 
 
-def test_its_queue_is_short(world: World) -> None:
-    wire = Wire(world, "arm")
-    heard = wire.say(b"".join(b"#%d G1 X%d Y0 Z150 F50\n" % (n, 200 + 10 * n) for n in range(1, 7)), 10.0)
-    assert heard.count("E23 buffer full\r\n") == 2
-    assert heard.count("ok") == 4
+def test_while_it_plans_a_move_lines_wait_and_what_does_not_fit_is_lost(arm: UarmArm, world: World) -> None:
+    """Each line is read when the last 17 pieces of the one before are in the planner; 127 bytes wait."""
+    emulator = world.emulators["arm"]
+    emulator.feed(b"#1 G1 X250 Y180 Z150 F50\n#2 P2203\n")
+    assert heard(emulator, 3.0) == "", "not even a question is read"
+    assert heard(emulator, 0.6) == "$2 ok V4.10.0\n"
+    assert heard(emulator, 3.0) == "$1 ok\n@9 V0\n"
+    emulator.feed(b"".join(b"#%d G1 X%d Y0 Z150 F50\n" % (n, 200 + 10 * n) for n in range(1, 9)))
+    assert heard(emulator, 30.0).count("ok") == 5
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)

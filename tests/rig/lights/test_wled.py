@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from rig.clock import ScaledClock
 from rig.devices import Light
-from rig.errors import DeviceError, NoAnswerError, NotConnectedError
+from rig.errors import DeviceError, NotConnectedError
 from rig.lights.light import LightConfig
 from rig.lights.wled import WledConfig, WledLightbox
+from rig.lights.wled_emulator import BAUD_RATES
 from rig.link import SerialLink
 from rig.twin.faults import DeadLamp, LostBytes, Unplugged
 from rig.twin.world import World
@@ -65,13 +66,6 @@ def test_each_light_replaces_the_one_before(lightbox: WledLightbox, world: World
     assert world.scene().lamps == ()
 
 
-def test_a_strip_with_white_leds_is_reported_so(world: World, clock: ScaledClock) -> None:
-    lightbox = WledLightbox(WledConfig(white=(0, 0, 0, 255), answer_s=0.05), clock)
-    lightbox.connect()
-    with pytest.raises(NoAnswerError, match="does not report the light"):  # the twin's strip has none
-        lightbox.show(sector(0, 60))
-
-
 def test_another_number_of_leds_is_refused(world: World, clock: ScaledClock) -> None:
     with pytest.raises(DeviceError, match=r"it has 60 LEDs, rig\.yaml says 48"):
         WledLightbox(WledConfig(leds=48), clock).connect()
@@ -117,7 +111,7 @@ def test_a_pulled_cable_is_reported(world_with: Callable[..., World], clock: Sca
     lightbox.show(sector(0, 60))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     noise=st.lists(
         st.one_of(
@@ -137,7 +131,7 @@ def test_any_bytes_raise_nothing_but_device_errors(noise: list[bytes]) -> None:
     link = SerialLink("loop://", 115200, "lightbox")
     link.open()
     link.send(b"\n".join(noise) + b"\n")
-    lightbox = WledLightbox(WledConfig(answer_s=0.02), ScaledClock(math.inf), link)
+    lightbox = WledLightbox(WledConfig(answer_s=0.004), ScaledClock(math.inf), link)
     try:
         lightbox.show(sector(0, 60))
     except DeviceError:
@@ -160,10 +154,11 @@ def test_it_answers_only_when_asked(world: World) -> None:
     answer = json.loads(wire.say(b'{"v":true}', 0.2))
     assert answer["state"]["bri"] == 10
     assert answer["info"]["leds"]["count"] == 60
-    assert wire.say(b"v") == "WLED 0.15.0\r\n"
+    assert len(json.dumps(answer)) > 1400  # 2 kB once there are three segments
+    assert wire.say(b"v") == "WLED 2412100\r\n"
 
 
-def test_wrong_and_cut_messages_are_dropped_without_a_word(world: World) -> None:
+def test_wrong_and_cut_messages_are_dropped_without_an_answer(world: World) -> None:
     wire = Wire(world, "lightbox")
     for message in (b'{"on":false,', b'{"on":fals}', b"}}}", b'{"seg":{"id":99,"stop":5}}', b'{"seg":[3,null]}'):
         assert wire.say(message, 0.5) == ""
@@ -179,7 +174,7 @@ def test_switched_off_it_keeps_its_brightness(world: World) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
-@given(noise=st.binary(max_size=200))
+@given(noise=st.binary(max_size=200).filter(lambda noise: not set(noise) & set(BAUD_RATES)))
 def test_no_bytes_break_the_controller(world: World, noise: bytes) -> None:
     wire = Wire(world, "lightbox")
     wire.say(noise, 0.5)

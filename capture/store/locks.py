@@ -1,4 +1,7 @@
-"""Who has the store open for writing: a killed writer is noticed by the next, a living one is left alone."""
+"""Who has a store open for writing: a killed writer is noticed by the next, a living one is left alone.
+
+Shared and exclusive locks on one file, which `filelock` does not have.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from capture.store.files import StoreError
+from capture.store.errors import StoreError
 
-LOOK_AGAIN_S = 0.05
+RETRY_S = 0.05
 
 
-class Presence:
-    """Marks a writer's presence in a store's folder.
+class WriterLock:
+    """The right to write to the store in a folder.
 
-    Every writer holds a shared lock for as long as it lives and leaves a file in ``writers/`` that only `leave`
-    removes. Who finds nobody else holding the lock, but files, knows that a process died there. Who puts the whole
-    store in order holds the lock alone, until it leaves.
+    Every writer holds a shared lock for as long as it lives, and has a file in ``writers/`` that only `release`
+    removes. Whoever finds nobody else holding the lock, but such files, knows that a process was killed. Whoever
+    repairs the store, or needs it for itself, holds the lock exclusively.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,8 +35,8 @@ class Presence:
         self._descriptor = os.open(folder / "writers.lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._mark: Path | None = None
 
-    def enter(self) -> bool:
-        """Wait until no other writer is just entering; return whether there is no other writer at all.
+    def acquire(self) -> bool:
+        """Wait until no other writer is just opening the store; return whether there is no other writer at all.
 
         Raises
         ------
@@ -41,60 +44,60 @@ class Presence:
             If another process has the store for itself.
         """
         while True:
-            if self._lock(fcntl.LOCK_EX):
+            if self._try(fcntl.LOCK_EX):
                 self._note(alone=False)
                 return True
-            if self._lock(fcntl.LOCK_SH):
+            if self._try(fcntl.LOCK_SH):
                 return False
             holder = self._holder()
             if holder is not None:
                 self._close()
                 raise StoreError(
-                    f"{self._folder} is being put in order by {holder}. Wait until that has ended, then give the same "
+                    f"{self._folder} is being put in order by {holder}. Wait until that has ended, then run the same "
                     "command again."
                 )
-            time.sleep(LOOK_AGAIN_S)
+            time.sleep(RETRY_S)
 
-    def enter_alone(self) -> None:
-        """Have the store for oneself, until `leave`.
+    def acquire_alone(self) -> None:
+        """Have the store for oneself, until `release`.
 
         Raises
         ------
         StoreError
-            If another process is writing; the message says which.
+            If another process is writing; the message names it.
         """
-        if not self._lock(fcntl.LOCK_EX):
+        if not self._try(fcntl.LOCK_EX):
             others = ", ".join(writers(self._folder)) or self._holder() or "another process"
             self._close()
             raise StoreError(
                 f"{self._folder} is in use by {others}. This needs the store for itself: wait until that has ended, or "
-                "stop it, then give the same command again."
+                "stop it, then run the same command again."
             )
         self._note(alone=True)
 
-    def somebody_died(self) -> bool:
-        """Whether a writer went without leaving. Ask only when there is no other."""
+    def found_killed_writer(self) -> bool:
+        """Whether a writer ended without `release`. Ask only when there is no other."""
         return any(self._writers.iterdir())
 
-    def settle(self, alone: bool, stay_alone: bool = False) -> None:
-        """Count as a writer from here on, and let others in unless `stay_alone`."""
+    def register(self, is_only: bool, stay_alone: bool = False) -> None:
+        """Count as a writer from here on, and let others in unless `stay_alone`; `is_only`: there is no other yet."""
         mark = self._writers / f"{os.getpid()}-{secrets.token_hex(4)}"
-        mark.write_text(_what())
+        mark.write_text(_command())
         self._mark = mark
-        if alone:  # only now, or a kill in between would leave no trace of who died before
+        if is_only:  # only now, or a kill in between would leave no trace of who was killed before
             for former in set(self._writers.iterdir()) - {mark}:
                 former.unlink()
         if not stay_alone:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
-    def leave(self, in_order: bool = True) -> None:
-        """Go; if not `in_order`, so that the next writer looks for what was left unfinished. Safe to call twice."""
+    def release(self, in_order: bool = True) -> None:
+        """Stop writing; if not `in_order`, the next writer looks for what was left unfinished. Safe to call twice."""
         if self._mark is not None and in_order:
             self._mark.unlink(missing_ok=True)
         self._mark = None
         self._close()
 
-    def _lock(self, kind: int) -> bool:
+    def _try(self, kind: int) -> bool:
         try:
             fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,12 +105,12 @@ class Presence:
         return True
 
     def _note(self, alone: bool) -> None:
-        note = json.dumps({"pid": os.getpid(), "what": _what(), "alone": alone}).encode()
+        note = json.dumps({"pid": os.getpid(), "what": _command(), "alone": alone}).encode()
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, note, 0)
 
     def _holder(self) -> str | None:
-        """Who has the store for itself; None if it cannot be told, as while a writer is just entering."""
+        """Who has the store for itself; None if that is not known, as while a writer is just opening it."""
         try:
             note = json.loads(os.pread(self._descriptor, 4096, 0))
         except ValueError:
@@ -133,8 +136,8 @@ def writers(folder: Path) -> list[str]:
 
 
 @contextmanager
-def in_flight(folder: Path) -> Iterator[None]:
-    """Mark files as on their way into rows, so that `wait_for_landing` can wait for the rows."""
+def rows_pending(folder: Path) -> Iterator[None]:
+    """Mark that files are being written whose rows are still to come, so that `wait_for_rows` waits for them."""
     descriptor = os.open(folder / "writing.lock", os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -143,7 +146,7 @@ def in_flight(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def wait_for_landing(folder: Path) -> None:
+def wait_for_rows(folder: Path) -> None:
     """Return when every file now on disk has its row, or never will: whoever was just writing it has ended.
 
     Writers are held up for no longer than it takes to let go again.
@@ -158,7 +161,7 @@ def wait_for_landing(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _what() -> str:
+def _command() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200] if sys.argv else "python"
 
 

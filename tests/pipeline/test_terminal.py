@@ -1,0 +1,35 @@
+"""What fits on a terminal: 60 columns cut no word, and piped output says how long it will take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import COINS, Rig
+
+NARROW, USUAL = "60", "80"
+
+
+@pytest.mark.parametrize("columns", [NARROW, USUAL])
+def test_a_dry_run_is_short_and_cuts_no_word(rig: Rig, lab: Path, columns: str) -> None:
+    ran = rig("scan", "--tray", 1, "--dry-run", "--lab", lab, COLUMNS=columns)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert len(lines) <= 8
+    for coin in COINS[:3]:
+        assert any(coin in line and line.count("6") >= 2 for line in lines), "six shots of each side"
+    assert "turntable at 0, 180 degrees, tilt 0 degrees, under 3 lights (az060, az180, az300)" in ran.out
+    assert "36 shots of 3 coins." in ran.out
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, lab: Path, terminal: str) -> None:
+    ran = rig("scan", "--tray", 1, "--no-identify", "--lab", lab, COLUMNS=NARROW, TERM=terminal)
+    assert ran.code == 0, ran.err
+    assert "\x1b" not in ran.out + ran.err
+    begun = [line for line in ran.err.splitlines() if line.startswith("Slot ") and "12 shots" in line]
+    assert [line.split(", about ")[-1].endswith(" left.") for line in begun[1:]] == [True, True]
+    for coin in COINS[:3]:
+        assert any(coin in line and line.rstrip().endswith("0") for line in ran.out.splitlines()), "whole, in a row"
+    assert "s on the twin (real devices: about " in ran.out
