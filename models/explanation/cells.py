@@ -24,6 +24,7 @@ from models.matching.entries import embed_entries
 from models.matching.grid import compare
 
 Cells = npt.NDArray[np.float64]
+_Embed = Callable[[Sequence[Image]], Features]
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,28 @@ class CellParts:
     common: float
 
 
-def split_score(embedder: Embedder, upright: Image, second: Image, reference: Sequence[Image]) -> CellParts:
+@dataclass(frozen=True)
+class UsualCells:
+    """The mean cells of other coins, each (cells, C): of what is searched for, and of entries. What these have too is
+    no evidence."""
+
+    first: Cells
+    second: Cells
+
+    @classmethod
+    def of(cls, embedder: Embedder, reference: Sequence[Image]) -> UsualCells | None:
+        """The mean cells of some crops; None without any."""
+        if not reference:
+            return None
+        means = (_cells(embedder, reference, embed).mean(axis=0) for embed in _embeds(embedder))
+        return cls(*means)
+
+
+def split_score(embedder: Embedder, upright: Image, second: Image, usual: UsualCells | None) -> CellParts:
     """Split the score of two crops, the first turned to fit the second, into parts of cells."""
-    a, usual_a = _cells(embedder, [upright, *reference], embedder.embed)
-    b, usual_b = _cells(embedder, [second, *reference], lambda crops: embed_entries(embedder, crops))
+    embed_first, embed_second = _embeds(embedder)
+    a, b = _cells(embedder, [upright], embed_first)[0], _cells(embedder, [second], embed_second)[0]
+    usual_a, usual_b = (usual.first, usual.second) if usual else (np.zeros_like(a), np.zeros_like(b))
     if is_base(embedder):
         scale = 1.0 / (np.linalg.norm(a.sum(axis=0)) * np.linalg.norm(b.sum(axis=0)))
         score = float(a.mean(axis=0) @ b.mean(axis=0))
@@ -68,18 +87,13 @@ def split_score(embedder: Embedder, upright: Image, second: Image, reference: Se
     return CellParts(score, parts, (cells, cells), common)
 
 
-def _cells(
-    embedder: Embedder, crops: Sequence[Image], embed: Callable[[Sequence[Image]], Features]
-) -> tuple[Cells, Cells]:
-    """The very cells the score is made of, (cells, C): of the first crop, and the mean of the others (0 without any).
-
-    Of a base network they are those of its last map.
-    """
-    cells = _cells_of_all(embedder, crops, embed)
-    return cells[0], cells[1:].mean(axis=0) if len(cells) > 1 else np.zeros_like(cells[0])
+def _embeds(embedder: Embedder) -> tuple[_Embed, _Embed]:
+    """How the first crop is embedded, and how entries are."""
+    return embedder.embed, lambda crops: embed_entries(embedder, crops)
 
 
-def _cells_of_all(embedder: Embedder, crops: Sequence[Image], embed: Callable[[Sequence[Image]], Features]) -> Cells:
+def _cells(embedder: Embedder, crops: Sequence[Image], embed: _Embed) -> Cells:
+    """The very cells the score is made of, (N, cells, C); of a base network those of its last map."""
     if not is_base(embedder):
         grid = embed(crops).grid
         if grid.shape[-1] == 1:

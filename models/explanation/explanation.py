@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from calibration.image import Image
 from models.embedding.embedder import Embedder
-from models.explanation.cells import CellParts, split_score
+from models.explanation.cells import CellParts, UsualCells, split_score
 from models.explanation.maps import explain_by_attention, explain_by_gradient, explain_by_occlusion
 from models.explanation.places import Map, cell_centres_px, paint_map, turn_map_back, turn_points_back
 from models.matching.entries import embed_entries
@@ -88,7 +88,7 @@ def explain(
     score, turn_deg = float(found.scores[0]), float(found.turns_deg[0])
     upright = turn_crop(first, turn_deg)
     if method == "cells":
-        return _explain_by_cells(split_score(embedder, upright, second, reference), turn_deg)
+        return _explain_by_cells(split_score(embedder, upright, second, UsualCells.of(embedder, reference)), turn_deg)
     maps = {
         "gradcam": explain_by_gradient,
         "attention": explain_by_attention,
@@ -96,6 +96,11 @@ def explain(
     }[method]
     one, other = maps(embedder, upright, second)
     return Explanation(method, score, turn_deg, turn_map_back(paint_map(one), turn_deg), paint_map(other))
+
+
+def explain_upright(embedder: Embedder, upright: Image, second: Image, usual: UsualCells | None) -> Explanation:
+    """Explain by ``cells`` two crops of which the first is turned to fit the second already."""
+    return _explain_by_cells(split_score(embedder, upright, second, usual), 0.0)
 
 
 def _explain_by_cells(split: CellParts, turn_deg: float) -> Explanation:

@@ -52,11 +52,13 @@ def group_views(views: Sequence[View]) -> list[list[View]]:
 
 def crops_at_turns(views: Sequence[View], turns: int = TURNS) -> list[Image]:
     """For each of ``turns`` turns of the coin, the crop to compare: the view lit most like a catalogue photograph."""
-    crops = []
-    for turn_deg in turn_angles_deg(turns):
-        chosen = min(views, key=lambda view: _lamp_error_deg(view, turn_deg))
-        crops.append(turn_crop(chosen.crop, turn_deg - (chosen.turned_deg or 0.0)))
-    return crops
+    return [crop_at_turn(views, turn_deg) for turn_deg in turn_angles_deg(turns)]
+
+
+def crop_at_turn(views: Sequence[View], turn_deg: float) -> Image:
+    """The crop to compare at one turn of the coin, turned so."""
+    chosen = min(views, key=lambda view: _lamp_error_deg(view, turn_deg))
+    return turn_crop(chosen.crop, turn_deg - (chosen.turned_deg or 0.0))
 
 
 def _lamp_error_deg(view: View, turn_deg: float) -> float:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from calibration.image import Image
-from calibration.outline import NoCoinError, crop_coin
+from calibration.outline import NoCoinError
 from capture.store import Store
-from capture.store.records import Entry
 from models.embedding.embedder import Embedder, Features
 from models.matching.entries import embed_entries
 from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
+from pipeline.collection.entries import entry_crop
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 
 _BATCH = 32  # images embedded at a time
-
-
-def entry_crop(store: Store, entry: Entry) -> Image:
-    """The normalised crop of a catalogue entry; NoCoinError if no coin is found in its image."""
-    image = entry.cut(store.image(entry.sha256))
-    return crop_coin(image)
 
 
 def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.image import ImageError
+from calibration.image import ImageError, read_image
 from calibration.outline import crop_coin
 from capture.names import printable
 from capture.store import Store
@@ -17,12 +17,17 @@ from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, Verdict, verdict
 from models.matching.views import View
 from pipeline.collection.catalogue_index import embed_catalogue, load_index
+from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, see_coin
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
 from pipeline.reporter import Reporter
+from pipeline.reports.cards import IMAGE_PX, OwnImage
+from pipeline.reports.evidence import keep_evidence
+from pipeline.reports.images import portrait
+from pipeline.reports.photograph_page import photograph_card, write_photograph_page
 from pipeline.reports.results import candidate_as_json
 
 TOP = 10  # candidates kept of every ranking
@@ -61,9 +66,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """An answer for each coin that was asked about."""
+    """An answer for each coin that was asked about, and the page of them if one was wanted."""
 
     answers: tuple[Answer, ...]
+    page: Path | None = None
 
     @property
     def failed(self) -> int:
@@ -103,6 +109,9 @@ class Identifier:
     probability: Probability
     links: CatalogueLinks
     unusable: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        self._evidence = EvidenceDrawer(self.matcher.embedder)
 
     @classmethod
     def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
@@ -146,8 +155,22 @@ class Identifier:
             return Answer(coin, error="no good frame")
         answer = self.identify(coin, views)
         if answer.verdict:
+            for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
+                keep_evidence(self.lab, session_id, coin, side, drawing)
             store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
+
+    def own_images(
+        self, store: Store, paths: Sequence[Path], answer: Answer, seen: dict[Path, SeenCoin]
+    ) -> Iterator[OwnImage]:
+        """Photographs rotated as the best candidate is, with the evidence."""
+        best = answer.candidates[0]
+        views = [View(seen[path].crop) for path in paths]
+        drawn = self._evidence.draw_each(store, views, best)
+        for path, turn_deg, evidence in zip(paths, best.evidence["turns_deg"], drawn, strict=False):
+            outline = seen[path].outline
+            image = portrait(read_image(path), (outline.centre_px, outline.radius_px), turn_deg, IMAGE_PX)
+            yield OwnImage(side=printable(path.name), image=image, caption=printable(path.name), evidence=evidence)
 
 
 def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
@@ -181,24 +204,21 @@ def _candidate(match: Match) -> Candidate:
     return Candidate(found.coin, found.entries[0], found.score, match.probability, evidence)
 
 
+@dataclass(frozen=True)
+class PhotographQuery:
+    """Photographs to identify: each by itself, or all as one coin; ``coin`` is which of several in each of them."""
+
+    paths: Sequence[Path]
+    same_coin: bool = False
+    coin: int | None = None
+
+
 def identify_photographs(
-    lab: Lab,
-    paths: Sequence[Path],
-    model: str,
-    reporter: Reporter,
-    *,
-    top: int,
-    same_coin: bool,
-    coin: int | None = None,
+    lab: Lab, query: PhotographQuery, model: str, reporter: Reporter, *, top: int, report: bool
 ) -> Answers:
-    """Identify photographs, each by itself or all as one coin, and keep the best `top` candidates of each.
+    """Identify photographs, keep the best `top` candidates of each, and write the page of a curator if it is wanted.
 
     The photographs are looked at first: where none shows a coin, no model is loaded.
-
-    Parameters
-    ----------
-    coin
-        Which of several coins in each photograph; see `pipeline.collection.photographs.see_coin`.
 
     Raises
     ------
@@ -207,24 +227,27 @@ def identify_photographs(
     """
     seen: dict[Path, SeenCoin] = {}
     errors: dict[Path, str] = {}
-    for path in paths:
+    for path in query.paths:
         try:
-            seen[path] = see_coin(path, coin)
+            seen[path] = see_coin(path, query.coin)
         except ImageError as error:
             errors[path] = printable(str(error))
     if not seen:
         return Answers(tuple(Answer(printable(str(path)), error=error) for path, error in errors.items()))
     identifier = Identifier.open(lab, model, reporter)
-    if same_coin:
+    if query.same_coin:
+        asked = [tuple(seen)]
         answers = [_answer_once(identifier, seen, errors)]
     else:
+        asked = [(path,) for path in dict.fromkeys(query.paths)]
         answers = [
             replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
             if path in seen
             else Answer(printable(str(path)), error=errors[path])
-            for path in dict.fromkeys(paths)
+            for (path,) in asked
         ]
-    return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers))
+    page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
+    return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), page)
 
 
 def _answer_once(identifier: Identifier, seen: dict[Path, SeenCoin], errors: dict[Path, str]) -> Answer:
@@ -235,6 +258,21 @@ def _answer_once(identifier: Identifier, seen: dict[Path, SeenCoin], errors: dic
     )
     fails = dict.fromkeys(reason for each in seen.values() for reason in each.fails)
     return replace(answer, error=" ".join(errors.values()) or None, fails=tuple(fails))
+
+
+def _write_page(
+    identifier: Identifier, answers: Sequence[tuple[tuple[Path, ...], Answer]], seen: dict[Path, SeenCoin]
+) -> Path:
+    """The page of what was asked about: the same for photographs as for a scan."""
+    with Store.open(identifier.lab.store) as store:
+        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        cards = []
+        for number, (paths, answer) in enumerate(answers, 1):
+            own = list(identifier.own_images(store, paths, answer, seen)) if answer.candidates else []
+            cards.append(photograph_card(store, number, answer, own, entries))
+        return write_photograph_page(
+            identifier.lab, cards, f"{identifier.matcher.embedder.name} {identifier.matcher.embedder.id}"
+        )
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:

@@ -14,9 +14,10 @@ ROW = 0.5  # radii that centres may differ by in height, in one row
 
 @dataclass(frozen=True)
 class SeenCoin:
-    """The crop of one coin out of a photograph, and which checks the photograph fails."""
+    """The crop of one coin out of a photograph, where it is there, and which checks the photograph fails."""
 
     crop: Image
+    outline: Outline
     fails: tuple[str, ...] = ()
 
 
@@ -49,7 +50,7 @@ def see_coin(path: Path, number: int | None = None) -> SeenCoin:
         raise ImageError(f"{path} shows {len(coins)} coin{'s' if len(coins) > 1 else ''}: there is no coin {number}.")
     chosen = coins[(number or 1) - 1]
     reasons = check_photograph(image).reasons if len(coins) == 1 else ()
-    return SeenCoin(normalise(image, chosen), tuple(reasons))
+    return SeenCoin(normalise(image, chosen), chosen, tuple(reasons))
 
 
 def in_reading_order(coins: list[Outline]) -> list[Outline]:

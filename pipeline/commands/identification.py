@@ -26,16 +26,22 @@ def identify(
         int | None,
         typer.Option(min=1, help="Which coin, where an image shows several: counted row by row from the upper left."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a page with images and evidence, as for a scan.")
+    ] = False,
     model: ModelOption = IN_USE,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Which catalogue entry shows the same physical coin as these photographs?"""
-    from pipeline.collection.identify import identify_photographs
+    from pipeline.collection.identify import PhotographQuery, identify_photographs
 
-    answers = identify_photographs(open_lab(lab), images, model, reporter, top=top, same_coin=same_coin, coin=coin)
+    query = PhotographQuery(images, same_coin, coin)
+    answers = identify_photographs(open_lab(lab), query, model, reporter, top=top, report=report)
     print_result(answers, print_answers, json=json)
+    if answers.page is not None:
+        reporter.report(f"Report: {answers.page}")
     if answers.failed == len(answers.answers):
         return FAILED
     return LEFT_OVER if any(answer.error for answer in answers.answers) else DONE

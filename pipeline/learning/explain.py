@@ -8,18 +8,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
-from pipeline.collection.catalogue_index import entry_crop
+from pipeline.collection.entries import entry_crop
 from pipeline.collection.photographs import in_reading_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
+from pipeline.reports.evidence import overlay_pair
 from rig.sides import Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -133,21 +133,10 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
 
 def draw_explanation(first: Image, second: Image, explanation: Explanation) -> Image:
     """Both crops above, and below them the same under their maps; red is the strongest evidence for one coin."""
-    size = first.shape[0] * _ZOOM
-    strongest = max(float(explanation.first.max()), float(explanation.second.max()), 1e-12)
-    columns = []
-    for crop, found in ((first, explanation.first), (second, explanation.second)):
-        large = cv2.resize(crop, (size, size), interpolation=cv2.INTER_CUBIC)
-        heat = cv2.resize(np.clip(found / strongest, 0.0, 1.0), (size, size), interpolation=cv2.INTER_LINEAR)
-        columns.append(np.vstack([large, overlay(large, np.asarray(heat, np.float32))]))
-    return np.ascontiguousarray(np.hstack(columns))
-
-
-def overlay(image: npt.NDArray[Any], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """An image with a map of 0 to 1 over it: yellow, then red, the higher the more of it."""
-    colour = np.stack([np.full_like(heat, 255.0), 220.0 * (1.0 - heat), np.zeros_like(heat)], axis=2)
-    share = (0.8 * heat)[:, :, None]
-    return np.asarray(np.rint(image * (1.0 - share) + colour * share), np.uint8)
+    size_px = first.shape[0] * _ZOOM
+    above = [cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_CUBIC) for crop in (first, second)]
+    below = overlay_pair(first, second, (explanation.first, explanation.second), size_px)
+    return np.ascontiguousarray(np.vstack([np.hstack(above), np.hstack(below)]))
 
 
 def _comparable(pair: Pair, first: Sides, second: Sides) -> list[tuple[Side | None, Side | None]]:

@@ -19,9 +19,10 @@ from models.classification.type_explanation import explain_type
 from models.explanation.last_map import ExplanationError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
-from pipeline.learning.explain import overlay, write_image
+from pipeline.learning.explain import write_image
 from pipeline.reporter import Progress, Reporter
 from pipeline.reports import plots
+from pipeline.reports.evidence import overlay
 from pipeline.reports.pages import write_drawing
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction

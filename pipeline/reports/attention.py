@@ -19,6 +19,7 @@ from capture.store.journal_lines import (
     NotificationSent,
 )
 from pipeline.reports.night import CoinNight, Night, TrayNight
+from pipeline.reports.pages import moment
 from pipeline.wording import count
 
 KINDS_SHOWN = 3  # kinds of failure of one device that are reported, the most frequent
@@ -282,4 +283,4 @@ def _skip(coin: CoinNight) -> CoinSkipped:
 
 
 def _clock(time: str) -> str:
-    return f"{time[11:16]} UTC"
+    return f"{moment(time):%H:%M %Z}"

@@ -22,7 +22,7 @@ from capture.store.records import Entry, Frame
 from pipeline.lab import Lab
 
 THUMBNAIL_PX = 144
-_MARGIN = 1.08  # half the cut over the coin's radius
+_MARGIN = 1.3  # half the cut over the coin's radius, which is that of a disc of its area: coins are not round
 _PAPER = (236, 236, 236)
 _JPEG_END = b"\xff\xd9"
 
@@ -57,7 +57,9 @@ class Thumbnails:
     def entry(self, entry: Entry) -> Image | None:
         """The thumbnail of a catalogue entry; None if its image is damaged."""
         key = hashlib.sha256(f"{entry.sha256} {entry.box}".encode()).hexdigest()
-        return self._thumbnail(entry.sha256, key, lambda image: cut_out(side := entry.cut(image), _find_any(side)))
+        return self._thumbnail(
+            entry.sha256, key, lambda image: cut_out(side := entry.cut(image), find_coin_place(side))
+        )
 
     def _thumbnail(self, sha256: str, key: str, shown: Callable[[Image], Image]) -> Image | None:
         path = self._path(key)
@@ -90,7 +92,7 @@ def find_place(frame: Frame, image: Image) -> CoinPlace | None:
     if "radius_px" in metrics and "centre_px" in metrics:
         (x, y), (left, top, _, _) = metrics["centre_px"], metrics.get("calibrated_box_px", (0, 0, 0, 0))
         return (float(x - left), float(y - top)), float(metrics["radius_px"])
-    return _find_any(image)  # the check ended before it looked for the coin, or the frame was imported
+    return find_coin_place(image)  # the check ended before it looked for the coin, or the frame was imported
 
 
 def cut_out(image: Image, place: CoinPlace | None) -> Image:
@@ -106,6 +108,32 @@ def cut_out(image: Image, place: CoinPlace | None) -> Image:
     if inside.size == 0:
         return image
     return np.asarray(cv2.copyMakeBorder(inside, *over, cv2.BORDER_REPLICATE), np.uint8) if any(over) else inside
+
+
+def portrait(image: Image, place: CoinPlace | None, by_deg: float, size_px: int) -> Image:
+    """A coin upright: rotated counter-clockwise about its centre, and so large that all coins are of one size.
+
+    Without a place the whole image is brought to `size_px` and left as it is.
+    """
+    if place is None:
+        return resize(image, size_px)
+    (x, y), radius_px = place
+    factor = max(1, int(2 * _MARGIN * radius_px // (2 * size_px)))  # by a whole number first, or fine detail aliases
+    height, width = (side // factor for side in image.shape[:2])
+    if factor > 1:
+        whole = image[: height * factor, : width * factor]
+        image = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    scale = size_px * factor / (2 * _MARGIN * radius_px)
+    turn = cv2.getRotationMatrix2D((x / factor, y / factor), by_deg, scale)
+    turn[0, 2] += (size_px - 1) / 2 - x / factor
+    turn[1, 2] += (size_px - 1) / 2 - y / factor
+    return np.asarray(cv2.warpAffine(image, turn, (size_px, size_px), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def find_coin_place(image: Image) -> CoinPlace | None:
+    """Where the largest coin of an image is; None if there is none."""
+    found = find_coins(image)
+    return (found[0].centre_px, found[0].radius_px) if found else None
 
 
 def rotate(image: Image, by_deg: float) -> Image:
@@ -130,11 +158,6 @@ def resize(image: Image, size_px: int) -> Image:
 def as_data_url(image: Image, quality: int) -> str:
     """An image as the ``src`` of an ``img``."""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, quality)).decode()
-
-
-def _find_any(image: Image) -> CoinPlace | None:
-    found = find_coins(image)
-    return (found[0].centre_px, found[0].radius_px) if found else None
 
 
 def _make_small(image: Image) -> Image:

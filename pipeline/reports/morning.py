@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,12 +16,12 @@ from rich.filesize import decimal
 from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepaired
-from capture.store.records import Entry
+from capture.store.records import Candidate, Entry
 from pipeline.lab import Lab
 from pipeline.reports import attention
 from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
-from pipeline.reports.pages import device_line, minute, moment, page_template, plan_line
+from pipeline.reports.pages import cite, device_line, minute, moment, page_template, plan_line
 from pipeline.reports.report import report_path
 from pipeline.reports.results import WrittenReport, caption
 from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
@@ -81,6 +80,7 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         states=[(state, GLYPHS[state], sum(coin.state == state for coin in night.coins)) for state in STATES],
         trays=trays,
         matches=[coin for tray in trays for coin in tray["coins"] if coin["verdict"] == "match"],
+        zone=f"{moment(night.began.at):%Z}",
         timeline=Markup(figures.draw_timeline(night)),
         progress=Markup(figures.draw_progress(night)),
         quality=Markup(figures.draw_quality(night, lab.rig.quality)),
@@ -123,6 +123,7 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "result": coin.result,
         "verdict": coin.result.verdict,
         "best": best,
+        "citation": _citation(best, entries) if best else "",
         "diameter_mm": coin.diameter_mm,
         "image": as_data_url(own(ROW_PX), 72) if own else None,
         "best_image": as_data_url(catalogue(ROW_PX), 72) if catalogue else None,
@@ -137,6 +138,11 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
     }
 
 
+def _citation(best: Candidate, entries: dict[str, Entry]) -> str:
+    published = cite(entries[best.entry_id]) if best.entry_id in entries else best.entry_id
+    return published if best.coin in published else f"{published} ({best.coin})"
+
+
 def _title(night: Night) -> str:
     began, last = moment(night.began.at), moment(night.last_at)
     if began.date() == last.date():
@@ -148,7 +154,7 @@ def _title(night: Night) -> str:
 def _period(night: Night) -> str:
     last = f"ended {minute(night.ended.at)}" if night.ended else f"last seen {minute(night.last_at)}"
     until = night.began.until
-    limit = f", to end by {minute(moment(until).astimezone(UTC).isoformat())}" if until else ""
+    limit = f", to end by {minute(until)}" if until else ""
     return f"Began {minute(night.began.at)}, {last}{limit}"
 
 

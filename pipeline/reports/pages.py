@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from calibration.files import write_atomically
 from capture.plan import Plan
-from capture.store.records import Session
+from capture.store.records import Entry, Session
 
 
 def page_template(name: str) -> Template:
@@ -38,13 +38,24 @@ def write_drawing(path: Path, svg: str) -> Path:
 
 
 def moment(time: str) -> datetime:
-    """A time of the store."""
-    return datetime.fromisoformat(time)
+    """A time of the store, as clocks here show it."""
+    return datetime.fromisoformat(time).astimezone()
 
 
 def minute(time: str) -> str:
-    """A time of the store, to the minute."""
-    return time[:16].replace("T", " ") + " UTC"
+    """A time of the store to the minute, as clocks here show it, with the zone."""
+    return f"{moment(time):%Y-%m-%d %H:%M %Z}"
+
+
+def cite(entry: Entry) -> str:
+    """An entry as a person would cite it: sale, plate and lot, or the image's name; the side is left out."""
+    name = Path(entry.source).stem.removesuffix(entry.side or "").rstrip(", _-")
+    return f"{entry.catalogue}, {name}" if name else entry.catalogue
+
+
+def clock_direction(azimuth_deg: float) -> str:
+    """Where light comes from, as on a clock: azimuths are counter-clockwise from the right."""
+    return f"{round(3 - azimuth_deg / 30 - 1) % 12 + 1} o'clock"
 
 
 def plan_line(plan: Plan) -> str:

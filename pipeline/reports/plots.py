@@ -283,10 +283,11 @@ def _dates(times: Sequence[datetime]) -> Any:
 
 
 def _time_axis(axes: Axes) -> None:
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    axes.xaxis_date()
+    here = datetime.now().astimezone().tzinfo
+    locator = AutoDateLocator(tz=here, minticks=3, maxticks=8)
+    axes.xaxis_date(here)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=here))
 
 
 def _svg(figure: Figure, salt: str) -> str:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from calibration.files import write_atomically
 from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.images import Thumbnails, as_data_url, cut_out, find_place, resize, rotate
-from pipeline.reports.pages import device_line, minute, page_template, plan_line
-from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm, other_names
-from rig.sides import SIDES
+from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of, view_candidates, view_sides
+from pipeline.reports.evidence import find_evidence
+from pipeline.reports.images import Thumbnails, as_data_url, find_place, portrait, resize
+from pipeline.reports.pages import clock_direction, device_line, minute, page_template, plan_line
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from rig.sides import SIDES, Side
 
-IMAGE_PX = 340
 THUMBNAIL_PX = 64
-SHOWN = 3  # candidates with images
-
-
-@dataclass(frozen=True)
-class _Image:
-    data: str
-    caption: str
-    bad: bool = False
+UPPER_LEFT_DEG = 135.0  # where catalogues are lit from
 
 
 def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> WrittenReport:
@@ -54,13 +49,14 @@ def write_report(lab: Lab, store: Store, session: Session) -> Path:
     thumbnails = Thumbnails(lab, store)
     results = coin_results(store, session)
     with ThreadPoolExecutor() as pool:
-        coins = list(pool.map(lambda result: _coin(store, session, result, entries, thumbnails), results))
+        cards = list(pool.map(lambda result: _card(lab, store, session, result, entries, thumbnails), results))
     page = page_template("report.html").render(
         tray=session.name,
         session=session.id,
         started_at=minute(session.started_at),
         finished_at=minute(session.finished_at) if session.finished_at else None,
-        coins=coins,
+        results=list(zip(results, cards, strict=True)),
+        cards=cards,
         provenance=_provenance(session, results),
     )
     return write_atomically(report_path(lab, session), page)
@@ -85,67 +81,95 @@ def rotations_deg(candidates: Sequence[Candidate], entries: dict[str, Entry]) ->
 
 def choose_best_frames(frames: Sequence[Frame]) -> list[Frame]:
     """The sharpest good frame of each side."""
-    good = [frame for frame in frames if frame.is_good]
-    sides = ([frame for frame in good if frame.side == side] for side in SIDES)
-    return [max(of_side, key=lambda frame: float(frame.quality.get("sharpness", 0.0))) for of_side in sides if of_side]
+    return [max(of_side, key=_sharpness) for side in SIDES if (of_side := comparable_frames(frames, side))]
 
 
-def _coin(
-    store: Store, session: Session, result: CoinResult, entries: dict[str, Entry], thumbnails: Thumbnails
-) -> dict[str, Any]:
+def comparable_frames(frames: Sequence[Frame], side: Side) -> list[Frame]:
+    """Good frames of a side of the placement that was identified: across placements rotations are unknown."""
+    good = [frame for frame in frames if frame.is_good and frame.side == side]
+    placements = Counter(frame.placement for frame in good).most_common(1)
+    return [frame for frame in good if (frame.placement, placements[0][1]) == placements[0]]
+
+
+def _sharpness(frame: Frame) -> float:
+    return float(frame.quality.get("sharpness", 0.0))
+
+
+def _card(
+    lab: Lab,
+    store: Store,
+    session: Session,
+    result: CoinResult,
+    entries: dict[str, Entry],
+    thumbnails: Thumbnails,
+) -> Card:
     frames = store.frames.find(session.id, result.coin, good=None)
     settled = {frame.shot_id for frame in frames if frame.is_good}
+    diameter = diameter_mm(frames)
+    best = entries_of(result.candidates[0], entries) if result.candidates else []
+    return Card(
+        anchor=f"slot{result.slot}",
+        title=result.coin,
+        note=f"slot {result.slot}" + (f", {diameter:.1f} mm" if diameter else ""),
+        verdict=result.verdict,
+        sides=view_sides(store, list(_own_images(lab, store, session, result, frames, entries)), best),
+        candidates=view_candidates(store, result.candidates, entries),
+        warnings=tuple(
+            f"{caption(frame)}: {frame.quarantine_reason}" for frame in frames if frame.shot_id not in settled
+        ),
+        sheet=tuple(_thumbnail(frame, thumbnails) for frame in frames),
+    )
+
+
+def _own_images(
+    lab: Lab, store: Store, session: Session, result: CoinResult, frames: Sequence[Frame], entries: dict[str, Entry]
+) -> Iterator[OwnImage]:
+    """A frame of each side, lit as catalogues are, rotated as the best candidate is: so that the eye can compare."""
     rotations = rotations_deg(result.candidates, entries)
-    images, sheet = [], []
-    for frame in choose_best_frames(frames):
+    for side in SIDES:
+        shown = [_as_shown(lab, frame, rotations.get(side, 0.0)) for frame in comparable_frames(frames, side)]
+        if not shown:
+            continue
+        chosen = min(shown, key=lambda each: (each.lamp_error_deg, -_sharpness(each.frame)))
         try:
-            image = store.image(frame.calibrated_sha256 or frame.sha256)
+            image = store.image(chosen.frame.calibrated_sha256 or chosen.frame.sha256)
         except StoreError:
             continue  # `rig store verify` finds it; a report is no reason to stop
-        # Rotated as its best candidate is, so that the eye can compare.
-        upright = rotate(
-            resize(cut_out(image, find_place(frame, image)), IMAGE_PX),
-            rotations.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0),
+        yield OwnImage(
+            side=side,
+            image=portrait(image, find_place(chosen.frame, image), chosen.by_deg, IMAGE_PX),
+            caption=f"this coin, {chosen.light}",
+            evidence=find_evidence(lab, session.id, result.coin, side),
         )
-        images.append(_Image(as_data_url(upright, 86), f"{frame.side}, {frame.light}"))
-    for frame in frames:
-        thumbnail = thumbnails.frame(frame)
-        text = caption(frame) + (f", take {frame.attempt}" if frame.attempt > 1 else "")
-        reason = "its file is damaged: run `rig store verify`" if thumbnail is None else frame.quarantine_reason
-        data = as_data_url(resize(thumbnail, THUMBNAIL_PX), 70) if thumbnail is not None else ""
-        sheet.append(_Image(data, f"{text}{': ' + reason if reason else ''}", bool(reason)))
-    return {
-        "slot": result.slot,
-        "coin": result.coin,
-        "frames": result.frames,
-        "retakes": result.retakes,
-        "verdict": result.verdict,
-        "verdict_class": (result.verdict or "bad").split()[0],
-        "diameter_mm": diameter_mm(frames),
-        "images": images,
-        "candidates": [_candidate(store, each, entries, rank) for rank, each in enumerate(result.candidates)],
-        "quarantined": [
-            {"caption": caption(frame), "reason": frame.quarantine_reason}
-            for frame in frames
-            if frame.shot_id not in settled
-        ],
-        "sheet": sheet,
-    }
 
 
-def _candidate(store: Store, candidate: Candidate, entries: dict[str, Entry], rank: int) -> dict[str, Any]:
-    images = []
-    for entry_id in candidate.evidence.get("entries", []) if rank < SHOWN else []:
-        if entry_id in entries:  # one that was removed from the catalogue since has no image to show
-            entry = entries[entry_id]
-            images.append(_Image(as_data_url(resize(entry.cut(store.image(entry.sha256)), IMAGE_PX), 86), entry_id))
-    return {
-        "coin": candidate.coin,
-        "probability": candidate.probability,
-        "score": candidate.score,
-        "also": [other["coin"] for other in other_names(candidate)],
-        "images": images,
-    }
+@dataclass(frozen=True)
+class _AsShown:
+    """A frame, how far it is rotated, where its light then comes from, and how far that is from the upper left."""
+
+    frame: Frame
+    by_deg: float
+    light: str
+    lamp_error_deg: float
+
+
+def _as_shown(lab: Lab, frame: Frame, rotation_deg: float) -> _AsShown:
+    by_deg = rotation_deg - (frame.turntable_read_deg or 0.0)
+    light = lab.rig.station.lightbox.lights.get(frame.light or "")
+    azimuth_deg = light.azimuth_deg if light is not None else None
+    if azimuth_deg is None:
+        return _AsShown(frame, by_deg, f"light {frame.light}", 180.0)
+    lamp_deg = azimuth_deg + by_deg
+    error_deg = abs(math.remainder(lamp_deg - UPPER_LEFT_DEG, 360.0))
+    return _AsShown(frame, by_deg, f"light from {clock_direction(lamp_deg)} ({frame.light})", error_deg)
+
+
+def _thumbnail(frame: Frame, thumbnails: Thumbnails) -> Figure:
+    thumbnail = thumbnails.frame(frame)
+    text = caption(frame) + (f", take {frame.attempt}" if frame.attempt > 1 else "")
+    reason = "its file is damaged: run `rig store verify`" if thumbnail is None else frame.quarantine_reason
+    data = as_data_url(resize(thumbnail, THUMBNAIL_PX), 70) if thumbnail is not None else ""
+    return Figure(data, reason or "", f"{text}{': ' + reason if reason else ''}")
 
 
 def _provenance(session: Session, results: Sequence[CoinResult]) -> list[tuple[str, str]]:

@@ -1,0 +1,82 @@
+"""Drawing why a coin was matched: its crop and the catalogue's, upright, under the cells that speak for one coin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from calibration.image import Image
+from calibration.outline import NoCoinError
+from capture.store import Store
+from capture.store.records import Candidate, Entry
+from models.embedding.embedder import Embedder
+from models.explanation.cells import UsualCells
+from models.explanation.explanation import explain_upright
+from models.explanation.last_map import ExplanationError
+from models.matching.views import View, crop_at_turn, group_views
+from pipeline.collection.entries import entry_crop
+from pipeline.reports.evidence import overlay_pair
+
+SIZE_PX = 448
+REFERENCE_ENTRIES = 12  # of other coins: what these have too is no evidence
+
+
+class EvidenceDrawer:
+    """Draws the evidence for candidates of one catalogue; what other coins have in common is worked out once."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._usual: UsualCells | None = None
+        self._is_ready = False
+
+    def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
+        """Each side that was compared, and both coins beside each other under their maps."""
+        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        for entry_id, drawing in zip(
+            candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
+        ):
+            if drawing is not None:
+                yield entries[entry_id].side or entry_id, drawing
+
+    def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
+        """For each entry of a candidate both coins beside each other; None where there is nothing to draw.
+
+        That is where the entry has left the catalogue, or the network has no such explanation.
+        """
+        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        groups = group_views(views)
+        compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
+        for number, (entry_id, turn_deg) in enumerate(compared):
+            entry = entries.get(entry_id)
+            group = _group_of(groups, entry, number)
+            if entry is None or group is None:
+                yield None
+                continue
+            try:
+                first, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
+                explained = explain_upright(self._embedder, first, second, self._usual_cells(store, entries))
+            except (NoCoinError, ExplanationError):
+                yield None
+                continue
+            yield np.hstack(overlay_pair(first, second, (explained.first, explained.second), SIZE_PX))
+
+    def _usual_cells(self, store: Store, entries: dict[str, Entry]) -> UsualCells | None:
+        if not self._is_ready:
+            others = list(entries.values())
+            crops = []
+            for entry in others[:: max(1, len(others) // REFERENCE_ENTRIES)][:REFERENCE_ENTRIES]:
+                try:
+                    crops.append(entry_crop(store, entry))
+                except NoCoinError:
+                    continue
+            self._usual, self._is_ready = UsualCells.of(self._embedder, crops), True
+        return self._usual
+
+
+def _group_of(groups: list[list[View]], entry: Entry | None, number: int) -> list[View] | None:
+    """The views that were compared with an entry: those of its side, else of the search in this place."""
+    of_side = [group for group in groups if entry is not None and group[0].side == entry.side is not None]
+    if of_side:
+        return of_side[0]
+    return groups[number] if number < len(groups) else None
