@@ -21,7 +21,7 @@ from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 from models.matching.same_coin import CoinLinks, link_candidates
 from models.matching.views import View
-from pipeline.collection.catalogue_index import entry_crop
+from pipeline.collection.entries import entry_crop
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
