@@ -42,12 +42,15 @@ class Match:
     Attributes
     ----------
     scored
-        By its best name.
+        By its best name; of its other names too, what is most similar of each side.
+    entry
+        The most similar entry of its best name.
     also
         Its other names: a coin that was sold twice has two.
     """
 
     scored: ScoredCoin
+    entry: str
     probability: float
     also: tuple[OtherName, ...] = ()
 
@@ -85,6 +88,7 @@ class CoinMatcher:
         return [
             Match(
                 coin,
+                by_name[coin.coin].entries[0],
                 chance,
                 tuple(
                     OtherName(name, by_name[name].entries, linked)

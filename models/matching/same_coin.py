@@ -2,7 +2,7 @@
 
 Every lot has a name of its own, so that a coin that was sold twice has two. They are no rivals: that a query resembles
 both is no reason to doubt either. So the names of a catalogue are compared with each other, each searched for like a
-query (`link_candidates`), and of two names the probability that they are one coin is kept (`CoinLinks`). When a query
+query (`link_names`), and of two names the probability that they are one coin is kept (`CoinLinks`). When a query
 is matched, names that are more probably one coin than not are put together (`group_names`).
 
 Links are proposals: only a person confirms that two lots show one coin.
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.matching.duplicates import join_names
-from models.matching.fusion import ScoredCoin
+from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 
 LINKED = 0.6  # on 217 euro coins, 14 of them twice: three links in four are right, three coins in four are linked
@@ -45,6 +45,21 @@ class CoinLinks:
         found = {tuple(sorted((name, other))) for name, others in self.seen_from.items() for other in others}
         linked = ((one, other, self.probability(one, other)) for one, other in found)
         return tuple(sorted((pair for pair in linked if pair[2] >= LINKED), key=lambda pair: (-pair[2], pair)))
+
+
+def link_names(searches: Sequence[Mapping[str, Hit]], probability: Probability) -> dict[str, float]:
+    """How probable it is that other names are the coin of one name, given the searches for each of its sides.
+
+    Each of the others is judged by the sides that it shows: a second sale may have printed one side only.
+    """
+    shown: dict[tuple[int, ...], list[str]] = {}
+    for name in sorted(set().union(*searches)):
+        shown.setdefault(tuple(n for n, hits in enumerate(searches) if name in hits), []).append(name)
+    found: dict[str, float] = {}
+    for sides, names in shown.items():
+        linked = link_candidates(fuse([searches[side] for side in sides]), probability)
+        found |= {name: linked[name] for name in names if name in linked}
+    return found
 
 
 def link_candidates(ranked: Sequence[ScoredCoin], probability: Probability) -> dict[str, float]:

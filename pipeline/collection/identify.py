@@ -201,7 +201,7 @@ def _candidate(match: Match) -> Candidate:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
         ]
-    return Candidate(found.coin, found.entries[0], found.score, match.probability, evidence)
+    return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
-from models.matching.same_coin import CoinLinks, link_candidates
+from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.entries import entry_crop
 from pipeline.lab import Lab
@@ -93,8 +93,8 @@ class CatalogueLinks:
                 views.append(View(entry_crop(store, entry), entry.side))
             except NoCoinError:
                 continue  # it is not in the index either
-        ranked = self._matcher.rank(views, others)
-        self._compared[name] = _Compared(self._entries[name], link_candidates(ranked, self._probability))
+        searches = self._matcher.search(views, others)
+        self._compared[name] = _Compared(self._entries[name], link_names(searches, self._probability))
 
     def _is_compared(self, name: str) -> bool:
         return name in self._compared and self._compared[name].entries == self._entries.get(name)

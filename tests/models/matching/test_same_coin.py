@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.index import GalleryEntry
 from models.matching.probability import fit
-from models.matching.same_coin import LINKED, CoinLinks, group_names, link_candidates, names_to_compare
+from models.matching.same_coin import LINKED, CoinLinks, group_names, link_candidates, link_names, names_to_compare
 from tests.models.matching.test_probability import searches
 
 FITTED = fit(searches(120, seed=3))
@@ -39,6 +39,15 @@ def test_nothing_is_linked_where_nothing_stands_out_nor_in_a_catalogue_of_few() 
     assert link_candidates([], FITTED) == {} and names_to_compare([], FITTED) == []
     few = ranked({"a": 0.52}, OTHERS[:3])
     assert len(link_candidates(few, FITTED)) == 2, "the last would be compared with nothing"
+
+
+def test_a_lot_that_shows_one_side_is_judged_by_that_side() -> None:
+    both, one = (
+        {f"other {n}": Hit(float(score), GalleryEntry(f"{n}", f"other {n}"), 0.0) for n, score in enumerate(scores)}
+        for scores in (OTHERS, OTHERS[::-1])
+    )
+    both["lot"] = Hit(0.68, GalleryEntry("obverse", "lot"), 0.0)
+    assert link_names([both, one], FITTED)["lot"] == link_names([both], FITTED)["lot"] >= LINKED
 
 
 def test_both_directions_count() -> None:

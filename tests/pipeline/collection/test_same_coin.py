@@ -37,9 +37,9 @@ def test_sold_six_times_it_is_a_match_and_every_lot_is_named(
     (once,) = rig("identify", query, "--lab", lab, "--json").json
     assert once["verdict"] == "match" and "also" not in once["candidates"][0]
     for number in range(1, 6):
-        path = tmp_path / f"sale {number}" / f"lot{number}_obv.jpg"
+        path = tmp_path / "sales" / f"lot{number}_obv.jpg"
         photograph(photographs, path, 25.0 * number, 0.6 + 0.08 * number, 0.7 + 0.06 * number)
-        assert rig("catalogue", "add", path.parent, "--lab", lab).code == 0
+    assert rig("catalogue", "add", path.parent, "--lab", lab).code == 0
     ran = rig("identify", query, "--lab", lab, "--json")
     best, *others = ran.json[0]["candidates"]
     assert ran.json[0]["verdict"] == "match" and best["probability"] >= once["candidates"][0]["probability"] - 0.005
@@ -47,8 +47,6 @@ def test_sold_six_times_it_is_a_match_and_every_lot_is_named(
     assert {best["coin"], *(other["coin"] for other in best["also"])} == lots
     assert all(set(other) == {"coin", "entry", "probability"} for other in best["also"])
     assert not lots & {other["coin"] for other in others}
-    printed = rig("identify", query, "--lab", lab).out
-    assert all(f"also {name}" in printed for name in lots - {best["coin"]})
 
 
 @pytest.mark.slow
@@ -59,5 +57,7 @@ def test_building_the_catalogue_proposes_the_coins_that_are_in_it_twice(
     assert rig("catalogue", "add", tmp_path / "sale", "--lab", lab).code == 0
     built = rig("catalogue", "build", "--lab", lab, "--json").json
     assert [pair["coins"] for pair in built["same_coin"]] == [[COIN, "lot 7"]]
+    printed = rig("identify", tmp_path / "sale" / "lot 7_obv.jpg", "--lab", lab).out
+    assert f"also {COIN}" in printed
     again = rig("catalogue", "build", "--lab", lab)
     assert f"{COIN} and lot 7" in again.out and "Comparing" not in again.err, "nothing is compared twice"
