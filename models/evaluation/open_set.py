@@ -20,9 +20,9 @@ import numpy.typing as npt
 from models.embedding.embedder import Embedder
 from models.evaluation.measures import RESAMPLES, Reliability, Values, reliability
 from models.evaluation.samples import Sample
+from models.matching.fusion import ScoredCoin
 from models.matching.grid import Scores
 from models.matching.probability import Probability
-from models.matching.scored import ScoredCoin
 
 MOST_CANDIDATES = 300  # of a search, as many as matching's shortlist has
 

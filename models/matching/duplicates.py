@@ -83,7 +83,7 @@ def _near(hashes: npt.NDArray[np.uint8], coins: Sequence[str]) -> Iterator[tuple
                 yield int(start + row), int(column), int(bits[row, column])
 
 
-def joined(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+def join_names(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
     """Put names that are paired, directly or through others, into one group; a group is called by its first name."""
     leader = {name: name for name in names}
 

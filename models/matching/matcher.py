@@ -1,35 +1,58 @@
-"""Which catalogue coin is this? The whole way from images to ranked coins, each step a line of `CoinMatcher.rank`.
+"""Which catalogue coin is this? The whole way from images to ranked coins, each step a line of `CoinMatcher.match`.
 
-views --extract----> features at every turn               (views, embedding.embedder)
-      --shortlist--> the entries nearest by pooled features      (index)
-      --grid-------> each of them compared cell by cell, at its best turn      (rotation, grid)
-      --fuse-------> one score per coin, over sides and photographs
-      --probability-> how sure it is, and the verdict            (probability)
+views --extract-----> features at every turn                             views, embedding.embedder
+      --shortlist---> the entries nearest by pooled features             index
+      --grid--------> each compared cell by cell, at its best turn       rotation, grid
+      --same coin---> names that are one coin, sold twice, put together  same_coin
+      --fuse--------> one score per coin, over sides and photographs     fusion
+      --probability-> how sure it is                                     probability
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.embedding.embedder import Embedder, Features
-from models.matching.index import CatalogueIndex, GalleryEntry, Rows
+from models.matching.fusion import Hit, ScoredCoin, fuse
+from models.matching.index import CatalogueIndex, Rows
+from models.matching.probability import Probability
 from models.matching.rotation import search_rotation
-from models.matching.scored import ScoredCoin
+from models.matching.same_coin import CoinLinks, group_names, names_to_compare
 from models.matching.views import View, crops_at_turns, group_views
 
 SHORTLIST = 300
 
 
 @dataclass(frozen=True)
-class _Hit:
-    """The best entry of a coin in one search, its score, and how far the query was turned for it."""
+class OtherName:
+    """Another name of a coin in the catalogue, its entries, and the probability that it is the same coin."""
 
-    score: float
-    entry: GalleryEntry
-    turn_deg: float
+    coin: str
+    entries: tuple[str, ...]
+    probability: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """A catalogue coin, and the probability that it is the one that was asked about.
+
+    Attributes
+    ----------
+    scored
+        By its best name; of its other names too, what is most similar of each side.
+    entry
+        The most similar entry of its best name.
+    also
+        Its other names: a coin that was sold twice has two.
+    """
+
+    scored: ScoredCoin
+    entry: str
+    probability: float
+    also: tuple[OtherName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,30 +69,58 @@ class CoinMatcher:
     index: CatalogueIndex
     shortlist: int = SHORTLIST
 
-    def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:
-        """Rank the catalogue's coins by similarity to one coin seen in some views.
+    def match(
+        self, views: Sequence[View], probability: Probability, compare: Callable[[Sequence[str]], CoinLinks]
+    ) -> list[Match]:
+        """Rank the catalogue's coins for one coin seen in some views, with probabilities; the best first.
 
         Parameters
         ----------
-        views
-            Images of one coin. Views of one side whose turns are known are fused into one search, every other view is
-            searched by itself, then the searches are fused.
+        compare
+            Gives the links of some names, which `models.matching.same_coin` found.
+        """
+        searches = self.search(views)
+        ranked = fuse(searches)
+        links = compare(names_to_compare(ranked, probability))
+        groups = group_names(ranked, links, probability)
+        coins = fuse(searches, {name: best for best, others in groups.items() for name in others})
+        by_name = {each.coin: each for each in ranked}
+        return [
+            Match(
+                coin,
+                by_name[coin.coin].entries[0],
+                chance,
+                tuple(
+                    OtherName(name, by_name[name].entries, linked)
+                    for name, linked in sorted(groups[coin.coin].items(), key=lambda other: -other[1])
+                ),
+            )
+            for coin, chance in zip(coins, probability.of(coins), strict=True)
+        ]
+
+    def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:
+        """Rank the catalogue's names by similarity to one coin seen in some views, the best first.
+
+        Parameters
+        ----------
         allowed
             Rows of the index that may be candidates (all).
-
-        Returns
-        -------
-        list of ScoredCoin
-            Best first, one per coin.
         """
-        if len(self.index) == 0 or not views:
+        return fuse(self.search(views, allowed))
+
+    def search(self, views: Sequence[View], allowed: Rows | None = None) -> list[dict[str, Hit]]:
+        """Search for one coin: for every name that is shortlisted its best entry.
+
+        Views of one side whose turns are known are put into one search, every other view into a search of its own.
+        """
+        if len(self.index) == 0:
             return []
         searches = []
         for group in group_views(views):
             turned = self.extract(group)
             rows = self.find_shortlist(turned, group[0].side, allowed)
             searches.append(self.compare_grids(turned, rows))
-        return fuse(searches)
+        return searches
 
     def extract(self, group: Sequence[View]) -> Features:
         """Features of a group of views at every turn that is tried."""
@@ -83,28 +134,14 @@ class CoinMatcher:
             rows = np.array([row for row in rows if entries[row].side in (side, None)], np.int64)
         return self.index.search(turned.pooled, self.shortlist, rows)
 
-    def compare_grids(self, turned: Features, rows: Rows) -> dict[str, _Hit]:
-        """For every shortlisted coin its best entry, compared cell by cell at every turn."""
+    def compare_grids(self, turned: Features, rows: Rows) -> dict[str, Hit]:
+        """For every shortlisted name its best entry, compared cell by cell at every turn."""
         if len(rows) == 0:
             return {}
         found = search_rotation(turned.grid, self.index.grids(rows))
-        best: dict[str, _Hit] = {}
+        best: dict[str, Hit] = {}
         for row, score, turn_deg in zip(rows, found.scores, found.turns_deg, strict=True):
             entry = self.index.entries[row]
             if entry.coin not in best or score > best[entry.coin].score:
-                best[entry.coin] = _Hit(float(score), entry, float(turn_deg))
+                best[entry.coin] = Hit(float(score), entry, float(turn_deg))
         return best
-
-
-def fuse(searches: Sequence[dict[str, _Hit]]) -> list[ScoredCoin]:
-    """Mean over searches; a coin that one search's shortlist left out scores there as the last on it."""
-    floors = [min((hit.score for hit in hits.values()), default=0.0) for hits in searches]
-    scored = []
-    for coin in sorted(set().union(*searches)):
-        hits = [search[coin] for search in searches if coin in search]
-        scores = tuple(
-            search[coin].score if coin in search else floor for search, floor in zip(searches, floors, strict=True)
-        )
-        entries, turns_deg = tuple(hit.entry.entry_id for hit in hits), tuple(hit.turn_deg for hit in hits)
-        scored.append(ScoredCoin(coin, float(np.mean(scores)), entries, turns_deg, scores))
-    return sorted(scored, key=lambda each: -each.score)

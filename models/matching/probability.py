@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.matching.scored import ScoredCoin
+from models.matching.fusion import ScoredCoin
 
 Verdict = Literal["match", "possible", "not in catalogue"]
 MATCH_PROBABILITY = 0.9
@@ -78,15 +78,22 @@ class Probability:
         """Probability of each candidate, in their order; the sum is at most 1, since a coin is one coin."""
         if not candidates:
             return []
-        if self.single is not None and all(len(candidate.side_scores) <= 1 for candidate in candidates):
-            return self.single.of(candidates)
-        standardised = (evidence(candidates, self.impostors) - np.array(self.mean)) / np.array(self.std)
-        each = _logistic(standardised @ np.array(self.weights) + self.intercept)
+        each = self._chances(candidates, len(candidates))
         return [float(p) for p in each / max(1.0, float(each.sum()))]
 
+    def of_first(self, candidates: Sequence[ScoredCoin]) -> float:
+        """Probability of the first candidate by itself, the others being its rivals."""
+        return float(self._chances(candidates, 1)[0])
 
-def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """(N, 3): each candidate's lead over the best other, its standing among the others, and its weakest side's lead.
+    def _chances(self, candidates: Sequence[ScoredCoin], count: int) -> npt.NDArray[np.float64]:
+        if self.single is not None and all(len(candidate.side_scores) <= 1 for candidate in candidates):
+            return self.single._chances(candidates, count)
+        standardised = (evidence(candidates, self.impostors, count) - np.array(self.mean)) / np.array(self.std)
+        return _logistic(standardised @ np.array(self.weights) + self.intercept)
+
+
+def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float], count: int) -> npt.NDArray[np.float64]:
+    """(count, 3), of the first candidates: lead over the best other, standing among the others, weakest side's lead.
 
     The standing is the distance from the others' mean in units of their spread, where a few `impostors` (mean and
     spread of scores) count as if they had been candidates. Coins from one die lead together on that die's side only.
@@ -94,13 +101,13 @@ def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float]) -
     scores = np.array([candidate.score for candidate in candidates], np.float64)
     sides = np.array([candidate.side_scores or (candidate.score,) for candidate in candidates], np.float64)
     usual, spread = impostors
-    rows = np.zeros((len(scores), len(FEATURE_NAMES)))
-    for place, score in enumerate(scores):
+    rows = np.zeros((count, len(FEATURE_NAMES)))
+    for place, score in enumerate(scores[:count]):
         others = np.sort(np.delete(scores, place))
         rest = others[: max(0, len(others) - _LEFT_OUT)]
-        count = len(rest) + _PRIOR_COUNT
-        mean = (rest.sum() + _PRIOR_COUNT * usual) / count
-        square = (((rest - mean) ** 2).sum() + _PRIOR_COUNT * (spread**2 + (usual - mean) ** 2)) / count
+        total = len(rest) + _PRIOR_COUNT
+        mean = (rest.sum() + _PRIOR_COUNT * usual) / total
+        square = (((rest - mean) ** 2).sum() + _PRIOR_COUNT * (spread**2 + (usual - mean) ** 2)) / total
         best_other = np.maximum(np.delete(sides, place, axis=0).max(axis=0, initial=usual), usual)
         rows[place] = (
             score - max(float(others.max(initial=usual)), usual),
@@ -140,7 +147,7 @@ def fit(searches: Sequence[tuple[Sequence[ScoredCoin], str | None]], top: int = 
     rows, truths = [], []
     for candidates, coin in searches:
         for catalogue in _as_in_other_catalogues(candidates, coin, rng):
-            rows.append(evidence(catalogue, impostors)[:top])
+            rows.append(evidence(catalogue, impostors, min(top, len(catalogue))))
             truths += [candidate.coin == coin for candidate in catalogue[:top]]
     if not any(truths) or all(truths):
         raise ValueError("fitting a probability takes coins that are in the catalogue and coins that are not.")

@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import ImageError, read_image
-from calibration.outline import NoCoinError, crop_coin
+from calibration.outline import crop_coin
 from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
-from models.embedding.embedder import Embedder, Features
-from models.matching.entries import embed_entries
-from models.matching.index import CatalogueIndex, CatalogueIndexError, FaissIndex, GalleryEntry
-from models.matching.matcher import CoinMatcher
+from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, Verdict, verdict
 from models.matching.views import View
-from pipeline.collection.entries import entry_crop
+from pipeline.collection.catalogue_index import embed_catalogue, load_index
 from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, see_coin
+from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
@@ -33,7 +31,6 @@ from pipeline.reports.photograph_page import photograph_card, write_photograph_p
 from pipeline.reports.results import candidate_as_json
 
 TOP = 10  # candidates kept of every ranking
-_BATCH = 32  # images embedded at a time
 
 
 @dataclass(frozen=True)
@@ -86,16 +83,21 @@ class Answers:
 
 @dataclass(frozen=True)
 class BuiltCatalogue:
-    """What can be searched with a model: how many entries, and those in which no coin is found."""
+    """What can be searched with a model: how many entries, and those in which no coin is found.
+
+    ``same_coin`` are pairs of names that may be one coin, with the probability; the most probable first.
+    """
 
     entries: int
     model: str
     model_name: str
     unusable: tuple[str, ...]
+    same_coin: tuple[tuple[str, str, float], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
-        return {"entries": self.entries, "model": self.model, "unusable": self.unusable}
+        pairs = [{"coins": [one, other], "probability": round(chance, 4)} for one, other, chance in self.same_coin]
+        return {"entries": self.entries, "model": self.model, "unusable": self.unusable, "same_coin": pairs}
 
 
 @dataclass
@@ -103,13 +105,13 @@ class Identifier:
     """A model, and the catalogue as that model sees it."""
 
     lab: Lab
-    embedder: Embedder
-    index: CatalogueIndex
+    matcher: CoinMatcher
     probability: Probability
+    links: CatalogueLinks
     unusable: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        self._evidence = EvidenceDrawer(self.embedder)
+        self._evidence = EvidenceDrawer(self.matcher.embedder)
 
     @classmethod
     def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
@@ -137,18 +139,13 @@ class Identifier:
                 f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
                 "Fill it with `rig catalogue add DIR`."
             )
-        return cls(lab, embedder, index, Probability.from_card(embedder.card), unusable)
+        matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
+        return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
         """Rank the catalogue's coins for one coin seen in some views."""
-        found = CoinMatcher(self.embedder, self.index).rank(views)
-        probabilities = self.probability.of(found)
-        candidates = tuple(
-            Candidate(
-                each.coin, each.entries[0], each.score, chance, {"entries": each.entries, "turns_deg": each.turns_deg}
-            )
-            for each, chance in zip(found[:TOP], probabilities, strict=False)
-        )
+        matches = self.matcher.match(views, self.probability, self.links)
+        candidates = tuple(_candidate(each) for each in matches[:TOP])
         return Answer(image, verdict(candidates[0].probability if candidates else None), candidates)
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
@@ -160,7 +157,7 @@ class Identifier:
         if answer.verdict:
             for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
                 keep_evidence(self.lab, session_id, coin, side, drawing)
-            store.rankings.add(session_id, coin, self.embedder.id, answer.verdict, answer.candidates)
+            store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
 
     def own_images(
@@ -177,9 +174,34 @@ class Identifier:
 
 
 def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
-    """Embed what a model has not seen of the catalogue yet, and make its search index; see `Identifier.open`."""
+    """Embed what a model has not seen of the catalogue yet, make its search index, and find coins that are in it twice.
+
+    Raises
+    ------
+    LabError, WeightsError
+        See `Identifier.open`.
+    """
     identifier = Identifier.open(lab, model, reporter)
-    return BuiltCatalogue(len(identifier.index), identifier.embedder.id, identifier.embedder.name, identifier.unusable)
+    with reporter.progress("Comparing the catalogue's coins with each other") as progress:
+        identifier.links.compare_all(progress)
+    embedder = identifier.matcher.embedder
+    return BuiltCatalogue(
+        len(identifier.matcher.index),
+        embedder.id,
+        embedder.name,
+        identifier.unusable,
+        identifier.links.links.pairs(),
+    )
+
+
+def _candidate(match: Match) -> Candidate:
+    found = match.scored
+    evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
+    if match.also:
+        evidence["also"] = [
+            {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
+        ]
+    return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 
 @dataclass(frozen=True)
@@ -248,7 +270,9 @@ def _write_page(
         for number, (paths, answer) in enumerate(answers, 1):
             own = list(identifier.own_images(store, paths, answer, seen)) if answer.candidates else []
             cards.append(photograph_card(store, number, answer, own, entries))
-        return write_photograph_page(identifier.lab, cards, f"{identifier.embedder.name} {identifier.embedder.id}")
+        return write_photograph_page(
+            identifier.lab, cards, f"{identifier.matcher.embedder.name} {identifier.matcher.embedder.id}"
+        )
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:
@@ -272,51 +296,3 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
                     )
                 )
     return views
-
-
-def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:
-    """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
-    done = store.embeddings.image_ids(embedder.id)
-    waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
-    unusable: list[str] = []
-    with reporter.progress("Embedding the catalogue") as progress:
-        for start in range(0, len(waiting), _BATCH):
-            progress(start, len(waiting))
-            entries, crops = [], []
-            for entry in waiting[start : start + _BATCH]:
-                try:
-                    crops.append(entry_crop(store, entry))
-                    entries.append(entry.id)
-                except NoCoinError:
-                    unusable.append(entry.id)
-            features = embed_entries(embedder, crops)
-            store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
-        if waiting:
-            progress(len(waiting), len(waiting))
-    return tuple(unusable)
-
-
-def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
-    """The search index of the catalogue as it is now: the saved one if it still fits, else made from the store."""
-    embedded = store.embeddings.image_ids(embedder.id)
-    entries = [entry for entry in store.catalogue.entries() if entry.id in embedded]
-    folder = lab.catalogue / embedder.id
-    if folder.is_dir():
-        try:
-            index = FaissIndex.load(folder, embedder.id)
-        except CatalogueIndexError:
-            pass  # made again below: the truth is in the store
-        else:
-            if [entry.entry_id for entry in index.entries] == [entry.id for entry in entries]:
-                return index
-    index = FaissIndex(embedder.id)
-    if entries:
-        types = store.coins.types()
-        pooled, grid = store.embeddings.get(embedder.id, [entry.id for entry in entries])
-        if grid is None:
-            raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
-        rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
-        index.add(rows, Features(pooled, grid))
-    lab.catalogue.mkdir(parents=True, exist_ok=True)
-    index.save(folder)
-    return index

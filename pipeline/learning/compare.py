@@ -20,7 +20,7 @@ from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
-from pipeline.collection.identify import embed_catalogue, load_index
+from pipeline.collection.catalogue_index import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import IN_USE, Lab
 from pipeline.learning.dataset import Dataset, every_version, open_dataset

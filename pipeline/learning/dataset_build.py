@@ -18,7 +18,7 @@ from capture.store.journal_lines import DatasetBuilt
 from capture.store.records import Frame
 from models.embedding.backbones import CROP_PX
 from models.embedding.embedder import Embedder
-from models.matching.duplicates import find_duplicates, joined, perceptual_hash
+from models.matching.duplicates import find_duplicates, join_names, perceptual_hash
 from models.training.splits import PARTS, Part, Shares, split_by_coin
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab, natural
@@ -150,7 +150,7 @@ def _divide(lab: Lab, cut: _Crops, former: Dataset | None, mates: list[list[str]
     doubles = _find_doubles(cut)
     mates = sorted([*mates, *(pair for pair in (former.manifest["together"] if former else []) if pair not in mates)])
     pairs = [*mates, *(pair["coins"] for pair in doubles)]
-    groups = joined(coins, [(one, other) for one, other in pairs if {one, other} <= set(coins)])
+    groups = join_names(coins, [(one, other) for one, other in pairs if {one, other} <= set(coins)])
     before = _parts_before(lab, former)
     return _Parts(split_by_coin(groups, shares, seed, before, freeze_test=former is not None), doubles, mates)
 

@@ -88,7 +88,18 @@ class ScanResult:
 
 def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
     """A candidate as plain data (docs/json.md)."""
-    return {"coin": candidate.coin, "entry": candidate.entry_id, "probability": round(candidate.probability, 4)}
+    also = [{**each, "probability": round(each["probability"], 4)} for each in other_names(candidate)]
+    return {
+        "coin": candidate.coin,
+        "entry": candidate.entry_id,
+        "probability": round(candidate.probability, 4),
+        **({"also": also} if also else {}),
+    }
+
+
+def other_names(candidate: Candidate) -> list[dict[str, Any]]:
+    """Other names of a candidate's coin in the catalogue: ``coin``, ``entry`` and ``probability`` of each."""
+    return list(candidate.evidence.get("also", ()))
 
 
 def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:

@@ -38,6 +38,10 @@ def print_catalogue(listed: CatalogueList) -> None:
 def print_built(built: BuiltCatalogue) -> None:
     """Print what `catalogue build` made searchable, and what it could not."""
     print_line(f"{count(built.entries, 'catalogue image')} can be searched (model {built.model_name}).")
+    if built.same_coin:
+        print_line("The same coin, as it seems, under two names:")
+        for one, other, chance in built.same_coin:
+            print_line(f"  {one} and {other} (probability {chance:.2f})")
     for entry in built.unusable:
         reporter.warn(f"no coin was found in {entry}. Crop the image to one coin side, and add it again.")
 

@@ -14,6 +14,7 @@ from pipeline.commands.terminal.output import (
     reporter,
 )
 from pipeline.fitted_table import Column, FittedTable
+from pipeline.reports.results import other_names
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -39,10 +40,13 @@ def print_answers(result: Answers) -> None:
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
         console.print(f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", soft_wrap=True)
-        rows = [
-            (str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", f"{each.probability:.3f}")
-            for rank, each in enumerate(answer.candidates, 1)
-        ]
+        rows = []
+        for rank, each in enumerate(answer.candidates, 1):
+            chance = f"{each.probability:.3f}"
+            rows.append((str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", chance))
+            for other in other_names(each):
+                chance = f"{other['probability']:.3f} same coin"
+                rows.append(("", f"also {escape(other['coin'])}", escape(other["entry"]), "", chance))
         console.print(FittedTable(CANDIDATE_COLUMNS, rows))
 
 

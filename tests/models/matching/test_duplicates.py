@@ -7,7 +7,7 @@ import numpy as np
 
 from calibration.image import Image
 from models.embedding.embedder import Embedder
-from models.matching.duplicates import find_duplicates, joined, perceptual_hash
+from models.matching.duplicates import find_duplicates, join_names, perceptual_hash
 from tests.models.model_coins import crop_of
 
 
@@ -31,5 +31,5 @@ def test_only_the_same_image_is_a_duplicate(starter: Embedder) -> None:
 
 
 def test_names_are_joined_through_others() -> None:
-    groups = joined(["a", "b", "c", "d", "e"], [("d", "b"), ("b", "e")])
+    groups = join_names(["a", "b", "c", "d", "e"], [("d", "b"), ("b", "e")])
     assert groups == {"a": "a", "b": "b", "c": "c", "d": "b", "e": "b"}

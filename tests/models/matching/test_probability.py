@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.embedding.embedder import STARTER_DIR, Embedder
+from models.matching.fusion import ScoredCoin
 from models.matching.probability import Probability, evidence, fit, verdict
-from models.matching.scored import ScoredCoin
 
 
 def searches(count: int, seed: int) -> list[tuple[list[ScoredCoin], str | None]]:
@@ -64,7 +64,7 @@ def test_in_a_catalogue_of_one_the_usual_impostor_is_the_measure() -> None:
     fitted = fit(searches(200, seed=7))
     assert fitted.of([ScoredCoin("a", 0.5, (), ())])[0] < 0.3
     assert fitted.of([ScoredCoin("a", 0.7, (), ())])[0] > 0.7
-    like, unlike = evidence([ScoredCoin("a", 0.9, (), ()), ScoredCoin("b", 0.1, (), ())], (0.5, 0.03))
+    like, unlike = evidence([ScoredCoin("a", 0.9, (), ()), ScoredCoin("b", 0.1, (), ())], (0.5, 0.03), 2)
     assert like[0] == pytest.approx(0.4) and unlike[0] == pytest.approx(-0.8)
     assert like[1] > 0 > unlike[1]
 

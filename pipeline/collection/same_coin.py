@@ -1,0 +1,122 @@
+"""Which names of the lab's catalogue are one coin, as far as they were compared: found once, kept beside the index.
+
+`rig catalogue build` compares every name with all others. What it has not compared, a query compares when it needs it:
+only the names that the query may be. What is kept is derived, as the index is: it can be thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from calibration.files import write_atomically
+from calibration.outline import NoCoinError
+from capture.store import Store
+from models.matching.matcher import CoinMatcher
+from models.matching.probability import POSSIBLE_PROBABILITY, Probability
+from models.matching.same_coin import CoinLinks, link_names
+from models.matching.views import View
+from pipeline.collection.entries import entry_crop
+from pipeline.lab import Lab
+from pipeline.reporter import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Compared:
+    """A name that was compared with the others: by which entries, and which others may be the same coin."""
+
+    entries: list[str]
+    links: dict[str, float] = field(default_factory=dict)
+
+
+class CatalogueLinks:
+    """The links of a lab's catalogue by one model; called with names, it compares them if need be.
+
+    Parameters
+    ----------
+    matcher
+        The model and its index, which the links are kept beside.
+    """
+
+    def __init__(self, lab: Lab, matcher: CoinMatcher, probability: Probability) -> None:
+        self._lab = lab
+        self._matcher = matcher
+        self._probability = probability
+        self._path = lab.catalogue / f"{matcher.embedder.id}-same-coin.json"
+        self._compared = _read(self._path)
+        self._entries: dict[str, list[str]] = {}
+        for entry in matcher.index.entries:
+            self._entries.setdefault(entry.coin, []).append(entry.entry_id)
+
+    def __call__(self, names: Sequence[str]) -> CoinLinks:
+        """The links of these names, each compared with all others unless it was before."""
+        self._compare([name for name in names if not self._is_compared(name)])
+        return self.links
+
+    @property
+    def links(self) -> CoinLinks:
+        """What is known so far."""
+        return CoinLinks({name: compared.links for name, compared in self._compared.items()})
+
+    def compare_all(self, progress: Progress) -> None:
+        """Compare every name of the catalogue that was not compared yet."""
+        self._compare([name for name in self._entries if not self._is_compared(name)], progress)
+
+    def _compare(self, names: Sequence[str], progress: Progress = lambda done, total: None) -> None:
+        if not names:
+            return
+        with Store.open(self._lab.store, writing=False) as store:
+            for number, name in enumerate(names):
+                progress(number, len(names))
+                self._compare_name(store, name)
+                for other, chance in self._compared[name].links.items():
+                    # A name that was compared before this one came does not know it.
+                    if chance >= POSSIBLE_PROBABILITY and name not in self._known_to(other):
+                        self._compare_name(store, other)
+        progress(len(names), len(names))
+        self._save()
+
+    def _compare_name(self, store: Store, name: str) -> None:
+        """Search for one name's coin among all other names."""
+        index = self._matcher.index
+        others = np.array([row for row, entry in enumerate(index.entries) if entry.coin != name], np.int64)
+        views = []
+        for entry in store.catalogue.entries(name):
+            try:
+                views.append(View(entry_crop(store, entry), entry.side))
+            except NoCoinError:
+                continue  # it is not in the index either
+        searches = self._matcher.search(views, others)
+        self._compared[name] = _Compared(self._entries[name], link_names(searches, self._probability))
+
+    def _is_compared(self, name: str) -> bool:
+        return name in self._compared and self._compared[name].entries == self._entries.get(name)
+
+    def _known_to(self, name: str) -> dict[str, float]:
+        return self._compared[name].links if self._is_compared(name) else {}
+
+    def _save(self) -> None:
+        document = {
+            name: {"entries": each.entries, "links": {other: round(p, 4) for other, p in each.links.items()}}
+            for name, each in self._compared.items()
+            if name in self._entries
+        }
+        try:
+            write_atomically(self._path, json.dumps(document))
+        except OSError as error:
+            log.warning("%s was not written (%s): names are compared again next time.", self._path, error)
+
+
+def _read(path: Path) -> dict[str, _Compared]:
+    """What was kept; nothing if it cannot be read, since all of it can be found again."""
+    try:
+        return {name: _Compared(each["entries"], each["links"]) for name, each in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
