@@ -15,6 +15,8 @@ version reads what an earlier one wrote. Details that a model does not name are 
         NotificationSent
         DatasetBuilt
         ModelJudged         ModelPromoted, ModelRefused
+        PersonLine          what a person decided: FramesRelabelled
+            MatchReviewed   MatchConfirmed, MatchRejected
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
 
@@ -362,6 +364,44 @@ class ModelRefused(ModelJudged):
     kind: Literal["model refused"] = Field(default="model refused", exclude=True)
 
 
+# --- what a person decided ------------------------------------------------------------------------------------------
+
+
+class PersonLine(JournalLine):
+    """What a person decided about a coin, and why; the latest line about something counts."""
+
+    coin: str
+    who: str
+    why: str = ""
+
+
+class FramesRelabelled(PersonLine):
+    """Frames show another coin than their labels said, or another side; ``was`` are the former labels."""
+
+    kind: Literal["relabelled"] = Field(default="relabelled", exclude=True)
+    frames: tuple[str, ...]
+    side: Side | None = None
+    was: tuple[str, ...] = ()
+
+
+class MatchReviewed(PersonLine):
+    """Whether a coin is the one that catalogue entries show."""
+
+    entries: tuple[str, ...]
+
+
+class MatchConfirmed(MatchReviewed):
+    """It is the same physical coin."""
+
+    kind: Literal["match confirmed"] = Field(default="match confirmed", exclude=True)
+
+
+class MatchRejected(MatchReviewed):
+    """It is another coin, however similar."""
+
+    kind: Literal["match rejected"] = Field(default="match rejected", exclude=True)
+
+
 # --- the store itself -----------------------------------------------------------------------------------------------
 
 
@@ -418,6 +458,9 @@ Line = (
     | DatasetBuilt
     | ModelPromoted
     | ModelRefused
+    | FramesRelabelled
+    | MatchConfirmed
+    | MatchRejected
     | FramesDeleted
     | StoreCleaned
     | StoreRepaired
