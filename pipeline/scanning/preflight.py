@@ -191,8 +191,8 @@ def _lacks_calibration(lab: Lab, bundle: Bundle | None, obstacles: Sequence[Obst
 
 
 def _lacks_room(lab: Lab, scans: Sequence[PlannedScan], free: int) -> Iterator[str]:
-    need, have = sum(scan.estimate.disk_bytes for scan in scans), free - kept_bytes(lab)
-    if need <= have:
+    need, have = sum(scan.estimate.disk_bytes for scan in scans), max(0, free - kept_bytes(lab))
+    if need <= have:  # also where nothing is left to take, and only a report to write
         return
     fitting, left = 0, have
     for scan in scans:
@@ -204,7 +204,7 @@ def _lacks_room(lab: Lab, scans: Sequence[PlannedScan], free: int) -> Iterator[s
     how = "measured on the frames stored so far" if is_measured else "a guess: no frame of this size is stored yet"
     only = f" The first {fitting} of {len(scans)} trays would fit." if fitting else ""
     yield (
-        f"the disk of {lab.folder} is too small: {decimal(need)} are needed ({how}), and {decimal(max(0, have))} "
+        f"the disk of {lab.folder} is too small: {decimal(need)} are needed ({how}), and {decimal(have)} "
         f"are free beyond the {lab.rig.batch.keep_free_gb:g} GB to be kept (`batch: keep_free_gb` in rig.yaml).{only} "
         "Free some space, or scan less."
     )

@@ -24,11 +24,11 @@ def test_a_dry_run_is_short_and_cuts_no_word(rig: Rig, lab: Path, columns: str) 
 
 
 @pytest.mark.parametrize("terminal", ["dumb", "xterm"])
-def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, lab: Path, terminal: str) -> None:
-    ran = rig("scan", "--tray", 1, "--no-identify", "--lab", lab, COLUMNS=NARROW, TERM=terminal)
+def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, short_lab: Path, terminal: str) -> None:
+    ran = rig("scan", "--tray", 1, "--no-identify", "--lab", short_lab, COLUMNS=NARROW, TERM=terminal)
     assert ran.code == 0, ran.err
     assert "\x1b" not in ran.out + ran.err
-    begun = [line for line in ran.err.splitlines() if line.startswith("Slot ") and "12 shots" in line]
+    begun = [line for line in ran.err.splitlines() if line.startswith("Slot ") and "4 shots" in line]
     assert [line.split(", about ")[-1].endswith(" left.") for line in begun[1:]] == [True, True]
     for coin in COINS[:3]:
         assert any(coin in line and line.rstrip().endswith("0") for line in ran.out.splitlines()), "whole, in a row"

@@ -36,7 +36,7 @@ PLACE = re.compile(
     r"plate (?P<plate>[\d.]+) deg   cup x (?P<x>\S+)  y (?P<y>\S+)  z (?P<z>\S+) mm   step (?P<step>\S+) mm, \S+ deg"
 )
 LEFT, RIGHT = "\x1b[D", "\x1bOC"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Terminal:
