@@ -230,6 +230,8 @@ def _crop_sources(store: Store, sources: Sequence[Source], path: Path, progress:
 
 def _find_doubles(cut: _Crops) -> list[dict[str, Any]]:
     """Frames of two coins that are one image."""
+    if not cut.sources:
+        return []
     coins = [source.coin for source in cut.sources]
     found = find_duplicates(cut.hashes, coins, Embedder.load("starter"), lambda number: as_image(cut.crops[number]))
     pairs = [(cut.sources[pair.first], cut.sources[pair.second]) for pair in found]

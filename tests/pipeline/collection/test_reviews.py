@@ -64,7 +64,8 @@ def test_a_corrected_label_counts_and_the_old_one_stays(filled: Path) -> None:
         assert store.frames.select([first.id])[0].coin_id == "a3", "a record never changes"
         labels = Labels.read(store)
         assert [frame.id for frame in labels.find(store, "a7", "reverse")] == [first.id]
-        assert first.id not in [frame.id for frame in labels.apply(store.frames.find(coin="a3")) if frame.coin_id == "a3"]
+        corrected = labels.apply(store.frames.find(coin="a3"))
+        assert first.id not in [frame.id for frame in corrected if frame.coin_id == "a3"]
     coins = {row["frame"]: (row["coin"], row["side"]) for row in rows(filled)}
     assert coins.get(first.id, ("a7", "reverse")) == ("a7", "reverse") and coins.get(other.id, ("a3", None))[0] == "a3"
     assert "1 frame of a3 shows a7, reverse." in run("reviews", "--lab", filled).out
