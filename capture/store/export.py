@@ -61,7 +61,7 @@ class Exported:
 
     folder: Path
     frames: int
-    pictures: int
+    files: int
     bytes: int
     coins: int
     sessions: int

@@ -84,7 +84,7 @@ class ExportResult:
         return {
             "folder": str(exported.folder),
             "frames": exported.frames,
-            "pictures": exported.pictures,
+            "pictures": exported.files,
             "bytes": exported.bytes,
             "coins": exported.coins,
             "sessions": exported.sessions,

@@ -58,7 +58,7 @@ def print_export(result: ExportResult) -> None:
     """Print what `store export` copied."""
     exported = result.exported
     print_line(
-        f"Exported {count(exported.frames, 'frame')} ({count(exported.pictures, 'file')}, {decimal(exported.bytes)}) "
+        f"Exported {count(exported.frames, 'frame')} ({count(exported.files, 'file')}, {decimal(exported.bytes)}) "
         f"of {count(exported.coins, 'coin')} to {exported.folder}; every file was read back and compared."
     )
     for calibration in result.missing_calibrations:

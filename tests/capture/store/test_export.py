@@ -45,7 +45,7 @@ def test_a_bag_that_explains_itself(filled: Store, tmp_path: Path) -> None:
         filled.frames.find(),
         progress=lambda done, total: steps.append((done, total)),
     )
-    assert (exported.frames, exported.pictures, exported.coins, exported.sessions) == (5, 9, 2, 2)
+    assert (exported.frames, exported.files, exported.coins, exported.sessions) == (5, 9, 2, 2)
     assert steps == [(n, 9) for n in range(1, 10)]
     assert bagit.Bag(str(target)).is_valid()
     data = target / "data"
