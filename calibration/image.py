@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -80,6 +82,17 @@ def encode_png(image: Image) -> bytes:
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done
     return data.tobytes()
+
+
+def encode_for_exchange(image: Image, kind: Literal["tiff", "jpeg"], mm_per_pixel: float | None) -> bytes:
+    """Encode for other programs: TIFF without loss, or JPEG of high quality; with the scale as dots per inch."""
+    from PIL import Image as Pillow
+
+    data = io.BytesIO()
+    scale = {} if mm_per_pixel is None else {"dpi": (25.4 / mm_per_pixel,) * 2}
+    how: dict[str, Any] = {"compression": "tiff_lzw"} if kind == "tiff" else {"quality": 95, "subsampling": 0}
+    Pillow.fromarray(image).save(data, kind.upper(), **how, **scale)
+    return data.getvalue()
 
 
 def encode_jpeg(image: Image, quality: int = 88) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 def duration(seconds: float) -> str:
     """A time for a person to read."""
@@ -13,3 +15,13 @@ def duration(seconds: float) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number of things: ``1 coin``, ``2 coins``, ``3 entries``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def moment(time: str) -> datetime:
+    """A time of the store, as clocks here show it."""
+    return datetime.fromisoformat(time).astimezone()
+
+
+def minute(time: str) -> str:
+    """A time of the store to the minute, as clocks here show it, with the zone."""
+    return f"{moment(time):%Y-%m-%d %H:%M %Z}"

@@ -10,6 +10,7 @@ from calibration.image import Image
 from calibration.outline import find_coins
 from capture.engine.context import ScanContext
 from capture.engine.recognise import Portrait, mean_of, portrait
+from capture.store.labels import Labels
 from capture.store.records import Frame
 from rig.sides import Side
 
@@ -48,6 +49,7 @@ class KnownCoins:
 
     def __init__(self, context: ScanContext) -> None:
         self._store = context.store
+        self._labels = Labels.read(context.store)
         self._lights = list(context.station.light_names)
         self._sides: dict[tuple[str, Side], KnownSide] = {}
 
@@ -73,7 +75,7 @@ class KnownCoins:
     def frames(self, coin: str, side: Side) -> tuple[Frame, ...]:
         """Good frames of a coin side at one angle of the plate: of many lights rather than few, new rather than old."""
         groups: dict[tuple[str, str, float], dict[str, Frame]] = {}
-        for frame in self._store.frames.find(None, coin, side):
+        for frame in self._labels.find(self._store, coin, side):
             if frame.shot_id is not None and frame.light in self._lights and not frame.tilt_deg:
                 key = (frame.session_id, frame.placement, frame.turntable_deg or 0.0)
                 groups.setdefault(key, {})[str(frame.light)] = frame

@@ -45,30 +45,38 @@ class Catalogue:
                 added.append(entry)
         return added
 
-    def entries(self, coin: str | None = None) -> list[Entry]:
-        """Entries of the catalogue that are matched against, in the order they were added."""
-        of_coin, parameters = ("1", ()) if coin is None else ("coin_id = ?", (coin,))
-        sql = f"SELECT * FROM entry WHERE removed_at IS NULL AND {of_coin} ORDER BY number"
-        return [Entry.of(row) for row in self._storage.read(sql, parameters)]
+    def entries(self, coin: str | None = None, sale: str | None = None, *, removed: bool = False) -> list[Entry]:
+        """Entries that are matched against, or those that were removed, in the order they were added.
+
+        Parameters
+        ----------
+        coin, sale
+            Those of one coin, or of one sale (`Entry.catalogue`).
+        """
+        wanted = {"coin_id": coin, "catalogue": sale}
+        named = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(
+            ["removed_at IS " + ("NOT NULL" if removed else "NULL"), *(f"{name} = ?" for name in named)]
+        )
+        sql = f"SELECT * FROM entry WHERE {where} ORDER BY number"
+        return [Entry.of(row) for row in self._storage.read(sql, tuple(named.values()))]
 
     def count(self) -> int:
         """How many entries there are, removed ones included."""
         return int(self._storage.read("SELECT count(*) FROM entry")[0][0])
 
-    def remove_entries(self, coin: str) -> int:
-        """Take a coin's entries out of the catalogue; their images are kept. Return how many there were."""
-        return self._mark_removed([entry.id for entry in self.entries(coin)], now())
+    def remove_entries(self, entries: Iterable[Entry]) -> None:
+        """Remove entries from the catalogue; their images are kept."""
+        self._mark_removed(entries, now())
 
-    def restore_entries(self, coin: str) -> int:
-        """Bring back a coin's entries that were taken out. Return how many there were."""
-        sql = "SELECT id FROM entry WHERE removed_at NOT NULL AND coin_id = ?"
-        return self._mark_removed([row["id"] for row in self._storage.read(sql, (coin,))], None)
+    def restore_entries(self, entries: Iterable[Entry]) -> None:
+        """Bring back entries that were removed."""
+        self._mark_removed(entries, None)
 
-    def _mark_removed(self, entry_ids: list[str], at: str | None) -> int:
+    def _mark_removed(self, entries: Iterable[Entry], at: str | None) -> None:
         with self._storage.transaction() as transaction:
-            for entry_id in entry_ids:
-                transaction.add(REMOVED, entry_id, {"at": at})
-        return len(entry_ids)
+            for entry in entries:
+                transaction.add(REMOVED, entry.id, {"at": at})
 
 
 def _entry_id(entry: NewEntry) -> str:

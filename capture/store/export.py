@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bagit
 
 from calibration.files import hash_file, install_folder
+from calibration.image import decode_image, encode_for_exchange
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
 from capture.store.store import Store
+
+Format = Literal["original", "tiff", "jpeg"]
+IMAGES: dict[Format, str] = {
+    "original": "lossless JPEG XL, 8-bit RGB (imported photographs: as they were)",
+    "tiff": "TIFF without loss, 8-bit RGB, with the scale as dots per inch",
+    "jpeg": "JPEG of quality 95, with the scale as dots per inch; the store has them without loss",
+}
+SIZES: dict[Format, float] = {"original": 1.0, "tiff": 4.0, "jpeg": 1.5}  # over the stored size, at most
 
 SPARE_BYTES = 16 * 1024 * 1024  # for what is written beside the images
 
 README = """\
 {count} frames of {coins} coins out of {sessions} sessions, exported {at} by {software}.
 
-frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw.jxl as the camera gave it,
-                    .calibrated.jxl without distortion and uneven light; lossless JPEG XL, 8-bit RGB (imported
-                    photographs: as they were)
+frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw as the camera gave it,
+                    .calibrated without distortion and uneven light; {images}
 frames.csv          one line for each frame: which coin and side, pose commanded and read back, light, exposure,
-                    mm per pixel, quality, SHA-256 of its images
+                    mm per pixel, quality, SHA-256 of its images as they are stored
 frames.json         the same, with everything that the camera and the quality check reported
 sessions.json       each session's plan, tray, devices and shots as they were frozen when it began
 coins.csv           each coin's type and diameter, where known
@@ -36,6 +45,14 @@ calibrations/       the bundles that the calibrated images were made with
 """
 
 _LEFT_FOR_JSON = ("quality", "camera")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How frames are exported: as a BagIt bag or a plain folder, and in which format."""
+
+    bag: bool = True
+    format: Format = "original"
 
 
 @dataclass(frozen=True)
@@ -56,20 +73,17 @@ def export(
     calibrations: Path,
     target: Path,
     frames: Sequence[Frame],
-    bag: bool = True,
+    options: ExportOptions | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
     """Copy frames, and all that is needed to understand them, into the folder `target`.
 
-    Every image is checked against its hash as it is read, and again where it was written.
+    Every image is checked against its hash as it is read, and every file again where it was written.
 
     Parameters
     ----------
     calibrations
         The lab's folder of calibration bundles.
-    bag
-        Make it a BagIt bag.
-
     Raises
     ------
     StoreError
@@ -78,58 +92,63 @@ def export(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StoreError(f"{target} is not empty. Name a new folder; nothing was written.")
     target = target.resolve()
-    files = [(frame, list(_images(store, frame))) for frame in frames]
-    size = sum(store.path(sha256).stat().st_size for _, images in files for _, sha256 in images)
+    options = options or ExportOptions()
+    files = [(frame, list(_images(store, frame, options.format))) for frame in frames]
+    stored = sum(store.path(sha256).stat().st_size for _, images in files for _, sha256 in images)
+    size = round(stored * SIZES[options.format])
     working = target.with_name(f".{target.name}.partial")  # what was interrupted never looks like an export
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(target.parent).free
         if free < size + SPARE_BYTES:
             raise StoreError(
-                f"{target.parent} has room for {free / 1e9:.2f} GB, and the export takes {size / 1e9:.2f} GB. "
+                f"{target.parent} has room for {free / 1e9:.2f} GB, and the export may take {size / 1e9:.2f} GB. "
                 "Name another disk, or export less (--session, --coin, --tray); nothing was written."
             )
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         total = sum(len(images) for _, images in files)
-        copied = 0
-        for _, images in files:
+        copied = written = 0
+        for frame, images in files:
             for name, sha256 in images:
-                _copy(store, sha256, working / name)
+                written += _copy(store, frame, sha256, working / name, options.format)
                 copied += 1
                 progress(copied, total)
         sessions = [store.sessions.get(each) for each in dict.fromkeys(frame.session_id for frame in frames)]
-        missing = _describe(store, calibrations, working, files, sessions)
-        _seal(working, bag, len(frames))
+        missing = _describe(store, calibrations, working, files, sessions, options.format)
+        _seal(working, options.bag, len(frames))
         install_folder(working, target)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror}. {remedy(error)}") from error
     coins = {frame.coin_id for frame in frames}
-    return Exported(target, len(frames), total, size, len(coins), len(sessions), missing)
+    return Exported(target, len(frames), total, written, len(coins), len(sessions), missing)
 
 
-def _images(store: Store, frame: Frame) -> Iterator[tuple[str, str]]:
+def _images(store: Store, frame: Frame, format_: Format) -> Iterator[tuple[str, str]]:
     """Where a frame's images go, and their hashes."""
     parts = [frame.session_id, frame.light or Path(frame.source or "").stem]
     if frame.turntable_deg is not None:
         parts.append(f"{frame.turntable_deg:05.1f}deg")
     name = f"frames/{_plain(frame.coin_id)}/{frame.side or 'unknown'}/{_plain('_'.join(parts))}_{frame.id[:8]}"
-    yield f"{name}.raw{store.path(frame.sha256).suffix}", frame.sha256
-    if frame.calibrated_sha256 is not None:
-        suffix = store.path(frame.calibrated_sha256).suffix
-        yield f"{name}.calibrated{suffix}", frame.calibrated_sha256
+    for which, sha256 in (("raw", frame.sha256), ("calibrated", frame.calibrated_sha256)):
+        if sha256 is not None:
+            suffix = store.path(sha256).suffix if format_ == "original" else f".{format_}"
+            yield f"{name}.{which}{suffix}", sha256
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^\w.,+ -]", "_", name).strip(". ") or "_"
 
 
-def _copy(store: Store, sha256: str, path: Path) -> None:
+def _copy(store: Store, frame: Frame, sha256: str, path: Path, format_: Format) -> int:
     data = store.storage.files.read(sha256, store.path(sha256).suffix)
+    if format_ != "original":
+        data = encode_for_exchange(decode_image(data, str(store.path(sha256))), format_, frame.mm_per_pixel)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    if hash_file(path) != sha256:
+    if hash_file(path) != hashlib.sha256(data).hexdigest():
         raise StoreError(f"{path} reads back differently than it was written: its disk is faulty. Use another.")
+    return len(data)
 
 
 def _describe(
@@ -138,6 +157,7 @@ def _describe(
     folder: Path,
     files: Sequence[tuple[Frame, Sequence[tuple[str, str]]]],
     sessions: Sequence[Session],
+    format_: Format,
 ) -> tuple[str, ...]:
     """Write what explains the images; return the calibrations that were not found."""
     coins = {coin.id: coin for coin in store.coins.all()}
@@ -176,6 +196,7 @@ def _describe(
         coins=len(present),
         sessions=len(sessions),
         at=now(),
+        images=IMAGES[format_],
         software=", ".join(sorted({session.software for session in sessions})),
     )
     (folder / "README.txt").write_text(readme)

@@ -15,6 +15,8 @@ version reads what an earlier one wrote. Details that a model does not name are 
         NotificationSent
         DatasetBuilt
         ModelJudged         ModelPromoted, ModelRefused
+        PersonLine          what a person decided: FramesRelabelled
+            MatchReviewed   MatchConfirmed, MatchRejected
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
 
@@ -346,6 +348,39 @@ class ModelPromoted(ModelJudged, kind="model promoted"):
 
 class ModelRefused(ModelJudged, kind="model refused"):
     """A model was not put in use."""
+
+
+# --- what a person decided ------------------------------------------------------------------------------------------
+
+
+class PersonLine(JournalLine):
+    """What a person decided about a coin, and why; the latest line about something counts."""
+
+    coin: str
+    who: str
+    why: str = ""
+
+
+class FramesRelabelled(PersonLine, kind="relabelled"):
+    """Frames show another coin than their labels said, or another side; ``was`` are the former labels."""
+
+    frames: tuple[str, ...]
+    side: Side | None = None
+    was: tuple[str, ...] = ()
+
+
+class MatchReviewed(PersonLine):
+    """Whether a coin is the one that catalogue entries show."""
+
+    entries: tuple[str, ...]
+
+
+class MatchConfirmed(MatchReviewed, kind="match confirmed"):
+    """It is the same physical coin."""
+
+
+class MatchRejected(MatchReviewed, kind="match rejected"):
+    """It is another coin, however similar."""
 
 
 # --- the store itself -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,39 +144,54 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
     return AddedEntries(added, len(coins), known, (*folder.refused, *dict.fromkeys(refused)), folder.skipped)
 
 
-def remove_coins(lab: Lab, coins: Sequence[str], *, dry_run: bool) -> CatalogueChange:
-    """Remove coins from the catalogue, or with `dry_run` only count their entries.
+def remove_entries(lab: Lab, coins: Sequence[str], sale: str | None, *, dry_run: bool) -> CatalogueChange:
+    """Remove coins, or a whole sale, from the catalogue, or with `dry_run` only count the entries.
 
     Raises
     ------
+    UsageError
+        If neither is named.
     LabError
         If one of them is not in it; nothing is removed then.
     """
     with Store.open(lab.store) as store:
-        counts = {coin: len(store.catalogue.entries(coin)) for coin in coins}
-        missing = [coin for coin, count in counts.items() if not count]
-        if missing:
-            raise LabError(f"not in the catalogue: {', '.join(missing)}. Nothing was removed. Check the spelling.")
+        entries = _named_entries(store, coins, sale, removed=False)
         if not dry_run:
-            for coin in counts:
-                store.catalogue.remove_entries(coin)
-    return CatalogueChange("Would remove" if dry_run else "Removed", counts)
+            store.catalogue.remove_entries(entries)
+    return CatalogueChange("Would remove" if dry_run else "Removed", _count_by_coin(entries))
 
 
-def restore_coins(lab: Lab, coins: Sequence[str]) -> CatalogueChange:
-    """Bring coins back that were removed.
+def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> CatalogueChange:
+    """Bring back coins, or a whole sale, that were removed.
 
     Raises
     ------
+    UsageError
+        If neither is named.
     LabError
         If one of them was never removed.
     """
     with Store.open(lab.store) as store:
-        counts = {coin: store.catalogue.restore_entries(coin) for coin in coins}
-    missing = [coin for coin, count in counts.items() if not count]
+        entries = _named_entries(store, coins, sale, removed=True)
+        store.catalogue.restore_entries(entries)
+    return CatalogueChange("Restored", _count_by_coin(entries))
+
+
+def _named_entries(store: Store, coins: Sequence[str], sale: str | None, *, removed: bool) -> list[Entry]:
+    """Entries of these coins, or of all; of this sale, or of all."""
+    if not coins and sale is None:
+        raise UsageError("name coins, or a sale with --sale (`rig catalogue list`). Nothing was changed.")
+    found = {coin: store.catalogue.entries(coin, sale, removed=removed) for coin in coins or (None,)}
+    missing = [coin or f"sale {sale}" for coin, entries in found.items() if not entries]
     if missing:
-        raise LabError(f"never removed from the catalogue: {', '.join(missing)}. Check the spelling.")
-    return CatalogueChange("Restored", counts)
+        where = "never removed from the catalogue" if removed else "not in the catalogue"
+        within = f" (sale {sale})" if coins and sale else ""
+        raise LabError(f"{where}: {', '.join(missing)}{within}. Nothing was changed. Check the spelling.")
+    return [entry for entries in found.values() for entry in entries]
+
+
+def _count_by_coin(entries: Sequence[Entry]) -> dict[str, int]:
+    return dict(Counter(entry.coin_id for entry in entries))
 
 
 def _half(data: bytes, photo: PhotoSide) -> tuple[int, int, int, int] | None:

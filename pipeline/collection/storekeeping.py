@@ -10,7 +10,7 @@ from typing import Any
 
 from capture.store import Store
 from capture.store.deletion import MarkedFrames, delete_frames, mark_for_deletion
-from capture.store.export import Exported, export
+from capture.store.export import Exported, ExportOptions, export
 from capture.store.garbage import Garbage, find_garbage, remove_garbage
 from capture.store.rebuild import Rebuilt, rebuild
 from capture.store.verify import Problem
@@ -144,7 +144,7 @@ def rebuild_index(lab: Lab, reporter: Reporter, *, dry_run: bool) -> RebuildResu
 
 
 def export_frames(
-    lab: Lab, target: Path, selection: Selection, reporter: Reporter, *, quarantined: bool, bag: bool
+    lab: Lab, target: Path, selection: Selection, options: ExportOptions, reporter: Reporter, *, quarantined: bool
 ) -> ExportResult:
     """Copy good frames out of the store, the quarantined too if wanted.
 
@@ -161,7 +161,7 @@ def export_frames(
         ]
         if not frames:
             raise LabError("there is no good frame to export. Name others, or add --quarantined. Nothing was written.")
-        return ExportResult(export(store, lab.calibrations, target, frames, bag, progress))
+        return ExportResult(export(store, lab.calibrations, target, frames, options, progress))
 
 
 def clear_garbage(lab: Lab, *, keep_days: float, dry_run: bool) -> GarbageResult:

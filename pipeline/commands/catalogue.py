@@ -15,6 +15,9 @@ from pipeline.lab import IN_USE, open_lab
 app = typer.Typer(no_args_is_help=True, help="The reference images that coins are compared with.")
 
 
+SaleOption = Annotated[str | None, typer.Option("--sale", metavar="NAME", help="A whole sale (`rig catalogue list`).")]
+
+
 @app.command(epilog="Example: `rig catalogue add plates/1936/`")
 def add(
     directory: Annotated[
@@ -61,30 +64,34 @@ def build(
     return LEFT_OVER if built.unusable else DONE
 
 
-@app.command(epilog="Example: `rig catalogue remove 2024.3.6 --dry-run`")
+@app.command(epilog="Example: `rig catalogue remove 2024.3.6 --dry-run`, or `rig catalogue remove --sale 1936`")
 def remove(
-    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins whose images leave the catalogue.")],
+    coins: Annotated[
+        list[str] | None, typer.Argument(metavar="[COIN...]", help="Coins whose images leave the catalogue.")
+    ] = None,
+    sale: SaleOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go; change nothing.")] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Remove coins from the catalogue. Their images stay in the store; `catalogue restore` brings them back."""
-    from pipeline.collection.catalogue import remove_coins
+    """Remove coins or a sale from the catalogue. The images stay in the store; `catalogue restore` brings them back."""
+    from pipeline.collection.catalogue import remove_entries
 
-    print_result(remove_coins(open_lab(lab), coins, dry_run=dry_run), print_change, json=json)
+    print_result(remove_entries(open_lab(lab), coins or (), sale, dry_run=dry_run), print_change, json=json)
     return DONE
 
 
 @app.command(epilog="Example: `rig catalogue restore 2024.3.6`")
 def restore(
-    coins: Annotated[list[str], typer.Argument(metavar="COIN...", help="Coins removed before.")],
+    coins: Annotated[list[str] | None, typer.Argument(metavar="[COIN...]", help="Coins removed before.")] = None,
+    sale: SaleOption = None,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Bring back coins that `catalogue remove` removed."""
-    from pipeline.collection.catalogue import restore_coins
+    """Bring back coins or a sale that `catalogue remove` removed."""
+    from pipeline.collection.catalogue import restore_entries
 
-    print_result(restore_coins(open_lab(lab), coins), print_change, json=json)
+    print_result(restore_entries(open_lab(lab), coins or (), sale), print_change, json=json)
     return DONE

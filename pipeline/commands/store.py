@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,15 @@ from pipeline.commands.terminal.store import (
     print_verified,
 )
 from pipeline.lab import open_lab
+
+
+class FormatName(StrEnum):
+    """In which format frames are exported."""
+
+    ORIGINAL = "original"
+    TIFF = "tiff"
+    JPEG = "jpeg"
+
 
 app = typer.Typer(no_args_is_help=True, help="The frames that are kept for good.")
 
@@ -60,15 +70,20 @@ def export(
     tray: Annotated[list[str] | None, typer.Option("--tray", help="All scans of a tray; may be repeated.")] = None,
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Quarantined frames, too.")] = False,
     bag: Annotated[bool, typer.Option("--bag/--no-bag", help="As a BagIt bag, or as a plain folder.")] = True,
+    format_: Annotated[
+        FormatName, typer.Option("--format", help="As stored (JPEG XL), as lossless TIFF, or as JPEG.")
+    ] = FormatName.ORIGINAL,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Copy frames into a self-contained folder: images, their table, plans, journal and calibrations."""
+    from capture.store.export import ExportOptions
     from pipeline.collection.storekeeping import Selection, export_frames
 
     selection = Selection(sessions=session or (), coins=coin or (), trays=tray or ())
-    exported = export_frames(open_lab(lab), directory, selection, reporter, quarantined=quarantined, bag=bag)
+    options = ExportOptions(bag, format_.value)
+    exported = export_frames(open_lab(lab), directory, selection, options, reporter, quarantined=quarantined)
     print_result(exported, print_export, json=json)
     return LEFT_OVER if exported.missing_calibrations else DONE
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +157,7 @@ def rebuild_dataset(lab: Lab, manifest: Path, reporter: Reporter) -> BuiltDatase
         for part in PARTS:
             with writer(manifest.parent / f"{part}.npy", len(dataset.rows(part))) as put:
                 for number, row in enumerate(dataset.rows(part)):
-                    put(number, stored_crop(store, row["sha256"]))
+                    put(number, stored_crop(store, row["sha256"], row.get("box")))
                     done += 1
                     progress(done, len(rows))
     wrong = [file for file, digest in files.items() if hash_file(manifest.parent / file) != digest]
@@ -207,9 +207,18 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
     return dataset
 
 
-def stored_crop(store: Store, sha256: str) -> npt.NDArray[np.uint8]:
-    """The grey crop of a stored image, (224, 224); NoCoinError if no coin is found in it."""
+def stored_crop(store: Store, sha256: str, box: Sequence[int] | None = None) -> npt.NDArray[np.uint8]:
+    """The grey crop of a stored image, (224, 224), or of the part of it in a box (left, top, right, bottom).
+
+    Raises
+    ------
+    NoCoinError
+        If no coin is found there.
+    """
     image = store.image(sha256)
+    if box is not None:
+        left, top, right, bottom = box
+        image = np.ascontiguousarray(image[top:bottom, left:right])
     return crop_coin(image)[:, :, 0]
 
 

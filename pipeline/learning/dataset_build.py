@@ -1,9 +1,10 @@
-"""Building a dataset: every good frame cropped once, doubles found, coins divided, crops sorted into parts."""
+"""Building a dataset: every image cropped once, doubles found, coins divided, crops sorted into parts."""
 
 from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,12 @@ from calibration.files import hash_file, install_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
-from capture.store.records import Frame
 from models.embedding.backbones import CROP_PX
 from models.embedding.embedder import Embedder
 from models.matching.duplicates import find_duplicates, join_names, perceptual_hash
 from models.training.splits import PARTS, Part, Shares, split_by_coin
 from pipeline.errors import LabError, UsageError
-from pipeline.lab import Lab, natural
+from pipeline.lab import Lab
 from pipeline.learning.dataset import (
     MANIFEST,
     BuiltDataset,
@@ -33,6 +33,7 @@ from pipeline.learning.dataset import (
     stored_crop,
     writer,
 )
+from pipeline.learning.sources import Source, read_sources
 from pipeline.reporter import Progress, Reporter
 from pipeline.wording import count
 
@@ -60,7 +61,7 @@ class Division:
 
 
 def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = Division()) -> BuiltDataset:
-    """Make the next version of a dataset of all good frames of the store, scanned and imported.
+    """Make the next version of a dataset: of all good frames, scanned and imported, and of confirmed catalogue images.
 
     A version made before lends its parts: its test coins and their frames stay as they are, and no coin that tests in
     any dataset of the lab trains.
@@ -85,9 +86,12 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
     fresh.mkdir(parents=True)
     try:
         with Store.open(lab.store) as store:
+            sources = read_sources(store)
             with reporter.progress("Cutting coins out") as progress:
-                cut = _crop_frames(store, fresh / "all.npy", progress)
-            parts = _divide(lab, cut, former, mates, shares, seed)
+                cut = _crop_sources(store, sources.sources, fresh / "all.npy", progress)
+            mates = [*mates, *(sorted(pair) for pair in sources.same)]
+            doubles = [pair for pair in _find_doubles(cut) if frozenset(pair["coins"]) not in sources.different]
+            parts = _divide(lab, cut, former, _Kept(mates, doubles), shares, seed)
             rows = _rows(cut, parts.by_coin, former, store.coins.types())
             manifest = _manifest(rows, parts, shares, seed)
             manifest |= {"name": name, "version": version, "files": _write_parts(cut, rows, fresh)}
@@ -103,13 +107,14 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def frames_to_come(lab: Lab, name: str) -> list[Frame]:
-    """Good frames that the next version of a dataset may train on, and that no version so far has."""
+def sources_to_come(lab: Lab, name: str) -> list[Source]:
+    """Images that the next version of a dataset may train on, and that no version so far has."""
     versions = every_version(lab, name)
     known = {row["frame"] for dataset in versions for row in dataset.manifest["frames"]}
     barred = {coin for dataset in versions for coin in (*dataset.coins("test"), *dataset.manifest["left_out"])}
     with Store.open(lab.store, writing=False) as store:
-        return [frame for frame in _good_frames(store) if frame.id not in known and frame.coin_id not in barred]
+        sources = read_sources(store).sources
+    return [source for source in sources if source.id not in known and source.coin not in barred]
 
 
 def _settle_shares(former: Dataset | None, division: Division) -> tuple[Shares, int]:
@@ -131,28 +136,36 @@ def _settle_shares(former: Dataset | None, division: Division) -> tuple[Shares, 
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """Coins that are kept in one part: mates, and those of which two frames are one image."""
+
+    mates: list[list[str]]
+    doubles: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class _Parts:
     """Which part each coin is in, None for those left out, and what was kept together because of what."""
 
     by_coin: dict[str, Part | None]
-    doubles: list[dict[str, Any]]
-    mates: list[list[str]]
+    kept: _Kept
 
 
-def _divide(lab: Lab, cut: _Crops, former: Dataset | None, mates: list[list[str]], shares: Shares, seed: int) -> _Parts:
+def _divide(lab: Lab, cut: _Crops, former: Dataset | None, kept: _Kept, shares: Shares, seed: int) -> _Parts:
     """Give every coin its part."""
-    coins = sorted({frame.coin_id for frame in cut.frames})
+    coins = sorted({source.coin for source in cut.sources})
     if len(coins) < FEWEST_COINS:
         raise LabError(
             f"{lab.folder} holds good frames of {count(len(coins), 'coin')}; a dataset takes at least {FEWEST_COINS}. "
             "Scan a tray, or import photographs: `rig import DIR --labels CSV`."
         )
-    doubles = _find_doubles(cut)
-    mates = sorted([*mates, *(pair for pair in (former.manifest["together"] if former else []) if pair not in mates)])
-    pairs = [*mates, *(pair["coins"] for pair in doubles)]
+    former_mates = former.manifest["together"] if former else []
+    mates = sorted([*kept.mates, *(pair for pair in former_mates if pair not in kept.mates)])
+    pairs = [*mates, *(pair["coins"] for pair in kept.doubles)]
     groups = join_names(coins, [(one, other) for one, other in pairs if {one, other} <= set(coins)])
     before = _parts_before(lab, former)
-    return _Parts(split_by_coin(groups, shares, seed, before, freeze_test=former is not None), doubles, mates)
+    by_coin = split_by_coin(groups, shares, seed, before, freeze_test=former is not None)
+    return _Parts(by_coin, _Kept(mates, kept.doubles))
 
 
 def _manifest(rows: list[tuple[int, dict[str, Any]]], parts: _Parts, shares: Shares, seed: int) -> dict[str, Any]:
@@ -172,8 +185,8 @@ def _manifest(rows: list[tuple[int, dict[str, Any]]], parts: _Parts, shares: Sha
         "crop_px": CROP_PX,
         "frames": [row for _, row in rows],
         "left_out": sorted(coin for coin, part in parts.by_coin.items() if part is None),
-        "near_duplicates": parts.doubles,
-        "together": parts.mates,
+        "near_duplicates": parts.kept.doubles,
+        "together": parts.kept.mates,
     }
 
 
@@ -190,51 +203,52 @@ def _read_mates(path: Path) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class _Crops:
-    """Every good frame with a coin in it, its crop by number, and how many had none."""
+    """Every source with a coin in it, its crop by number, and how many had none."""
 
-    frames: list[Frame]
+    sources: list[Source]
     hashes: npt.NDArray[np.uint8]
     crops: npt.NDArray[np.uint8]
     without_coin: int
 
 
-def _crop_frames(store: Store, path: Path, progress: Progress) -> _Crops:
-    """Crop every good frame once, into a file."""
-    frames = _good_frames(store)
-    kept: list[Frame] = []
+def _crop_sources(store: Store, sources: Sequence[Source], path: Path, progress: Progress) -> _Crops:
+    """Crop every source once, into a file."""
+    kept: list[Source] = []
     hashes = []
-    with writer(path, len(frames)) as put:
-        for number, frame in enumerate(frames, 1):
+    with writer(path, len(sources)) as put:
+        for number, source in enumerate(sources, 1):
             try:
-                crop = stored_crop(store, _shown_sha256(frame))
+                crop = stored_crop(store, source.sha256, source.box)
             except NoCoinError:
                 continue
             put(len(kept), crop)
             hashes.append(perceptual_hash(as_image(crop)))
-            kept.append(frame)
-            progress(number, len(frames))
-    return _Crops(kept, np.array(hashes, np.uint8), np.load(path, mmap_mode="r"), len(frames) - len(kept))
+            kept.append(source)
+            progress(number, len(sources))
+    return _Crops(kept, np.array(hashes, np.uint8), np.load(path, mmap_mode="r"), len(sources) - len(kept))
 
 
 def _find_doubles(cut: _Crops) -> list[dict[str, Any]]:
     """Frames of two coins that are one image."""
-    coins = [frame.coin_id for frame in cut.frames]
+    if not cut.sources:
+        return []
+    coins = [source.coin for source in cut.sources]
     found = find_duplicates(cut.hashes, coins, Embedder.load("starter"), lambda number: as_image(cut.crops[number]))
-    pairs = [(cut.frames[pair.first], cut.frames[pair.second]) for pair in found]
-    return [{"frames": [one.id, other.id], "coins": [one.coin_id, other.coin_id]} for one, other in pairs]
+    pairs = [(cut.sources[pair.first], cut.sources[pair.second]) for pair in found]
+    return [{"frames": [one.id, other.id], "coins": [one.coin, other.coin]} for one, other in pairs]
 
 
 def _rows(
     cut: _Crops, parts: dict[str, Part | None], former: Dataset | None, types: dict[str, str | None]
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Each frame that takes part, with the number of its crop. Test coins keep the frames they began with."""
+    """Each source that takes part, with the number of its crop. Test coins keep the images they began with."""
     frozen = {row["frame"] for row in former.rows("test")} if former else None
     rows = []
-    for number, frame in enumerate(cut.frames):
-        part = parts[frame.coin_id]
-        if part is None or (part == "test" and frozen is not None and frame.id not in frozen):
+    for number, source in enumerate(cut.sources):
+        part = parts[source.coin]
+        if part is None or (part == "test" and frozen is not None and source.id not in frozen):
             continue
-        rows.append((number, _row(frame, part, types.get(frame.coin_id))))
+        rows.append((number, source.as_row(part, types.get(source.coin))))
     return rows
 
 
@@ -250,14 +264,6 @@ def _write_parts(cut: _Crops, rows: list[tuple[int, dict[str, Any]]], folder: Pa
     return files
 
 
-def _good_frames(store: Store) -> list[Frame]:
-    """Every frame that is not quarantined, in an order that depends neither on when it came nor on ids drawn then."""
-    frames = [frame for session in store.sessions.find() for frame in store.frames.find(session.id)]
-    return sorted(
-        frames, key=lambda each: (natural(each.coin_id), each.side or "", each.placement, _shown_sha256(each), each.id)
-    )
-
-
 def _parts_before(lab: Lab, former: Dataset | None) -> dict[str, Part]:
     """What coins were in the former version, and those that test in any other dataset."""
     before: dict[str, Part] = {}
@@ -266,24 +272,6 @@ def _parts_before(lab: Lab, former: Dataset | None) -> dict[str, Part]:
     for dataset in every_version(lab):
         before |= dict.fromkeys(dataset.coins("test"), "test")
     return before
-
-
-def _row(frame: Frame, part: Part, type_: str | None) -> dict[str, Any]:
-    return {
-        "frame": frame.id,
-        "sha256": _shown_sha256(frame),
-        "coin": frame.coin_id,
-        "side": frame.side,
-        "type": type_,
-        "session": frame.session_id,
-        "placement": frame.placement,
-        "light": frame.light,
-        "part": part,
-    }
-
-
-def _shown_sha256(frame: Frame) -> str:
-    return frame.calibrated_sha256 or frame.sha256
 
 
 def _content(manifest: dict[str, Any]) -> dict[str, Any]:

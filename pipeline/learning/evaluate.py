@@ -15,6 +15,7 @@ from typing import Any
 from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.store import Store
+from capture.store.labels import Labels
 from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.samples import Sample
 from pipeline.errors import LabError
@@ -69,7 +70,7 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
 
     A frame's session is its placement. Obverse and reverse of a coin are found for themselves.
     """
-    types = store.coins.types()
+    types, labels = store.coins.types(), Labels.read(store)
     samples = [
         Sample(
             name=f"{Path(frame.source or frame.id).as_posix()}",
@@ -80,7 +81,7 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
             specimen=frame.coin_id,
         )
         for session in store.sessions.find("import", name)
-        for frame in store.frames.find(session.id)
+        for frame in labels.apply(store.frames.find(session.id))
     ]
     if not samples:
         raise LabError(

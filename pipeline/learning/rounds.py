@@ -26,7 +26,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.compare import judging_samples, promote_model
 from pipeline.learning.dataset import Dataset, latest
-from pipeline.learning.dataset_build import build_dataset, frames_to_come
+from pipeline.learning.dataset_build import build_dataset, sources_to_come
 from pipeline.learning.train import train_embedder
 from pipeline.model_in_use import name_in_use, put_in_use
 from pipeline.reporter import Reporter
@@ -190,9 +190,9 @@ def plan_round(lab: Lab, name: str) -> PlannedRound:
     dataset = latest(lab, name)
     with Store.open(lab.store, writing=False) as store:
         resumes = dataset is not None and not _is_over(store, dataset)
-    new = frames_to_come(lab, name)
+    new = sources_to_come(lab, name)
     version = 1 if dataset is None else int(dataset.manifest["version"]) + (not resumes)
-    coins = {frame.coin_id for frame in new}
+    coins = {source.coin for source in new}
     return PlannedRound(name, version, resumes, len(new), len(coins), f"{name}-v{version}", name_in_use(lab))
 
 
@@ -251,7 +251,7 @@ def _take_version(lab: Lab, name: str, reporter: Reporter) -> Dataset | None:
         if not is_over:
             reporter.report(f"Resuming the round of {dataset.title}.")
             return dataset
-        if not frames_to_come(lab, name):
+        if not sources_to_come(lab, name):
             return None
     built = build_dataset(lab, name, reporter)
     return built.dataset if built.is_new else None

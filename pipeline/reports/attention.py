@@ -19,8 +19,7 @@ from capture.store.journal_lines import (
     NotificationSent,
 )
 from pipeline.reports.night import CoinNight, Night, TrayNight
-from pipeline.reports.pages import moment
-from pipeline.wording import count
+from pipeline.wording import count, moment
 
 KINDS_SHOWN = 3  # kinds of failure of one device that are reported, the most frequent
 RECURRING = 3  # failures of one device in a batch that the rig recovered from, and a person should still look into

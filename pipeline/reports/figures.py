@@ -10,7 +10,7 @@ from capture.store.journal_lines import DeviceFailed, DeviceLine
 from capture.store.records import Frame
 from pipeline.reports import plots
 from pipeline.reports.night import Night
-from pipeline.reports.pages import moment
+from pipeline.wording import moment
 
 
 def draw_timeline(night: Night) -> str:

@@ -21,11 +21,11 @@ from pipeline.lab import Lab
 from pipeline.reports import attention
 from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
-from pipeline.reports.pages import cite, device_line, minute, moment, page_template, plan_line
+from pipeline.reports.pages import cite, device_line, page_template, plan_line
 from pipeline.reports.report import report_path
 from pipeline.reports.results import WrittenReport, caption
 from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
-from pipeline.wording import duration
+from pipeline.wording import duration, minute, moment
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
 ROW_PX, MATCH_PX = 56, 128

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -35,16 +34,6 @@ def _commands(sentence: str) -> Markup:
 def write_drawing(path: Path, svg: str) -> Path:
     """Write an SVG of `pipeline.reports.plots` as a file of its own: it then has to name its name space."""
     return write_atomically(path, svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
-
-
-def moment(time: str) -> datetime:
-    """A time of the store, as clocks here show it."""
-    return datetime.fromisoformat(time).astimezone()
-
-
-def minute(time: str) -> str:
-    """A time of the store to the minute, as clocks here show it, with the zone."""
-    return f"{moment(time):%Y-%m-%d %H:%M %Z}"
 
 
 def cite(entry: Entry) -> str:

@@ -17,8 +17,9 @@ from pipeline.lab import Lab
 from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of, view_candidates, view_sides
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import Thumbnails, as_data_url, find_place, portrait, resize
-from pipeline.reports.pages import clock_direction, device_line, minute, page_template, plan_line
+from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line
 from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from pipeline.wording import minute
 from rig.sides import SIDES, Side
 
 THUMBNAIL_PX = 64

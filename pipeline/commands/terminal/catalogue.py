@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pipeline.collection.catalogue import AddedEntries, CatalogueChange, CatalogueList
     from pipeline.collection.identify import BuiltCatalogue
 
+MOST_LINES = 20  # of coins, before they are counted only
+
 
 def print_added(added: AddedEntries) -> None:
     """Print what `catalogue add` added, and why the rest was not."""
@@ -48,5 +50,9 @@ def print_built(built: BuiltCatalogue) -> None:
 
 def print_change(change: CatalogueChange) -> None:
     """Print what `catalogue remove` or `restore` changed."""
-    for coin, images in change.coins.items():
+    for coin, images in list(change.coins.items())[:MOST_LINES]:
         print_line(f"{change.what} {coin}: {count(images, 'image')}.")
+    if len(change.coins) > MOST_LINES:
+        print_line(
+            f"{change.what} {count(len(change.coins), 'coin')}, {count(sum(change.coins.values()), 'image')} in all."
+        )

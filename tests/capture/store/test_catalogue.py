@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from unittest.mock import ANY
+
 import numpy as np
 import pytest
 
@@ -24,17 +27,18 @@ def test_entries_are_kept_once_and_taken_out(store: Store) -> None:
     assert entries[0].sha256 == entries[1].sha256
     assert entries[1].box == [12, 0, 24, 24]
     assert catalogue.entries("RIC 8") == entries[2:]
-    assert catalogue.remove_entries("RIC 7") == 2
+    catalogue.remove_entries(catalogue.entries("RIC 7"))
     assert catalogue.entries() == entries[2:]
     assert store.verify() == []
     assert catalogue.add_entries(ENTRIES) == []  # what was taken out does not come back by itself
-    assert catalogue.restore_entries("RIC 7") == 2
+    assert catalogue.entries("RIC 7", removed=True) == [replace(entry, removed_at=ANY) for entry in entries[:2]]
+    catalogue.restore_entries(catalogue.entries("RIC 7", removed=True))
     assert catalogue.entries() == entries
 
 
 def test_entries_outlive_the_index(store: Store) -> None:
     entries = store.catalogue.add_entries(ENTRIES)
-    store.catalogue.remove_entries("RIC 8")
+    store.catalogue.remove_entries(store.catalogue.entries("RIC 8"))
     store.close()
     for path in store.folder.glob("index.sqlite*"):
         path.unlink()

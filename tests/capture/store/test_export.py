@@ -13,7 +13,7 @@ import bagit
 import pytest
 
 from capture.store import Store, StoreError
-from capture.store.export import export
+from capture.store.export import ExportOptions, export
 from capture.store.journal_lines import Lifting
 from capture.store.records import Photograph
 from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
@@ -71,7 +71,9 @@ def test_a_bag_that_explains_itself(filled: Store, tmp_path: Path) -> None:
 def test_a_plain_folder_can_be_checked_too(filled: Store, tmp_path: Path) -> None:
     target = tmp_path / "plain"
     target.mkdir()  # an empty one will do
-    exported = export(filled, tmp_path / "nowhere", target, filled.frames.find(coin="2024.1.1"), bag=False)
+    exported = export(
+        filled, tmp_path / "nowhere", target, filled.frames.find(coin="2024.1.1"), options=ExportOptions(bag=False)
+    )
     assert exported.missing_calibrations == ("cal1",)
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=target, check=True)
 

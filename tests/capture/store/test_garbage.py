@@ -41,7 +41,7 @@ def test_everything_superfluous_goes_and_nothing_else(folder: Path) -> None:
             store.embeddings.add_model(model, name, {})
             pooled, grid = np.zeros((2, 8), np.float32), np.zeros((2, 2, 3, 3), np.float16)
             store.embeddings.add(model, [entry.id for entry in entries], pooled, grid)
-        store.catalogue.remove_entries("R1")
+        store.catalogue.remove_entries(store.catalogue.entries("R1"))
         lost = store.storage.files.set_aside(
             store.storage.files.path(store.storage.files.keep(small_image(99))[0].sha256, ".jxl")
         )

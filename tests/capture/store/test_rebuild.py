@@ -38,7 +38,7 @@ def filled(folder: Path) -> Path:
         entries = store.catalogue.add_entries(
             [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
         )
-        store.catalogue.remove_entries("RIC 1")
+        store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
         store.embeddings.add_model("m1", "starter", {"layers": 3})
         store.embeddings.add("m1", [entries[0].id], np.zeros((1, 4), np.float32))
         for verdict in ("match", "possible"):

@@ -50,7 +50,7 @@ def everything(store: Store) -> Iterator[None]:
     yield
     store.catalogue.add_entries([NewEntry("RIC 1", small_image(70), "a.jxl", "sale 12", type="RIC")])
     yield
-    store.catalogue.remove_entries("RIC 1")
+    store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
     yield
 
 

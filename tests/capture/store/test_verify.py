@@ -46,7 +46,7 @@ def fill_every_kind(store: Store) -> None:
     entries = store.catalogue.add_entries(
         [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
     )
-    store.catalogue.remove_entries("RIC 1")
+    store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
     store.embeddings.add_model("m1", "starter", {"layers": 3})
     store.rankings.add(session.id, shots[0].coin, "m1", "match", [Candidate("RIC 9", entries[0].id, 0.5, 0.9)])
     store.journal.log(Lifting(slot=1, coin=shots[0].coin), session.id)

@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import bagit
+import numpy as np
 import pytest
 
+from calibration.image import read_image
 from capture.store import Store
 from capture.store.records import Frame, NewEntry
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
@@ -89,6 +91,20 @@ def test_export_makes_a_bag_of_what_is_named(lab: Path, rig: Rig, tmp_path: Path
     )
     assert (ran.code, ran.json["frames"]) == (0, 8)
     assert len(json.loads((tmp_path / "plain" / "frames.json").read_text())) == 8
+    for format_, head in (("tiff", b"II*"), ("jpeg", b"\xff\xd8")):
+        out = tmp_path / format_
+        ran = rig("store", "export", out, "--no-bag", "--format", format_, "--lab", lab, "--json")
+        assert (ran.code, ran.json["frames"]) == (0, 7), ran.err
+        images = sorted(out.rglob(f"*.{format_}"))
+        assert len(images) == ran.json["pictures"] == 14
+        assert all(path.read_bytes().startswith(head) for path in images)
+        assert format_.upper() in (out / "README.txt").read_text()
+    with Store.open(lab / "store", writing=False) as store:
+        first = store.frames.find()[0]
+        (tiff,) = (
+            path for path in (tmp_path / "tiff").rglob("*.raw.tiff") if path.stem.split("_")[-1][:8] == first.id[:8]
+        )
+        assert np.array_equal(read_image(tiff), store.image(first.sha256)), "without loss"
     ran = rig("store", "export", tmp_path / "none", "--coin", "2024.9.9", "--lab", lab)
     assert ran.code == 1
     assert "no frame matches coin 2024.9.9" in ran.err
