@@ -67,6 +67,10 @@ def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
             f"{path} describes no RGB polynomial texture map (wrong: {wrong}). Export it as such."
         ) from error
     images = [read_image(folder / f"plane_{number}.{info.format}") for number in range(_TERMS)]
+    sizes = {f"{each.shape[1]} x {each.shape[0]}": number for number, each in enumerate(images)}
+    if len(sizes) > 1:
+        named = ", ".join(f"plane_{number} has {size} pixels" for size, number in sizes.items())
+        raise LabError(f"{folder}: the planes differ in size ({named}). Export them again, all of one size.")
     return np.stack(images).astype(np.float32) / np.float32(255.0), info.materials[0]
 
 

@@ -68,3 +68,14 @@ def test_another_map_is_refused(tmp_path: Path, info: str) -> None:
 def test_no_map_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"info\.json cannot be read"):
         rti_coin(tmp_path)
+
+
+def test_planes_of_two_sizes_are_named(tmp_path: Path) -> None:
+    material = {"scale": [1.0] * 18, "bias": [0.5] * 18}
+    info = {"width": 60, "height": 60, "format": "png", "type": "ptm", "colorspace": "rgb", "materials": [material]}
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    for number in range(6):
+        size = 60 if number < 3 else 30
+        cv2.imwrite(str(tmp_path / f"plane_{number}.png"), np.zeros((size, size, 3), np.uint8))
+    with pytest.raises(LabError, match=r"differ in size \(plane_2 has 60 x 60 pixels, plane_5 has 30 x 30 pixels\)"):
+        rti_coin(tmp_path)
