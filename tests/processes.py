@@ -6,7 +6,6 @@ import functools
 import json
 import multiprocessing
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
@@ -19,8 +18,6 @@ from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 from unittest import mock
-
-import pipeline
 
 # A command lives in the terminal's session of whoever runs the tests, which may ignore signals (nohup, a shell's &).
 DEFAULTS = {
@@ -147,8 +144,7 @@ def environment() -> dict[str, str]:
 def server() -> BaseContext:
     """Where new processes come from: they have everything imported. One thread alone, so that forking it is safe."""
     context = multiprocessing.get_context("forkserver")
-    jobs = [module.name for module in pkgutil.walk_packages(pipeline.__path__, "pipeline.")]
-    context.set_forkserver_preload(["pytest", __name__, *jobs])
+    context.set_forkserver_preload(["tests.preload"])
     with mock.patch.dict(os.environ, environment(), clear=True):
         ensure_running()
     return context

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -36,7 +36,7 @@ class Serial(serial.SerialBase):
         self._name = name
         self._emulator = self._world.emulators[name]
         self._received = bytearray()
-        with self._turn():
+        with _signals_held_back(), self._world.lock:
             if self._world.dtr_is_held(name):
                 self._emulator.resume()
             else:
@@ -54,25 +54,28 @@ class Serial(serial.SerialBase):
     @property
     def in_waiting(self) -> int:
         """Bytes that can be read at once."""
-        self._pump()
+        with _signals_held_back():
+            self._pump()
         return len(self._received)
 
     def read(self, size: int = 1) -> bytes:
         """Read up to `size` bytes, letting hardware time pass until they come or the (wall-clock) timeout is over."""
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
-        while True:
-            self._pump()
-            if len(self._received) >= size or (deadline is not None and time.monotonic() >= deadline):
-                break
-            with self._world.lock:
-                wake_s = self._emulator.next_s()
-            if wake_s is None:
-                if self._received:
-                    break  # like a device that pauses: what is there is handed over
-                time.sleep(0.001)  # it says nothing more unasked; only another thread's write could change that
-            else:
-                # In short steps, so that a stop from another thread finds the motion where it is.
-                self._world.clock.sleep(min(max(wake_s - self._world.clock.now(), 1e-6), 0.02))
+        with _signals_held_back() as let_through:
+            while True:
+                self._pump()
+                let_through()
+                if len(self._received) >= size or (deadline is not None and time.monotonic() >= deadline):
+                    break
+                with self._world.lock:
+                    wake_s = self._emulator.next_s()
+                if wake_s is None:
+                    if self._received:
+                        break  # like a device that pauses: what is there is handed over
+                    time.sleep(0.001)  # it says nothing more unasked; only another thread's write could change that
+                else:
+                    # In short steps, so that a stop from another thread finds the motion where it is.
+                    self._world.clock.sleep(min(max(wake_s - self._world.clock.now(), 1e-6), 0.02))
         data = bytes(self._received[:size])
         del self._received[:size]
         return data
@@ -80,40 +83,21 @@ class Serial(serial.SerialBase):
     def write(self, data: Any, /) -> int:
         """Send bytes to the device."""
         self._check()
-        with self._turn():
+        with _signals_held_back(), self._world.lock:
             self._emulator.feed(self._world.on_the_wire(self._name, bytes(data), "sent"))
         return len(data)
 
     def reset_input_buffer(self) -> None:
         """Forget what was received."""
-        self._pump()
+        with _signals_held_back():
+            self._pump()
         self._received.clear()
 
     def _pump(self) -> None:
         self._check()
-        with self._turn():
+        with self._world.lock:
             self._emulator.feed(self._world.on_the_wire(self._name, b"", "sent"))  # what was late
             self._received += self._world.on_the_wire(self._name, self._emulator.poll(), "answered")
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Let the firmware have its turn; it does not stop for a Ctrl-C at the computer, which is held back so long."""
-        came: list[int] = []
-
-        def hold_back(number: int, _: FrameType | None) -> None:
-            came.append(number)
-
-        former = {}
-        if threading.current_thread() is threading.main_thread():
-            former = {number: signal.signal(number, hold_back) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            with self._world.lock:
-                yield
-        finally:
-            for caught, handler in former.items():
-                signal.signal(caught, handler if handler is not None else signal.SIG_DFL)
-            for number in came:
-                signal.raise_signal(number)
 
     def _check(self) -> None:
         if not self.is_open:
@@ -129,3 +113,41 @@ class Serial(serial.SerialBase):
 
     def _update_rts_state(self) -> None:
         """RTS is not connected."""
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[Callable[[], None]]:
+    """Ctrl-C and SIGTERM wait for the end, or until the function that is given is called.
+
+    A firmware that has its turn does not stop for a signal at the computer. Signals are held back for a whole read,
+    not for each of its many turns: setting a handler takes longer than a turn.
+    """
+    came: list[int] = []
+
+    def hold_back(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    former = {}
+    if threading.current_thread() is threading.main_thread():
+        former = {number: signal.signal(number, hold_back) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def let_through() -> None:
+        while came:
+            number = came.pop(0)
+            _set(number, former[signal.Signals(number)])
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.signal(number, hold_back)
+
+    try:
+        yield let_through
+    finally:
+        for held, handler in former.items():
+            _set(held, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+def _set(number: int, handler: Any) -> None:
+    signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: not set from Python

@@ -23,7 +23,7 @@ def test_a_dry_run_is_short_and_cuts_no_word(rig: Rig, lab: Path, columns: str) 
     assert "36 shots of 3 coins." in ran.out
 
 
-@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+@pytest.mark.parametrize("terminal", [pytest.param("dumb", marks=pytest.mark.slow), "xterm"])
 def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, short_lab: Path, terminal: str) -> None:
     ran = rig("scan", "--tray", 1, "--no-identify", "--lab", short_lab, COLUMNS=NARROW, TERM=terminal)
     assert ran.code == 0, ran.err

@@ -26,9 +26,10 @@ from rig.twin.world import World
 from tests.capture.engine.bench import Bench, open_bench
 
 EVERY = 20
-QUICK_SEED = 8  # a scan that takes seconds
+QUICK_SEED = 6  # pulls a cable and lets the supply dip in a scan that takes seconds
 TRAY = Tray(id="3", slots={1: "2024.1.1", 7: "2024.1.2", 20: "2024.1.3"})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0, 90.0, 180.0, 270.0))
+QUICK_PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 180.0))
 # Short (wall-clock) patience: nothing in the twin needs longer.
 TURNTABLES: list[dict[str, Any]] = [
     {"kind": "grbl", "answer_s": 0.1, "boot_s": 1.0, "homing_s": 2.0, "speed_deg_s": 2000.0},
@@ -56,7 +57,7 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-def scan(folder: Path, seed: int) -> Outcome:
+def scan(folder: Path, seed: int, plan: Plan = PLAN) -> Outcome:
     """Scan the tray, giving the same command again where it ended early, as a technician would."""
     chance = random.Random(f"{seed} faults")
     config = StationConfig.model_validate(
@@ -80,7 +81,7 @@ def scan(folder: Path, seed: int) -> Outcome:
                     truths[event.shot.id, event.attempt] = scenes[-1]
 
             try:
-                summary = bench.run(on_event, plan=PLAN, tray=TRAY)
+                summary = bench.run(on_event, plan=plan, tray=TRAY)
             except (DeviceError, TransportError) as error:
                 outcome.errands.append(f"{type(error).__name__}: {error}")
                 outcome.faults += bench.world.faults[1:]
@@ -97,7 +98,7 @@ def scan(folder: Path, seed: int) -> Outcome:
             assert session.finished_at is not None
             assert bench.store.sessions.missing_shots(session.id) == []
             frames = bench.store.frames.find()
-            assert Counter(frame.shot_id for frame in frames) == {shot.id: 1 for shot in PLAN.shots(TRAY)}
+            assert Counter(frame.shot_id for frame in frames) == {shot.id: 1 for shot in plan.shots(TRAY)}
             outcome.wrong = [wrong for frame in frames for wrong in what_is_wrong(frame, truths, config)]
             assert bench.lies() == {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()}
             assert bench.store.verify() == []
@@ -154,13 +155,12 @@ def apart_deg(one_deg: float, other_deg: float) -> float:
     return (one_deg - other_deg + 180.0) % 360.0 - 180.0
 
 
-@pytest.mark.parametrize("seed", [QUICK_SEED])
-def test_a_scan_with_faults_ends_complete_and_true(tmp_path: Path, seed: int) -> None:
-    outcome = scan(tmp_path, seed)
+def test_a_scan_with_faults_ends_complete_and_true(tmp_path: Path) -> None:
+    outcome = scan(tmp_path, QUICK_SEED, QUICK_PLAN)
     assert outcome.faults and outcome.wrong == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [seed for seed in range(50) if seed != QUICK_SEED])
+@pytest.mark.parametrize("seed", range(50))
 def test_fifty_scans_with_faults_end_complete_and_true(tmp_path: Path, seed: int) -> None:
     assert scan(tmp_path, seed).wrong == []

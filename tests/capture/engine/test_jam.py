@@ -43,7 +43,7 @@ def scan(bench: Bench, jam_after_moves: int, comes_free: bool, **options: Any) -
 def run_calibrated(bench: Bench) -> Summary:
     bundle = true_bundle()
     bench.store.calibrations.add(bundle.id, bundle.created_at.isoformat(), "somewhere")
-    return bench.run(bundle=bundle)
+    return bench.run(bundle=bundle, tray=ONE_COIN)
 
 
 def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str, int], float]) -> None:
@@ -55,7 +55,7 @@ def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str,
 
 
 @pytest.mark.parametrize("after_moves", [0, 2])
-@pytest.mark.parametrize("verify_every", [1, 20])
+@pytest.mark.parametrize("verify_every", [pytest.param(1, marks=pytest.mark.slow), 20])
 def test_a_jam_that_comes_free_costs_retakes_alone(tmp_path: Path, after_moves: int, verify_every: int) -> None:
     with open_bench(tmp_path) as bench:
         angles = scan(bench, after_moves, True, limits=Limits(verify_every=verify_every))
@@ -100,7 +100,7 @@ def test_another_lamp_than_the_light_s(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.world.led0_azimuth_deg += 60  # the ring of LEDs was mounted turned
         summary = run_calibrated(bench)
-        assert summary.frames.quarantined == len(SHOTS)
+        assert summary.frames.quarantined == len(PLAN.shots(ONE_COIN))
         bad = bench.store.frames.find(good=False)
         assert all("wrong light" in (frame.quarantine_reason or "") for frame in bad)
 

@@ -280,7 +280,9 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
         assert places(bench) == there
 
 
-@pytest.mark.parametrize("held", ["unknown.1", "2024.1.3", ("2024.1.1", "unknown.2")])
+@pytest.mark.parametrize(
+    "held", ["unknown.1", pytest.param("2024.1.3", marks=pytest.mark.slow), ("2024.1.1", "unknown.2")]
+)
 def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
     folder: Path, monkeypatch: pytest.MonkeyPatch, held: str | tuple[str, ...]
 ) -> None:
@@ -309,7 +311,7 @@ def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
         ]
 
 
-@pytest.mark.parametrize("seconds", [1.0, None])
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(None, marks=pytest.mark.slow)])
 def test_an_empty_slot_is_skipped_also_after_the_arm_failed_over_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:

@@ -16,7 +16,7 @@ from capture.plan import Plan, Tray
 from rig.errors import DeviceError, NotConnectedError
 from rig.twin.faults import Brownout, FrozenFrame, Unplugged
 from rig.twin.scene import Scene
-from tests.capture.engine.bench import ARMS, IN_ORDER, SHOTS, Bench, open_bench, with_arm
+from tests.capture.engine.bench import IN_ORDER, SHOTS, Bench, open_bench, with_arm
 
 ALL = sorted(shot.id for shot in SHOTS)
 
@@ -34,7 +34,9 @@ def assert_complete(bench: Bench) -> None:
     assert bench.store.verify() == []
 
 
-@pytest.mark.parametrize("device", ["turntable", "arm", pytest.param("lightbox", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "device", ["turntable", *(pytest.param(device, marks=pytest.mark.slow) for device in ("arm", "lightbox"))]
+)
 def test_a_cable_that_is_plugged_in_again(tmp_path: Path, device: str) -> None:
     events: list[Event] = []
     with open_bench(tmp_path) as bench:
@@ -103,7 +105,7 @@ def test_without_patience_the_first_failure_ends_it(tmp_path: Path) -> None:
 
 # Lifted from its slot, turned over, and on its way back.
 @pytest.mark.parametrize("grip", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ARMS)
+@pytest.mark.parametrize("kind", [pytest.param("dobot", marks=pytest.mark.slow), "roarm", "uarm"])
 def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, grip: int
 ) -> None:

@@ -26,7 +26,7 @@ SMALL = TrainingConfig(
     backbone="mobilenet_v3_small",
     channels=16,
     steps=24,
-    coins_per_batch=6,
+    coins_per_batch=4,
     learning_rate=2e-3,
     warm_up_steps=2,
 )
@@ -112,8 +112,8 @@ def test_too_few_coins_are_refused() -> None:
 
 
 def test_a_memory_smaller_than_a_batch_is_refused() -> None:
-    with pytest.raises(TrainingError, match="batch of 12 images"):
-        train(SMALL.model_copy(update={"loss": LossConfig(memory=11)}), some_coins(7))
+    with pytest.raises(TrainingError, match="batch of 8 images"):
+        train(SMALL.model_copy(update={"loss": LossConfig(memory=7)}), some_coins(7))
 
 
 @pytest.mark.slow

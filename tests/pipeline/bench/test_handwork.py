@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ from rig.clock import ScaledClock
 from rig.station import StationConfig
 from rig.twin import world as twin_world
 from rig.twin.lab import make_world
-from tests.pipeline.conftest import Rig, command
-from tests.processes import environment
+from tests.pipeline.conftest import Rig
+from tests.processes import Command
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
@@ -43,11 +43,8 @@ class Terminal:
     """A command in a terminal of its own."""
 
     def __init__(self, cwd: Path, *args: object) -> None:
-        self._mine, theirs = os.openpty()
-        self.process = subprocess.Popen(
-            command(*args), cwd=cwd, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
-        )
-        os.close(theirs)
+        self._mine, self._theirs = os.openpty()
+        self.process = Command(*args, cwd=cwd, before=functools.partial(_sit_at, os.ttyname(self._theirs)))
         self.shown = ""
 
     def press(self, key: str) -> None:
@@ -72,6 +69,7 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end."""
+        os.close(self._theirs)
         while piece := self._read():
             self.shown += piece
         code = self.process.wait(PATIENCE_S)
@@ -83,6 +81,14 @@ class Terminal:
             return os.read(self._mine, 10_000).decode()
         except OSError:  # the command has let go of its end
             return ""
+
+
+def _sit_at(terminal: str) -> None:
+    """Read and write there, in the new process."""
+    opened = os.open(terminal, os.O_RDWR)
+    for number in range(3):
+        os.dup2(opened, number)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
 
 
 @pytest.fixture

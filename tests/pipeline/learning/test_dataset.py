@@ -21,14 +21,23 @@ def coins_of(manifest: dict[str, Any], part: str) -> set[str]:
     return {row["coin"] for row in manifest["frames"] if row["part"] == part}
 
 
-@pytest.fixture
-def filled(lab: Path, tmp_path: Path) -> Path:
-    """A lab with three images each of six coins, and one on which there is no coin."""
-    labels = album(tmp_path / "first", [f"a{number}" for number in range(6)])
-    cv2.imwrite(str(tmp_path / "first" / "blank.jpg"), np.full((200, 200, 3), 240, np.uint8))
+@pytest.fixture(scope="module")
+def made_filled(made_lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photographs and the lab of `filled`, never to be changed."""
+    folder = tmp_path_factory.mktemp("filled")
+    lab = shutil.copytree(made_lab, folder / "lab")
+    labels = album(folder / "first", [f"a{number}" for number in range(6)])
+    cv2.imwrite(str(folder / "first" / "blank.jpg"), np.full((200, 200, 3), 240, np.uint8))
     labels.write_text(labels.read_text() + "blank.jpg,a0,denarius,9\n")
-    assert run("import", tmp_path / "first", "--labels", labels, "--lab", lab).code == 0
-    return lab
+    assert run("import", folder / "first", "--labels", labels, "--lab", lab).code == 0
+    return folder
+
+
+@pytest.fixture
+def filled(made_filled: Path, tmp_path: Path) -> Path:
+    """A lab with three images each of six coins, and one on which there is no coin; the photographs lie beside it."""
+    shutil.copytree(made_filled, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "lab"
 
 
 def test_a_dataset_is_divided_by_coin_and_rebuilt_to_the_byte(filled: Path) -> None:
