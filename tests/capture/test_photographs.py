@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.outline import find_coin
@@ -46,7 +46,6 @@ def test_stitched_and_single_photographs_are_distinguished(tmp_path: Path) -> No
     assert np.abs(left.astype(int) - _photo("a")).mean() < 6
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     name=st.text(st.sampled_from("abcXYZ019._- é"), min_size=1, max_size=12),
     side=st.sampled_from(["obv", "rev", "obverse", "reverse", "OBV", "Reverse"]),
