@@ -39,6 +39,7 @@ from rig.twin.world import Contents, World
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
 SHOTS = PLAN.shots(TRAY)
+SHORTEST_PLAN = Plan(sides=("obverse",), lights=("az000",), turntable_deg=(0.0,))
 # A quarter of the pixels: what happens to frames does not depend on their size.
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
 
@@ -172,7 +173,7 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def scan_until_killed(folder: Path, kill_after_s: float, arm: str) -> None:
+def scan_until_killed(folder: Path, kill_after_s: float, arm: str, plan: Plan) -> None:
     """Scan the tray and be killed after so many hardware seconds."""
     with open_bench(folder, clock=DeadlyClock(kill_after_s), config=with_arm(arm)) as bench:
-        bench.run()
+        bench.run(plan=plan)
