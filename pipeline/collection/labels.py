@@ -35,6 +35,7 @@ class Label:
     side: Side | None = None
     type: str | None = None
     session: str = "1"
+    is_from_table: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _label(table: Table, row: Row, column: dict[str, str | None]) -> Label:
         session = clean_name(value("session")) if value("session") else "1"
     except NameProblem as problem:
         raise LabError(f"{where}: a name {problem} Nothing was imported.") from problem
-    return Label(_as_on_disk(table.path.parent / printable(value("file"))), coin, SIDES.get(side), type_, session)
+    path = _as_on_disk(table.path.parent / printable(value("file")))
+    return Label(path, coin, SIDES.get(side), type_, session, is_from_table=True)
 
 
 def _as_on_disk(path: Path) -> Path:

@@ -65,6 +65,37 @@ def test_another_board_is_named_as_such(camera: CameraModel) -> None:
         find_board(image, BoardSpec(squares_x=9, squares_y=13))
 
 
+def test_stray_markers_and_a_second_board_do_not_hide_it(renderer: Renderer) -> None:
+    image = renderer.render(Scene(target="charuco", lamps=LAMPS, board=BoardPose(rotation_deg=8)), 20_000)
+    strays = image.copy()
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    for number, (row, column) in {17: (10, 10), 40: (860, 1180)}.items():
+        strays[row : row + 84, column : column + 84] = 255
+        tile = cv2.aruco.generateImageMarker(dictionary, number, 60)
+        strays[row + 12 : row + 72, column + 12 : column + 72] = tile[:, :, None]
+    assert len(find_board(strays, BoardSpec()).corners_px) == 70
+    two = np.full_like(image, 128)
+    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    two[200:680, :640] = two[300:780, 640:] = half
+    view = find_board(two, BoardSpec())
+    assert len(view.corners_px) == 70
+    assert np.ptp(view.corners_px[:, 0]) < 640, "the corners are of one of them"
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_boards_printed_by_older_opencv_are_found(legacy: bool) -> None:
+    spec = BoardSpec()
+    printed = spec.opencv(legacy=legacy).generateImage((880, 640))
+    page = cv2.copyMakeBorder(cv2.GaussianBlur(printed, (0, 0), 1), 60, 60, 60, 60, cv2.BORDER_CONSTANT, value=255)
+    assert len(find_board(cv2.cvtColor(page, cv2.COLOR_GRAY2RGB), spec).corners_px) == 70
+
+
+def test_a_board_of_more_markers_than_its_dictionary_has_is_refused_with_one_that_has() -> None:
+    with pytest.raises(ValueError, match=r"take 96 markers, and DICT_4X4_50 has 50. Give dictionary: DICT_5X5_100"):
+        BoardSpec(squares_x=16, squares_y=12)
+    assert BoardSpec(squares_x=16, squares_y=12, dictionary="DICT_5X5_100").markers == 96
+
+
 @pytest.mark.parametrize(
     "changed", [{"squares_x": 2}, {"marker_mm": 6.0}, {"dictionary": "DICT_9X9"}, {"square_cm": 0.5}]
 )

@@ -49,6 +49,15 @@ def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Ren
     assert mm_per_pixel(lens, find_board(image, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
 
 
+def test_one_tilt_again_and_again_is_not_enough(renderer: Renderer) -> None:
+    poses = [BoardPose(n, -n, rotation_deg=6.0 * n, tilt_deg=18.0, tilt_azimuth_deg=30.0) for n in range(-3, 4)]
+    images = [
+        renderer.render(Scene(target="charuco", lamps=(Lamp(90, 35, 0.8),), board=pose), 20_000) for pose in poses
+    ]
+    with pytest.raises(CalibrationError, match="tilted in the same way"):
+        calibrate_lens([find_board(image, BoardSpec()) for image in images])
+
+
 def test_too_few_views(views: list[BoardView]) -> None:
     with pytest.raises(CalibrationError, match="at least 6"):
         calibrate_lens(views[:4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -87,3 +88,23 @@ def test_without_labels_names_and_folders_tell_the_coin(rig: Rig, lab: Path, hol
     ran = rig("import", loose, "--lab", lab, "--json")
     assert ran.code == 0 and ran.json["photographs"] == 3 and ran.json["coins"] == 2
     assert rig("evaluate", "--lab", lab).code == 1, "nothing was seen in two sessions"
+
+
+def test_a_corrected_label_table_counts_from_then_on(rig: Rig, lab: Path, holiday: Path) -> None:
+    table = holiday / "labels.csv"
+    args = ("import", holiday, "--labels", table, "--lab", lab, "--json")
+    assert rig(*args).code == 0
+    name = f"{COINS[0]}-monday.jpg"
+    table.write_text(table.read_text().replace(f"{name},{COINS[0]},", f"{name},{COINS[1]},"))
+    expected = {name: COINS[1]}
+    assert rig(*args, "--dry-run").json["relabelled"] == expected == rig(*args).json["relabelled"]
+    assert rig(*args).json["relabelled"] == {}
+    (line,) = rig("reviews", "--lab", lab, "--json").json
+    assert (line["coin"], line["was"]) == (COINS[1], [COINS[0]])
+    assert rig("label", COINS[2], "--frame", *line["frames"], "--why", "I looked", "--lab", lab).code == 0
+    assert rig(*args).json["relabelled"] == {}, "what a person decided since is not undone by the same table"
+    elsewhere = holiday.parent / "backup"
+    shutil.copytree(holiday, elsewhere)
+    (elsewhere / "labels.csv").write_text(f"file,coin\n{COINS[1]}-monday.jpg,{COINS[0]}\n")
+    ran = rig("import", elsewhere, "--labels", elsewhere / "labels.csv", "--lab", lab)
+    assert ran.code == 3 and f"was imported from {holiday.name} as coin {COINS[1]}, not {COINS[0]}" in ran.err
