@@ -127,6 +127,32 @@ def group_names(
     return groups
 
 
+def weigh_rival(
+    coins: Sequence[ScoredCoin],
+    groups: Mapping[str, Mapping[str, float]],
+    links: CoinLinks,
+    probability: Probability,
+) -> list[float]:
+    """The probability of each coin, in their order, where the second may be another lot of the first.
+
+    Whether it is one is not certain enough to put them together, but neither is that it is a rival: the coin is in the
+    catalogue all the more if it is there twice.
+    """
+    chances = probability.of(coins)
+    if len(coins) < 2:
+        return chances
+    first, rival, *others = coins
+    names, other_names = ((each.coin, *groups[each.coin]) for each in (first, rival))
+    pairs = [(name, other) for name in names for other in other_names]
+    if any(links.decided.get(frozenset(pair)) is False for pair in pairs):
+        return chances
+    together = probability.of_first([first, *others])
+    known = max(links.probability(*pair) for pair in pairs)
+    linked = _linked_by_query(known, together, probability.of_first([rival, *others]))
+    best, *rest = ((1.0 - linked) * chance for chance in chances)
+    return [best + linked * max(together, chances[0]), *rest]
+
+
 def _most_names(ranked: Sequence[ScoredCoin]) -> int:
     """How many names may be one coin: no more than there are others to compare it with."""
     return min(len(ranked), max(1, min(MOST_NAMES, len(ranked) // 2)))

@@ -27,6 +27,8 @@ class Source:
         Images of one placement differ in little but the light.
     box
         Where the side is in the image; None if it is all of it.
+    is_scanned
+        Whether the rig took it, so that it is no copy.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Source:
     placement: str
     light: str | None = None
     box: tuple[int, int, int, int] | None = None
+    is_scanned: bool = False
 
     def as_row(self, part: Part, type_: str | None) -> dict[str, Any]:
         """As a manifest has it."""
@@ -87,6 +90,7 @@ def _of_frame(frame: Frame) -> Source:
         session=frame.session_id,
         placement=frame.placement,
         light=frame.light,
+        is_scanned=frame.shot_id is not None,
     )
 
 

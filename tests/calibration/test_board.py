@@ -62,7 +62,7 @@ def test_another_board_is_named_as_such(camera: CameraModel) -> None:
     other = PrintedBoard(squares_x=6, squares_y=5, square_mm=8, marker_mm=5)
     image = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)
     with pytest.raises(CalibrationError, match="another board"):
-        find_board(image, BoardSpec(squares_x=9, squares_y=13))
+        find_board(image, BoardSpec(squares_x=9, squares_y=10))
 
 
 def test_stray_markers_and_a_second_board_do_not_hide_it(renderer: Renderer) -> None:
