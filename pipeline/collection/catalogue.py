@@ -143,7 +143,8 @@ def add_directory(
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
     sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
-    if not sides and not folder.refused:
+    unusable = (*folder.refused, *folder.contradictions)
+    if not sides and not unusable:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
     name = _sale_name(sale, directory)
     refused: list[str] = []
@@ -175,7 +176,7 @@ def add_directory(
         len(added),
         len({entry.coin_id for entry in added}),
         plan.known,
-        (*folder.refused, *plan.refused, *dict.fromkeys(refused)),
+        (*map(printable, unusable), *plan.refused, *dict.fromkeys(refused)),
         folder.skipped,
         replaced,
         {coin: other for coin, other in plan.renamed.items() if any(entry.coin_id == other for entry in added)},

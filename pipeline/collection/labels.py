@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calibration.image import IMAGE_SUFFIXES
 from capture.names import NameProblem, clean_name, printable
+from capture.photographs import is_hidden
 from pipeline.errors import LabError
 from pipeline.tables import Row, Table, read_table
 from rig.sides import Side
@@ -22,7 +23,6 @@ COLUMNS = {
     "session": ("session", "placement"),
 }
 SIDES: dict[str, Side] = {"obverse": "obverse", "obv": "obverse", "reverse": "reverse", "rev": "reverse"}
-_HIDDEN = (".", "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 _TABLES = {".csv", ".tsv", ".txt", ".xlsx", ".xls", ".md", ".json", ".xml", ".yaml", ".yml", ".pdf"}
 
 
@@ -105,7 +105,7 @@ def label_by_name(directory: Path) -> Labelled:
 
 def _visible(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.iterdir()):
-        if path.name.startswith(_HIDDEN):
+        if is_hidden(path):
             continue
         if path.is_dir():
             yield from _visible(path)

@@ -65,7 +65,10 @@ def test_another_board_is_named_as_such(camera: CameraModel) -> None:
         find_board(image, BoardSpec(squares_x=9, squares_y=10))
 
 
-def test_stray_markers_and_a_second_board_do_not_hide_it(renderer: Renderer) -> None:
+def test_stray_markers_and_a_second_board_do_not_hide_it(camera: CameraModel) -> None:
+    from rig.twin.coins.drawer import ProceduralDrawer
+
+    renderer = Renderer(camera, ProceduralDrawer(), seed=9)
     image = renderer.render(Scene(target="charuco", lamps=LAMPS, board=BoardPose(rotation_deg=8)), 20_000)
     strays = image.copy()
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
