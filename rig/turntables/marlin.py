@@ -234,7 +234,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
                     continue
                 raise NoAnswerError(
                     self.link.device,
-                    f"no answer to 'M115' within {self.config.boot_s:g} s.",
+                    f"no answer to 'M115' within {self.config.boot_s:g} s{self.link.heard()}.",
                     "Check that it is powered, runs Marlin, and that `baud` in rig.yaml is its own (115200, 250000); "
                     "if it was halted, press its reset button.",
                 ) from error
