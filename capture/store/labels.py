@@ -27,14 +27,14 @@ class Labels:
 
     def apply(self, frames: Iterable[Frame]) -> list[Frame]:
         """Frames under their corrected labels."""
-        return [_corrected(frame, self.corrections.get(frame.id)) for frame in frames]
+        return [_corrected(self.by_table(frame), self.corrections.get(frame.id)) for frame in frames]
 
     def by_table(self, frame: Frame) -> Frame:
         """A frame as its label table last said, whatever a person said since."""
         return _corrected(frame, self.tables.get(frame.id))
 
     def find(self, store: Store, coin: str, side: Side) -> list[Frame]:
-        """Good frames that show a coin side, whatever their first labels said, in the order they were stored."""
+        """Good frames that show a coin side, whatever their first labels named, in the order they were stored."""
         moved = [frame_id for frame_id, line in self.corrections.items() if line.coin == coin]
         found = {frame.id: frame for frame in store.frames.find(coin=coin)}
         found |= {frame.id: frame for frame in (store.frames.select(moved) if moved else []) if frame.is_good}
