@@ -210,7 +210,8 @@ def _why_not_found(corners: int, markers: int, grey: Grey, spec: BoardSpec, name
         return (
             f"{seen}, though {markers} markers: this seems to be another board. Give the squares as they are printed."
         )
-    edges = float(cv2.Laplacian(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), cv2.CV_32F).std())
+    half = (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2))
+    edges = float(cv2.Laplacian(cv2.resize(grey, half, interpolation=cv2.INTER_AREA), cv2.CV_32F).std())
     if edges < 6:
         return f"{seen}: it is blurred, or shows no board. Focus on the plate and lay the board flat."
     return f"{seen}; at least {MIN_CORNERS} are needed. Lay the right board in the middle, without glare."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -105,6 +106,23 @@ def test_a_board_of_more_markers_than_its_dictionary_has_is_refused_with_one_tha
 def test_impossible_boards_are_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed)) if "square_cm" in changed else "."):
         BoardSpec.model_validate(changed)
+
+
+def test_any_image_shows_the_board_or_is_refused(fuzz_rounds: int) -> None:
+    chance, spec = np.random.default_rng(4), BoardSpec(squares_x=7, squares_y=5)
+    page = cv2.copyMakeBorder(spec.opencv().generateImage((168, 120)), 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=255)
+    for _ in range(fuzz_rounds):
+        image = page.copy()
+        for _ in range(chance.integers(0, 5)):
+            top, left = chance.integers(0, page.shape[0]), chance.integers(0, page.shape[1])
+            image[top : top + chance.integers(1, 60), left : left + chance.integers(1, 60)] = chance.integers(0, 256)
+        if chance.random() < 0.3:
+            image = np.clip(image + chance.normal(0, chance.uniform(1, 90), image.shape), 0, 255).astype(np.uint8)
+        if chance.random() < 0.3:
+            image = image[: chance.integers(1, page.shape[0]), : chance.integers(1, page.shape[1])]
+        with suppress(CalibrationError):
+            view = find_board(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2RGB), spec)
+            assert len(view.corners_px) == len(view.corners_mm) >= 12 and np.isfinite(view.corners_px).all()
 
 
 @pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")

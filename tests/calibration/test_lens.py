@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,22 @@ def test_one_tilt_again_and_again_is_not_enough(camera: CameraModel) -> None:
     ]
     with pytest.raises(CalibrationError, match="tilted in the same way"):
         calibrate_lens([find_board(image, BoardSpec()) for image in images])
+
+
+def test_views_that_fit_no_lens_are_refused(views: list[BoardView], fuzz_rounds: int) -> None:
+    chance = np.random.default_rng(5)
+    for number in range(max(3, fuzz_rounds // 100)):
+        spoilt = []
+        for view in views:
+            corners = view.corners_px[:12] if number % 3 == 0 else view.corners_px
+            moved = (
+                corners * chance.uniform(0, 2, 2) if number % 2 else corners[:1] + chance.normal(0, 1, corners.shape)
+            )
+            spoilt.append(
+                replace(view, corners_px=moved.astype(np.float32), corners_mm=view.corners_mm[: len(corners)])
+            )
+        with suppress(CalibrationError):
+            assert np.isfinite(calibrate_lens(spoilt).matrix).all()
 
 
 def test_too_few_views(views: list[BoardView]) -> None:
