@@ -23,8 +23,8 @@ from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
+from pipeline.collection.decisions import Decisions
 from pipeline.collection.entries import entry_crop
-from pipeline.collection.reviews import Decisions
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 

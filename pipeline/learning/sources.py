@@ -10,7 +10,7 @@ from capture.store import Store
 from capture.store.labels import Labels
 from capture.store.records import Entry, Frame
 from models.training.splits import Part
-from pipeline.collection.reviews import Decisions
+from pipeline.collection.decisions import Decisions
 from pipeline.lab import natural
 from rig.sides import Side
 
