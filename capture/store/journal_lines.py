@@ -365,7 +365,7 @@ class PersonLine(JournalLine):
 class FramesRelabelled(PersonLine, kind="relabelled"):
     """Frames show another coin than their labels named, or another side; ``was`` are the former labels.
 
-    ``table`` is the corrected label table that says so, and ``placement`` its session; None if a person said it.
+    ``table`` is the corrected label table that names it, and ``placement`` its session; None if a person decided it.
     """
 
     frames: tuple[str, ...]

@@ -30,7 +30,7 @@ class Labels:
         return [_corrected(self.by_table(frame), self.corrections.get(frame.id)) for frame in frames]
 
     def by_table(self, frame: Frame) -> Frame:
-        """A frame as its label table last said, whatever a person said since."""
+        """A frame as its label table last named it, whatever a person decided since."""
         return _corrected(frame, self.tables.get(frame.id))
 
     def find(self, store: Store, coin: str, side: Side) -> list[Frame]:
