@@ -58,14 +58,6 @@ def test_a_tray_is_scanned_and_reported_in_the_documented_json(rig: Rig, scanned
     assert rig("store", "verify", "--lab", scanned.lab).code == 0
 
 
-def test_the_terminal_shows_a_table_and_the_report(rig: Rig, short_lab: Path) -> None:
-    ran = rig(*SCAN, "--lab", short_lab)
-    assert ran.code == 0, ran.err
-    for word in ("Slot", "Frames", "Retakes", *COINS[:3], "Report:"):
-        assert word in ran.out
-    assert "coin 1 of 3" in ran.err
-
-
 def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
     def files() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in lab.rglob("*") if path.is_file()}
