@@ -120,7 +120,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
                 if time.monotonic() >= deadline:
                     raise NoAnswerError(
                         self.link.device,
-                        f"no answer to '{{T:105}}' within {self.config.boot_s:g} s.",
+                        f"no answer to '{{T:105}}' within {self.config.boot_s:g} s{self.link.heard()}.",
                         "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
                     ) from error
         if not self._knows_pump:

@@ -121,10 +121,14 @@ class UarmArm(SerialArm[UarmConfig]):
                     max(0.1, min(0.5, left_s)),
                     "P2203",
                 )
-            except NoAnswerError:
-                if left_s <= 0:
-                    raise
-                continue
+            except NoAnswerError as error:
+                if left_s > 0:
+                    continue
+                raise NoAnswerError(
+                    self.link.device,
+                    f"no answer to 'P2203' within {self.config.boot_s:g} s{self.link.heard()}.",
+                    "Check its power, and that `port` and `kind` of the arm in rig.yaml are right: `rig devices`.",
+                ) from error
             version = _answer(answer, number)
             if version is not None:
                 return version.removeprefix("ok").strip()

@@ -80,7 +80,7 @@ class WledLightbox(SerialLightbox[WledConfig]):
         if answer is None:
             raise NoAnswerError(
                 self.link.device,
-                f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s.",
+                f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s{self.link.heard()}.",
                 "Check its power, that it runs WLED 0.13 or newer, and that GPIO1 and GPIO3 carry no LEDs.",
             )
         self._check_build(answer["info"])
