@@ -86,7 +86,7 @@ def test_a_status_that_is_no_status_and_another_command_at_the_rig_are_no_troubl
     assert refused.code == 1 and "rig jog (process 4711" in refused.err
 
 
-def test_a_suspended_scan_and_a_killed_one_are_told_apart(rig: Rig, short_lab: Path) -> None:
+def test_a_suspended_scan_and_a_killed_one_are_distinguished(rig: Rig, short_lab: Path) -> None:
     set_speed(short_lab, 30)
     scan = Command(*SCAN, "--lab", short_lab)
     wait_for_frames(short_lab, scan, 1)
