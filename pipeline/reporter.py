@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from pipeline.errors import UsageError
+from pipeline.sentences import print_sentences
 from pipeline.wording import duration
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ class TerminalReporter:
             yield shown.refresh
 
     def _print(self, markup: str) -> None:
-        self._console.print(markup, soft_wrap=True)
+        print_sentences(self._console, markup)
 
     def _begin_bars(self) -> Bars:
         self._bars = Bars(

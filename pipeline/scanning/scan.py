@@ -163,6 +163,7 @@ def scan_tray(
             wall_s=time.monotonic() - started_s,
             hardware_s=hardware_s,
             finished=session.finished_at is not None,
+            is_twin=lab.rig.twin is not None,
             skipped=tuple(skipped),
         )
         state, why = tray_state(store, session)

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.sentences import print_sentences
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ def print_calibration(result: CalibrationResult) -> None:
 
 def print_check(check: Check) -> None:
     """Print one check of `doctor`, as soon as it is made."""
-    console.print(
-        f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]  {check.name}: {escape(check.found)}", soft_wrap=True
-    )
+    status = f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]"
+    print_sentences(console, f"{status}  {check.name}: {escape(check.found)}")
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:

@@ -15,6 +15,7 @@ from pipeline.commands.terminal.output import (
 )
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import other_names
+from pipeline.sentences import print_sentences
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def print_answers(result: Answers) -> None:
             continue
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
-        console.print(f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", soft_wrap=True)
+        print_sentences(console, f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}")
         rows = []
         for rank, each in enumerate(answer.candidates, 1):
             chance = f"{each.probability:.3f}"

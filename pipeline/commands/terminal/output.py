@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.reporter import TerminalReporter
+from pipeline.sentences import print_sentences
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -41,12 +42,12 @@ def print_result(result: R, render: Callable[[R], None], *, json: bool) -> None:
 
 def print_line(text: str) -> None:
     """Print a result that is one sentence or line, whole at any width."""
-    console.print(escape(text), soft_wrap=True)
+    print_sentences(console, escape(text))
 
 
 def print_failure(message: str) -> None:
     """Print why the command failed, in one paragraph."""
-    errors.print(f"[red]rig:[/red] {escape(message)}", soft_wrap=True)
+    print_sentences(errors, f"[red]rig:[/red] {escape(message)}")
 
 
 def coloured_verdict(verdict: str | None) -> str:
