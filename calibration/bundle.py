@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from calibration.errors import CalibrationError
-from calibration.files import install_folder
+from calibration.files import install_folder, make_folder
 from calibration.flat import Flat
 from calibration.lens import Lens
 
@@ -76,7 +76,7 @@ def save(bundle: Bundle, directory: Path) -> Path:
     try:
         for abandoned in directory.glob(".unfinished_*"):  # by a killed process: only one at a time drives a rig
             shutil.rmtree(abandoned)
-        unfinished.mkdir(parents=True)
+        make_folder(unfinished)
         np.savez_compressed(unfinished / _FLATS, **dict(bundle.flats))  # type: ignore[arg-type]
         described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
         (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 
+_lasting: set[Path] = set()  # folders that this process knows to survive a power cut
+
+
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> Path:
     """Write a file in the place of what is there, at once or not at all; folders that are missing are made.
 
@@ -66,6 +69,7 @@ def install_folder(draft: Path, folder: Path) -> Path:
     OSError
         If it cannot be written.
     """
+    make_folder(draft.parent)
     for path in [*draft.rglob("*"), draft]:
         _sync(path)
     if folder.is_dir() and any(folder.iterdir()):
@@ -73,15 +77,16 @@ def install_folder(draft: Path, folder: Path) -> Path:
         shutil.rmtree(former, ignore_errors=True)
         folder.rename(former)
         draft.rename(folder)
+        sync_folder(folder.parent)  # before the former is deleted, or a power cut could leave neither
         shutil.rmtree(former)
     else:
         draft.rename(folder)
-    sync_folder(folder.parent)
+        sync_folder(folder.parent)
     return folder
 
 
 def write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file and force it onto the disk; for a caller that renames it himself."""
+    """Write a file and force it onto the disk, but not yet its name (`sync_folder`)."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb", buffering=0) as stream:
         remaining = memoryview(data)
@@ -90,13 +95,25 @@ def write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.fsync(descriptor)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those it lies in, durably; one that is there is left alone."""
+def make_folder(folder: Path) -> Path:
+    """Make a folder, and those it lies in, durably; one that is there is left as it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if folder in _lasting and folder.is_dir():
+        return folder
     if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+        with suppress(PermissionError):  # the folder it lies in is somebody else's, who made both
+            sync_folder(folder.parent)  # whoever made it may have been killed, or not have come so far yet
+    else:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+    _lasting.add(folder)
+    return folder
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import bagit
 
-from calibration.files import hash_file, install_folder
+from calibration.files import hash_file, install_folder, make_folder
 from calibration.image import decode_image, encode_for_exchange
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
@@ -98,7 +98,7 @@ def export(
     size = round(stored * SIZES[options.format])
     working = target.with_name(f".{target.name}.partial")  # what was interrupted never looks like an export
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         free = shutil.disk_usage(target.parent).free
         if free < size + SPARE_BYTES:
             raise StoreError(

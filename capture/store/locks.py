@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from calibration.files import make_folder, sync_folder, write_synced
 from capture.store.errors import StoreError
 
 RETRY_S = 0.05
@@ -31,7 +32,7 @@ class WriterLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writers = folder / "writers"
-        self._writers.mkdir(parents=True, exist_ok=True)
+        make_folder(self._writers)
         self._descriptor = os.open(folder / "writers.lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._mark: Path | None = None
 
@@ -82,7 +83,8 @@ class WriterLock:
     def register(self, is_only: bool, stay_alone: bool = False) -> None:
         """Count as a writer from here on, and let others in unless `stay_alone`; `is_only`: there is no other yet."""
         mark = self._writers / f"{os.getpid()}-{secrets.token_hex(4)}"
-        mark.write_text(_command())
+        write_synced(mark, _command().encode())
+        sync_folder(self._writers)  # or after a power cut nobody would know that something was left unfinished
         self._mark = mark
         if is_only:  # only now, or a kill in between would leave no trace of who was killed before
             for former in set(self._writers.iterdir()) - {mark}:

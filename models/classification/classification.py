@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from calibration.files import replacing, write_atomically
 from calibration.image import Image
 from models.classification.heads import Tuning, TypeClassifier
 from models.embedding.backbones import CROP_PX, WeightsError, build, freeze_statistics, pretrained
@@ -96,10 +97,10 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Write weights and card into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({key: value.contiguous() for key, value in self.network.state_dict().items()}, folder / WEIGHTS_FILE)
+        with replacing(folder / WEIGHTS_FILE) as draft:
+            save_file({key: value.contiguous() for key, value in self.network.state_dict().items()}, draft)
         card = {"config": self.config.model_dump(), "types": list(self.types)}
-        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+        write_atomically(folder / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:

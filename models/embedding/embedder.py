@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from calibration.files import replacing, write_atomically
 from calibration.image import Image
 from models.embedding.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
 from models.embedding.forward import Forward, fastest
@@ -120,14 +121,14 @@ class Embedder:
 
     def save(self, folder: Path) -> None:
         """Write weights (fp16) and card into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
         state = {
             key: value.half().contiguous() if value.is_floating_point() and _fits_half(value) else value.contiguous()
             for key, value in self.network.state_dict().items()
             if not key.endswith("num_batches_tracked")
         }
-        save_file(state, folder / WEIGHTS_FILE)
-        (folder / CARD_FILE).write_text(json.dumps(self.card, indent=2) + "\n")
+        with replacing(folder / WEIGHTS_FILE) as draft:
+            save_file(state, draft)
+        write_atomically(folder / CARD_FILE, json.dumps(self.card, indent=2) + "\n")
 
     def embed(self, crops: Sequence[Image]) -> Features:
         """Embed normalised crops.

@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import install_folder
+from calibration.files import install_folder, make_folder
 from models.embedding.embedder import Features
 
 Rows = npt.NDArray[np.int64]
@@ -151,7 +151,7 @@ class FaissIndex:
         """Write the index into a folder, replacing what is there at once."""
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
+        make_folder(fresh)
         document = {"model_id": self.model_id, "entries": [asdict(entry) for entry in self._entries]}
         (fresh / _ENTRIES).write_text(json.dumps(document))
         if self._vectors is not None and self._grids is not None:

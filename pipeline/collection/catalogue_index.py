@@ -58,6 +58,5 @@ def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
             raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
         rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
         index.add(rows, Features(pooled, grid))
-    lab.catalogue.mkdir(parents=True, exist_ok=True)
     index.save(folder)
     return index

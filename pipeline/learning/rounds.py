@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from calibration.files import make_folder
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
 from models.embedding.embedder import CARD_FILE
@@ -229,7 +230,7 @@ def model_of(dataset: Dataset) -> str:
 def _lock_rounds(lab: Lab) -> Iterator[None]:
     """Keep other processes from this lab's rounds; the hold goes with the process, however that ends."""
     path = lab.folder / "models" / "improve.lock"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     try:
         lock = FileLock(path, timeout=0).acquire()
     except Timeout as error:

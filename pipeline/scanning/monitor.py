@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from calibration.files import make_folder
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
@@ -103,7 +104,7 @@ class JobMonitor:
 
     def log_to(self, name: str) -> None:
         """Write a log from now on: ``logs/<name>.log``, to its end if there is one."""
-        self._lab.logs.mkdir(exist_ok=True)
+        make_folder(self._lab.logs)
         path = self._lab.logs / f"{name}.log"
         self._log = _LogFile(path)
         self._change(log=str(path))
