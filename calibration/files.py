@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-
 _lasting: set[Path] = set()  # folders that this process knows to survive a power cut
 
 

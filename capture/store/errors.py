@@ -9,6 +9,10 @@ class StoreError(Exception):
     """The store cannot be read or written, or does not hold what was asked for."""
 
 
+class NewerStoreError(StoreError):
+    """A later version of this program wrote the store."""
+
+
 _FREE_SPACE = "free some space (`rig store gc --dry-run` lists what the store can spare)"
 _REMEDIES = {
     errno.ENOSPC: f"The disk is full: {_FREE_SPACE}",
@@ -17,6 +21,9 @@ _REMEDIES = {
     errno.EROFS: "Its file system is mounted read-only: mount it writable, or repair the disk that made it so",
     errno.EACCES: "Check its owner and permissions",
     errno.EPERM: "Check its owner and permissions",
+    errno.ENOLCK: "Its file system lends no locks, as some network shares do: keep the lab on a disk of this machine",
+    errno.EMFILE: "This process may not open more files: raise the limit (`ulimit -n 4096`)",
+    errno.ENFILE: "This machine may not open more files: end other programs",
 }
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calibration.files import make_folder, sync_folder, write_synced
 from capture.store.errors import StoreError
 
 RETRY_S = 0.05
+_MARK = re.compile(r"(\d+)-\w+")  # in writers/: process, and what tells apart how often it opened the store
 
 
 class WriterLock:
@@ -78,7 +80,7 @@ class WriterLock:
 
     def found_killed_writer(self) -> bool:
         """Whether a writer ended without `release`. Ask only when there is no other."""
-        return any(self._writers.iterdir())
+        return any(self._marks())
 
     def register(self, is_only: bool, stay_alone: bool = False) -> None:
         """Count as a writer from here on, and let others in unless `stay_alone`; `is_only`: there is no other yet."""
@@ -87,7 +89,7 @@ class WriterLock:
         sync_folder(self._writers)  # or after a power cut nobody would know that something was left unfinished
         self._mark = mark
         if is_only:  # only now, or a kill in between would leave no trace of who was killed before
-            for former in set(self._writers.iterdir()) - {mark}:
+            for former in set(self._marks()) - {mark}:
                 former.unlink()
         if not stay_alone:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
@@ -99,11 +101,16 @@ class WriterLock:
         self._mark = None
         self._close()
 
+    def _marks(self) -> Iterator[Path]:
+        return (path for path in self._writers.iterdir() if _MARK.fullmatch(path.name) and path.is_file())
+
     def _try(self, kind: int) -> bool:
         try:
             fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._folder / "writers.lock")) from error
         return True
 
     def _note(self, alone: bool) -> None:
@@ -127,13 +134,15 @@ class WriterLock:
             self._descriptor = -1
 
 
-def writers(folder: Path) -> list[str]:
-    """Who has a store open for writing, as "`rig scan --tray 3` (pid 1234)"."""
+def writers(folder: Path, *, but_us: bool = False) -> list[str]:
+    """Who has a store open for writing, as "`rig scan --tray 3` (pid 1234)"; all, or all but this process."""
     present = []
-    for mark in sorted((folder / "writers").glob("*-*")):
-        pid = int(mark.name.split("-")[0])
-        if _is_alive(pid):
-            present.append(f"`{mark.read_text()}` (pid {pid})")
+    for mark in sorted((folder / "writers").iterdir()) if (folder / "writers").is_dir() else ():
+        found = _MARK.fullmatch(mark.name)  # what else lies there is nobody's
+        if found is None or not _is_alive(int(found[1])) or (but_us and int(found[1]) == os.getpid()):
+            continue
+        with suppress(OSError):  # it has just ended
+            present.append(f"`{mark.read_text(errors='replace')}` (pid {found[1]})")
     return present
 
 
@@ -170,7 +179,7 @@ def _command() -> str:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from markupsafe import Markup, escape
 from calibration.files import write_atomically
 from capture.plan import Plan
 from capture.store.records import Entry, Session
+from pipeline.lab import Lab
 
 
 def page_template(name: str) -> Template:
@@ -29,6 +31,22 @@ def page_template(name: str) -> Template:
 def _commands(sentence: str) -> Markup:
     """Set what is in backticks as code, and escape everything."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
+
+
+def write_page(lab: Lab, name: str, page: str) -> Path:
+    """Write a page into the lab's reports; where the lab is read-only, into the folder that the command is run in.
+
+    Returns
+    -------
+    Path
+        Where it lies.
+    """
+    try:
+        return write_atomically(lab.reports / name, page)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+    return write_atomically(Path(name).absolute(), page)
 
 
 def write_drawing(path: Path, svg: str) -> Path:

@@ -1,8 +1,8 @@
 """A disk that forgets: of what a command did to a lab, only what was forced onto it is surely there after a power cut.
 
-It promises what POSIX does, and no more. Written bytes last once the file is synced; names (made, renamed, removed) last
-once the folder they are in is synced, a rename by the folder it leads to. Whatever else was done by then has happened,
-has not happened, or was torn, each thing for itself, in any order. A rename happens whole.
+It promises what POSIX does, and no more. Written bytes last once the file is synced; names (made, renamed, removed)
+last once the folder they are in is synced, a rename by the folder it leads to. Whatever else was done by then has
+happened, has not happened, or was torn, each thing for itself, in any order. A rename happens whole.
 """
 
 from __future__ import annotations
@@ -228,9 +228,7 @@ def _tear(change: Change, chance: random.Random) -> Change:
     return Change(change.at, change.node, change.name, offset=change.offset, data=kept)
 
 
-def _write(
-    node: Node, path: Path, names: dict[Node, dict[str, Node]], written: dict[Node, list[Change]]
-) -> None:
+def _write(node: Node, path: Path, names: dict[Node, dict[str, Node]], written: dict[Node, list[Change]]) -> None:
     if node.is_folder:
         path.mkdir()
         for name, inner in names.get(node, node.names).items():

@@ -80,4 +80,6 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
             error.add_note(f"{name}, state {number}: the power was cut at call {point} of {disk.end}")
             raise
         shutil.rmtree(found)
-    print(f"{name}: {states} states of {len(points)} moments, {len(disk.changes)} changes: nothing acknowledged is lost")
+    print(
+        f"{name}: {states} states of {len(points)} moments, {len(disk.changes)} changes: nothing acknowledged is lost"
+    )

@@ -28,6 +28,7 @@ CALLS = (
     "open,openat,creat,close,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,"
     "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir"
 )
+RELATIVE = ("openat", "renameat", "renameat2", "linkat", "unlinkat", "mkdirat")  # to folders that are open
 LONGEST = 100_000_000  # of what is written at once: nothing is cut off
 ANY_TRACER = 0x59616D61, ctypes.c_ulong(-1)  # PR_SET_PTRACER, PR_SET_PTRACER_ANY
 
@@ -150,11 +151,8 @@ def _as_call(found: re.Match[str], began: int) -> Call:
         descriptor, path = folders[0] if folders else ("-1", "")
         data = b"".join(strings)[:result] if "write" in name else b""
         return Call(name, began, (path,), int(descriptor), result, data, numbers)
-    places = iter([path for _, path in folders] or ["/"])
-    at = ["" for _ in strings]
-    if name.endswith("at") or name.endswith("at2"):
-        at = [next(places, "/") for _ in strings]
-    paths = tuple(os.path.normpath(os.path.join(folder, each.decode())) for folder, each in zip(at, strings, strict=True))
+    at = iter([path for _, path in folders])
+    paths = tuple(str(Path(next(at, "/") if name in RELATIVE else "/", os.fsdecode(each))) for each in strings)
     return Call(name, began, paths, -1, result, flags=outside)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from capture.store import Store, StoreError
+from capture.store.files import Files
 from capture.store.journal_lines import JournalLine, Lifting
 from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry, Photograph
@@ -132,12 +136,15 @@ def test_a_damaged_index_is_replaced_and_kept(filled: Path) -> None:
         assert store.verify() == []
 
 
-def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
+def test_what_records_and_images_are_lost_is_named(filled: Path) -> None:
     with Store.open(filled) as store:
         frames = store.frames.find(good=None)
+        images = [store.path(frame.sha256) for frame in frames[:2]]
     lost, damaged = (filled / "records" / "frame" / frame.session_id / f"{frame.id}.json" for frame in frames[:2])
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes().replace(b"az", b"aZ"))
+    for image in images:
+        image.unlink()
     rebuilt = rebuild(filled)
     assert sorted(rebuilt.lost) == sorted(f"frame {frame.id}" for frame in frames[:2])
     assert len(rebuilt.unfit) == 1
@@ -145,6 +152,57 @@ def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
     assert damaged.exists()
     with Store.open(filled) as store:
         assert ("damaged", str(damaged)) in [(problem.kind, problem.what) for problem in store.verify()]
+
+
+def test_a_record_that_is_damaged_or_gone_is_written_again_from_a_good_row(filled: Path) -> None:
+    with Store.open(filled) as store:
+        before = read_all(store)
+        frames = store.frames.find(good=None)
+    gone, damaged = (filled / "records" / "frame" / frame.session_id / f"{frame.id}.json" for frame in frames[:2])
+    whole = gone.read_bytes(), damaged.read_bytes()
+    gone.unlink()
+    damaged.write_bytes(whole[1].replace(b"az", b"aZ"))
+    coin = next((filled / "records" / "coin").glob("2024.2.1.json"))
+    coin.write_bytes(b"")
+    names = {f"frame {frame.id}" for frame in frames[:2]} | {"coin 2024.2.1"}
+    tried = rebuild(filled, dry_run=True)
+    assert (set(tried.salvaged), tried.lost, tried.unfit) == (names, (), ())
+    assert not gone.exists()
+    rebuilt = rebuild(filled)
+    assert (set(rebuilt.salvaged), rebuilt.lost, rebuilt.unfit) == (names, (), ())
+    assert (gone.read_bytes(), damaged.read_bytes()) == whole
+    with Store.open(filled) as store:
+        assert store.verify() == []
+        assert {**read_all(store), "events": 0} == {**before, "events": 0}
+
+
+def test_an_index_of_a_later_version_is_never_replaced(filled: Path) -> None:
+    with closing(sqlite3.connect(filled / "index.sqlite")) as index, index:
+        name = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('store', 'm999_later', '2030')"
+        index.execute(name)
+    before = (filled / "index.sqlite").read_bytes()
+    for dry_run in (True, False):
+        with pytest.raises(StoreError, match="written by a later version"):
+            rebuild(filled, dry_run=dry_run)
+    assert (filled / "index.sqlite").read_bytes() == before
+
+
+def test_a_dry_run_beside_a_writer_reports_no_losses(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame is stored while the dry run reads the records, after the session's were read."""
+    with Store.open(filled) as store:
+        session = store.sessions.unfinished_scan("3")
+        assert session is not None
+        shots = iter(store.sessions.missing_shots(session.id))
+        all_records = Files.all_records
+
+        def meanwhile(files: Files, kind: str) -> Iterator[tuple[str, Path]]:
+            found = list(all_records(files, kind))
+            if kind == "frame":
+                add_frame(store, session.id, next(shots), 700)
+            yield from found
+
+        monkeypatch.setattr(Files, "all_records", meanwhile)
+        assert rebuild(filled, dry_run=True).lost == ()
 
 
 def test_no_store_and_a_busy_store_are_refused(filled: Path, tmp_path: Path) -> None:
