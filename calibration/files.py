@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -134,6 +136,49 @@ def hash_bytes(data: bytes) -> str:
 def canonical_json(content: Any) -> str:
     """Return the one spelling of `content` that ids, rows and records share: sorted keys, no spaces, ASCII."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody else may have written.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or is nested so deeply that nobody can have meant it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Read a file that may be anything: a FIFO would never end, a device not either.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no file, or is larger than `most_bytes`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO may have no writer
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file but a folder, a pipe or a device", str(path))
+        if status.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 1e6:,.0f} MB", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
+
+
+def read_limit(variable: str, default: float) -> float:
+    """What may be read at most: the default, unless an environment variable sets another limit (docs/lab.md)."""
+    try:
+        return float(os.environ.get(variable) or default)
+    except ValueError:
+        return default
 
 
 def _sync(path: Path) -> None:

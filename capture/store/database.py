@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database as SqliteUtils
 
-from capture.store.errors import NewerStoreError, StoreError
+from capture.store.errors import NewerStoreError, StoreError, remedy
 from capture.store.locks import writers
 from capture.store.schema import migrations
 
@@ -203,6 +203,10 @@ def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
     if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"{path} cannot be read: {_why_busy(path)}; then run the same command again.")
     if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        try:
+            path.open("rb").close()
+        except OSError as problem:
+            return StoreError(f"{path} cannot be opened: {problem.strerror}. {remedy(problem)}")
         return StoreError(
             f"{path} cannot be opened. Check its owner and permissions; if its file system is mounted read-only, mount "
             "it writable once, so that what was written last is applied."

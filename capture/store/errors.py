@@ -9,6 +9,10 @@ class StoreError(Exception):
     """The store cannot be read or written, or does not hold what was asked for."""
 
 
+class DamagedRowError(StoreError):
+    """A row of the index is not as it was written."""
+
+
 class NewerStoreError(StoreError):
     """A later version of this program wrote the store."""
 
@@ -27,7 +31,6 @@ _REMEDIES = {
 }
 
 
-def remedy(error: OSError) -> str:
-    """What a person can do about a file that cannot be written."""
-    what = _REMEDIES.get(error.errno or 0, "Check that the disk is there and the folder has not been moved")
-    return f"{what}; then run the same command again."
+def remedy(error: OSError, otherwise: str = "Check that the disk is there and the folder has not been moved") -> str:
+    """What a person can do about a file that cannot be written; `otherwise` if nothing better is known."""
+    return f"{_REMEDIES.get(error.errno or 0, otherwise)}; then run the same command again."

@@ -17,7 +17,6 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, sync_folder, write_synced
+from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, parse_json, sync_folder, write_synced
 from capture.store.errors import StoreError, remedy
 
 FILE_MODE = 0o444
@@ -222,8 +221,8 @@ def unseal(data: bytes) -> Content:
         If `data` is not as it was written.
     """
     try:
-        content: Content = json.loads(data)["content"]
-        is_whole = seal(content).encode() == data
+        content: Content = parse_json(data)["content"]
+        is_whole = isinstance(content, dict) and seal(content).encode() == data
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:

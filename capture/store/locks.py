@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from calibration.files import make_folder, sync_folder, write_synced
+from calibration.files import make_folder, parse_json, sync_folder, write_synced
 from capture.store.errors import StoreError
 
 RETRY_S = 0.05
@@ -92,7 +92,7 @@ class WriterLock:
             for former in set(self._marks()) - {mark}:
                 former.unlink()
         if not stay_alone:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            _flock(self._descriptor, fcntl.LOCK_SH, self._folder / "writers.lock")
 
     def release(self, in_order: bool = True) -> None:
         """Stop writing; if not `in_order`, the next writer looks for what was left unfinished. Safe to call twice."""
@@ -106,11 +106,9 @@ class WriterLock:
 
     def _try(self, kind: int) -> bool:
         try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+            _flock(self._descriptor, kind | fcntl.LOCK_NB, self._folder / "writers.lock")
         except BlockingIOError:
             return False
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._folder / "writers.lock")) from error
         return True
 
     def _note(self, alone: bool) -> None:
@@ -121,10 +119,11 @@ class WriterLock:
     def _holder(self) -> str | None:
         """Who has the store for itself; None if that is not known, as while a writer is just opening it."""
         try:
-            note = json.loads(os.pread(self._descriptor, 4096, 0))
-        except ValueError:
+            note = parse_json(os.pread(self._descriptor, 4096, 0))
+            is_held = note["alone"] and _is_alive(note["pid"])
+        except (ValueError, KeyError, TypeError):
             return None
-        if not note["alone"] or not _is_alive(note["pid"]):
+        if not is_held:
             return None
         return f"`{note['what']}` (pid {note['pid']})"
 
@@ -151,7 +150,7 @@ def rows_pending(folder: Path) -> Iterator[None]:
     """Mark that files are being written whose rows are still to come, so that `wait_for_rows` waits for them."""
     descriptor = os.open(folder / "writing.lock", os.O_RDONLY | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _flock(descriptor, fcntl.LOCK_SH, folder / "writing.lock")
         yield
     finally:
         os.close(descriptor)
@@ -167,9 +166,16 @@ def wait_for_rows(folder: Path) -> None:
     except FileNotFoundError:
         return  # nothing was ever written
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _flock(descriptor, fcntl.LOCK_EX, folder / "writing.lock")
     finally:
         os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # it names the file, too
 
 
 def _command() -> str:

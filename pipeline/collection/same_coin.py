@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.files import parse_json, write_atomically
 from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
@@ -117,6 +117,6 @@ class CatalogueLinks:
 def _read(path: Path) -> dict[str, _Compared]:
     """What was kept; nothing if it cannot be read, since all of it can be found again."""
     try:
-        return {name: _Compared(each["entries"], each["links"]) for name, each in json.loads(path.read_text()).items()}
+        return {name: _Compared(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

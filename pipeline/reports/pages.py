@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from calibration.files import write_atomically
+from capture.names import printable
 from capture.plan import Plan
 from capture.store.records import Entry, Session
 from pipeline.lab import Lab
@@ -21,11 +22,19 @@ def page_template(name: str) -> Template:
         loader=PackageLoader("pipeline.reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["commands"] = _commands
     return environment.get_template(name)
+
+
+def _visible(value: object) -> object:
+    """What is filled in, with its control characters visible; lines of a text stay lines."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(map(printable, value.split("\n")))
+    return value
 
 
 def _commands(sentence: str) -> Markup:

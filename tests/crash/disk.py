@@ -129,6 +129,8 @@ class Disk:
             node = self._open[call.descriptor][0]
             if call.name in ("fsync", "fdatasync"):
                 self._sync(node, call.began, number)
+            elif call.name == "lseek":
+                self._open[call.descriptor][1] = call.result
             elif call.name == "ftruncate":
                 self._add(Change(number, node, offset=call.numbers[0], data=b"", name="cut"))
             else:

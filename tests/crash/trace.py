@@ -25,7 +25,7 @@ from tests import processes
 
 STRACE = shutil.which("strace")
 CALLS = (
-    "open,openat,creat,close,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,"
+    "open,openat,creat,close,lseek,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,"
     "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir"
 )
 RELATIVE = ("openat", "renameat", "renameat2", "linkat", "unlinkat", "mkdirat")  # to folders that are open
@@ -146,7 +146,7 @@ def _as_call(found: re.Match[str], began: int) -> Call:
     strings = [bytes.fromhex(each.replace("\\x", "")) for each in _STRING.findall(arguments)]
     outside = _STRING.sub('""', arguments)
     folders = [(number, _plain(path)) for number, path in _DESCRIPTOR.findall(outside)]
-    if name in ("write", "pwrite64", "writev", "pwritev", "ftruncate", "fsync", "fdatasync", "close"):
+    if name in ("write", "pwrite64", "writev", "pwritev", "lseek", "ftruncate", "fsync", "fdatasync", "close"):
         numbers = tuple(int(each) for each in re.findall(r", (\d+)(?=,|$)", outside))
         descriptor, path = folders[0] if folders else ("-1", "")
         data = b"".join(strings)[:result] if "write" in name else b""
