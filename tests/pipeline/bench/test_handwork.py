@@ -21,6 +21,7 @@ from calibration.board import BoardSpec, find_board
 from calibration.image import read_image
 from calibration.plate import RingSpec, plate_angle_deg
 from capture.quality import Expected, check
+from pipeline.commands.terminal import output
 from pipeline.lab import open_lab
 from rig.clock import ScaledClock
 from rig.station import StationConfig
@@ -89,6 +90,7 @@ def _sit_at(terminal: str) -> None:
     for number in range(3):
         os.dup2(opened, number)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    output.console.is_interactive = output.errors.is_interactive = True  # rich asks that when one is made: at import
 
 
 @pytest.fixture
@@ -231,6 +233,21 @@ def test_prints_are_true_to_scale(rig: Rig, tmp_path: Path) -> None:
     assert len(sides_px) >= 4 and np.median(sides_px) == pytest.approx(3.4 / 25.4 * 300, abs=1.0)
     assert rig("print", "ring", ring).code == 2
     assert rig("print", "ring", tmp_path / "ring.jpg").code == 2
+
+
+def test_a_large_board_is_printed_or_refused_with_what_to_give(rig: Rig, lab: Path, tmp_path: Path) -> None:
+    rig_yaml = (lab / "rig.yaml").read_text()
+    for board, expected in {
+        "{squares_x: 16, squares_y: 12}": "Give dictionary: DICT_5X5_100",
+        "{squares_x: 16, squares_y: 12, dictionary: DICT_4X4_100}": "another dictionary, such as DICT_5X5_250",
+        "{squares_x: 3, squares_y: 3, square_mm: 5000}": "mm can be printed",
+    }.items():
+        (lab / "rig.yaml").write_text(f"{rig_yaml}board: {board}\n")
+        refused = rig("print", "board", tmp_path / "board.png", "--lab", lab)
+        assert refused.code in (1, 2) and expected in " ".join(refused.err.split()), refused.err
+    (lab / "rig.yaml").write_text(f"{rig_yaml}board: {{squares_x: 16, squares_y: 12, dictionary: DICT_5X5_100}}\n")
+    assert rig("print", "board", tmp_path / "board.png", "--lab", lab).code == 0
+    assert len(find_board(read_image(tmp_path / "board.png"), open_lab(lab).rig.board).corners_px) == 15 * 11
 
 
 def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, tmp_path: Path) -> None:
