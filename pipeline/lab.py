@@ -182,7 +182,7 @@ def check_name(name: str, what: str) -> str:
         If it leads elsewhere.
     """
     if not is_plain_name(name):
-        raise UsageError(f"{printable(name)!r} is no name for a {what}: it is a folder's. Give a name without slashes.")
+        raise UsageError(f"{printable(name)} is no name for a {what}: it is a folder's. Give a name without slashes.")
     return name
 
 

@@ -215,7 +215,7 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
         If there is none, or its files were lost.
     """
     if not all(is_plain_name(part) for part in name.split("/")):  # of `euro/v2`
-        raise UsageError(f"{printable(name)!r} is no name for a dataset. Give a name, or a version such as euro/v2.")
+        raise UsageError(f"{printable(name)} is no name for a dataset. Give a name, or a version such as euro/v2.")
     path = lab.folder / "datasets" / name / MANIFEST
     dataset = Dataset(path.parent, read_manifest(path)) if path.is_file() else latest(lab, name)
     if dataset is None:
