@@ -63,8 +63,8 @@ def _check_records(lab: Path, before: Records, after: Records, promised: Iterabl
     assert sorted(kept - set(found) - deleted) == []
     assert [key for key in deleted if key in found] == []
     for key, content in found.items():
-        said = [records[key] for records in (before, after) if key in records]
-        assert not said or content in said, (key, content, said)
+        known = [records[key] for records in (before, after) if key in records]
+        assert not known or content in known, (key, content, known)
     with Store.open(lab / "store", writing=False) as store:
         frames = store.frames.find(good=None)
         shown = {sha256 for frame in frames for sha256 in frame.images}

@@ -75,7 +75,7 @@ class Disk:
             self.end = number + 1
 
     def points(self) -> list[int]:
-        """Moments when something has just been done: those that can be told apart."""
+        """Moments when something has just been done: those that differ."""
         return sorted({change.at + 1 for change in self.changes} | {at + 1 for at, _ in self.acknowledged})
 
     def promises(self, point: int) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -95,5 +94,4 @@ def test_a_torn_world_of_the_twin_is_named(scanned_copy: Path, rig: Rig) -> None
 def scanned_copy(short_lab: Path, rig: Rig) -> Path:
     """A lab of one's own with a scan of tray 1."""
     run_well("scan", "--tray", 1, "--no-identify", "--lab", short_lab)
-    assert json.loads((short_lab / "status.json").read_text())["ended"]["state"] == "finished"
     return short_lab

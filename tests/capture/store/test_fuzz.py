@@ -77,7 +77,7 @@ def test_damaged_lines_of_the_journal_are_passed_over(filled: Path, fuzz_rounds:
         before = store.journal.on_disk()
         for _ in range(fuzz_rounds):
             path.write_bytes(mutate(whole, chance))
-            assert all(before.get(number) == said for number, said in store.journal.on_disk().items())
+            assert all(before.get(number) == line for number, line in store.journal.on_disk().items())
             made_up = change({**line, "number": 10_000}, chance)
             with suppress(ValueError, RecursionError):
                 path.write_bytes(whole + (seal(made_up) if isinstance(made_up, dict) else "").encode() + b"\n")
