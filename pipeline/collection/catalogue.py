@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from calibration.image import ImageError, decode_image
-from capture.photographs import PhotoSide, read_photo_folder
+from calibration.image import Image, ImageError, decode_image
+from calibration.outline import find_coins
+from capture.photographs import read_photo_folder
 from capture.store import Store
 from capture.store.records import Entry, NewEntry
+from pipeline.collection.photographs import require_one_coin
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
+from rig.sides import Side
 
 _BATCH = 64  # images to a transaction
 
@@ -117,31 +122,34 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
-    sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
-    if not sides and not folder.refused:
+    files: dict[Path, list[_Shown]] = {}
+    for coin, both in folder.sides.items():
+        for side, photo in both.items():
+            files.setdefault(photo.path, []).append(_Shown(coin, side, photo.half))
+    if not files and not folder.refused:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
-    entries: list[NewEntry] = []
+    sale = directory.resolve().name
+    waiting = list(files.items())
     refused: list[str] = []
-    added = 0
+    usable = added = 0
     coins: set[str] = set()
-    with Store.open(lab.store) as store, reporter.progress("Adding images") as progress:
-        progress(0, len(sides))
-        for number, (coin, side, photo) in enumerate(sides, 1):
-            try:
-                data = photo.path.read_bytes()
-                box = _half(data, photo)
-            except (ImageError, OSError) as error:
-                refused.append(str(error))
-            else:
-                entries.append(NewEntry(coin, data, photo.path.name, directory.resolve().name, side, box))
-            if len(entries) == _BATCH or number == len(sides):
-                rows = store.catalogue.add_entries(entries)
-                added += len(rows)
-                coins |= {row.coin_id for row in rows}
-                entries = []
-                progress(number, len(sides))
-    known = len(sides) - added - len(refused)
-    return AddedEntries(added, len(coins), known, (*folder.refused, *dict.fromkeys(refused)), folder.skipped)
+    with (
+        Store.open(lab.store) as store,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        reporter.progress("Adding images") as progress,
+    ):
+        for start in range(0, len(waiting), _BATCH):
+            progress(start, len(waiting))
+            batch = waiting[start : start + _BATCH]
+            read = list(pool.map(lambda file: _read_entries(file[0], file[1], sale), batch))
+            entries = [entry for of_file in read if isinstance(of_file, list) for entry in of_file]
+            rows = store.catalogue.add_entries(entries)
+            refused += [each for each in read if isinstance(each, str)]
+            usable += len(entries)
+            added += len(rows)
+            coins |= {row.coin_id for row in rows}
+        progress(len(waiting), len(waiting))
+    return AddedEntries(added, len(coins), usable - added, (*folder.refused, *refused), folder.skipped)
 
 
 def remove_entries(lab: Lab, coins: Sequence[str], sale: str | None, *, dry_run: bool) -> CatalogueChange:
@@ -194,8 +202,41 @@ def _count_by_coin(entries: Sequence[Entry]) -> dict[str, int]:
     return dict(Counter(entry.coin_id for entry in entries))
 
 
-def _half(data: bytes, photo: PhotoSide) -> tuple[int, int, int, int] | None:
-    height, width = decode_image(data, str(photo.path)).shape[:2]
-    if photo.half is None:
-        return None
-    return (0, 0, width // 2, height) if photo.half == "left" else (width // 2, 0, width, height)
+@dataclass(frozen=True)
+class _Shown:
+    """What an image, or its left or right half, shows."""
+
+    coin: str
+    side: Side
+    half: Literal["left", "right"] | None
+
+
+def _read_entries(path: Path, shown: Sequence[_Shown], sale: str) -> list[NewEntry] | str:
+    """The new entries of an image that shows one coin for each; else why it cannot be used."""
+    try:
+        data = path.read_bytes()
+        image = decode_image(data, str(path))
+        boxes = [_box(image, each.half) for each in shown]
+        for each, box in zip(shown, boxes, strict=True):
+            part = "" if each.half is None else f" ({each.half} half)"
+            require_one_coin(image[box[1] : box[3], box[0] : box[2]], f"{path}{part}")
+        if any(each.half for each in shown) and _lies_across(image):
+            return f"{path}: a coin lies across its middle, where obverse and reverse should meet. Cut it by hand."
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
+    return [
+        NewEntry(each.coin, data, path.name, sale, each.side, box if each.half else None)
+        for each, box in zip(shown, boxes, strict=True)
+    ]
+
+
+def _box(image: Image, half: Literal["left", "right"] | None) -> tuple[int, int, int, int]:
+    height, width = image.shape[:2]
+    return (width // 2 if half == "right" else 0, 0, width // 2 if half == "left" else width, height)
+
+
+def _lies_across(image: Image) -> bool:
+    middle = image.shape[1] / 2
+    return any(abs(coin.centre_px[0] - middle) < coin.radius_px / 2 for coin in find_coins(image))

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from calibration.image import Image, read_image
-from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
+from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
 from pipeline.collection.entries import entry_crop
-from pipeline.collection.photographs import in_reading_order
+from pipeline.collection.photographs import coins_in_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
@@ -158,14 +158,15 @@ def _read_sides(lab: Lab | None, name: str) -> Sides:
     path = Path(name)
     if path.is_file():
         image = read_image(path)
-        coins = in_reading_order(find_coins(image))
+        coins = coins_in_order(image, name)
         if len(coins) == 1:
             return {side_by_name(path): normalise(image, coins[0])}
         if len(coins) == 2:
             middle = round(sum(coin.centre_px[0] for coin in coins) / 2)  # each is found more surely by itself
             return {"obverse": crop_coin(image[:, :middle]), "reverse": crop_coin(image[:, middle:])}
-        seen = f"shows {len(coins)} coins" if coins else "shows no coin"
-        raise LabError(f"{name} {seen}. Crop it to one coin side, or to obverse and reverse side by side.")
+        raise LabError(
+            f"{name} shows {len(coins)} coins. Crop it to one coin side, or to obverse and reverse side by side."
+        )
     if lab is not None:
         with Store.open(lab.store, writing=False) as store:
             for entry in store.catalogue.entries():

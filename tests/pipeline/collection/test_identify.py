@@ -52,6 +52,36 @@ def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Ri
     assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
 
 
+def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
+    rig: Rig, lab: Path, photo: Path, photographs: Path, tmp_path: Path
+) -> None:
+    stitched = [read_image(photographs / f"{coin}.jpg") for coin in COINS]
+    sides = [cv2.resize(image[:, : image.shape[1] // 2], (160, 160)) for image in stitched]
+    page = np.vstack([np.hstack(sides[:3]), np.hstack(sides[3:])])
+    images = {
+        "page_obv.png": page,
+        "many_rev.png": np.vstack([np.hstack([cv2.resize(page, None, fx=0.5, fy=0.5)] * 4)] * 4),
+        "wide.png": np.hstack([page[:160], page[160:]]),
+        "across.png": np.pad(sides[0], ((0, 0), (80, 80), (0, 0)), mode="edge"),
+        "blank_obv.png": np.full((160, 160, 3), 240, np.uint8),
+        "lot1_obv.png": sides[0],
+    }
+    (tmp_path / "sale").mkdir()
+    for name, image in images.items():
+        cv2.imwrite(str(tmp_path / "sale" / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    added = rig("catalogue", "add", tmp_path / "sale", "--lab", lab, "--json")
+    assert (added.code, added.json["entries"], len(added.json["refused"])) == (3, 1, 5)
+    why = {name: next(line for line in added.json["refused"] if name in line) for name in images if "lot1" not in name}
+    assert "shows 6 coins" in why["page_obv.png"] and "shows about 96 coins" in why["many_rev.png"]
+    assert "(left half) shows 3 coins" in why["wide.png"] and "lies across its middle" in why["across.png"]
+    assert "no coin was found" in why["blank_obv.png"]
+    asked = rig("identify", *((tmp_path / "sale" / f"{name}.png") for name in ("page_obv", "many_rev")), "--lab", lab)
+    assert (asked.code, asked.out) == (1, "")
+    assert "shows 6 coins" in asked.err and "--coin 1 to --coin 6" in asked.err and "about 96 coins" in asked.err
+    second = rig("identify", tmp_path / "sale" / "page_obv.png", "--coin", 2, "--lab", lab, "--json").json[0]
+    assert second["candidates"][0]["coin"] == COINS[1]
+
+
 def test_an_empty_catalogue_is_reported(rig: Rig, lab: Path, photo: Path) -> None:
     assert rig("catalogue", "remove", *COINS, "--lab", lab).code == 0
     for args in (("identify", photo), ("scan", "--tray", 1)):
