@@ -61,7 +61,7 @@ def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
     images = {
         "page_obv.png": page,
         "many_rev.png": np.vstack([np.hstack([cv2.resize(page, None, fx=0.5, fy=0.5)] * 4)] * 4),
-        "wide.png": np.hstack([page[:160], page[160:]]),
+        "wide.png": np.vstack([np.hstack(sides[:4]), np.hstack(sides[2:])]),
         "across.png": np.pad(sides[0], ((0, 0), (80, 80), (0, 0)), mode="edge"),
         "blank_obv.png": np.full((160, 160, 3), 240, np.uint8),
         "lot1_obv.png": sides[0],
@@ -73,7 +73,7 @@ def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
     assert (added.code, added.json["entries"], len(added.json["refused"])) == (3, 1, 5)
     why = {name: next(line for line in added.json["refused"] if name in line) for name in images if "lot1" not in name}
     assert "shows 6 coins" in why["page_obv.png"] and "shows about 96 coins" in why["many_rev.png"]
-    assert "(left half) shows 3 coins" in why["wide.png"] and "lies across its middle" in why["across.png"]
+    assert "(left half) shows 4 coins" in why["wide.png"] and "lies across its middle" in why["across.png"]
     assert "no coin was found" in why["blank_obv.png"]
     asked = rig("identify", *((tmp_path / "sale" / f"{name}.png") for name in ("page_obv", "many_rev")), "--lab", lab)
     assert (asked.code, asked.out) == (1, "")
