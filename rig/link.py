@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 # A device that never ends its line is talking another language (or another baud rate): its noise is cut into lines of
 # this length.
 LONGEST_LINE = 16384
+LONGEST_QUOTE = 80
+FIRMWARES = re.compile("Grbl|FluidNC|Marlin|Smoothie|RepRap|TinyG|SwiftPro|RoArm|WLED", re.IGNORECASE)
 # How often a waiting reader looks whether somebody asked it to stop (s).
 POLL_S = 0.05
 
@@ -230,6 +232,22 @@ class SerialLink:
             If the port goes away.
         """
         return self._wait(lambda left_s: self.frame(cut, left_s), wanted, timeout_s, command)
+
+    def heard(self) -> str:
+        """What to add to an error of a device that gives no answer that is understood: who it says it is, if it does.
+
+        The line that names a firmware, else the longest legible one, of those since the port was opened, as in
+        ``"; it says 'Grbl 1.1h ...'"``; an empty text if there is none.
+        """
+        lines: list[str] = []
+        for entry in self.recent:
+            _, direction, text = entry.split(" ", 2)
+            if direction == "--":
+                lines.clear()
+            elif direction == "<<" and r"\x" not in text:
+                lines.append(text[:LONGEST_QUOTE])
+        telling = max(lines, key=lambda line: (FIRMWARES.search(line) is not None, len(line)), default="")
+        return f"; it says {telling!r}" if telling else ""
 
     def drain(self, quiet_s: float = 0.05) -> list[str]:
         """Read away whatever is still coming, until nothing came for `quiet_s`."""

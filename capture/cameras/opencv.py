@@ -5,7 +5,10 @@ delivers: only frames count, and a camera that stops delivering is opened once m
 (``/dev/v4l/by-id``), since it may come back under another number. Frames wait in a queue, so that the next one is from
 before the light changed: the kernel's time stamp of each (``CAP_PROP_POS_MSEC``, opencv/opencv dc2214e, cap_v4l.cpp)
 says when it was taken. Exposure is in the driver's units (UVC's are 100 us), and is read back, for a camera may have
-its own idea of it. What it was asked for and does not do is an error: a calibration holds for one size and one setting.
+its own idea of it; so is what it would do by itself, since a camera that exposes automatically takes an exposure and
+does not keep to it (a control that it does not have reads -1). Both are read again with every frame: a camera forgets
+them when its supply dips. What it was asked for and does not do is an error: a calibration holds for one size and one
+setting.
 
 Network streams and video files, which OpenCV opens as well, are refused: nothing sets their exposure, and nobody knows
 how old their frames are.
@@ -38,6 +41,13 @@ T = TypeVar("T")
 TRIES = 3
 BY_ID = Path("/dev/v4l/by-id")
 MANUAL_EXPOSURE = 1  # V4L2_EXPOSURE_MANUAL
+NO_CONTROL = -1.0
+# What a camera may do by itself, and the value that keeps it from that.
+AUTOMATICS = {
+    cv2.CAP_PROP_AUTO_EXPOSURE: ("exposure", MANUAL_EXPOSURE),
+    cv2.CAP_PROP_AUTO_WB: ("white balance", 0),
+    cv2.CAP_PROP_AUTOFOCUS: ("focus", 0),
+}
 MAX_SETTING_ERROR = 0.2  # share by which exposure and gain may miss what was asked for
 
 
@@ -108,9 +118,14 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         capture = self._opened()
         self._settings = (exposure_us, gain)
         self._exposure_us, self._gain = exposure_us, gain
-        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, MANUAL_EXPOSURE)
-        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
-        capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
+        for prop, (name, by_hand) in AUTOMATICS.items():
+            capture.set(prop, by_hand)
+            if (is_now := capture.get(prop)) not in (by_hand, NO_CONTROL):
+                raise EnvelopeError(
+                    self._name,
+                    f"its automatic {name} does not go off (it is {is_now:g}), so its images cannot be measured.",
+                    "`v4l2-ctl --list-ctrls` prints what can be set. Use a camera that can be set by hand.",
+                )
         unit_us, gain_unit = self._config.exposure_unit_us, self._config.gain_unit
         self._exposure_us = round(
             unit_us * self._set(capture, cv2.CAP_PROP_EXPOSURE, "exposure", round(exposure_us / unit_us))
@@ -133,8 +148,10 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
         if frame is None:
             log.warning("%s: no image came; opening it again.", self._name)
             self._open()
-            if self._settings is not None:
-                self.configure(*self._settings)
+        if self._settings is not None and (frame is None or not self._keeps_settings()):
+            self.configure(*self._settings)
+            frame = None
+        if frame is None:
             frame = self._fresh_frame(self._opened())
         if frame is None:
             raise NoAnswerError(
@@ -143,6 +160,19 @@ class OpenCvCamera(CameraDriver[OpenCvConfig]):
                 "Plug the camera in again, into a port of the computer itself; then run the same command again.",
             )
         return self._raw_image(frame)
+
+    def _keeps_settings(self) -> bool:
+        """Whether exposure and gain are still what they were set to, and nothing is automatic."""
+        capture, config = self._opened(), self._config
+        kept = {
+            cv2.CAP_PROP_EXPOSURE: self._exposure_us / config.exposure_unit_us,
+            cv2.CAP_PROP_GAIN: self._gain * config.gain_unit,
+        }
+        by_hand = all(capture.get(prop) in (value, NO_CONTROL) for prop, (_, value) in AUTOMATICS.items())
+        if by_hand and all(abs(capture.get(prop) - value) < 0.5 for prop, value in kept.items()):
+            return True
+        log.warning("%s: it has forgotten its settings; setting them again.", self._name)
+        return False
 
     # Opening
 

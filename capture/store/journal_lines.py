@@ -362,7 +362,7 @@ class PersonLine(JournalLine):
 
 
 class FramesRelabelled(PersonLine, kind="relabelled"):
-    """Frames show another coin than their labels said, or another side; ``was`` are the former labels."""
+    """Frames show another coin than their labels named, or another side; ``was`` are the former labels."""
 
     frames: tuple[str, ...]
     side: Side | None = None

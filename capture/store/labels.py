@@ -28,7 +28,7 @@ class Labels:
         return [self._apply_to(frame) for frame in frames]
 
     def find(self, store: Store, coin: str, side: Side) -> list[Frame]:
-        """Good frames that show a coin side, whatever their first labels said, in the order they were stored."""
+        """Good frames that show a coin side, whatever their first labels named, in the order they were stored."""
         moved = [frame_id for frame_id, line in self.corrections.items() if line.coin == coin]
         found = {frame.id: frame for frame in store.frames.find(coin=coin)}
         found |= {frame.id: frame for frame in (store.frames.select(moved) if moved else []) if frame.is_good}

@@ -35,6 +35,11 @@ class Diagnosis:
         """How many failed."""
         return sum(check.status == "fail" for check in self.checks)
 
+    @property
+    def untried(self) -> list[str]:
+        """Names of what was not tried; there is always something that only a coin shows."""
+        return [check.name for check in self.checks if check.status == "not tried"]
+
     def as_json(self) -> list[dict[str, Any]]:
         """As plain data (docs/json.md)."""
         return [{"name": check.name, "status": check.status, "found": check.found} for check in self.checks]

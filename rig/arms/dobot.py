@@ -2,8 +2,8 @@
 
 Written to the Dobot Magician Communication Protocol (V1.1.5, Shenzhen Yuejiang, 2019), to the vendor's DobotLink and
 the virtual controller in it (github.com/Dobot-Arm/DobotLink, 80c6ad7: Protocol2/DMagicianProtocol.cpp,
-magicianlite_virtual). Its parameters are as long as the vendor's library makes them: SetHOMECmd 4 bytes (reserved),
-GetIODI 2 (input, level):
+magicianlite_virtual). Parameters are as long as its structures (type.h): SetHOMECmd 4 bytes (reserved), GetIODI 2
+(input, level). DobotLink itself sends none and 1, and the controller looks at the input alone:
 
 - A message is ``AA AA``, length, id, control (1 write, 2 queued), parameters, checksum; numbers are little-endian. Each
   is answered with the same id; one with a wrong checksum is dropped without a word.

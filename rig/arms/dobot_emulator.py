@@ -8,8 +8,10 @@ From the Dobot Magician Communication Protocol (V1.1.5) and the vendor's DobotLi
   while nothing was carried out, -2 while the arm moves, then the index of the command that ended.
 - .../dcps/cmd.cpp: a forced stop ends the command that is under way, so that its index reads as done; a clear empties
   the queue; SetHOMECmd reads no parameters.
-- Plugins/MagicDevicePlugin/Protocol2/DMagicianProtocol.cpp: GetIODI names the input and is answered input and level;
-  an input has a level once SetIOMultiplexing made it one (IOFunctionDI, 3).
+- .../magicianlite_virtual/src/algorithm/type.h, and Plugins/MagicDevicePlugin/Protocol2/DMagicianProtocol.cpp: how long
+  parameters are. HOMECmd is 4 bytes there and none here, IODI 2 (input, level) and 1; of both only the input is read.
+- The latter: GetIODI is answered input and level; an input has a level once SetIOMultiplexing made it one
+  (IOFunctionDI, 3).
 - .../magicianlite_virtual/src/algorithm/alarms.h: the numbers of the alarms.
 
 Not from the source, which is that of a virtual Magician Lite: its reach, and how long homing takes.
@@ -38,6 +40,7 @@ HEIGHT_MM = (-130.0, 170.0)
 PLAN_LIMIT = 0x12
 HOMING_SWING_MM = 60.0
 FIRST_INDEX = 2  # genIndexID() counts up before it returns
+SIZES = {dobot.HOME: (0, 4), dobot.PTP: (17,), dobot.INPUT: (1, 2)}  # bytes of parameters that are taken
 NOTHING_DONE, MOVING = 2**64 - 1, 2**64 - 2
 
 
@@ -104,6 +107,8 @@ class DobotEmulator(ArmEmulator):
 
     def _answer(self, number: int, control: int, parameters: bytes) -> None:
         write, queued = bool(control & WRITE), bool(control & QUEUED)
+        if len(parameters) not in SIZES.get(number, (len(parameters),)):
+            return
         if queued:
             if len(self._queue) < QUEUE:
                 self._counter += 1
@@ -120,7 +125,7 @@ class DobotEmulator(ArmEmulator):
                 self._reply(number, control, bits.to_bytes(ALARM_BYTES, "little"))
             case dobot.SUCTION_CUP, False:
                 self._reply(number, control, bytes(self._cup))
-            case dobot.INPUT, False if parameters:
+            case dobot.INPUT, False:
                 wired = parameters[0] == self.vacuum_input and parameters[0] in self._inputs
                 closed = wired and self.world.suction and self.world.cup_holds()
                 self._reply(number, control, bytes((parameters[0], closed)))
@@ -174,7 +179,7 @@ class DobotEmulator(ArmEmulator):
             # The base turns to its switch and back: the count is right again.
             self._move = at_rest(self.world.cup_mm())
             self._go(self._home, extra_s=2 * HOMING_SWING_MM / self._speed)
-        elif number == dobot.PTP and len(parameters) == 17:
+        elif number == dobot.PTP:
             target = struct.unpack("<4f", parameters[1:])[:3]
             reach_mm = math.hypot(target[0], target[1])
             if not (REACH_MM[0] <= reach_mm <= REACH_MM[1] and HEIGHT_MM[0] <= target[2] <= HEIGHT_MM[1]):

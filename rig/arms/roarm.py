@@ -8,13 +8,15 @@ lines with ArduinoJson 6 (github.com/bblanchon/ArduinoJson, v6.21.5: JsonDeseria
   that is the only acknowledgement, so each is awaited, and what was repeated wrongly is sent again at once.
 - There is no checksum, and what ArduinoJson does not find is 0. A line whose ``T`` is lost, or a ``{`` before a quoted
   key, is ``T:0``: all joints let go for 10 s, and the arm falls. So keys are written without quotes: then a line that
-  lost either is no JSON at all. No single lost byte of what is sent here is ``T:0``.
+  lost either is no JSON at all. And ``T`` is written at both ends: where noise made another key of one, the other holds
+  (of a key that comes twice the last counts). No byte lost, doubled, or with one bit flipped makes ``T:0`` of what is
+  sent here.
 - A lost digit or sign is another angle. ``T:122`` is the command that takes that best: it obeys speed and acceleration,
   so the arm sets out slowly for the wrong place, and is called back when the line is repeated. ``T:1041`` goes there as
   fast as its servos can, ``T:104`` is deaf until it is there. A straight line is drawn here, in small steps, and where
   the arm is is looked at after each.
-- ``T:1`` (EEMode) makes the arm swing, so it is never sent. It shifts only what the firmware reports as x, y and z;
-  joints are sent and read here.
+- ``T:1`` (EEMode) makes the arm swing at once, so it is never sent. It shifts only what the firmware reports as x, y
+  and z; joints are sent and read here. Nothing answers which mode it is in, but those two show it, by the difference.
 - The sensors know the position from power-up; there is no homing switch. Whenever the controller starts, the arm swings
   to its initial position by itself.
 - The published protocol knows no suction cup, only a gripper; the 12 V switch (``T:113``) drives a pump. Neither it nor
@@ -22,7 +24,8 @@ lines with ArduinoJson 6 (github.com/bblanchon/ArduinoJson, v6.21.5: JsonDeseria
   may run on: it is left as it is, so that nothing falls, and `may_hold` says so until it was switched.
 - Its makers promise about 4 mm; the slots of the tray must forgive that.
 
-What remains: two bytes lost in one line at once, or noise that happens to be JSON, can still be ``T:0``.
+What remains: several bytes damaged in one line at once, or one that becomes ``}`` or ``.`` at one certain place, can
+still be ``T:0``.
 """
 
 from __future__ import annotations
@@ -34,12 +37,12 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from rig.arms.arm import ArmConfig, SerialArm
-from rig.arms.roarm_linkage import Joints, joints_at, point_at
+from rig.arms.roarm_linkage import Joints, joints_at, point_at, reported_at
 from rig.bench import PointMm
 from rig.clock import Clock
 from rig.errors import DeviceError, EnvelopeError, NoAnswerError
@@ -56,6 +59,7 @@ ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 st
 SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
 OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
+MODE_MM = 3.0  # by which the two EEModes differ at least: the wrist is longer than that
 
 
 class RoarmConfig(ArmConfig):
@@ -76,8 +80,8 @@ class RoarmArm(SerialArm[RoarmConfig]):
     stop_bytes = b"\n"  # no further step is sent, which is all it takes
     rest_mm = REST_MM
     risk = (
-        "its line has no checksum: two bytes lost at once, or noise that happens to be a command, can let go of all "
-        "joints. Keep its cable short and away from motors, and look at the places under its way."
+        "its line has no checksum: several bytes damaged at once, or noise that happens to be a command, can let go of "
+        "all joints. Keep its cable short and away from motors, and let no coin hang high over stone."
     )
 
     def __init__(self, config: RoarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
@@ -97,7 +101,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def position_mm(self) -> PointMm:
         """Position by the servos' sensors (mm)."""
         with self.link.lock:
-            return point_at(retry(lambda: self._feedback(self.config.answer_s)))
+            return point_at(retry(lambda: self._feedback(self.config.answer_s)).joints)
 
     def estimate_s(self, distance_mm: float) -> float:
         """Time a straight move takes (s)."""
@@ -108,7 +112,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
         deadline = time.monotonic() + self.config.boot_s
         while True:
             try:
-                self._feedback(min(0.5, self.config.answer_s))
+                pose = self._feedback(min(0.5, self.config.answer_s))
                 break
             except NoAnswerError as error:
                 for line in self.link.drain():
@@ -116,7 +120,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
                 if time.monotonic() >= deadline:
                     raise NoAnswerError(
                         self.link.device,
-                        f"no answer to '{{T:105}}' within {self.config.boot_s:g} s.",
+                        f"no answer to '{{T:105}}' within {self.config.boot_s:g} s{self.link.heard()}.",
                         "Check its power, and that the cable is in the USB port of its ESP32, not the other one.",
                     ) from error
         if not self._knows_pump:
@@ -125,6 +129,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
                 "stays there; scanning its tray brings it back into its slot.",
                 self.link.device,
             )
+        self._settings = {"EEMode": str(pose.mode)}
         return "RoArm-M2"
 
     def _find_home(self) -> None:
@@ -225,7 +230,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
         """Send a line without quotes, and wait until it is repeated as it was sent."""
         for line in self._waiting():
             self._watch(line)
-        line = f"{{{','.join(members)}}}"
+        line = _line(*members)
         self.link.send(line.encode() + b"\n")
 
         def is_repeated(heard: str) -> bool:
@@ -236,16 +241,16 @@ class RoarmArm(SerialArm[RoarmConfig]):
 
         self.link.wait_for(is_repeated, min(REPEAT_S, self.config.answer_s), line)
 
-    def _feedback(self, timeout_s: float) -> Joints:
+    def _feedback(self, timeout_s: float) -> _Pose:
         """Ask where its joints are."""
         for line in self._waiting():
             self._watch(line)
-        self.link.send(b"\n{T:105}\n")  # ends the half line a lost byte may have left
-        found: list[Joints] = []
+        self.link.send(f"\n{_line('T:105')}\n".encode())  # ends the half line a lost byte may have left
+        found: list[_Pose] = []
 
         def is_answer(line: str) -> bool:
             self._watch(line)
-            found.extend(itertools.islice(_joints_in(line), 1))
+            found.extend(itertools.islice(_poses_in(line), 1))
             return bool(found)
 
         self.link.wait_for(is_answer, timeout_s, "{T:105}")
@@ -268,21 +273,38 @@ class RoarmArm(SerialArm[RoarmConfig]):
         return False
 
 
-def _joints_in(line: str) -> Iterator[Joints]:
-    """The joints in an answer to T:105, if it is one and agrees with itself: base and direction, finite numbers."""
+def _line(*members: str) -> str:
+    """A command as it is sent: the first member, its number, at both ends."""
+    return f"{{{','.join((*members, members[0]))}}}"
+
+
+class _Pose(NamedTuple):
+    """Where the joints are, and where that is as the firmware reports it (mm)."""
+
+    joints: Joints
+    reported_mm: PointMm
+
+    @property
+    def mode(self) -> int:
+        """The EEMode, by whose lengths the one follows from the other."""
+        return int(math.dist(self.reported_mm, reported_at(self.joints, 0)) > MODE_MM)
+
+
+def _poses_in(line: str) -> Iterator[_Pose]:
+    """The pose in an answer to T:105, if it is one and agrees with itself: base and direction, finite numbers."""
     try:
         answer: Any = json.loads(line)
     except (ValueError, RecursionError):
         return
     if not isinstance(answer, dict) or answer.get("T") != 1051:
         return
-    values = [answer.get(name) for name in "bsexy"]
+    values = [answer.get(name) for name in "bsexyz"]
     if not all(isinstance(value, int | float) and abs(value) < 1000 for value in values):
         return
-    base, shoulder, elbow, x_mm, y_mm = (float(value) for value in values if value is not None)
+    base, shoulder, elbow, x_mm, y_mm, z_mm = (float(value) for value in values if value is not None)
     off_mm = abs(x_mm * math.sin(base) - y_mm * math.cos(base))
     if off_mm < 1.0:
-        yield Joints(base, shoulder, elbow)
+        yield _Pose(Joints(base, shoulder, elbow), (x_mm, y_mm, z_mm))
 
 
 class _DamagedError(DeviceError):

@@ -24,7 +24,7 @@ from typing import Any
 
 from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.roarm import BOOTED
-from rig.arms.roarm_linkage import ELBOW_RAD, SHOULDER_RAD, Joints, joints_at, point_at
+from rig.arms.roarm_linkage import ELBOW_RAD, SHOULDER_RAD, Joints, joints_at, point_at, reported_at
 from rig.bench import PointMm
 from rig.twin.arduino_json import read_json
 from rig.twin.emulator import Firmware
@@ -46,12 +46,12 @@ class RoarmEmulator(ArmEmulator):
 
     Attributes
     ----------
-    wrist
-        EEMode: 0 the end servo is a gripper, 1 a joint.
+    mode
+        EEMode: 0 the end servo is a gripper, 1 a joint. Nothing reports it (RoArm-M2_module.h, `infoFeedback`).
     """
 
     def __init__(self, world: World) -> None:
-        self.wrist = 0
+        self.mode = 0
         super().__init__(world)
 
     def _power_up(self) -> None:
@@ -59,6 +59,7 @@ class RoarmEmulator(ArmEmulator):
         self._received = bytearray()
         self._lines: deque[bytes] = deque()
         self._repeats, self._torque = True, True
+        self._hand_rad = math.pi  # initT
         self._speed, self._acceleration = 0.0, float(INIT_ACCELERATION)  # moveSpd, moveAcc
         self._move: StraightMove = at_rest(self.world.cup_mm())
 
@@ -103,7 +104,7 @@ class RoarmEmulator(ArmEmulator):
             case 0:
                 yield from self._let_go()
             case 1:
-                self.wrist = int(_number(command, "mode"))
+                self.mode = int(_number(command, "mode"))
                 self._turn_to(INIT, self._speed, self._acceleration)
             case 104:
                 speed = _number(command, "spd")
@@ -121,6 +122,7 @@ class RoarmEmulator(ArmEmulator):
                 self._speed = abs(round(_number(command, "spd") / 360 * 4096))
                 self._acceleration = abs(round(_number(command, "acc") / 360 * 4096)) % 256  # u8
                 angles = (math.radians(_number(command, name)) for name in "bse")
+                self._hand_rad = math.radians(_number(command, "h"))
                 self._turn_to(Joints(*angles), self._speed, self._acceleration)
             case 105:
                 self._feedback()
@@ -185,12 +187,10 @@ class RoarmEmulator(ArmEmulator):
     def _feedback(self) -> None:
         """RoArmM2_infoFeedback(), by the sensors of the servos."""
         joints = joints_at(self.world.cup_mm()) or INIT
-        x_mm, y_mm, z_mm = point_at(joints, fore_rad=0.0)
-        if self.wrist:
-            x_mm, y_mm, z_mm = x_mm * 0.9, y_mm * 0.9, z_mm - 6.0  # by other lengths, and the angle of the wrist
+        x_mm, y_mm, z_mm = reported_at(joints, self.mode, self._hand_rad)
         place = {"x": round(x_mm, 6), "y": round(y_mm, 6), "z": round(z_mm, 6)}
         angles = {"b": round(joints.base, 9), "s": round(joints.shoulder, 9), "e": round(joints.elbow, 9)}
-        loads = {"t": 3.14, "torB": 0, "torS": 0, "torE": 0, "torH": 0}
+        loads = {"t": round(self._hand_rad, 9), "torB": 0, "torS": 0, "torE": 0, "torH": 0}
         self.say(json.dumps({"T": 1051, **place, **angles, **loads}, separators=(",", ":")) + "\r\n")
 
 

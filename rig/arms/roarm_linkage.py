@@ -2,7 +2,7 @@
 
 From github.com/waveshareteam/roarm_m2, c6ccc5b: the lengths of RoArm-M2_config.h (EEMode 0, the tip of the fore-arm),
 `simpleLinkageIkRad` and `RoArmM2_computePosbyJointRad` of RoArm-M2_module.h. The latter leaves the offset of the
-fore-arm out, so that what the firmware reports as z is up to 1.7 mm off what it was sent to; here both ways agree.
+fore-arm out, so that what the firmware reports as z is up to 1.7 mm off what it was sent to; `point_at` does not.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from rig.bench import PointMm
 
 UPPER_MM, UPPER_RAD = math.hypot(236.82, 30.0), math.atan2(30.0, 236.82)
 FORE_MM, FORE_RAD = math.hypot(280.15, 1.73), math.atan2(1.73, 280.15)
+# EEMode 1: the end servo is a wrist, with nothing on it (`configEEmodeType`; mount position 3-0, EoAT_A and EoAT_B 0).
+FORE_1_MM, WRIST_MM, WRIST_RAD = 215.99, math.hypot(67.85, 5.98), math.atan2(5.98, 67.85)
 SHOULDER_RAD = (-math.pi / 2, math.pi / 2)
 ELBOW_RAD = (-math.pi / 4, 3.14)  # what its servo is limited to, in steps 512 to 3071
 
@@ -41,10 +43,27 @@ def joints_at(point_mm: PointMm) -> Joints | None:
     return Joints(math.atan2(y_mm, x_mm), shoulder, elbow)
 
 
-def point_at(joints: Joints, fore_rad: float = FORE_RAD) -> PointMm:
-    """Where the tip is; with `fore_rad` 0, where the firmware reports it."""
-    upper = math.pi / 2 - joints.shoulder - UPPER_RAD
-    fore = math.pi / 2 - joints.shoulder - joints.elbow - fore_rad
-    radius_mm = UPPER_MM * math.cos(upper) + FORE_MM * math.cos(fore)
-    z_mm = UPPER_MM * math.sin(upper) + FORE_MM * math.sin(fore)
+def point_at(joints: Joints) -> PointMm:
+    """Where the tip is."""
+    return _chain(joints, (FORE_MM, _fore_rad(joints) - FORE_RAD))
+
+
+def reported_at(joints: Joints, mode: int, hand_rad: float = math.pi) -> PointMm:
+    """Where the firmware reports the tip, by its EEMode; in mode 1 that depends on the wrist's angle, `hand_rad`."""
+    if mode == 0:
+        return _chain(joints, (FORE_MM, _fore_rad(joints)))
+    return _chain(
+        joints, (FORE_1_MM, _fore_rad(joints)), (WRIST_MM, math.pi - hand_rad - WRIST_RAD + _fore_rad(joints))
+    )
+
+
+def _fore_rad(joints: Joints) -> float:
+    return math.pi / 2 - joints.shoulder - joints.elbow
+
+
+def _chain(joints: Joints, *links: tuple[float, float]) -> PointMm:
+    """The end of links (mm, rad above the horizontal), the upper arm before them, in the direction of the base."""
+    links = ((UPPER_MM, math.pi / 2 - joints.shoulder - UPPER_RAD), *links)
+    radius_mm = sum(length_mm * math.cos(angle) for length_mm, angle in links)
+    z_mm = sum(length_mm * math.sin(angle) for length_mm, angle in links)
     return (radius_mm * math.cos(joints.base), radius_mm * math.sin(joints.base), z_mm)

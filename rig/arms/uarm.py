@@ -38,7 +38,7 @@ from rig.serial_device import TRIES, retry
 
 log = logging.getLogger(__name__)
 
-ANSWER = re.compile(r"\$(\d+)\s+((?:ok|E\d+)\b.*)", re.IGNORECASE)
+ANSWER = re.compile(r"\$(\d+)\s+((?:ok|E\d+)\b[^$]*)", re.IGNORECASE)
 POSITION = re.compile(r"X(-?\d{1,3}\.\d+)\s+Y(-?\d{1,3}\.\d+)\s+Z(-?\d{1,3}\.\d+)", re.IGNORECASE)
 VERSION = re.compile(r"V?(\d+)\.\d+(?:\.\d+)?", re.IGNORECASE)
 STATE = re.compile(r"V(\d+)", re.IGNORECASE)
@@ -63,7 +63,10 @@ class UarmConfig(ArmConfig):
 
     kind: Literal["uarm"] = "uarm"
     work_mode: int = Field(
-        default=0, ge=0, le=11, description="tool set in its firmware, by whose offsets it counts; 0: suction cup"
+        default=0,
+        ge=0,
+        le=9,  # M2400 reads one digit: 10 and 11, which there are as well, would be taken for 1
+        description="tool set in its firmware, by whose offsets it counts; 0: suction cup",
     )
     reach_mm: tuple[float, float] = Field(default=(50.0, 340.0), description="nearest and farthest from its axis")
     move_s: float = Field(default=20.0, gt=0, description="longest wait for a move (wall-clock)")
@@ -118,10 +121,14 @@ class UarmArm(SerialArm[UarmConfig]):
                     max(0.1, min(0.5, left_s)),
                     "P2203",
                 )
-            except NoAnswerError:
-                if left_s <= 0:
-                    raise
-                continue
+            except NoAnswerError as error:
+                if left_s > 0:
+                    continue
+                raise NoAnswerError(
+                    self.link.device,
+                    f"no answer to 'P2203' within {self.config.boot_s:g} s{self.link.heard()}.",
+                    "Check its power, and that `port` and `kind` of the arm in rig.yaml are right: `rig devices`.",
+                ) from error
             version = _answer(answer, number)
             if version is not None:
                 return version.removeprefix("ok").strip()
@@ -143,11 +150,12 @@ class UarmArm(SerialArm[UarmConfig]):
         if found == wanted:
             return
         self._ask(f"M2400 S{wanted}")
-        if self._read("P2400", STATE)[1] != wanted:
+        self._settings["work mode"] = self._read("P2400", STATE)[1]
+        if self._settings["work mode"] != wanted:
             raise DeviceError(
                 self.link.device,
-                f"its work mode is {found} and does not change to {wanted}.",
-                f"Set it with the maker's software, or set `work_mode: {found}` of the arm in rig.yaml.",
+                f"its work mode was to be {wanted} and is {self._settings['work mode']}.",
+                "Set it with the maker's software, or correct `work_mode` of the arm in rig.yaml.",
             )
         log.warning(
             "%s: its work mode was %s; it is now %s, as rig.yaml says. Positions measured before are off.",
@@ -245,8 +253,7 @@ class UarmArm(SerialArm[UarmConfig]):
 
 def _answer(line: str, number: int) -> str | None:
     """What a line answers to a numbered command, wherever on it the answer stands; None if it answers another."""
-    match = ANSWER.search(line)
-    return match[2].strip() if match is not None and int(match[1]) == number else None
+    return next((match[2].strip() for match in ANSWER.finditer(line) if int(match[1]) == number), None)
 
 
 def way_up(point_mm: PointMm, height_mm: float, tool: Tool | None) -> list[PointMm]:

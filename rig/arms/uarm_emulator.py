@@ -12,7 +12,7 @@ From github.com/uArm-Developer/SwiftProForArduino, branch Version_V4.0, 43af4c9 
 - src/uarm_coord_convert.c: a target that the linkage cannot reach is answered ``E22``.
 - src/uarm_peripheral.c (`get_pump_status`): while the pump runs, its current is printed in front of the answer, on the
   same line; older versions print nothing (8a243e2). The pump is left alone by Ctrl-X.
-- src/uarm_protocol.c (`uarm_cmd_m2400`): the tool's offsets are kept in EEPROM.
+- src/uarm_protocol.c (`uarm_cmd_m2400`): the tool's offsets are kept in EEPROM; of its number one digit is read.
 - src/uarm_swift.c: what it prints when it starts.
 
 Not from the source, but measured or assumed: the acceleration, and when the pump's current shows a coin.
@@ -236,8 +236,8 @@ class UarmEmulator(ArmEmulator):
                 self.world.suck(on)
                 self._pump_since = self.clock.now() if on else None
                 return "ok"
-            case "M2400" if words.get("S") in TOOLS:
-                self.work_mode = int(words["S"])
+            case "M2400" if words.get("S", -1) >= 0:
+                self.work_mode = int(f"{words['S']:.0f}"[0])
                 return "ok"
             case "M2122" | "M2231" | "M2400":
                 return "E21"

@@ -9,7 +9,8 @@ led.cpp, FX_fcn.cpp, bus_manager.cpp, udp.cpp):
   which stays off, to a number of its own: the answer with that number is its answer.
 - A light is laid out as segments that together cover the whole ring, so that no LED keeps what an earlier light left in
   it. One that was deleted, here or in an app, leaves a gap in the numbers; what is no longer wanted is deleted by the
-  numbers reported. Grouping, spacing, offset, reverse and mirror outlive everything: they are set every time.
+  numbers reported. Grouping, spacing, offset, reverse and mirror outlive everything: they are set every time. So does a
+  map that renumbers the LEDs (``ledmap``): map 0, that of the lightbox as it was set up, is loaded where another is.
 - ``bri`` reads what was asked for whatever the LEDs do. So the night light, live data, playlists and what the power
   limiter (850 mA as it comes) estimates are read as well. Not to be read over this port: `brightness factor`, limits
   per output, and whether a LED burns.
@@ -60,6 +61,7 @@ class WledLightbox(SerialLightbox[WledConfig]):
     def __init__(self, config: WledConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._segments: list[int] = [0]  # the numbers of those that there are
+        self._map: Any = 0  # of its LEDs' numbers; another than 0 renumbers them
         self._has_cct = True
         self._tag = 0
 
@@ -78,11 +80,12 @@ class WledLightbox(SerialLightbox[WledConfig]):
         if answer is None:
             raise NoAnswerError(
                 self.link.device,
-                f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s.",
+                f"no answer to '{{\"v\":true}}' within {self.config.boot_s:g} s{self.link.heard()}.",
                 "Check its power, that it runs WLED 0.13 or newer, and that GPIO1 and GPIO3 carry no LEDs.",
             )
         self._check_build(answer["info"])
         self._segments = wled_state.numbers(answer["state"])
+        self._map = answer["state"].get("ledmap", 0)
         self.dark()
         return f"WLED {answer['info'].get('ver', '?')}"
 
@@ -151,6 +154,8 @@ class WledLightbox(SerialLightbox[WledConfig]):
             problem: tuple[str, str] | None = None
             for _ in range(TRIES):
                 message = {**OFF, **wanted}
+                if self._map:
+                    message["ledmap"] = 0  # it is read from flash, so only where it has to be
                 if "seg" in wanted:
                     mine = [segment["id"] for segment in wanted["seg"]]
                     # A stop of 0 deletes; the last first, as those behind it may close up.
@@ -162,6 +167,7 @@ class WledLightbox(SerialLightbox[WledConfig]):
                 if answer is None:
                     continue
                 self._segments = wled_state.numbers(answer["state"])
+                self._map = answer["state"].get("ledmap", 0)
                 problem = wled_state.difference(answer, wanted)
                 if problem is None:
                     return

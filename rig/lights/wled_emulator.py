@@ -60,6 +60,11 @@ class WledEmulator(Emulator):
         What sends live data to it over the network, as ``"E1.31"``; empty if nothing does.
     playlist
         Number of the playlist that runs; -1 if none does.
+    ledmap
+        Number of the map that renumbers its LEDs; any but 0 turns their order round here (FX_fcn.cpp, deserializeMap;
+        loaded by the main loop after the answer, wled.cpp).
+    matrix
+        Width and height, if it is set up as one (json.cpp, serializeInfo).
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class WledEmulator(Emulator):
         self.world = world
         self._made_of = (leds, limit_ma, capabilities, most_segments)
         self.stream = ""
+        self.matrix: tuple[int, int] | None = None
         self._power_up()
 
     def _power_up(self) -> None:
@@ -85,6 +91,7 @@ class WledEmulator(Emulator):
         self.brightness, self.last_brightness = 128, 128  # wled.h: briS
         self.transition = 7
         self.playlist = -1
+        self.ledmap = 0
         self._live_again_s = 0.0
         self._override = 0
         self._night = {"on": False, "dur": 60, "mode": 1, "tbri": 0}
@@ -180,6 +187,7 @@ class WledEmulator(Emulator):
             if "fx" in segment:
                 self.playlist = -1
         self.strip.purge(deleted)
+        self.ledmap = as_int(root.get("ledmap"), self.ledmap)
         if self.brightness:
             self.last_brightness = self.brightness
         return root.get("v") is True
@@ -213,6 +221,7 @@ class WledEmulator(Emulator):
     def _burn(self) -> None:
         """Let the LEDs show it; live data comes before everything that was asked for."""
         leds = self.strip.show(self.brightness)
+        leds = leds[::-1] if self.ledmap else leds
         self.world.leds = [(0.1, 6500)] * len(leds) if self._is_live() and not self._override else leds
 
     def _is_live(self) -> bool:
@@ -228,7 +237,7 @@ class WledEmulator(Emulator):
             "transition": self.transition,
             "ps": -1,
             "pl": self.playlist,
-            "ledmap": 0,
+            "ledmap": self.ledmap,
             "nl": {**self._night, "rem": -1},
             "udpn": {"send": False, "recv": True, "sgrp": 1, "rgrp": 1},
             "lor": self._override,
@@ -279,7 +288,8 @@ class WledEmulator(Emulator):
                 "rgbw": bool(lit & WHITE),
                 "wv": bool(lit & WHITE),
                 "cct": bool(lit & CCT),
-            },
+            }
+            | ({"matrix": {"w": self.matrix[0], "h": self.matrix[1]}} if self.matrix else {}),
             "live": self._is_live(),
             "lm": self.stream if self._is_live() else "",
         } | REST_OF_INFO

@@ -17,6 +17,7 @@ REMEDIES = {
     "live": "Stop what sends live data to it, or switch that off in WLED (Sync settings).",
     "nl": "Switch WLED's night light (timer) off.",
     "pl": "Stop the playlist in WLED.",
+    "ledmap": "Look who selects it, a preset or a playlist; remove `ledmap1.json` and the like in WLED's file editor.",
     "bri": "Look in WLED for what limits its brightness: a usermod or an automation.",
     "col": "Correct `white` in rig.yaml: its LEDs may have no RGB, or no white.",
 }
@@ -51,6 +52,11 @@ def wrong_leds(leds: dict[str, Any], count: int, white: tuple[int, ...]) -> Prob
             f"it has {leds.get('count')} LEDs, rig.yaml says {count}.",
             "Correct `leds` in rig.yaml, or the LED setting of WLED.",
         )
+    if isinstance(matrix := leds.get("matrix"), dict):
+        return (
+            f"its LEDs are set up as a matrix of {matrix.get('w')} by {matrix.get('h')}, not as a ring.",
+            "Switch 2D off in WLED (2D configuration).",
+        )
     lights = leds.get("lc")
     if isinstance(lights, int) and any(white[:3]) and not lights & RGB:
         return "its LEDs have no colours.", "Set `white: [0, 0, 0, 255]` for the lightbox in rig.yaml."
@@ -71,6 +77,8 @@ def difference(answer: dict[str, Any], wanted: dict[str, Any]) -> Problem | None
         return None if state.get("on") is False else _other("on", state.get("on"), False)
     if isinstance(playlist := state.get("pl"), int) and playlist >= 0:
         return f"playlist {playlist} runs.", REMEDIES["pl"]
+    if state.get("ledmap", 0) != 0:
+        return f"LED map {state['ledmap']} renumbers its LEDs.", REMEDIES["ledmap"]
     for key in ("on", "bri"):
         if state.get(key) != wanted[key]:
             return _other(key, state.get(key), wanted[key])

@@ -181,25 +181,20 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
             If none comes, nor anything that is understood.
         """
         self._starting = True
-        heard = ""
-
-        def is_banner(line: str) -> bool:
-            nonlocal heard
-            heard = line if line.isprintable() and line else heard
-            return BANNER.search(line) is not None
-
         until = time.monotonic() + patience_s
         while True:
             self.link.send(SOFT_RESET)
             try:
-                banner = self.link.wait_for(is_banner, min(PROMPT_S, self.config.answer_s), "reset")
+                banner = self.link.wait_for(
+                    lambda line: BANNER.search(line) is not None, min(PROMPT_S, self.config.answer_s), "reset"
+                )
                 self._agree()
             except NoAnswerError as error:
                 if time.monotonic() < until:
                     continue
                 raise NoAnswerError(
                     self.link.device,
-                    f"no answer to a reset within {patience_s:g} s" + (f"; it says {heard!r}." if heard else "."),
+                    f"no answer to a reset within {patience_s:g} s{self.link.heard()}.",
                     "Check that it is powered, runs GRBL, grblHAL or FluidNC, and that `baud` in rig.yaml is its own.",
                 ) from error
             return banner

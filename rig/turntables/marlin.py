@@ -12,7 +12,8 @@ Written to Marlin's source (MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.c
   that answer, ``Count`` too, tells where the planner ends and never where the motor is; a blocked plate is noticed by
   the camera alone.
 - While a command keeps it busy, it says ``echo:busy: processing`` every two seconds: it is given its time as long as it
-  does, because its own limits (``M203``) may be slower than what it is asked for.
+  does, because its own limits (``M203``) may be slower than what it is asked for. ``paused for user`` is no such time.
+  Positions that it reports by itself (``M154``) come in between. One that is locked (``M510``) says ``ok`` to all.
 - ``start`` means that the controller was reset. If that word is lost, its line numbers show it: they begin at 1 again.
 - ``M410`` stops the motor in its step, and drops without a word whatever is planned in the next second. ``M112`` kills
   the controller, and lets the motor turn for another 0.6 s. Both are heeded out of turn if sent without a number.
@@ -46,10 +47,11 @@ BOOTED = re.compile(
 )
 # Stopped, it says so without the word Error, acknowledges turns, and does not turn.
 HALTED = re.compile(r"Error:.*(?:halted|kill|stopped)|Printer stopped due to errors", re.IGNORECASE)
-REFUSED = re.compile(r"echo:\s*(?:Unknown command.*|Home .* first.*)|Error:.*", re.IGNORECASE)
+REFUSED = re.compile(r"echo:\s*(?:Unknown command.*|Home .* first.*|Printer locked.*)|Error:.*", re.IGNORECASE)
 CAPABILITY = re.compile(r"Cap:(?:EEPROM|EMERGENCY_PARSER):[01]")
 LINE_ERROR = re.compile(r"Error:.*Last Line: ?\d*", re.IGNORECASE)
 BUSY = "echo:busy"
+PAUSED = "echo:busy: paused"
 # A sign of life comes every two seconds (DEFAULT_KEEPALIVE_INTERVAL); ten minutes of them are more than any turn takes.
 SIGN_OF_LIFE_S = 2.5
 LONGEST_S = 600.0
@@ -141,6 +143,12 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         lines: list[str] = []
 
         def is_ok(line: str) -> bool:
+            if line.startswith(PAUSED):
+                raise AlarmError(
+                    self.link.device,
+                    f"it waits for somebody at its display ({line.removeprefix('echo:')!r}).",
+                    "Confirm what it asks there, then `rig home`.",
+                )
             if line.startswith(BUSY):
                 return True
             self._watch(line)
@@ -234,7 +242,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
                     continue
                 raise NoAnswerError(
                     self.link.device,
-                    f"no answer to 'M115' within {self.config.boot_s:g} s.",
+                    f"no answer to 'M115' within {self.config.boot_s:g} s{self.link.heard()}.",
                     "Check that it is powered, runs Marlin, and that `baud` in rig.yaml is its own (115200, 250000); "
                     "if it was halted, press its reset button.",
                 ) from error

@@ -60,6 +60,15 @@ class MarlinEmulator(Emulator):
         Fastest that the axis turns, whatever it is sent (deg/min).
     resets_on_open
         Whether opening the port restarts it, as on an Arduino.
+
+    Attributes
+    ----------
+    locked
+        Whether a password locks it: it acknowledges each command and drops it (gcode.cpp, process_parsed_command).
+    paused
+        Whether it waits for its button when it is to wait for motion (gcode.cpp, host_keepalive).
+    reports_s
+        How often it reports its position by itself (s; M154.cpp); 0 is never.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class MarlinEmulator(Emulator):
         self.ignores_repeats = ignores_repeats
         self.max_feed = max_feed
         self._resets_on_open = resets_on_open
+        self.locked, self.paused, self.reports_s = False, False, 0.0
         self._power_up()
 
     def _power_up(self) -> None:
@@ -220,7 +230,11 @@ class MarlinEmulator(Emulator):
     def _until(self, end_s: float) -> Firmware:
         """Wait for motion to end, with signs of life for the host."""
         busy_s = self.clock.now() + BUSY_S
+        report_s = self.clock.now() + (self.reports_s or math.inf)
         self._quick_stop = False
+        while self.paused and not self._killed:
+            self.say("echo:busy: paused for user\n")
+            yield self.clock.now() + BUSY_S
         while self.clock.now() < end_s and not self._killed and not self._quick_stop:
             yield from self._idle()
             if self._killed:
@@ -228,12 +242,18 @@ class MarlinEmulator(Emulator):
             if self.clock.now() >= busy_s:
                 self.say("echo:busy: processing\n")
                 busy_s = self.clock.now() + BUSY_S
-            yield min(end_s, busy_s, self._doom[0] if self._doom else end_s)
+            if self.clock.now() >= report_s:
+                self._report()
+                report_s = self.clock.now() + self.reports_s
+            yield min(end_s, busy_s, report_s, self._doom[0] if self._doom else end_s)
         yield from self._idle()
 
     # Commands
 
     def _execute(self, command: str) -> Firmware:
+        if self.locked:
+            self.say("echo:Printer locked! (Unlock with M511 or LCD)\n")
+            return
         words = {letter: _number(value) for letter, value in WORD.findall(command[1:].upper())}
         code = re.match(r"[GMT]\s*\d+", command, re.IGNORECASE)
         match re.sub(r"\s", "", code[0]).upper() if code else "":

@@ -38,8 +38,10 @@ def print_check(check: Check) -> None:
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
     """Print what the checks come to."""
-    failed = f"{diagnosis.failed} of {count(len(diagnosis.checks), 'check')} failed."
-    print_line(failed if diagnosis.failed else "Fit for a scan.")
+    if diagnosis.failed:
+        print_line(f"{diagnosis.failed} of {count(len(diagnosis.checks), 'check')} failed.")
+        return
+    print_line(f"Fit for a scan, as far as it was tried. Not tried: {', '.join(diagnosis.untried)}.")
 
 
 def print_devices(result: FoundDevices) -> None:

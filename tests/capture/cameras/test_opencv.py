@@ -254,6 +254,40 @@ def test_settings_that_it_does_not_take(camera_with: Callable[..., OpenCvCamera]
         camera.configure(20_000, 4.0)
 
 
+@pytest.mark.parametrize(
+    ("prop", "name"),
+    [
+        (cv2.CAP_PROP_AUTO_EXPOSURE, "exposure"),
+        (cv2.CAP_PROP_AUTO_WB, "white balance"),
+        (cv2.CAP_PROP_AUTOFOCUS, "focus"),
+    ],
+)
+def test_what_it_keeps_doing_by_itself_is_refused(
+    camera_with: Callable[..., OpenCvCamera], usb: Usb, prop: int, name: str
+) -> None:
+    """It takes the exposure that it is given, reports it, and exposes as it likes."""
+    camera = camera_with()
+    usb.values[prop] = 3.0
+    usb.refuses.add(prop)
+    with pytest.raises(EnvelopeError, match=rf"automatic {name} does not go off \(it is 3\).*set by hand"):
+        camera.configure(20_000, 1.0)
+    usb.values[prop] = -1.0  # it has no such thing
+    camera.configure(20_000, 1.0)
+
+
+def test_settings_that_it_forgets_are_set_again_before_a_frame_counts(
+    camera_with: Callable[..., OpenCvCamera], usb: Usb
+) -> None:
+    """Its supply dipped, and it is automatic again."""
+    camera = camera_with()
+    camera.configure(20_000, 2.0)
+    camera.grab()
+    usb.values |= {cv2.CAP_PROP_AUTO_EXPOSURE: 3.0, cv2.CAP_PROP_EXPOSURE: 39.0}
+    taken = camera.grab()
+    assert (usb.values[cv2.CAP_PROP_EXPOSURE], usb.values[cv2.CAP_PROP_AUTO_EXPOSURE]) == (200.0, 1.0)
+    assert (taken.exposure_us, taken.gain) == (20_000, 2.0)
+
+
 @pytest.mark.parametrize("asked", [{"width_px": 1920, "height_px": 1080}, {"width_px": 641}])
 def test_a_size_that_it_does_not_have(usb: Usb, asked: dict[str, int]) -> None:
     with pytest.raises(EnvelopeError, match="delivers 640x480 MJPG"):

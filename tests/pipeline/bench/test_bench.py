@@ -27,7 +27,7 @@ from tests.rig.pty_harness import Cable
 def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -> None:
     ran = rig("doctor", "--lab", lab)
     assert ran.code == 0, ran.err + ran.out
-    assert "Fit for a scan" in ran.out
+    assert "Fit for a scan, as far as it was tried. Not tried: coins." in ran.out
     printed = rig("doctor", "--lab", lab, "--json").json
     # how much of the disk is free is this machine's own affair
     assert {check["status"] for check in printed if check["name"] not in ("disk", "coins")} == {"ok"}
@@ -63,6 +63,18 @@ def test_what_is_ill_is_named_and_the_rest_is_still_checked(
     failed = [check for check in ran.json if check["status"] == "fail"]
     assert [check["name"] for check in failed] == [name] and word in failed[0]["found"]
     assert "camera" in [check["name"] for check in ran.json if check["status"] == "ok"]
+
+
+def test_an_arm_that_feels_nothing_is_not_called_fit_to_grip(rig: Rig, lab: Path) -> None:
+    """A RoArm cannot be asked whether its pump runs already, nor feel what it does: grip is no check that passed."""
+    with_faults(lab, "{kind: dead pump}")
+    document = yaml.safe_load((lab / "rig.yaml").read_text())
+    (lab / "rig.yaml").write_text(yaml.safe_dump({**document, "station": {"arm": {"kind": "roarm"}}}))
+    ran = rig("doctor", "--lab", lab)
+    assert ran.code == 0, ran.out
+    assert "warn  arm's line: its line has no checksum" in ran.out
+    assert "not tried  grip: A coin may hang on the cup" in ran.out
+    assert "Not tried: grip, coins." in ran.out
 
 
 def test_a_damaged_file_and_a_missing_calibration_are_found(rig: Rig, lab: Path) -> None:

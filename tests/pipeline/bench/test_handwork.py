@@ -21,6 +21,7 @@ from calibration.board import BoardSpec, find_board
 from calibration.image import read_image
 from calibration.plate import RingSpec, plate_angle_deg
 from capture.quality import Expected, check
+from pipeline.commands.terminal import output
 from pipeline.lab import open_lab
 from rig.clock import ScaledClock
 from rig.station import StationConfig
@@ -89,6 +90,7 @@ def _sit_at(terminal: str) -> None:
     for number in range(3):
         os.dup2(opened, number)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    output.console.is_interactive = output.errors.is_interactive = True  # rich asks that when one is made: at import
 
 
 @pytest.fixture

@@ -121,7 +121,36 @@ def test_a_command_that_somebody_stopped_reads_as_done_and_is_not_believed(make:
         bench.device.move_to(240, 120, 120)
 
 
+def test_messages_have_the_length_and_checksum_of_the_maker_s(make: Callable[..., DriverBench]) -> None:
+    """Two of the frames are those of the maker's forum (forum.dobot.cc, thread 200)."""
+    assert dobot.message(dobot.POSE) == bytes.fromhex("aaaa 02 0a00 f6")
+    ptp = dobot.message(dobot.PTP, dobot.WRITE | dobot.QUEUED, struct.pack("<B4f", 1, 250, 0, 0, 0))
+    assert ptp == bytes.fromhex("aaaa 13 5403 01 00007a43 00000000 00000000 00000000 eb")
+    bench = make(vacuum_input=12)
+
+    def sent() -> str:
+        return "".join(line.split(" >> ")[1] for line in bench.link.recent if " >> " in line)
+
+    assert r"\xaa\xaa\x06\x1f\x03\x00\x00\x00\x00\xde" in sent()  # SetHOMECmd, queued: HOMECmd is a number of 4 bytes
+    to_slot(bench, 1)
+    bench.device.grip()
+    assert r"\xaa\xaa\x04\x85\x00\x0c\x00o" in sent()  # GetIODI of input 12: IODI is input and level
+
+
 # The controller
+
+
+@pytest.mark.parametrize(
+    ("number", "control", "sizes"), [(dobot.HOME, dobot.WRITE | dobot.QUEUED, (0, 4)), (dobot.INPUT, 0, (1, 2))]
+)
+def test_parameters_of_another_length_are_dropped(
+    make: Callable[..., DriverBench], number: int, control: int, sizes: tuple[int, ...]
+) -> None:
+    emulator = make().world.emulators["arm"]
+    emulator.poll()
+    for size in range(6):
+        emulator.feed(dobot.message(number, control, bytes(size)))
+        assert bool(emulator.poll()) == (size in sizes)
 
 
 def test_a_wrong_checksum_is_dropped_without_a_word(make: Callable[..., DriverBench]) -> None:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -109,14 +109,49 @@ def test_no_lost_byte_lets_it_fall_or_takes_it_far_from_its_way(make: Callable[.
     assert off_path_mm[0] < 15
 
 
-def test_the_wrist_s_mode_does_not_matter(make: Callable[..., DriverBench]) -> None:
+def test_the_end_effector_s_mode_is_stored_and_does_not_matter(make: Callable[..., DriverBench]) -> None:
     """Other software set EEMode 1, by which the firmware reports other positions; setting it back would swing it."""
     bench = make()
-    bench.world.emulators["arm"].wrist = 1  # type: ignore[attr-defined]
+    assert bench.device.connect().settings == {"EEMode": "0"}
+    bench.world.emulators["arm"].mode = 1  # type: ignore[attr-defined]
+    assert bench.device.connect().settings == {"EEMode": "1"}
     bench.device.home()
     bench.device.move_to(240, 60, 100)
     assert math.dist(bench.world.cup_mm(), (240, 60, 100)) < 5
-    assert '{"T":1,' not in "".join(bench.link.recent).replace("{T:1,", '{"T":1,')
+    assert bench.device.position_mm() == pytest.approx(bench.world.cup_mm(), abs=0.5)
+    assert "{T:1," not in "".join(bench.link.recent)
+
+
+def damaged(line: bytes) -> Iterator[bytes]:
+    """The line with one byte lost, doubled, or with one of its bits flipped."""
+    for place in range(len(line)):
+        before, byte, after = line[:place], line[place], line[place + 1 :]
+        yield before + after
+        yield before + bytes((byte, byte)) + after
+        yield from (before + bytes((byte ^ 1 << bit,)) + after for bit in range(8))
+
+
+def number(line: bytes) -> int | None:
+    """The command that the firmware makes of a line; 0 lets go of all joints, None is no command."""
+    reading = read_json(line + b"\0")
+    if reading.end != "whole" or not isinstance(reading.value, dict):
+        return None
+    value = reading.value.get("T")
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def test_no_damage_to_one_byte_of_a_line_lets_go_of_the_joints(make: Callable[..., DriverBench]) -> None:
+    bench = make()
+    lines: set[bytes] = set()
+    for work in (bench.device.home, lambda: bench.device.move_to(200, -120, 100), bench.device.grip):
+        bench.link.recent.clear()
+        work()
+        lines |= {line.split(" >> ")[1].replace(r"\x0a", "").encode() for line in bench.link.recent if " >> " in line}
+    assert {number(line) for line in lines} >= {105, 113, 122, 210}
+    for line in lines:
+        assert not [bad for bad in damaged(line) if number(bad) == 0]
+    # Without the second T, which is what it was before:
+    assert [bad for bad in damaged(b"{T:122,b:0.00,s:1.00}") if number(bad) == 0]
 
 
 def test_a_killed_program_leaves_the_coin_on_the_arm_but_nobody_knows(make: Callable[..., DriverBench]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import serial
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rig.arms.uarm import UarmArm, UarmConfig
 from rig.clock import ScaledClock
@@ -149,11 +150,14 @@ def test_another_tool_in_its_memory_is_corrected(
 ) -> None:
     """The pen's offsets would bring the cup 31.5 mm too low."""
     world.emulators["arm"].work_mode = 3  # type: ignore[attr-defined]
-    arm = connected(clock)
+    arm = UarmArm(CONFIG.arm, clock)
+    identity = arm.connect()
+    assert identity.settings["work mode"] == "3"
     arm.home()
     arm.move_to(220, 0, 60)
     assert world.cup_mm() == pytest.approx((220, 0, 60))
     assert "its work mode was 3; it is now 0" in caplog.text
+    assert identity.settings["work mode"] == "0", "which is what a session stores"
     connected(clock).home()
     assert caplog.text.count("work mode") == 1, "it is kept in EEPROM"
 
@@ -178,6 +182,23 @@ def test_the_pump_is_understood_whatever_is_printed_in_front_of_it(
     assert arm.holds()
     arm.release()
     assert not arm.holds()
+
+
+def test_a_tool_of_two_digits_cannot_be_set(world: World) -> None:
+    """The firmware reads one digit, so that ``S10`` is the laser."""
+    assert Wire(world, "arm").say(b"#1 M2400 S10\n#2 P2400\n") == "$1 ok\n$2 ok V1\n"
+    with pytest.raises(ValidationError, match="work_mode"):
+        UarmConfig(work_mode=10)
+
+
+def test_every_answer_on_a_line_is_found(arm: UarmArm, world: World) -> None:
+    """Of the one whose end was lost, and of the next."""
+    emulator = world.emulators["arm"]
+    say, lost = emulator.say, ["$1 ok V2"]
+    emulator.say = lambda text: say(lost.pop() + text if lost else text)  # type: ignore[method-assign]
+    arm.link.recent.clear()
+    assert not arm.holds()
+    assert sum("P2231" in line for line in arm.link.recent) == 1
 
 
 def test_after_a_stop_the_number_of_the_stopped_command_is_no_answer(arm: UarmArm, world: World) -> None:

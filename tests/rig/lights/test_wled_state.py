@@ -114,7 +114,39 @@ def test_a_playlist_ends(make: Callable[..., LightboxBench]) -> None:
     assert bench.controller.playlist == -1
 
 
+def test_a_map_that_renumbers_the_leds_is_taken_back(make: Callable[..., LightboxBench]) -> None:
+    """Every segment reads as it should while the lamp opposite burns."""
+    bench = make()
+    north = Light("north", ((60.0, 120.0),))
+    bench.send({"ledmap": 1})
+    bench.lightbox.show(north)
+    assert [lamp.azimuth_deg for lamp in bench.world.scene().lamps] == [pytest.approx(90)]
+
+
+def test_a_change_between_setting_and_reading_back_is_set_right(make: Callable[..., LightboxBench]) -> None:
+    """Another WLED sends its state by UDP, or somebody presses a button."""
+    bench = make()
+    set_state, meddling = bench.controller._set_state, [{"bri": 12, "seg": {"id": 0, "on": True}}]
+
+    def meddled(root: dict[str, Any]) -> bool:
+        wants_answer = set_state(root)
+        if "seg" in root and meddling:
+            set_state(meddling.pop())
+        return wants_answer
+
+    bench.controller._set_state = meddled  # type: ignore[method-assign]
+    bench.lightbox.show(EAST)
+    assert bench.is_east() and not meddling
+
+
 # What cannot be helped, and is reported
+
+
+def test_a_matrix_is_named(make: Callable[..., LightboxBench]) -> None:
+    bench = make(connect=False)
+    bench.controller.matrix = (10, 6)
+    with pytest.raises(DeviceError, match=r"a matrix of 10 by 6, not as a ring\. Switch 2D off"):
+        bench.lightbox.connect()
 
 
 def test_live_data_is_reported_with_its_source(make: Callable[..., LightboxBench]) -> None:

@@ -145,6 +145,34 @@ def test_an_axis_that_is_slow_is_given_its_time() -> None:
     twin_world.use(None)
 
 
+def test_positions_that_it_reports_by_itself_are_no_arrival() -> None:
+    bench = TurntableBench(MarlinEmulator, MarlinTurntable, home=False)
+    bench.controller.reports_s = 0.2
+    bench.turntable.home()
+    for angle_deg in (0.0, 179.0, 20.0):
+        assert bench.turntable.rotate_to(angle_deg) == pytest.approx(angle_deg)
+        assert not bench.is_turning()
+        assert bench.world.plate_deg() % 360 == pytest.approx(angle_deg)
+    assert sum(" Count " in line for line in bench.turntable.link.recent) > 10
+    bench.turntable.close()
+    twin_world.use(None)
+
+
+def test_one_that_waits_for_its_button_is_not_waited_for(make: Callable[..., DriverBench]) -> None:
+    bench = make()
+    bench.device.home()
+    bench.world.emulators["turntable"].paused = True  # type: ignore[attr-defined]
+    with pytest.raises(AlarmError, match=r"somebody at its display \('busy: paused for user'\)\. Confirm"):
+        bench.device.rotate_to(90)
+
+
+def test_one_that_is_locked_acknowledges_all_and_does_nothing(make: Callable[..., DriverBench]) -> None:
+    bench = make()
+    bench.world.emulators["turntable"].locked = True  # type: ignore[attr-defined]
+    with pytest.raises(DeviceError, match=r"was refused: 'echo:Printer locked! \(Unlock with M511"):
+        bench.device.home()
+
+
 def test_an_axis_that_does_not_exist_is_named(make: Callable[..., DriverBench]) -> None:
     bench = make(axis="A")
     bench.world.emulators["turntable"] = MarlinEmulator(bench.world, "X")
