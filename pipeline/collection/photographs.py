@@ -68,7 +68,7 @@ def coins_in_order(image: Image, name: str) -> list[Outline]:
     Raises
     ------
     ImageError
-        If it shows no coin, or so many that they are too small to be told apart.
+        If it shows no coin, or so many that each is too small to be found.
     """
     coins = find_coins(image)
     on_page = count_page(image, coins)
