@@ -72,6 +72,9 @@ class Reporter(Protocol):
     def progress(self, what: str) -> AbstractContextManager[Progress]:
         """Show how far some work is, with the time left, from its first step until the block is left."""
 
+    def step(self, what: str) -> AbstractContextManager[None]:
+        """Show that something is being done of which nobody knows how long it takes, until the block is left."""
+
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
     ) -> AbstractContextManager[Callable[[], None]]:
@@ -152,6 +155,17 @@ class TerminalReporter:
                     if not self._bars.task_ids:
                         self._bars.stop()
                         self._bars = None
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """See `Reporter`."""
+        log.info("%s", what)
+        if not self.is_live:
+            self._print(escape(f"{what}."))
+            yield
+            return
+        with self._console.status(escape(f"{what} ...")):
+            yield
 
     @contextmanager
     def live(
@@ -235,6 +249,11 @@ class SilentReporter:
     def progress(self, what: str) -> Iterator[Progress]:
         """Show nothing."""
         yield lambda done, total: None
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show nothing."""
+        yield
 
     @contextmanager
     def live(

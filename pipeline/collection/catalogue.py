@@ -111,6 +111,24 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
     return CatalogueList(tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None)
 
 
+def require_catalogue(lab: Lab) -> None:
+    """Refuse to match against nothing, before a model is loaded or anything moves.
+
+    Raises
+    ------
+    LabError
+        If the catalogue is empty.
+    """
+    if (lab.store / "index.sqlite").is_file():
+        with Store.open(lab.store, writing=False) as store:
+            if store.catalogue.entries():
+                return
+    raise LabError(
+        f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
+        "Fill it with `rig catalogue add DIR`."
+    )
+
+
 def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries:
     """Add a folder of images: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.image import ImageError, read_image
+from calibration.image import read_image
 from calibration.outline import crop_coin
 from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
 from models.matching.matcher import CoinMatcher, Match
-from models.matching.probability import Probability, Verdict, verdict
+from models.matching.probability import Probability, verdict
 from models.matching.views import View
+from pipeline.collection.answers import Answer, Answers, answer_without_model
 from pipeline.collection.catalogue_index import embed_catalogue, load_index
 from pipeline.collection.evidence import EvidenceDrawer
-from pipeline.collection.photographs import SeenCoin, see_coin
+from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
 from pipeline.lab import Lab
@@ -28,57 +29,9 @@ from pipeline.reports.cards import IMAGE_PX, OwnImage
 from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
 from pipeline.reports.photograph_page import photograph_card, write_photograph_page
-from pipeline.reports.results import candidate_as_json
+from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one coin was matched with.
-
-    Attributes
-    ----------
-    image
-        Names the images of it.
-    error
-        Why there is no answer, or why one of its images was left out.
-    fails
-        Checks that its images fail, such as ``blur``: the answer is the less certain.
-    """
-
-    image: str
-    verdict: Verdict | None = None
-    candidates: tuple[Candidate, ...] = ()
-    error: str | None = None
-    fails: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data (docs/json.md)."""
-        return {
-            "image": self.image,
-            "verdict": self.verdict,
-            "candidates": [candidate_as_json(each) for each in self.candidates],
-            **({"error": self.error} if self.error else {}),
-            **({"fails": self.fails} if self.fails else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Answers:
-    """An answer for each coin that was asked about, and the page of them if one was wanted."""
-
-    answers: tuple[Answer, ...]
-    page: Path | None = None
-
-    @property
-    def failed(self) -> int:
-        """How many are errors."""
-        return sum(answer.verdict is None for answer in self.answers)
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """As plain data (docs/json.md)."""
-        return [answer.as_json() for answer in self.answers]
 
 
 @dataclass(frozen=True)
@@ -124,7 +77,8 @@ class Identifier:
         WeightsError
             If there is no such model.
         """
-        embedder = open_model(lab, model)
+        with reporter.step("Loading the model"):
+            embedder = open_model(lab, model)
         if "probability" not in embedder.card:
             raise LabError(
                 f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
@@ -135,10 +89,7 @@ class Identifier:
             unusable = embed_catalogue(store, embedder, reporter)
             index = load_index(lab, store, embedder)
         if len(index) == 0:
-            raise LabError(
-                f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
-                "Fill it with `rig catalogue add DIR`."
-            )
+            raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
         matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
         return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
 
@@ -204,49 +155,33 @@ def _candidate(match: Match) -> Candidate:
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 
-@dataclass(frozen=True)
-class PhotographQuery:
-    """Photographs to identify: each by itself, or all as one coin; ``coin`` is which of several in each of them."""
-
-    paths: Sequence[Path]
-    same_coin: bool = False
-    coin: int | None = None
-
-
 def identify_photographs(
-    lab: Lab, query: PhotographQuery, model: str, reporter: Reporter, *, top: int, report: bool
+    lab: Lab, photographs: SeenPhotographs, model: str, reporter: Reporter, *, top: int, report: bool
 ) -> Answers:
     """Identify photographs, keep the best `top` candidates of each, and write the page of a curator if it is wanted.
-
-    The photographs are looked at first: where none shows a coin, no model is loaded.
 
     Raises
     ------
     LabError, WeightsError
         See `Identifier.open`.
     """
-    seen: dict[Path, SeenCoin] = {}
-    errors: dict[Path, str] = {}
-    for path in query.paths:
-        try:
-            seen[path] = see_coin(path, query.coin)
-        except ImageError as error:
-            errors[path] = printable(str(error))
+    query, seen, errors = photographs.query, photographs.coins, photographs.errors
     if not seen:
-        return Answers(tuple(Answer(printable(str(path)), error=error) for path, error in errors.items()))
+        return answer_without_model(photographs)
     identifier = Identifier.open(lab, model, reporter)
-    if query.same_coin:
-        asked = [tuple(seen)]
-        answers = [_answer_once(identifier, seen, errors)]
-    else:
-        asked = [(path,) for path in dict.fromkeys(query.paths)]
-        answers = [
-            replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
-            if path in seen
-            else Answer(printable(str(path)), error=errors[path])
-            for (path,) in asked
-        ]
-    page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
+    with reporter.step(f"Comparing with {count(len(identifier.matcher.index), 'catalogue image')}"):
+        if query.same_coin:
+            asked = [tuple(seen)]
+            answers = [_answer_once(identifier, seen, errors)]
+        else:
+            asked = [(path,) for path in dict.fromkeys(query.paths)]
+            answers = [
+                replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
+                if path in seen
+                else Answer(printable(str(path)), error=errors[path])
+                for (path,) in asked
+            ]
+        page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), page)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, Outline, find_coins, normalise
 from calibration.plates import count_page
+from capture.names import printable
 from capture.quality import check_photograph
+from pipeline.reporter import Reporter
+from pipeline.wording import count
 
 ROW = 0.5  # radii that centres may differ by in height, in one row
 
@@ -20,6 +24,37 @@ class SeenCoin:
     crop: Image
     outline: Outline
     fails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotographQuery:
+    """Photographs to identify: each by itself, or all as one coin; ``coin`` is which of several in each of them."""
+
+    paths: Sequence[Path]
+    same_coin: bool = False
+    coin: int | None = None
+
+
+@dataclass(frozen=True)
+class SeenPhotographs:
+    """The coins of photographs that were asked about, and why the other photographs have no answer."""
+
+    query: PhotographQuery
+    coins: dict[Path, SeenCoin]
+    errors: dict[Path, str]
+
+
+def see_photographs(query: PhotographQuery, reporter: Reporter) -> SeenPhotographs:
+    """Read photographs and find the coin in each: all that can be done, and go wrong, before a model is needed."""
+    coins: dict[Path, SeenCoin] = {}
+    errors: dict[Path, str] = {}
+    with reporter.step(f"Looking for the coin in {count(len(query.paths), 'photograph')}"):
+        for path in query.paths:
+            try:
+                coins[path] = see_coin(path, query.coin)
+            except ImageError as error:
+                errors[path] = printable(str(error))
+    return SeenPhotographs(query, coins, errors)
 
 
 def see_coin(path: Path, number: int | None = None) -> SeenCoin:

@@ -18,7 +18,7 @@ from pipeline.reports.results import other_names
 from pipeline.wording import count
 
 if TYPE_CHECKING:
-    from pipeline.collection.identify import Answers
+    from pipeline.collection.answers import Answers
     from pipeline.collection.imports import Imported
 
 CANDIDATE_COLUMNS = (
