@@ -134,7 +134,7 @@ class TerminalReporter:
     def progress(self, what: str) -> Iterator[Progress]:
         """See `Reporter`."""
         if not self.is_live:
-            yield _PlainProgress(what, self._print)
+            yield LineProgress(what, lambda line: self._print(escape(line)))
             return
         task: TaskID | None = None
 
@@ -267,11 +267,11 @@ def _do_nothing() -> None:
     pass
 
 
-class _PlainProgress:
-    """Prints a line at the first step, then now and then, and at the last one."""
+class LineProgress:
+    """Reports a line at the first step, then now and then, and at the last one."""
 
     def __init__(self, what: str, emit: Callable[[str], None]) -> None:
-        self._what = escape(what)
+        self._what = what
         self._emit = emit
         self._first: tuple[float, int] | None = None
         self._last_s = 0.0

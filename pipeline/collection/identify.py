@@ -13,10 +13,12 @@ from calibration.outline import crop_coin
 from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
+from models.embedding.embedder import Embedder
 from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, verdict
 from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers, answer_without_model
+from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import embed_catalogue, load_index
 from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
@@ -24,7 +26,7 @@ from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
-from pipeline.reporter import Reporter
+from pipeline.reporter import Progress, Reporter
 from pipeline.reports.cards import IMAGE_PX, OwnImage
 from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
@@ -68,25 +70,23 @@ class Identifier:
 
     @classmethod
     def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
-        """Load `model`, embed what it has not seen of the catalogue yet, and bring the search index up to date.
+        """Load a model (`load_model`) and bring the catalogue up to date for it (`over`)."""
+        embedder = load_model(lab, model, reporter)
+        with reporter.progress("Embedding the catalogue") as progress:
+            return cls.over(lab, embedder, progress)
+
+    @classmethod
+    def over(cls, lab: Lab, embedder: Embedder, progress: Progress) -> Identifier:
+        """Embed what a model has not seen of the catalogue yet, and bring its search index up to date.
 
         Raises
         ------
         LabError
-            If the catalogue is empty, or the model has no calibrated probability.
-        WeightsError
-            If there is no such model.
+            If no image of the catalogue shows a coin.
         """
-        with reporter.step("Loading the model"):
-            embedder = open_model(lab, model)
-        if "probability" not in embedder.card:
-            raise LabError(
-                f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
-                "Use another, such as `--model starter`, or one that `rig train` made."
-            )
         with Store.open(lab.store) as store:
             store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-            unusable = embed_catalogue(store, embedder, reporter)
+            unusable = embed_catalogue(store, embedder, progress)
             index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
@@ -124,13 +124,34 @@ class Identifier:
             yield OwnImage(side=printable(path.name), image=image, caption=printable(path.name), evidence=evidence)
 
 
+def load_model(lab: Lab, model: str, reporter: Reporter) -> Embedder:
+    """Load a model that can identify.
+
+    Raises
+    ------
+    LabError
+        If the catalogue is empty, or the model has no calibrated probability.
+    WeightsError
+        If there is no such model.
+    """
+    require_catalogue(lab)
+    with reporter.step("Loading the model"):
+        embedder = open_model(lab, model)
+    if "probability" not in embedder.card:
+        raise LabError(
+            f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
+            "Use another, such as `--model starter`, or one that `rig train` made."
+        )
+    return embedder
+
+
 def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     """Embed what a model has not seen of the catalogue yet, make its search index, and find coins that are in it twice.
 
     Raises
     ------
     LabError, WeightsError
-        See `Identifier.open`.
+        See `load_model`.
     """
     identifier = Identifier.open(lab, model, reporter)
     with reporter.progress("Comparing the catalogue's coins with each other") as progress:
@@ -163,7 +184,7 @@ def identify_photographs(
     Raises
     ------
     LabError, WeightsError
-        See `Identifier.open`.
+        See `load_model`.
     """
     query, seen, errors = photographs.query, photographs.coins, photographs.errors
     if not seen:
