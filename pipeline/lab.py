@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.board import BoardSpec
 from capture.cameras import CAMERAS
@@ -63,6 +63,17 @@ class RigConfig(BaseModel):
     policy: Policy = Policy()
     batch: BatchConfig = BatchConfig()
     notify: NotifyConfig = NotifyConfig()
+
+    @model_validator(mode="after")
+    def _board_is_not_the_ring(self) -> RigConfig:
+        board, ring = self.board, self.quality.ring
+        family = board.dictionary.rsplit("_", 1)[0]  # its larger dictionaries begin with the smaller ones' markers
+        if family == ring.dictionary.rsplit("_", 1)[0] and board.markers > ring.first_id:
+            raise ValueError(
+                f"board and quality: ring share markers of {family}. Give the board another dictionary, such as "
+                f"{'DICT_5X5_250' if family != 'DICT_5X5' else 'DICT_6X6_250'}"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -30,6 +31,8 @@ from calibration.files import canonical_json, hash_bytes, hash_file, make_folder
 from capture.store.errors import StoreError, remedy
 
 FILE_MODE = 0o444
+MOST_BYTES = 240  # of a record's name; file systems admit 255, of which `.json` and a number take some
+_SHORTENED = re.compile(r"~[0-9a-f]{16}$")
 DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
 
 
@@ -72,7 +75,7 @@ class Files:
     def record_path(self, kind: str, name: str) -> Path:
         """Where a record lies. A slash in `name` makes folders; coins are the lab's to name, so theirs does not."""
         if kind == "coin":
-            name = quote(name, safe=" ")
+            name = shorten(quote(name, safe=" "))
         return self.folder / "records" / kind / f"{name}.json"
 
     def keep(self, *contents: bytes) -> list[StoredFile]:
@@ -157,7 +160,17 @@ class Files:
         folder = self.folder / "records" / kind
         for path in sorted(folder.rglob("*.json")):
             name = str(path.relative_to(folder))[: -len(".json")]
-            yield unquote(name) if kind == "coin" else name, path
+            yield self._coin_of(path, name) if kind == "coin" else name, path
+
+    def _coin_of(self, path: Path, name: str) -> str:
+        """The coin that a record is of: its file's name, or what it says itself where that was too long."""
+        if not _SHORTENED.search(name):
+            return unquote(name)
+        try:
+            coin = self.read_record(path)["row"]["id"]
+        except (StoreError, KeyError, TypeError):
+            return unquote(name)  # it is found damaged under this name
+        return coin if isinstance(coin, str) else unquote(name)
 
     def set_aside(self, path: Path) -> Path:
         """Move something unfinished out of every reader's sight, into ``leftovers``."""
@@ -206,6 +219,14 @@ class Files:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror}. Nothing stored before is lost. {remedy(error)}"
             ) from error
+
+
+def shorten(name: str) -> str:
+    """A name that a file can have: one of more than `MOST_BYTES` is cut, with a hash of all of it at the end."""
+    if len(name.encode(errors="surrogatepass")) <= MOST_BYTES:
+        return name
+    kept = name.encode(errors="surrogatepass")[: MOST_BYTES - 17].decode(errors="ignore").rstrip()
+    return f"{kept}~{hash_bytes(name.encode(errors='surrogatepass'))[:16]}"
 
 
 def seal(content: Content) -> str:

@@ -6,20 +6,22 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from calibration.image import Image, ImageError, decode_image
-from calibration.outline import find_coins
+from capture.names import NameProblem, clean_name, printable
 from capture.photographs import read_photo_folder
 from capture.store import Store
+from capture.store.journal_lines import EntriesReplaced
 from capture.store.records import Entry, NewEntry
-from pipeline.collection.photographs import require_one_coin
+from pipeline.collection.additions import plan_additions
+from pipeline.collection.catalogue_images import read_entries
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
-from rig.sides import Side
 
 _BATCH = 64  # images to a transaction
 
@@ -28,7 +30,16 @@ _BATCH = 64  # images to a transaction
 class AddedEntries:
     """What `add_directory` did: new entries, coins they show, and entries known before.
 
-    ``refused`` says why images could not be used, a sentence each; ``skipped`` names files that are no images.
+    Attributes
+    ----------
+    replaced
+        How many entries were corrected: the former image is kept, and matched against no longer.
+    refused
+        Why images could not be used, a sentence each.
+    skipped
+        Files that are no images.
+    renamed
+        Coins that bear the name of another sale's coin, and what they are called in the catalogue.
     """
 
     entries: int
@@ -36,6 +47,8 @@ class AddedEntries:
     known: int
     refused: tuple[str, ...]
     skipped: tuple[str, ...]
+    replaced: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -43,6 +56,8 @@ class AddedEntries:
             "entries": self.entries,
             "coins": self.coins,
             "known": self.known,
+            "replaced": self.replaced,
+            "renamed": self.renamed,
             "refused": self.refused,
             "skipped": self.skipped,
         }
@@ -129,8 +144,17 @@ def require_catalogue(lab: Lab) -> None:
     )
 
 
-def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries:
+def add_directory(
+    lab: Lab, directory: Path, reporter: Reporter, *, sale: str | None = None, replace: bool = False
+) -> AddedEntries:
     """Add a folder of images: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
+
+    Parameters
+    ----------
+    sale
+        What the sale or collection is called; the folder's name if None.
+    replace
+        Whether images that contradict what is stored take its place (`pipeline.collection.additions`).
 
     Raises
     ------
@@ -140,34 +164,46 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
-    files: dict[Path, list[_Shown]] = {}
-    for coin, both in folder.sides.items():
-        for side, photo in both.items():
-            files.setdefault(photo.path, []).append(_Shown(coin, side, photo.half))
-    if not files and not folder.refused:
+    sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
+    unusable = (*folder.refused, *folder.contradictions)
+    if not sides and not unusable:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
-    sale = directory.resolve().name
-    waiting = list(files.items())
+    name = _sale_name(sale, directory)
     refused: list[str] = []
-    usable = added = 0
-    coins: set[str] = set()
+    added: list[Entry] = []
+    replaced = 0
     with (
         Store.open(lab.store) as store,
         ThreadPoolExecutor(os.cpu_count()) as pool,
         reporter.progress("Adding images") as progress,
     ):
-        for start in range(0, len(waiting), _BATCH):
-            progress(start, len(waiting))
-            batch = waiting[start : start + _BATCH]
-            read = list(pool.map(lambda file: _read_entries(file[0], file[1], sale), batch))
-            entries = [entry for of_file in read if isinstance(of_file, list) for entry in of_file]
-            rows = store.catalogue.add_entries(entries)
-            refused += [each for each in read if isinstance(each, str)]
-            usable += len(entries)
-            added += len(rows)
-            coins |= {row.coin_id for row in rows}
-        progress(len(waiting), len(waiting))
-    return AddedEntries(added, len(coins), usable - added, (*folder.refused, *refused), folder.skipped)
+        plan = plan_additions(store, name, sides, replace=replace)
+        files = [list(shown) for _, shown in groupby(plan.new, key=lambda addition: addition.photo.path)]
+        for start in range(0, len(files), _BATCH):
+            progress(start, len(files))
+            entries: list[NewEntry] = []
+            old: list[Entry] = []
+            batch = files[start : start + _BATCH]
+            for shown, read in zip(batch, pool.map(partial(read_entries, sale=name), batch), strict=True):
+                if isinstance(read, str):
+                    refused.append(printable(read))
+                else:
+                    entries += read
+                    old += [entry for addition in shown for entry in addition.replaces]
+            added += store.catalogue.add_entries(entries, old)
+            if old:
+                store.journal.log(EntriesReplaced(entries=tuple(entry.id for entry in old)))
+            replaced += len(old)
+        progress(len(files), len(files))
+    return AddedEntries(
+        len(added),
+        len({entry.coin_id for entry in added}),
+        plan.known,
+        (*map(printable, unusable), *plan.refused, *refused),
+        folder.skipped,
+        replaced,
+        {coin: other for coin, other in plan.renamed.items() if any(entry.coin_id == other for entry in added)},
+    )
 
 
 def remove_entries(lab: Lab, coins: Sequence[str], sale: str | None, *, dry_run: bool) -> CatalogueChange:
@@ -198,7 +234,10 @@ def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> Catalog
         If one of them was never removed.
     """
     with Store.open(lab.store) as store:
-        entries = _named_entries(store, coins, sale, removed=True)
+        replaced = {
+            entry_id for line in store.journal.lines(EntriesReplaced) for entry_id in line.entries
+        }  # by a corrected image, which is there
+        entries = [entry for entry in _named_entries(store, coins, sale, removed=True) if entry.id not in replaced]
         store.catalogue.restore_entries(entries)
     return CatalogueChange("Restored", _count_by_coin(entries))
 
@@ -220,41 +259,8 @@ def _count_by_coin(entries: Sequence[Entry]) -> dict[str, int]:
     return dict(Counter(entry.coin_id for entry in entries))
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What an image, or its left or right half, shows."""
-
-    coin: str
-    side: Side
-    half: Literal["left", "right"] | None
-
-
-def _read_entries(path: Path, shown: Sequence[_Shown], sale: str) -> list[NewEntry] | str:
-    """The new entries of an image that shows one coin for each; else why it cannot be used."""
+def _sale_name(sale: str | None, directory: Path) -> str:
     try:
-        data = path.read_bytes()
-        image = decode_image(data, str(path))
-        boxes = [_box(image, each.half) for each in shown]
-        for each, box in zip(shown, boxes, strict=True):
-            part = "" if each.half is None else f" ({each.half} half)"
-            require_one_coin(image[box[1] : box[3], box[0] : box[2]], f"{path}{part}")
-        if any(each.half for each in shown) and _lies_across(image):
-            return f"{path}: a coin lies across its middle, where obverse and reverse should meet. Cut it by hand."
-    except ImageError as error:
-        return str(error)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}."
-    return [
-        NewEntry(each.coin, data, path.name, sale, each.side, box if each.half else None)
-        for each, box in zip(shown, boxes, strict=True)
-    ]
-
-
-def _box(image: Image, half: Literal["left", "right"] | None) -> tuple[int, int, int, int]:
-    height, width = image.shape[:2]
-    return (width // 2 if half == "right" else 0, 0, width // 2 if half == "left" else width, height)
-
-
-def _lies_across(image: Image) -> bool:
-    middle = image.shape[1] / 2
-    return any(abs(coin.centre_px[0] - middle) < coin.radius_px / 2 for coin in find_coins(image))
+        return clean_name(sale if sale is not None else directory.resolve().name or "catalogue")
+    except NameProblem as problem:
+        raise UsageError(f"the name of the sale {problem} Give one with --sale NAME.") from problem

@@ -84,6 +84,7 @@ class Dataset:
                 session=row["placement"],
                 type=f"{row['type'] or ''} {row['side'] or ''}".strip(),
                 specimen=row["coin"],
+                is_scanned=row["light"] is not None,
             )
             for number, row in enumerate(self.rows(part))
         ]
@@ -118,6 +119,11 @@ class BuiltDataset:
         return len(self.dataset.manifest["near_duplicates"])
 
     @property
+    def copies(self) -> list[dict[str, str]]:
+        """Frames that take no part, since they are copies of others (``copy_of``) of their coin."""
+        return list(self.dataset.manifest.get("copies", ()))
+
+    @property
     def left_out(self) -> list[str]:
         """Coins that take no part."""
         return list(self.dataset.manifest["left_out"])
@@ -132,6 +138,7 @@ class BuiltDataset:
             "is_new": self.is_new,
             **{part: {"coins": coins, "frames": frames} for part, (coins, frames) in self.parts.items()},
             "near_duplicates": self.near_duplicates,
+            "copies": len(self.copies),
             "left_out": self.left_out,
             "without_coin": self.without_coin,
         }

@@ -19,6 +19,7 @@ from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepair
 from capture.store.records import Candidate, Entry
 from pipeline.lab import Lab
 from pipeline.reports import attention
+from pipeline.reports.cards import cite_others
 from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
 from pipeline.reports.pages import cite, device_line, page_template, plan_line
@@ -124,6 +125,7 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "verdict": coin.result.verdict,
         "best": best,
         "citation": _citation(best, entries) if best else "",
+        "also": cite_others(best, entries) if best else (),
         "diameter_mm": coin.diameter_mm,
         "image": as_data_url(own(ROW_PX), 72) if own else None,
         "best_image": as_data_url(catalogue(ROW_PX), 72) if catalogue else None,

@@ -56,6 +56,13 @@ def print_imported(done: Imported) -> None:
         f"{'Would import' if done.is_dry_run else 'Imported'} {count(done.photographs, 'photograph')} of "
         f"{count(done.coins, 'coin')} from {count(done.sessions, 'session')}; {done.known} were there already."
     )
+    if done.relabelled:
+        print_line(
+            f"{'Would correct' if done.is_dry_run else 'Corrected'} {count(len(done.relabelled), 'label')}; the former "
+            "stay in the journal (`rig reviews`):"
+        )
+        for file, label in done.relabelled.items():
+            print_line(f"  {file}: {label}")
     if done.quarantined:
         print_line(f"{count(done.quarantined, 'photograph')} failed a check and will not train:")
         for file, reason in done.failures.items():

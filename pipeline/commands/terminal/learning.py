@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.wording import count
 
 if TYPE_CHECKING:
     from pipeline.learning.evaluate import Evaluated
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pipeline.learning.train import Trained
     from pipeline.learning.tune import Tuned
     from rig.sides import Side
+
+MOST_COPIES = 5  # that are listed
 
 
 def print_trained(result: Trained) -> None:
@@ -72,6 +75,14 @@ def print_evaluated(result: Evaluated) -> None:
     table.add_row("  95 % over coins", *spans, "")
     _add_row(table, "ECE of the probability", real.ece, synthetic.ece)
     console.print(table)
+    if result.copies:
+        print_line(
+            f"{count(len(result.copies), 'image')} left out, as a copy of another image of the coin or of another:"
+        )
+        for copy in result.copies[:MOST_COPIES]:
+            print_line(f"  {copy.name} ({copy.coin}) is {copy.copy_of} ({copy.copy_of_coin})")
+        if len(result.copies) > MOST_COPIES:
+            print_line(f"  and {len(result.copies) - MOST_COPIES} more (--json lists all)")
     print_line(f"Protocol: {real.protocol}")
     print_line(f"Curves and worst cases: {result.page}")
 

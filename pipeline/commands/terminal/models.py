@@ -32,6 +32,8 @@ def print_dataset(built: BuiltDataset) -> None:
     if built.near_duplicates:
         pairs = count(built.near_duplicates, "pair")
         print_line(f"  {pairs} of near-duplicates under two names; their coins are kept in one part")
+    if built.copies:
+        print_line(f"  {count(len(built.copies), 'frame')} left out: copies of other frames of the same coin")
     if built.left_out:
         print_line(f"  left out, since they belong to coins of another part: {', '.join(built.left_out)}")
     if built.without_coin:
