@@ -19,16 +19,12 @@ def test_a_catalogue_that_cannot_be_embedded_holds_up_no_scan(
     assert rig("catalogue", "add", sale, "--lab", short_lab).code == 0
     with Store.open(short_lab / "store", writing=False) as store:
         path = store.path(store.catalogue.entries(sale="sale")[0].sha256)
-    kept = path.read_bytes()
     path.chmod(0o644)
-    path.write_bytes(kept[:-1] + b"?")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     ran = rig("scan", "--tray", 1, "--lab", short_lab, "--json")
     assert [(coin["frames"], coin["verdict"]) for coin in ran.json["coins"]] == [(4, None)] * 3
     assert "Embedding the catalogue: 0 of 1" in ran.err and ran.err.count("could not be identified") == 3
     assert "Traceback" not in ran.err and path.name[:12] in ran.err, "the damaged file is named"
-    path.write_bytes(kept)
-    again = rig("scan", "--tray", 1, "--lab", short_lab, "--json")
-    assert again.json["session"] == ran.json["session"] and all(coin["verdict"] for coin in again.json["coins"])
 
 
 def test_an_empty_catalogue_is_reported_before_anything_moves(rig: Rig, short_lab: Path) -> None:
