@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,8 @@ from rig.station import StationConfig
 from rig.twin.faults import Fault
 
 IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter; named without torch at hand
+
+DEFAULT_PLAN = "default"
 
 
 class TwinConfig(BaseModel):
@@ -125,6 +128,11 @@ class Lab:
     def world(self) -> Path:
         """The twin's state: where its coins and devices are, as the bench itself has it in a real lab."""
         return self.folder / "twin" / "world.json"
+
+    def command(self, command: str) -> str:
+        """A command as it has to be typed here to mean this lab."""
+        is_default = self.folder == lab_folder(None)
+        return command if is_default else f"{command} --lab {shlex.quote(str(self.folder))}"
 
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"

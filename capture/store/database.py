@@ -55,7 +55,7 @@ class Database:
                 self.close()
                 raise _unreadable(path, error) from error
         elif not path.exists():
-            raise StoreError(f"{path} does not exist: nothing has been stored yet.")
+            raise StoreError(f"{path} does not exist: nothing has been stored yet. Scan a tray first.")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

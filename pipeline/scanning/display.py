@@ -97,8 +97,6 @@ class ScanDisplay:
         match event:
             case CoinSkipped() | Recovered():
                 self._reporter.warn(text)
-            case Stopping():
-                self._reporter.report(text)
             case _ if text:
                 self._mention(text)
 
@@ -152,7 +150,7 @@ class ScanDisplay:
                     f"(attempt {event.attempt}): the scan continues."
                 )
             case Stopping():
-                return "Stopping: the coin is put back first. Please wait."
+                return "Stopping: the coin goes back into its slot."
         return ""
 
     def _time_left(self) -> str:

@@ -51,6 +51,12 @@ class Identifies(Protocol):
         """Nothing more will be asked: end what is still being made ready."""
 
 
+OpenIdentifier = Callable[[], Identifies]
+"""Loads the model and embeds what it has not seen of the catalogue: seconds, or minutes."""
+
+OPENING = "The model is being loaded, and what it has not seen of the catalogue is being embedded."
+
+
 def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
     """Load a model; what it has not seen of the catalogue is embedded beside the scan, which does not wait for it.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.outline import find_coin
@@ -55,7 +55,6 @@ def test_hidden_files_and_a_stray_image_do_not_reject_a_folder(tmp_path: Path) -
     assert list(photo_sides(tmp_path)) == ["2024.1.2"]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     name=st.text(st.sampled_from("abcXYZ019._- é"), min_size=1, max_size=12).filter(lambda name: name[0] != "."),
     side=st.sampled_from(["obv", "rev", "obverse", "reverse", "OBV", "Reverse"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.plan import Plan, Tray
@@ -92,7 +92,6 @@ def test_accession_numbers_are_text(tmp_path: Path) -> None:
     assert read_document(path, Tray, id="1").slots == {1: "2024.10", 2: "007", 3: None, 4: None, 5: "1e3"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     text=st.text(max_size=60)
     | st.from_regex(r"(slots|sides|camera|gain):( *[\[\{\-~&\*!|>'\"a-z0-9:]*\n)+", fullmatch=True)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
 from pipeline.fitted_table import Column, FittedTable
-from pipeline.wording import count, duration
+from pipeline.wording import count, duration, minute
 from rig.sides import SIDES
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
@@ -61,6 +61,13 @@ def print_scan_estimate(preflight: Preflight) -> None:
         f"About {duration(planned.estimate.time_s)} at the bench, "
         f"{decimal(planned.estimate.disk_bytes)} of {decimal(preflight.free_bytes)} free. Nothing was moved."
     )
+    if planned.repeats is not None and planned.repeats.finished_at is not None:
+        print_line(
+            f"It was scanned to the end already, by this plan, at {minute(planned.repeats.finished_at)}: a scan would "
+            "take every shot again. In a terminal it asks first, unless --fresh is given."
+        )
+    for caution in planned.cautions:
+        console.print(f"[yellow]warning:[/yellow] {escape(caution)}", soft_wrap=True)
     for obstacle in preflight.obstacles:
         console.print(f"[red]The scan would not start:[/red] {escape(obstacle)}", soft_wrap=True)
 
@@ -91,16 +98,25 @@ def print_scan(result: ScanResult) -> None:
         rows.append((str(coin.slot), escape(coin.coin), frames, str(coin.retakes), *(match if is_identified else ())))
     console.print(f"Tray {escape(result.tray)}")
     console.print(FittedTable(columns, rows))
-    if result.left_over:
-        missing = sum(coin.planned - coin.frames for coin in result.coins)
-        has = "has" if missing == 1 else "have"
-        console.print(f"[red]{count(missing, 'shot')} {has} no good frame[/red]: the report says why.")
+    bad = sum(coin.quarantined for coin in result.coins)
+    untaken = sum(coin.planned - coin.frames - coin.quarantined for coin in result.coins)
+    if bad:
+        has = "has" if bad == 1 else "have"
+        console.print(f"[red]{count(bad, 'shot')} {has} no good frame[/red]: the report says why.", soft_wrap=True)
+    if untaken:
+        are = "is" if untaken == 1 else "are"
+        console.print(
+            f"[yellow]{count(untaken, 'shot')} {are} not taken yet[/yellow]: run the same command again to resume.",
+            soft_wrap=True,
+        )
     print_line(f"Scanned in {_times(result.wall_s, result.hardware_s)}.\nReport: {result.report}")
 
 
 def print_batch_estimate(plan: BatchPlan) -> None:
     """Print what `batch` would do, as `batch --dry-run`."""
     _print_batch_plan(plan, console)
+    for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
+        console.print(f"[yellow]warning:[/yellow] {escape(caution)}", soft_wrap=True)
     console.print("Nothing was moved.")
 
 
@@ -190,7 +206,9 @@ def print_status(seen: LabStatus) -> None:
             print_line(f"The rig is in use by {seen.holder or 'another process'}.")
         case "running" if now is not None:
             console.print(f"[cyan]running[/cyan]: {escape(seen.holder or '')}", soft_wrap=True)
-            _print_run(now)
+            if seen.alarm is not None:
+                console.print(f"[red]{escape(seen.alarm)}[/red]", soft_wrap=True)
+            _print_run(now, is_running=True)
         case "died" if now is not None:
             console.print(
                 f"[red]died[/red] without reporting an end, last seen at {_local(now.at)}: {escape(now.command)} "
@@ -198,16 +216,18 @@ def print_status(seen: LabStatus) -> None:
                 "run the same command again to resume.",
                 soft_wrap=True,
             )
-            _print_run(now)
+            _print_run(now, is_running=False)
         case "ended" if now is not None and now.ended is not None:
             console.print(
                 f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {escape(now.command)}. "
                 f"{escape(now.ended.why or '')}",
                 soft_wrap=True,
             )
-            _print_run(now)
+            _print_run(now, is_running=False)
             if now.ended.report:
                 print_line(f"Report: {now.ended.report}")
+    if seen.coin_out is not None:
+        print_line(seen.coin_out)
     for each in seen.unfinished:
         print_line(
             f"Unfinished: tray {each.tray}, {count(each.missing_shots, 'shot')} missing. Resume with `{each.command}`."
@@ -230,7 +250,7 @@ def print_deliveries(result: Deliveries) -> None:
             print_failure(f"{each.channel}: {each.why}. Correct `notify:` in rig.yaml.")
 
 
-def _print_run(now: Status) -> None:
+def _print_run(now: Status, *, is_running: bool) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     trays = ", ".join(f"{escape(tray.tray)} {_coloured(tray.state)}" for tray in now.trays)
     table.add_row("Trays", trays)
@@ -246,7 +266,7 @@ def _print_run(now: Status) -> None:
     for tray in now.trays:
         if tray.why:
             table.add_row("Tray", escape(f"{tray.tray}: {tray.why}"))
-    if now.ended is None and now.time_left_s is not None and now.expected_end is not None:
+    if is_running and now.time_left_s is not None and now.expected_end is not None:
         by = f", has to end by {_local(now.until)}" if now.until else ""
         table.add_row("Left", f"{duration(now.time_left_s)}: until about {_local(now.expected_end)}{by}")
     if now.free_bytes is not None:
