@@ -122,8 +122,8 @@ def review_match(lab: Lab, coin: str, entry: str, person: Person, *, is_same: bo
         known = _known_coins(store, in_catalogue)
         if coin not in known:
             raise LabError(
-                f"no good frame is of coin {coin}, and no entry of the catalogue. {_suggest(coin, known)}Scan or import "
-                "it first, or check the spelling."
+                f"no good frame is of coin {coin}, and no entry of the catalogue. {_suggest(coin, known)}"
+                "Scan or import it first, or check the spelling."
             )
         entries = tuple(each.id for each in _named(in_catalogue, entry))
         line: MatchReviewed
