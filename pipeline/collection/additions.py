@@ -60,21 +60,20 @@ class Additions:
 def plan_additions(
     store: Store, sale: str, photos: Sequence[tuple[str, Side, PhotoSide]], *, replace: bool
 ) -> Additions:
-    """Compare a folder's images with what the catalogue has of the sale.
-
-    Raises
-    ------
-    OSError
-        If an image cannot be read.
-    """
+    """Compare a folder's images with what the catalogue has of the sale."""
     refused: list[str] = []
     named: list[Addition] = []
     plan = _Plan(store, sale)
     for coin, side, photo in photos:
         try:
-            named.append(Addition(plan.name(clean_name(coin)), side, photo))
+            addition = Addition(plan.name(clean_name(coin)), side, photo)
+            plan.read(addition)
         except NameProblem as problem:
             refused.append(f"{printable(str(photo.path))}: the coin's name {problem}")
+        except OSError as error:
+            refused.append(f"{printable(str(photo.path))} cannot be read: {error.strerror}.")
+        else:
+            named.append(addition)
     known = 0
     new: list[Addition] = []
     clashes: list[Addition] = []
@@ -89,7 +88,7 @@ def plan_additions(
     if clashes and not replace and known < len(clashes):
         refused.append(_clash(sale, clashes))
         clashes = []
-    return Additions((*new, *clashes), known, (*refused, *doubles), plan.renamed)
+    return Additions((*new, *clashes), known, (*dict.fromkeys(refused), *doubles), plan.renamed)
 
 
 class _Plan:
@@ -149,11 +148,14 @@ class _Plan:
     def _named(self, addition: Addition) -> Entry | None:
         return self._by_name.get((printable(addition.photo.path.name), addition.photo.half))
 
-    def _key(self, addition: Addition) -> tuple[str, Half]:
+    def read(self, addition: Addition) -> None:
+        """Hash its image; OSError if it cannot be read."""
         path = addition.photo.path
         if path not in self._hashes:
             self._hashes[path] = hash_file(path)
-        return self._hashes[path], addition.photo.half
+
+    def _key(self, addition: Addition) -> tuple[str, Half]:
+        return self._hashes[addition.photo.path], addition.photo.half
 
 
 def _part(entry: Entry) -> Half:

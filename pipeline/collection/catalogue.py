@@ -90,10 +90,11 @@ class Sale:
 
 @dataclass(frozen=True)
 class CatalogueList:
-    """The sales of the catalogue, or the entries of one of them."""
+    """The sales of the catalogue, or the entries of one of them; ``is_removed`` where they were removed from it."""
 
     sales: tuple[Sale, ...]
     is_detailed: bool
+    is_removed: bool = False
 
     def as_json(self) -> list[dict[str, Any]]:
         """As plain data (docs/json.md)."""
@@ -106,8 +107,8 @@ class CatalogueList:
         ]
 
 
-def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
-    """List the sales of the catalogue, or the entries of one.
+def list_catalogue(lab: Lab, sale: str | None, *, removed: bool = False) -> CatalogueList:
+    """List the sales of the catalogue, or the entries of one; or those that were removed.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
         If there is no such sale.
     """
     with Store.open(lab.store) as store:
-        entries = store.catalogue.entries()
+        entries = store.catalogue.entries(removed=removed)
     by_sale: dict[str, list[Entry]] = {}
     for entry in entries:
         by_sale.setdefault(entry.catalogue, []).append(entry)
@@ -123,7 +124,9 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
         known = ", ".join(by_sale) or "none yet"
         raise LabError(f"there is no sale {sale} in the catalogue. There are: {known}.")
     names = [sale] if sale is not None else list(by_sale)
-    return CatalogueList(tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None)
+    return CatalogueList(
+        tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None, is_removed=removed
+    )
 
 
 def require_catalogue(lab: Lab) -> None:

@@ -117,22 +117,26 @@ def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
     (more / "square.png").write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
     (more / "photo_obv.heic").write_bytes(b"....ftypheic....")
     (more / "notes.txt").write_text("lots 1 to 6")
+    (more / "unreadable_obv.jpg").symlink_to("/proc/self/mem")
     mixed = rig("catalogue", "add", more, "--lab", lab, "--json")
     assert mixed.code == 3
     assert mixed.json["entries"] == 2 * len(COINS) and mixed.json["skipped"] == ["notes.txt"]
     refused = mixed.json["refused"]
-    assert len(refused) == 4
-    for name in ("broken_obv.jpg", "scan.jpg", "square.png", "photo_obv.heic"):
+    assert len(refused) == 5
+    for name in ("broken_obv.jpg", "scan.jpg", "square.png", "photo_obv.heic", "unreadable_obv.jpg"):
         assert sum(name in line for line in refused) == 1
     assert any("call it square_obv.png or square_rev.png" in line for line in refused)
     printed = rig("catalogue", "add", more, "--lab", lab)
-    assert "4 could not be used" in printed.out and "no images: notes.txt" in printed.err
+    assert "5 could not be used" in printed.out and "no images: notes.txt" in printed.err
     listed = rig("catalogue", "list", "--lab", lab, "--json").json
     assert listed == [{"sale": folder.name, "coins": 6, "entries": 12} for folder in (photographs, more)]
     entries = rig("catalogue", "list", "--sale", "more", "--lab", lab)
     assert "more: 6 coins, 12 entries" in entries.out and f"more, {COINS[0]}  obverse  {COINS[0]}.jpg" in entries.out
     assert sum(rig("catalogue", "remove", "--sale", "more", "--lab", lab, "--json").json["coins"].values()) == 12
     assert [sale["sale"] for sale in rig("catalogue", "list", "--lab", lab, "--json").json] == [photographs.name]
+    assert rig("catalogue", "list", "--removed", "--lab", lab, "--json").json == [
+        {"sale": "more", "coins": 6, "entries": 12}
+    ]
     gone = rig("catalogue", "remove", "--sale", "more", "--lab", lab)
     assert gone.code == 1 and "not in the catalogue: sale more" in gone.err
     assert rig("catalogue", "remove", "--lab", lab).code == 2
