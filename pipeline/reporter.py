@@ -16,12 +16,12 @@ from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from capture.names import printable
 from pipeline.errors import UsageError
-from pipeline.wording import duration
+from pipeline.wording import duration, literal
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # without a log file, what is printed is not printed a second time
@@ -106,12 +106,12 @@ class TerminalReporter:
     def report(self, message: str) -> None:
         """See `Reporter`."""
         log.info("%s", message)
-        self._print(escape(message))
+        self._print(literal(message))
 
     def warn(self, message: str) -> None:
         """See `Reporter`."""
         log.warning("%s", message)
-        self._print(f"[yellow]warning:[/yellow] {escape(message)}")
+        self._print(f"[yellow]warning:[/yellow] {literal(message)}")
 
     def ask(self, request: str) -> None:
         """See `Reporter`."""
@@ -119,14 +119,14 @@ class TerminalReporter:
             raise UsageError(f"somebody has to sit here for this: {request} Run it in a terminal.")
         log.info("Asked: %s", request)
         with self._paused():
-            self._console.input(f"{escape(request)} Then press Enter. ")
+            self._console.input(f"{literal(request)} Then press Enter. ")
 
     def confirm(self, question: str, unattended: str) -> bool:
         """See `Reporter`."""
         if not sys.stdin.isatty():
             raise UsageError(unattended)
         with self._paused():
-            answer = self._console.input(f"{escape(question)} [y/N]: ", markup=False)
+            answer = self._console.input(f"{printable(question)} [y/N]: ", markup=False)
         log.info("Asked: %s Answer: %s", question, answer)
         return answer.strip().lower() in ("y", "yes")
 
@@ -134,7 +134,7 @@ class TerminalReporter:
     def progress(self, what: str) -> Iterator[Progress]:
         """See `Reporter`."""
         if not self.is_live:
-            yield LineProgress(what, lambda line: self._print(escape(line)))
+            yield LineProgress(what, lambda line: self._print(literal(line)))
             return
         task: TaskID | None = None
 
@@ -143,7 +143,7 @@ class TerminalReporter:
             with self._lock:
                 bars = self._bars or self._begin_bars()
                 if task is None:
-                    task = bars.add_task(escape(what), total=total)
+                    task = bars.add_task(literal(what), total=total)
                 bars.update(task, completed=done, total=total)
 
         try:
@@ -161,10 +161,10 @@ class TerminalReporter:
         """See `Reporter`."""
         log.info("%s", what)
         if not self.is_live:
-            self._print(escape(f"{what}."))
+            self._print(literal(f"{what}."))
             yield
             return
-        with self._console.status(escape(f"{what} ...")):
+        with self._console.status(literal(f"{what} ...")):
             yield
 
     @contextmanager

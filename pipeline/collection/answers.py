@@ -62,4 +62,7 @@ class Answers:
 
 def answer_without_model(seen: SeenPhotographs) -> Answers:
     """The answer to photographs of which none can be used: why."""
-    return Answers(tuple(Answer(printable(str(path)), error=error) for path, error in seen.errors.items()))
+    failed = [Answer(printable(str(path)), error=error) for path, error in seen.errors.items()]
+    if seen.query.same_coin:
+        failed = [Answer(", ".join(each.image for each in failed), error=" ".join(seen.errors.values()))]
+    return Answers(tuple(failed))

@@ -115,7 +115,7 @@ def list_catalogue(lab: Lab, sale: str | None, *, removed: bool = False) -> Cata
     LabError
         If there is no such sale.
     """
-    with Store.open(lab.store) as store:
+    with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
         entries = store.catalogue.entries(removed=removed)
     by_sale: dict[str, list[Entry]] = {}
     for entry in entries:

@@ -17,9 +17,9 @@ from models.embedding.embedder import Embedder
 from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, verdict
 from models.matching.views import View
-from pipeline.collection.answers import Answer, Answers, answer_without_model
+from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
-from pipeline.collection.catalogue_index import embed_catalogue, load_index
+from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
 from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
@@ -84,10 +84,14 @@ class Identifier:
         LabError
             If no image of the catalogue shows a coin.
         """
-        with Store.open(lab.store) as store:
-            store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-            unusable = embed_catalogue(store, embedder, progress)
-            index = load_index(lab, store, embedder)
+        ready = read_index(lab, embedder)
+        if ready is not None:  # nothing needs to be written, as in a lab that is read-only
+            index, unusable = ready
+        else:
+            with Store.open(lab.store) as store:
+                store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
+                unusable = embed_catalogue(store, embedder, progress)
+                index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
         matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
@@ -187,8 +191,6 @@ def identify_photographs(
         See `load_model`.
     """
     query, seen, errors = photographs.query, photographs.coins, photographs.errors
-    if not seen:
-        return answer_without_model(photographs)
     identifier = Identifier.open(lab, model, reporter)
     with reporter.step(f"Comparing with {count(len(identifier.matcher.index), 'catalogue image')}"):
         if query.same_coin:
@@ -220,7 +222,7 @@ def _write_page(
     identifier: Identifier, answers: Sequence[tuple[tuple[Path, ...], Answer]], seen: dict[Path, SeenCoin]
 ) -> Path:
     """The page of what was asked about: the same for photographs as for a scan."""
-    with Store.open(identifier.lab.store) as store:
+    with Store.open(identifier.lab.store, writing=False) as store:
         entries = {entry.id: entry for entry in store.catalogue.entries()}
         cards = []
         for number, (paths, answer) in enumerate(answers, 1):
