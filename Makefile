@@ -23,7 +23,7 @@ test: setup
 
 # Everything, the slow tests included (about half an hour on 2 cores).
 test-all: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal -m "not bench"
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal -m "not bench" --fuzz 100
 
 bench: setup
 	$(RUN)pytest -m bench -s tests/bench

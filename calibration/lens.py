@@ -15,6 +15,8 @@ from calibration.errors import CalibrationError
 MIN_VIEWS = 6
 MAX_RMS_PX = 0.8
 MIN_TILT_DEG = 8.0
+MIN_DIRECTIONS = 3  # Zhang's least, if nothing about the lens is known
+APART_DEG = 4.0  # directions in which the board faces differ by more
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ def calibrate_lens(views: Sequence[BoardView]) -> Lens:
             "The board lies flat in nearly all views, which cannot tell focal length from distance. "
             "Take at least 3 with one edge of the board raised by 10 to 30 degrees."
         )
+    normals = [np.asarray(cv2.Rodrigues(rotation)[0], np.float64)[:, 2] for rotation in rotations]
+    if _count_directions(normals) < MIN_DIRECTIONS:
+        raise CalibrationError(
+            "The board is tilted in the same way in nearly all views, which cannot tell focal length from distance. "
+            f"Raise another of its edges in each view: it has to face at least {MIN_DIRECTIONS} directions."
+        )
     if not np.isfinite(rms_px) or rms_px > MAX_RMS_PX:
         raise CalibrationError(
             f"The lens fits the board's corners only to {rms_px:.2f} pixels ({MAX_RMS_PX} at most). "
@@ -87,6 +95,15 @@ def calibrate_lens(views: Sequence[BoardView]) -> Lens:
         width_px,
         height_px,
     )
+
+
+def _count_directions(normals: Sequence[npt.NDArray[np.float64]]) -> int:
+    """How many directions the board faces, those that hardly differ counted once."""
+    apart: list[npt.NDArray[np.float64]] = []
+    for normal in normals:
+        if all(float(normal @ other) < np.cos(np.radians(APART_DEG)) for other in apart):
+            apart.append(normal)
+    return len(apart)
 
 
 def mm_per_pixel(lens: Lens, flat_view: BoardView) -> float:

@@ -50,8 +50,8 @@ class RingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     markers: int = Field(default=24, ge=MIN_MARKERS)
-    radius_mm: float = Field(default=19.4, gt=0)
-    marker_mm: float = Field(default=3.4, gt=0)
+    radius_mm: float = Field(default=19.4, ge=3)
+    marker_mm: float = Field(default=3.4, ge=0.5)
     dictionary: str = "DICT_4X4_100"
     first_id: int = Field(default=50, ge=0)
 
@@ -98,12 +98,15 @@ class PlateAngle:
         Standard error, from how well the markers' corners agree.
     centre_px
         Where the axis meets the plate in the image (x, y); distortion taken out if a lens was given.
+    mm_per_pixel
+        Scale on the plate, by the ring's own measures.
     """
 
     angle_deg: float
     markers: int
     error_deg: float
     centre_px: tuple[float, float]
+    mm_per_pixel: float
 
 
 def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | None = None) -> PlateAngle | None:
@@ -229,4 +232,5 @@ def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | N
         int(whole.sum()),
         error_deg,
         (float(centre[0]), float(centre[1])),
+        float(1.0 / stretch[0]),
     )

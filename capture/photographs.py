@@ -18,6 +18,7 @@ from rig.twin.coins.photo import surface_from_photo
 from rig.twin.coins.surface import Surface
 
 _SIDE_NAME = re.compile(r"^(?P<coin>.+)[_-](?P<side>obv|rev|obverse|reverse)$", re.IGNORECASE)
+_HIDDEN = (".", "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 _SIDES: dict[str, Side] = {"obv": "obverse", "rev": "reverse"}
 
 
@@ -39,13 +40,21 @@ class PhotoFolder:
         Coin to side to photograph, in order of name.
     refused
         Why images cannot be used, a sentence each.
+    contradictions
+        Images that show a coin side which another shows too, a sentence each.
     skipped
-        Names of files that are no images.
+        Names of files that are no images; those that systems make for themselves are passed over without a word.
     """
 
     sides: dict[str, dict[Side, PhotoSide]]
     refused: tuple[str, ...]
+    contradictions: tuple[str, ...]
     skipped: tuple[str, ...]
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is hidden, or one of those that systems and cameras make for themselves."""
+    return path.name.startswith(_HIDDEN)
 
 
 def side_by_name(path: Path) -> Side | None:
@@ -55,16 +64,17 @@ def side_by_name(path: Path) -> Side | None:
 
 
 def photo_sides(directory: Path) -> dict[str, dict[Side, PhotoSide]]:
-    """Find the coins photographed in a folder (`read_photo_folder`), every image of which has to be usable.
+    """Find the coins photographed in a folder (`read_photo_folder`); a stray image in it is passed over.
 
     Raises
     ------
     DrawerError
-        If the folder holds no photographs, or one that cannot be used.
+        If the folder holds no photographs that can be used, or two of one coin side.
     """
     folder = read_photo_folder(directory)
-    if folder.refused:
-        raise DrawerError(f"{folder.refused[0]} Replace or remove it.")
+    refused = folder.contradictions if folder.sides else (*folder.contradictions, *folder.refused)
+    if refused:
+        raise DrawerError(f"{refused[0]} Replace or remove it.")
     if not folder.sides:
         raise DrawerError(f"{directory} holds no photographs. It should hold JPEG, PNG, TIFF or WebP files.")
     return folder.sides
@@ -82,13 +92,14 @@ def read_photo_folder(directory: Path) -> PhotoFolder:
         If the folder cannot be listed.
     """
     try:
-        paths = sorted(path for path in directory.iterdir() if path.is_file())
+        paths = sorted(path for path in directory.iterdir() if path.is_file() and not is_hidden(path))
     except OSError as error:
         raise DrawerError(
             f"{directory} cannot be listed: {error.strerror}. Give a folder of coin photographs."
         ) from error
     found: dict[str, dict[Side, PhotoSide]] = {}
     refused: list[str] = []
+    contradictions: list[str] = []
     for path in (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
         named = _SIDE_NAME.match(path.stem)
         if named:
@@ -102,12 +113,13 @@ def read_photo_folder(directory: Path) -> PhotoFolder:
         sides = found.setdefault(coin, {})
         for side, photo in shown.items():
             if side in sides:
-                refused.append(f"{photo.path} and {sides[side].path} both show the {side} of {coin}.")
+                contradictions.append(f"{photo.path} and {sides[side].path} both show the {side} of {coin}.")
             else:
                 sides[side] = photo
-    others = (path.name for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES)
-    skipped = tuple(name for name in others if not name.startswith("."))
-    return PhotoFolder({coin: sides for coin, sides in found.items() if sides}, tuple(refused), skipped)
+    skipped = tuple(path.name for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES)
+    return PhotoFolder(
+        {coin: sides for coin, sides in found.items() if sides}, tuple(refused), tuple(contradictions), skipped
+    )
 
 
 def _not_stitched(path: Path) -> str | None:

@@ -16,12 +16,12 @@ from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from capture.names import printable
 from pipeline.errors import UsageError
-from pipeline.wording import duration
+from pipeline.wording import duration, literal
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # without a log file, what is printed is not printed a second time
@@ -103,12 +103,12 @@ class TerminalReporter:
     def report(self, message: str) -> None:
         """See `Reporter`."""
         log.info("%s", message)
-        self._print(escape(message))
+        self._print(literal(message))
 
     def warn(self, message: str) -> None:
         """See `Reporter`."""
         log.warning("%s", message)
-        self._print(f"[yellow]warning:[/yellow] {escape(message)}")
+        self._print(f"[yellow]warning:[/yellow] {literal(message)}")
 
     def ask(self, request: str) -> None:
         """See `Reporter`."""
@@ -116,14 +116,14 @@ class TerminalReporter:
             raise UsageError(f"somebody has to sit here for this: {request} Run it in a terminal.")
         log.info("Asked: %s", request)
         with self._paused():
-            self._console.input(f"{escape(request)} Then press Enter. ")
+            self._console.input(f"{literal(request)} Then press Enter. ")
 
     def confirm(self, question: str, unattended: str) -> bool:
         """See `Reporter`."""
         if not sys.stdin.isatty():
             raise UsageError(unattended)
         with self._paused():
-            answer = self._console.input(f"{escape(question)} [y/N]: ", markup=False)
+            answer = self._console.input(f"{printable(question)} [y/N]: ", markup=False)
         log.info("Asked: %s Answer: %s", question, answer)
         return answer.strip().lower() in ("y", "yes")
 
@@ -140,7 +140,7 @@ class TerminalReporter:
             with self._lock:
                 bars = self._bars or self._begin_bars()
                 if task is None:
-                    task = bars.add_task(escape(what), total=total)
+                    task = bars.add_task(literal(what), total=total)
                 bars.update(task, completed=done, total=total)
 
         try:
@@ -252,7 +252,7 @@ class _PlainProgress:
     """Prints a line at the first step, then now and then, and at the last one."""
 
     def __init__(self, what: str, emit: Callable[[str], None]) -> None:
-        self._what = escape(what)
+        self._what = literal(what)
         self._emit = emit
         self._first: tuple[float, int] | None = None
         self._last_s = 0.0

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="how often tests/kills kills a command at a random point")
     parser.addoption("--first-chain", type=int, default=0, help="of the kills in tests/kills, to repeat a failed one")
+    parser.addoption(
+        "--states", type=int, default=5, help="of a lab after a power cut, for each command of tests/crash"
+    )
     parser.addoption("--rewrite-answers", action="store_true", help="take what `rig --json` prints now as right")
-    parser.addoption("--fuzz", type=int, default=20, help="how many damaged inputs each reader is given")
+    parser.addoption("--fuzz", type=int, default=15, help="how many made-up inputs each reader is given")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile(
+        "tests",
+        max_examples=config.getoption("--fuzz"),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    settings.load_profile("tests")
     # A shell starts what it puts in the background with SIGINT ignored, and every process started from there inherits
     # that. Tests send it, as Ctrl-C would.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays: looking through it for garbage takes a tenth of a second each time
 
 
 @pytest.fixture(scope="session")

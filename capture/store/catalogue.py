@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from calibration.files import hash_bytes
+from capture.store.files import shorten
 from capture.store.record_kinds import ENTRY, REMOVED, entry_content
 from capture.store.records import Entry, NewEntry, now
 from capture.store.transaction import Storage
@@ -16,21 +18,40 @@ class Catalogue:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def add_entries(self, entries: Iterable[NewEntry]) -> list[Entry]:
-        """Add images to the catalogue, in one transaction. Sources the catalogue has, or had, are passed over.
+    def add_entries(self, entries: Iterable[NewEntry], instead_of: Iterable[Entry] = ()) -> list[Entry]:
+        """Add images to the catalogue, in one transaction. Bytes that a sale has, or had, are passed over.
+
+        Parameters
+        ----------
+        instead_of
+            Entries that these take the place of: they are removed, and kept.
 
         Raises
         ------
         StoreError
             If they cannot be written.
         """
-        known = {row["id"] for row in self._storage.read("SELECT id FROM entry")}
-        new = [each for each in entries if _entry_id(each) not in known]
+        rows = [Entry.of(row) for row in self._storage.read("SELECT * FROM entry")]
+        ids = {row.id for row in rows}
+        replaced = [entry for entry in instead_of if entry.removed_at is None]
+        corrected = {(entry.catalogue, entry.source) for entry in replaced}  # also back to what it was before
+        known = {
+            (row.catalogue, row.sha256, row.side, *(row.box or ()))
+            for row in rows
+            if (row.catalogue, row.source) not in corrected
+        }
+        new = [
+            each
+            for each in entries
+            if (each.catalogue, hash_bytes(each.data), each.side, *(each.box or ())) not in known
+        ]
         added = []
         with self._storage.transaction(*[each.data for each in new]) as transaction:
+            for old in replaced:
+                transaction.add(REMOVED, old.id, {"at": now()})
             for each, file in zip(new, transaction.stored, strict=True):
                 entry = Entry(
-                    id=_entry_id(each),
+                    id=_entry_id(each, ids),
                     coin_id=each.coin,
                     side=each.side,
                     catalogue=each.catalogue,
@@ -42,6 +63,7 @@ class Catalogue:
                 )
                 transaction.add_coin(each.coin, each.type)
                 transaction.add(ENTRY, entry.id, entry_content(entry, file))
+                ids.add(entry.id)
                 added.append(entry)
         return added
 
@@ -79,9 +101,13 @@ class Catalogue:
                 transaction.add(REMOVED, entry.id, {"at": at})
 
 
-def _entry_id(entry: NewEntry) -> str:
-    """Catalogue, image and side: what a person would cite. It names a record's file too, hence no slashes."""
+def _entry_id(entry: NewEntry, taken: set[str]) -> str:
+    """Catalogue, image and side: what a person would cite; with a number where that is taken.
+
+    It names a record's file too, hence no slashes, and no more bytes than a file's name may have.
+    """
     parts = [entry.catalogue, Path(entry.source).stem]
     if entry.side and not parts[1].endswith(entry.side):
         parts.append(entry.side)
-    return ", ".join(parts).replace("/", "_")
+    name = shorten(", ".join(parts).replace("/", "_"))
+    return next(each for each in (name, *(f"{name} ({n})" for n in range(2, len(taken) + 3))) if each not in taken)

@@ -17,7 +17,7 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, sync_folder, write_synced
+from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, parse_json, sync_folder, write_synced
 from capture.store.errors import StoreError, remedy
 
 FILE_MODE = 0o444
+MOST_BYTES = 240  # of a record's name; file systems admit 255, of which `.json` and a number take some
+_SHORTENED = re.compile(r"~[0-9a-f]{16}$")
 DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
 
 
@@ -72,7 +74,7 @@ class Files:
     def record_path(self, kind: str, name: str) -> Path:
         """Where a record lies. A slash in `name` makes folders; coins are the lab's to name, so theirs does not."""
         if kind == "coin":
-            name = quote(name, safe=" ")
+            name = shorten(quote(name, safe=" "))
         return self.folder / "records" / kind / f"{name}.json"
 
     def keep(self, *contents: bytes) -> list[StoredFile]:
@@ -95,7 +97,7 @@ class Files:
                     raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
             else:
                 self._write(path, data)
-                folders.add(path.parent)
+            folders.add(path.parent)  # whoever wrote it before may have been killed, or not have come so far yet
             kept.append(file)
         self._sync(folders)
         return kept
@@ -157,7 +159,17 @@ class Files:
         folder = self.folder / "records" / kind
         for path in sorted(folder.rglob("*.json")):
             name = str(path.relative_to(folder))[: -len(".json")]
-            yield unquote(name) if kind == "coin" else name, path
+            yield self._coin_of(path, name) if kind == "coin" else name, path
+
+    def _coin_of(self, path: Path, name: str) -> str:
+        """The coin that a record is of: its file's name, or what it says itself where that was too long."""
+        if not _SHORTENED.search(name):
+            return unquote(name)
+        try:
+            coin = self.read_record(path)["row"]["id"]
+        except (StoreError, KeyError, TypeError):
+            return unquote(name)  # it is found damaged under this name
+        return coin if isinstance(coin, str) else unquote(name)
 
     def set_aside(self, path: Path) -> Path:
         """Move something unfinished out of every reader's sight, into ``leftovers``."""
@@ -166,7 +178,8 @@ class Files:
         if target.exists():
             target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
         path.replace(target)
-        sync_folder(path.parent)
+        for folder in (target.parent, path.parent):
+            sync_folder(folder)
         return target
 
     def remove(self, path: Path) -> None:
@@ -208,6 +221,14 @@ class Files:
             ) from error
 
 
+def shorten(name: str) -> str:
+    """A name that a file can have: one of more than `MOST_BYTES` is cut, with a hash of all of it at the end."""
+    if len(name.encode(errors="surrogatepass")) <= MOST_BYTES:
+        return name
+    kept = name.encode(errors="surrogatepass")[: MOST_BYTES - 17].decode(errors="ignore").rstrip()
+    return f"{kept}~{hash_bytes(name.encode(errors='surrogatepass'))[:16]}"
+
+
 def seal(content: Content) -> str:
     """Spell `content` together with its checksum."""
     return canonical_json({"content": content, "sha256": hash_bytes(canonical_json(content).encode())})
@@ -222,8 +243,8 @@ def unseal(data: bytes) -> Content:
         If `data` is not as it was written.
     """
     try:
-        content: Content = json.loads(data)["content"]
-        is_whole = seal(content).encode() == data
+        content: Content = parse_json(data)["content"]
+        is_whole = isinstance(content, dict) and seal(content).encode() == data
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:

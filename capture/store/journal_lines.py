@@ -17,6 +17,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
         ModelJudged         ModelPromoted, ModelRefused
         PersonLine          what a person decided: FramesRelabelled
             MatchReviewed   MatchConfirmed, MatchRejected
+        EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
 
@@ -362,11 +363,16 @@ class PersonLine(JournalLine):
 
 
 class FramesRelabelled(PersonLine, kind="relabelled"):
-    """Frames show another coin than their labels named, or another side; ``was`` are the former labels."""
+    """Frames show another coin than their labels named, or another side; ``was`` are the former labels.
+
+    ``table`` is the corrected label table that names it, and ``placement`` its session; None if a person decided it.
+    """
 
     frames: tuple[str, ...]
     side: Side | None = None
     was: tuple[str, ...] = ()
+    table: str | None = Field(default=None, exclude_if=lambda table: table is None)
+    placement: str | None = Field(default=None, exclude_if=lambda placement: placement is None)
 
 
 class MatchReviewed(PersonLine):
@@ -381,6 +387,12 @@ class MatchConfirmed(MatchReviewed, kind="match confirmed"):
 
 class MatchRejected(MatchReviewed, kind="match rejected"):
     """It is another coin, however similar."""
+
+
+class EntriesReplaced(JournalLine, kind="entries replaced"):
+    """Images of the catalogue were corrected: ``entries`` are those that are matched against no longer."""
+
+    entries: tuple[str, ...]
 
 
 # --- the store itself -----------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from calibration.image import Image
+from models.matching.duplicates import find_duplicates, unroll
+from models.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Sample:
     """One labelled crop: ``crop`` is normalised, or reads it when asked; ``name`` (file or hash) orders them.
 
     ``type`` and ``die`` are empty where unknown. Where ``coin`` names one side of a coin, ``specimen`` names the coin:
-    intervals are over these.
+    intervals are over these. ``is_scanned`` if the rig took it: two scans of a coin are alike, and no copies.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Sample:
     type: str = ""
     die: str = ""
     specimen: str = ""
+    is_scanned: bool = False
 
     def read(self) -> Image:
         """The crop itself."""
@@ -43,6 +46,44 @@ class SampleCrops(Sequence[Image]):
         if isinstance(place, slice):
             return [sample.read() for sample in self._samples[place]]
         return self._samples[place].read()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A sample that is the same image as another of a different coin or session, by their names."""
+
+    name: str
+    coin: str
+    copy_of: str
+    copy_of_coin: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As plain data, for JSON."""
+        return {"image": self.name, "coin": self.coin, "copy_of": self.copy_of, "copy_of_coin": self.copy_of_coin}
+
+
+def leave_out_copies(
+    samples: Sequence[Sample], on_progress: Progress = lambda done, total: None
+) -> tuple[list[Sample], list[Copy]]:
+    """Samples without those that are copies of others: to find the same image again is no achievement.
+
+    Of copies under the names of two coins the first is kept, though either name may be wrong.
+    """
+    ordered = sorted(samples, key=lambda sample: (sample.session, sample.name))
+    images = []
+    for number, sample in enumerate(ordered):
+        on_progress(number, len(ordered))
+        images.append(unroll(sample.read()))
+    on_progress(len(ordered), len(ordered))
+    names = [f"{sample.coin}\n{'' if sample.is_scanned else sample.session}" for sample in ordered]
+    copies: dict[int, int] = {}
+    for pair in find_duplicates(images, names):
+        first, second = ordered[pair.first], ordered[pair.second]
+        if pair.first not in copies and not (first.is_scanned and second.is_scanned):
+            copies.setdefault(pair.second, pair.first)
+    kept = [sample for number, sample in enumerate(ordered) if number not in copies]
+    found = ((ordered[copy], ordered[original]) for copy, original in copies.items())
+    return kept, [Copy(one.name, one.coin, other.name, other.coin) for one, other in found]
 
 
 def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample], list[Sample]]:

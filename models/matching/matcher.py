@@ -20,7 +20,7 @@ from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.index import CatalogueIndex, Rows
 from models.matching.probability import Probability
 from models.matching.rotation import search_rotation
-from models.matching.same_coin import CoinLinks, group_names, names_to_compare
+from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
 from models.matching.views import View, crops_at_turns, group_views
 
 SHORTLIST = 300
@@ -95,7 +95,7 @@ class CoinMatcher:
                     for name, linked in sorted(groups[coin.coin].items(), key=lambda other: -other[1])
                 ),
             )
-            for coin, chance in zip(coins, probability.of(coins), strict=True)
+            for coin, chance in zip(coins, weigh_rival(coins, groups, links, probability), strict=True)
         ]
 
     def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:

@@ -5,7 +5,7 @@ both is no reason to doubt either. So the names of a catalogue are compared with
 query (`link_names`), and of two names the probability that they are one coin is kept (`CoinLinks`). When a query
 is matched, names that are more probably one coin than not are put together (`group_names`).
 
-Links are proposals: only a person confirms that two lots show one coin.
+Links are proposals: only a person confirms that two lots show one coin, or denies it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,26 @@ class CoinLinks:
     seen_from
         For each name that was compared with the others: those that resemble it, and the probability that each is the
         same coin. Two names that are one coin resemble each other both ways.
+    decided
+        Pairs of names that a person decided are one coin, or two.
     """
 
     seen_from: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    decided: Mapping[frozenset[str], bool] = field(default_factory=dict)
 
     def probability(self, first: str, second: str) -> float:
-        """The probability that two names are one coin, of both directions; 0 if they were not compared."""
+        """The probability that two names are one coin, of both directions; 0 if they were not compared.
+
+        What a person decided is certain.
+        """
+        if (decision := self.decided.get(frozenset((first, second)))) is not None:
+            return float(decision)
         return (self.seen_from.get(first, {}).get(second, 0.0) + self.seen_from.get(second, {}).get(first, 0.0)) / 2.0
 
     def pairs(self) -> tuple[tuple[str, str, float], ...]:
         """Pairs of names that are more probably one coin than not, the most probable first."""
         found = {tuple(sorted((name, other))) for name, others in self.seen_from.items() for other in others}
+        found |= {tuple(sorted(pair)) for pair in self.decided}
         linked = ((one, other, self.probability(one, other)) for one, other in found)
         return tuple(sorted((pair for pair in linked if pair[2] >= LINKED), key=lambda pair: (-pair[2], pair)))
 
@@ -100,11 +109,11 @@ def group_names(
         The best ranked name of each coin, and its other names with the probability that they are that coin.
     """
     place = {each.coin: number for number, each in enumerate(ranked)}
+    seen = [(name, other) for name in place for other in links.seen_from.get(name, {})]
     linked = [
         (name, other)
-        for name in place
-        for other in links.seen_from.get(name, {})
-        if other in place and links.probability(name, other) >= LINKED
+        for name, other in (*seen, *map(tuple, links.decided))
+        if name in place and other in place and links.probability(name, other) >= LINKED
     ]
     members: dict[str, list[str]] = {}
     for name, group in join_names(list(place), linked).items():
@@ -116,6 +125,32 @@ def group_names(
     if ranked:
         _add_rivals(groups, ranked, links, probability)
     return groups
+
+
+def weigh_rival(
+    coins: Sequence[ScoredCoin],
+    groups: Mapping[str, Mapping[str, float]],
+    links: CoinLinks,
+    probability: Probability,
+) -> list[float]:
+    """The probability of each coin, in their order, where the second may be another lot of the first.
+
+    Whether it is one is not certain enough to put them together, but neither is that it is a rival: the coin is in the
+    catalogue all the more if it is there twice.
+    """
+    chances = probability.of(coins)
+    if len(coins) < 2:
+        return chances
+    first, rival, *others = coins
+    names, other_names = ((each.coin, *groups[each.coin]) for each in (first, rival))
+    pairs = [(name, other) for name in names for other in other_names]
+    if any(links.decided.get(frozenset(pair)) is False for pair in pairs):
+        return chances
+    together = probability.of_first([first, *others])
+    known = max(links.probability(*pair) for pair in pairs)
+    linked = _linked_by_query(known, together, probability.of_first([rival, *others]))
+    best, *rest = ((1.0 - linked) * chance for chance in chances)
+    return [best + linked * max(together, chances[0]), *rest]
 
 
 def _most_names(ranked: Sequence[ScoredCoin]) -> int:
@@ -132,6 +167,8 @@ def _add_rivals(
     rivals = [each for each in ranked[1:] if each.coin not in own]
     while rivals:
         rival, *others = rivals
+        if any(links.decided.get(frozenset((rival.coin, name))) is False for name in (first.coin, *own)):
+            return
         known = max(links.probability(rival.coin, name) for name in (first.coin, *own))
         chance = _linked_by_query(known, probability.of_first([first, *others]), probability.of_first([rival, *others]))
         if chance < LINKED:

@@ -12,8 +12,8 @@ from calibration.bundle import Bundle, save
 from calibration.errors import CalibrationError
 from calibration.flat import flat_field
 from calibration.image import Image
-from calibration.lens import calibrate_lens, mm_per_pixel
-from calibration.plate import RingSpec, plate_angle_deg
+from calibration.lens import Lens, calibrate_lens, mm_per_pixel
+from calibration.plate import PlateAngle, RingSpec, plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
@@ -29,6 +29,7 @@ BOARD_POSES = (
 )
 BOARD_LIGHT = "all"
 RING_AT_DEG = (0.0, 90.0, 180.0, 270.0)
+RING_SCALE = 0.04  # share by which the scales that board and ring give may differ: printers scale by less
 RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
 CARDS = 3  # images of the white card per light: their noise averages out
 EXPOSURE_US = 20_000
@@ -91,7 +92,8 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
         reporter.report(f"Flat field of {name}.")
     _place(rig, reporter, "Take the white card away; leave the plate empty.", "coins", None)
     rig.station.show(light)
-    ring_zero_deg = _ring_zero_deg(rig, lab.rig.quality.ring)
+    scale = mm_per_pixel(lens, views[0])
+    ring_zero_deg = _ring_zero_deg(rig, lab.rig.quality.ring, lens, scale)
     rig.station.dark()
     if ring_zero_deg is None:
         reporter.report(
@@ -101,7 +103,7 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
         reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
     camera = rig.camera.identity
     name = f"{camera.kind} {camera.port} {camera.firmware}"
-    bundle = Bundle(name, lens, mm_per_pixel(lens, views[0]), flats, ring_zero_deg=ring_zero_deg)
+    bundle = Bundle(name, lens, scale, flats, ring_zero_deg=ring_zero_deg)
     save(bundle, lab.calibrations)
     return bundle
 
@@ -117,13 +119,18 @@ def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
     return find_board(_expose(rig, 1)[0], spec, f"view {number}")
 
 
-def _ring_zero_deg(rig: Rig, ring: RingSpec) -> float | None:
-    """What the ring shows when the turntable is at 0 (deg), from a whole turn; None where it is not seen."""
+def _ring_zero_deg(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> float | None:
+    """What the ring shows when the turntable is at 0 (deg), from a whole turn; None where it is not seen.
+
+    The ring is a second ruler: what it measures has to agree with the board's `scale` (mm per pixel).
+    """
     offsets = []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
-        plate = plate_angle_deg(_expose(rig, 1)[0], ring=ring)
+        image = _expose(rig, 1)[0]
+        plate = plate_angle_deg(image, ring=ring)
         if plate is not None:
+            _compare_scales(plate_angle_deg(image, lens, ring) or plate, ring, scale)
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
     rig.station.rotate_to(0.0)
     if not offsets:
@@ -136,6 +143,16 @@ def _ring_zero_deg(rig: Rig, ring: RingSpec) -> float | None:
             "direction and the steps per degree of the turntable, and that the ring lies centred and flat."
         )
     return round(float(np.degrees(np.angle(middle))), 3)
+
+
+def _compare_scales(plate: PlateAngle, ring: RingSpec, scale: float) -> None:
+    by_ring = plate.mm_per_pixel / scale
+    if abs(by_ring - 1.0) > RING_SCALE:
+        raise CalibrationError(
+            f"The board makes a pixel {1000 * scale:.1f} µm, the ring on the plate {1000 * plate.mm_per_pixel:.1f} µm. "
+            "One of them is not as large as rig.yaml says: measure the squares of the board (board: square_mm) and the "
+            f"ring (quality: ring: radius_mm, now {ring.radius_mm:g}), correct it there, and calibrate again."
+        )
 
 
 def _expose(rig: Rig, count: int) -> list[Image]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from calibration.board import BoardSpec
+from calibration.files import write_atomically
 from calibration.image import Image
 from calibration.plate import RingSpec, ring_image
 from pipeline.errors import UsageError
@@ -20,6 +21,7 @@ DPI = 300
 PX_PER_MM = DPI / 25.4
 MARGIN_MM = 10.0
 FINE_PX = 360  # per square before it is brought to size: corners then fall within half a pixel of where they belong
+MOST_PX = 20_000  # along a side, before it is brought to size and after
 
 
 def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Path) -> str:
@@ -36,12 +38,18 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
     if what == "board":
         spec = lab.rig.board if lab else BoardSpec()
+        longest_mm = max(spec.squares_x, spec.squares_y) * spec.square_mm
+        if longest_mm * PX_PER_MM > MOST_PX:
+            raise UsageError(
+                f"the board is {longest_mm:g} mm long, and at most {MOST_PX / PX_PER_MM:.0f} mm can be printed. "
+                "Correct board: in rig.yaml."
+            )
         image = board_image(spec)
         size = f"{spec.squares_x * spec.square_mm:g} x {spec.squares_y * spec.square_mm:g} mm"
     else:
         image = ring_image(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
         size = f"{image.shape[1] / PX_PER_MM:.1f} x {image.shape[0] / PX_PER_MM:.1f} mm"
-    path.write_bytes(_png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
+    write_atomically(path, _png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
     key = "board:" if what == "board" else "quality: ring:"
     return (
         f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print: "
@@ -51,7 +59,8 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
 
 def board_image(spec: BoardSpec) -> Image:
     """The board alone, `PX_PER_MM` pixels to a millimetre, (H, W, 3)."""
-    fine = spec.opencv().generateImage((spec.squares_x * FINE_PX, spec.squares_y * FINE_PX))
+    fine_px = min(FINE_PX, MOST_PX // max(spec.squares_x, spec.squares_y))
+    fine = spec.opencv().generateImage((spec.squares_x * fine_px, spec.squares_y * fine_px))
     size = tuple(round(squares * spec.square_mm * PX_PER_MM) for squares in (spec.squares_x, spec.squares_y))
     grey = cv2.resize(np.asarray(fine), size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)

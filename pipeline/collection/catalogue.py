@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from calibration.image import ImageError, decode_image
+from capture.names import NameProblem, clean_name, printable
 from capture.photographs import PhotoSide, read_photo_folder
 from capture.store import Store
+from capture.store.journal_lines import EntriesReplaced
 from capture.store.records import Entry, NewEntry
+from pipeline.collection.additions import plan_additions
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
@@ -23,7 +26,16 @@ _BATCH = 64  # images to a transaction
 class AddedEntries:
     """What `add_directory` did: new entries, coins they show, and entries known before.
 
-    ``refused`` says why images could not be used, a sentence each; ``skipped`` names files that are no images.
+    Attributes
+    ----------
+    replaced
+        How many entries were corrected: the former image is kept, and matched against no longer.
+    refused
+        Why images could not be used, a sentence each.
+    skipped
+        Files that are no images.
+    renamed
+        Coins that bear the name of another sale's coin, and what they are called in the catalogue.
     """
 
     entries: int
@@ -31,6 +43,8 @@ class AddedEntries:
     known: int
     refused: tuple[str, ...]
     skipped: tuple[str, ...]
+    replaced: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -38,6 +52,8 @@ class AddedEntries:
             "entries": self.entries,
             "coins": self.coins,
             "known": self.known,
+            "replaced": self.replaced,
+            "renamed": self.renamed,
             "refused": self.refused,
             "skipped": self.skipped,
         }
@@ -94,7 +110,7 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
     LabError
         If there is no such sale.
     """
-    with Store.open(lab.store) as store:
+    with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
         entries = store.catalogue.entries()
     by_sale: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -106,8 +122,17 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
     return CatalogueList(tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None)
 
 
-def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries:
+def add_directory(
+    lab: Lab, directory: Path, reporter: Reporter, *, sale: str | None = None, replace: bool = False
+) -> AddedEntries:
     """Add a folder of images: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
+
+    Parameters
+    ----------
+    sale
+        What the sale or collection is called; the folder's name if None.
+    replace
+        Whether images that contradict what is stored take its place (`pipeline.collection.additions`).
 
     Raises
     ------
@@ -118,30 +143,44 @@ def add_directory(lab: Lab, directory: Path, reporter: Reporter) -> AddedEntries
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
     sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
-    if not sides and not folder.refused:
+    unusable = (*folder.refused, *folder.contradictions)
+    if not sides and not unusable:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")
-    entries: list[NewEntry] = []
+    name = _sale_name(sale, directory)
     refused: list[str] = []
-    added = 0
-    coins: set[str] = set()
+    added: list[Entry] = []
+    replaced = 0
     with Store.open(lab.store) as store, reporter.progress("Adding images") as progress:
-        progress(0, len(sides))
-        for number, (coin, side, photo) in enumerate(sides, 1):
+        plan = plan_additions(store, name, sides, replace=replace)
+        progress(0, len(plan.new))
+        entries: list[NewEntry] = []
+        old: list[Entry] = []
+        for number, addition in enumerate(plan.new, 1):
+            photo = addition.photo
             try:
                 data = photo.path.read_bytes()
                 box = _half(data, photo)
             except (ImageError, OSError) as error:
-                refused.append(str(error))
+                refused.append(printable(str(error)))
             else:
-                entries.append(NewEntry(coin, data, photo.path.name, directory.resolve().name, side, box))
-            if len(entries) == _BATCH or number == len(sides):
-                rows = store.catalogue.add_entries(entries)
-                added += len(rows)
-                coins |= {row.coin_id for row in rows}
-                entries = []
-                progress(number, len(sides))
-    known = len(sides) - added - len(refused)
-    return AddedEntries(added, len(coins), known, (*folder.refused, *dict.fromkeys(refused)), folder.skipped)
+                entries.append(NewEntry(addition.coin, data, printable(photo.path.name), name, addition.side, box))
+                old += addition.replaces
+            if len(entries) == _BATCH or number == len(plan.new):
+                added += store.catalogue.add_entries(entries, old)
+                if old:
+                    store.journal.log(EntriesReplaced(entries=tuple(entry.id for entry in old)))
+                replaced += len(old)
+                entries, old = [], []
+                progress(number, len(plan.new))
+    return AddedEntries(
+        len(added),
+        len({entry.coin_id for entry in added}),
+        plan.known,
+        (*map(printable, unusable), *plan.refused, *dict.fromkeys(refused)),
+        folder.skipped,
+        replaced,
+        {coin: other for coin, other in plan.renamed.items() if any(entry.coin_id == other for entry in added)},
+    )
 
 
 def remove_entries(lab: Lab, coins: Sequence[str], sale: str | None, *, dry_run: bool) -> CatalogueChange:
@@ -172,7 +211,10 @@ def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> Catalog
         If one of them was never removed.
     """
     with Store.open(lab.store) as store:
-        entries = _named_entries(store, coins, sale, removed=True)
+        replaced = {
+            entry_id for line in store.journal.lines(EntriesReplaced) for entry_id in line.entries
+        }  # by a corrected image, which is there
+        entries = [entry for entry in _named_entries(store, coins, sale, removed=True) if entry.id not in replaced]
         store.catalogue.restore_entries(entries)
     return CatalogueChange("Restored", _count_by_coin(entries))
 
@@ -192,6 +234,13 @@ def _named_entries(store: Store, coins: Sequence[str], sale: str | None, *, remo
 
 def _count_by_coin(entries: Sequence[Entry]) -> dict[str, int]:
     return dict(Counter(entry.coin_id for entry in entries))
+
+
+def _sale_name(sale: str | None, directory: Path) -> str:
+    try:
+        return clean_name(sale if sale is not None else directory.resolve().name or "catalogue")
+    except NameProblem as problem:
+        raise UsageError(f"the name of the sale {problem} Give one with --sale NAME.") from problem
 
 
 def _half(data: bytes, photo: PhotoSide) -> tuple[int, int, int, int] | None:

@@ -16,7 +16,7 @@ from capture.store.records import Candidate, Frame
 from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, Verdict, verdict
 from models.matching.views import View
-from pipeline.collection.catalogue_index import embed_catalogue, load_index
+from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
 from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, see_coin
 from pipeline.collection.same_coin import CatalogueLinks
@@ -130,10 +130,14 @@ class Identifier:
                 f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
                 "Use another, such as `--model starter`, or one that `rig train` made."
             )
-        with Store.open(lab.store) as store:
-            store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-            unusable = embed_catalogue(store, embedder, reporter)
-            index = load_index(lab, store, embedder)
+        ready = read_index(lab, embedder)
+        if ready is not None:  # nothing needs to be written, as in a lab that is read-only
+            index, unusable = ready
+        else:
+            with Store.open(lab.store) as store:
+                store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
+                unusable = embed_catalogue(store, embedder, reporter)
+                index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(
                 f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
@@ -233,7 +237,10 @@ def identify_photographs(
         except ImageError as error:
             errors[path] = printable(str(error))
     if not seen:
-        return Answers(tuple(Answer(printable(str(path)), error=error) for path, error in errors.items()))
+        failed = [Answer(printable(str(path)), error=error) for path, error in errors.items()]
+        if query.same_coin:
+            failed = [Answer(", ".join(each.image for each in failed), error=" ".join(errors.values()))]
+        return Answers(tuple(failed))
     identifier = Identifier.open(lab, model, reporter)
     if query.same_coin:
         asked = [tuple(seen)]
@@ -264,7 +271,7 @@ def _write_page(
     identifier: Identifier, answers: Sequence[tuple[tuple[Path, ...], Answer]], seen: dict[Path, SeenCoin]
 ) -> Path:
     """The page of what was asked about: the same for photographs as for a scan."""
-    with Store.open(identifier.lab.store) as store:
+    with Store.open(identifier.lab.store, writing=False) as store:
         entries = {entry.id: entry for entry in store.catalogue.entries()}
         cards = []
         for number, (paths, answer) in enumerate(answers, 1):

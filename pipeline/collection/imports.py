@@ -1,11 +1,13 @@
 """`rig import`: hand-held photographs into the store, with their labels.
 
 A photograph is known by its bytes: the same ones are not imported twice, whatever they are called; another photograph
-under a name that is known already is another one.
+under a name that is known already is another one. A label that was corrected since counts from then on, and the journal
+keeps the former; where two folders label one photograph differently, nothing is changed, and it is reported.
 """
 
 from __future__ import annotations
 
+import getpass
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from calibration.image import ImageError, decode_image
 from capture.names import printable
 from capture.quality import check_photograph
 from capture.store import Store
+from capture.store.journal_lines import FramesRelabelled
+from capture.store.labels import Labels
 from capture.store.records import Photograph
 from pipeline.collection.labels import Label, Labelled, label_by_name, read_labels
 from pipeline.errors import UsageError
@@ -35,6 +39,8 @@ class Imported:
     ----------
     known
         Photographs whose very bytes were there already.
+    relabelled
+        Those of them whose label was corrected: what they show now, by file.
     quarantined
         Photographs that failed a check: they are kept, and never train; `failures` says which check, by file.
     refused
@@ -52,6 +58,7 @@ class Imported:
     is_dry_run: bool
     failures: dict[str, str] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    relabelled: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -60,6 +67,7 @@ class Imported:
             "coins": self.coins,
             "sessions": self.sessions,
             "known": self.known,
+            "relabelled": self.relabelled,
             "quarantined": self.quarantined,
             "failures": self.failures,
             "refused": self.refused,
@@ -106,7 +114,11 @@ class _Run:
         frames = [
             frame for session in store.sessions.find("import") for frame in store.frames.find(session.id, good=None)
         ]
-        self._known = {frame.sha256 for frame in frames}
+        self._known = {frame.sha256: frame for frame in reversed(frames)}
+        self._new_hashes: dict[str, Label] = {}
+        self._labels = Labels.read(store)
+        self._types = store.coins.types()
+        self._names = {session.id: session.name for session in store.sessions.find("import")}
         self._session = past[-1] if past else None
         self._sources = {frame.source for frame in frames if self._session and frame.session_id == self._session.id}
         self._count: Counter[str] = Counter()
@@ -114,6 +126,7 @@ class _Run:
         self._sessions: set[str] = set()
         self._refused: list[str] = []
         self._failures: dict[str, str] = {}
+        self._relabelled: dict[str, str] = {}
 
     def take(self, labels: list[Label]) -> None:
         """Check some photographs, and store those that are new."""
@@ -144,6 +157,7 @@ class _Run:
             is_dry_run=self._dry_run,
             failures=self._failures,
             skipped=labelled.skipped,
+            relabelled=self._relabelled,
         )
 
     def _new(self, labels: list[Label]) -> Iterator[Photograph]:
@@ -154,8 +168,9 @@ class _Run:
                     raise ImageError(f"{label.path} is no file but a device or a folder.")
                 data = label.path.read_bytes()
                 sha256 = hash_bytes(data)
-                if sha256 in self._known:
+                if sha256 in self._known or sha256 in self._new_hashes:
                     self._count["known"] += 1
+                    self._compare_label(label, source, sha256)
                     continue
                 photograph = _photograph(label, source, data)
             except ImageError as error:
@@ -163,12 +178,57 @@ class _Run:
             except OSError as error:
                 self._refused.append(f"{printable(str(label.path))} cannot be read: {error.strerror}.")
             else:
-                self._known.add(sha256)
+                self._new_hashes[sha256] = label
                 self._coins.add(label.coin)
                 self._sessions.add(label.session)
                 if photograph.quarantine_reasons:
                     self._failures[source] = ", ".join(photograph.quarantine_reasons)
                 yield photograph
+
+    def _compare_label(self, label: Label, source: str, sha256: str) -> None:
+        """Apply what a table says of a known photograph if it was corrected; report a contradiction."""
+        twin = self._new_hashes.get(sha256)
+        if twin is not None:
+            if (twin.coin, twin.side) != (label.coin, label.side):
+                self._refused.append(
+                    f"{printable(str(label.path))} is the same photograph as {printable(str(twin.path))}, of coin "
+                    f"{twin.coin}: it was not imported. If both names are right, they are one coin."
+                )
+            return
+        frame = self._labels.by_table(self._known[sha256])
+        now = (label.coin, label.side or frame.side, label.session if label.is_from_table else frame.placement)
+        if now == (frame.coin_id, frame.side, frame.placement):
+            self._correct_type(label)
+            return
+        name = self._names[frame.session_id]
+        if (name, frame.source) != (self._name, source):
+            (current,) = self._labels.apply([frame])
+            if label.coin != current.coin_id:
+                self._refused.append(
+                    f"{printable(str(label.path))} was imported from {name} as coin {current.coin_id}, not "
+                    f"{label.coin}: nothing was changed. If that was wrong: rig label {label.coin} --frame {frame.id}"
+                )
+            return
+        was = f"{frame.coin_id} {frame.side or ''}".strip()
+        self._relabelled[source] = f"{label.coin} {now[1] or ''}".strip()
+        if not self._dry_run:
+            self._store.coins.add(label.coin, label.type)
+            self._store.journal.log(
+                FramesRelabelled(
+                    frames=(frame.id,),
+                    coin=label.coin,
+                    side=now[1],
+                    was=(was,),
+                    table=self._name,
+                    placement=now[2],
+                    who=getpass.getuser(),
+                    why="the label table was corrected",
+                )
+            )
+
+    def _correct_type(self, label: Label) -> None:
+        if label.type is not None and label.type != self._types.get(label.coin) and not self._dry_run:
+            self._store.coins.add(label.coin, label.type)
 
 
 def _photograph(label: Label, source: str, data: bytes) -> Photograph:

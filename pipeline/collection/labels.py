@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calibration.image import IMAGE_SUFFIXES
 from capture.names import NameProblem, clean_name, printable
+from capture.photographs import is_hidden
 from pipeline.errors import LabError
 from pipeline.tables import Row, Table, read_table
 from rig.sides import Side
@@ -22,7 +23,6 @@ COLUMNS = {
     "session": ("session", "placement"),
 }
 SIDES: dict[str, Side] = {"obverse": "obverse", "obv": "obverse", "reverse": "reverse", "rev": "reverse"}
-_HIDDEN = (".", "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 _TABLES = {".csv", ".tsv", ".txt", ".xlsx", ".xls", ".md", ".json", ".xml", ".yaml", ".yml", ".pdf"}
 
 
@@ -35,6 +35,7 @@ class Label:
     side: Side | None = None
     type: str | None = None
     session: str = "1"
+    is_from_table: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def label_by_name(directory: Path) -> Labelled:
 
 def _visible(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.iterdir()):
-        if path.name.startswith(_HIDDEN):
+        if is_hidden(path):
             continue
         if path.is_dir():
             yield from _visible(path)
@@ -129,7 +130,8 @@ def _label(table: Table, row: Row, column: dict[str, str | None]) -> Label:
         session = clean_name(value("session")) if value("session") else "1"
     except NameProblem as problem:
         raise LabError(f"{where}: a name {problem} Nothing was imported.") from problem
-    return Label(_as_on_disk(table.path.parent / printable(value("file"))), coin, SIDES.get(side), type_, session)
+    path = _as_on_disk(table.path.parent / printable(value("file")))
+    return Label(path, coin, SIDES.get(side), type_, session, is_from_table=True)
 
 
 def _as_on_disk(path: Path) -> Path:

@@ -81,40 +81,31 @@ class Reviews:
         return [each.as_json() for each in self.reviews]
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """What counts now of what persons decided about matches: pairs of a coin and an entry's id."""
-
-    confirmed: frozenset[tuple[str, str]]
-    rejected: frozenset[tuple[str, str]]
-
-    @classmethod
-    def read(cls, store: Store) -> Decisions:
-        """Read them from the journal."""
-        latest: dict[tuple[str, str], MatchReviewed] = {}
-        for line in store.journal.lines(MatchReviewed):
-            latest |= {(line.coin, entry): line for entry in line.entries}
-        confirmed = frozenset(pair for pair, line in latest.items() if isinstance(line, MatchConfirmed))
-        return cls(confirmed, frozenset(latest) - confirmed)
-
-
 def review_match(lab: Lab, coin: str, entry: str, person: Person, *, is_same: bool) -> Review:
     """Record whether a coin is the one that an entry shows.
 
     Parameters
     ----------
+    coin
+        A coin of the lab, or another name of the catalogue: of two lots that show one coin.
     entry
         The id of an entry, or what the catalogue calls its coin: then all of that coin's entries.
 
     Raises
     ------
     LabError
-        If no frame is of this coin, or there is no such entry.
+        If no frame and no entry is of this coin, or there is no such entry.
     """
     with Store.open(lab.store) as store:
-        if not any(frame.coin_id == coin for frame in Labels.read(store).apply(store.frames.find())):
-            raise LabError(f"no good frame is of coin {coin}. Scan or import it first, or check the spelling.")
-        entries = tuple(each.id for each in _named(store.catalogue.entries(), entry))
+        in_catalogue = store.catalogue.entries()
+        if not any(each.coin_id == coin for each in in_catalogue) and not any(
+            frame.coin_id == coin for frame in Labels.read(store).apply(store.frames.find())
+        ):
+            raise LabError(
+                f"no good frame is of coin {coin}, and no entry of the catalogue. Scan or import it first, or check "
+                "the spelling."
+            )
+        entries = tuple(each.id for each in _named(in_catalogue, entry))
         line: MatchReviewed
         if is_same:
             line = MatchConfirmed(coin=coin, entries=entries, who=person.who, why=person.why)

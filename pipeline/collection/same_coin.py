@@ -1,7 +1,8 @@
 """Which names of the lab's catalogue are one coin, as far as they were compared: found once, kept beside the index.
 
 `rig catalogue build` compares every name with all others. What it has not compared, a query compares when it needs it:
-only the names that the query may be. What is kept is derived, as the index is: it can be thrown away.
+only the names that the query may be. What is kept is derived, as the index is: it can be thrown away. What persons
+decided (`rig confirm`, `rig reject`) is in the journal, and counts above it.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.files import parse_json, write_atomically
 from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
+from pipeline.collection.decisions import Decisions
 from pipeline.collection.entries import entry_crop
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
 log = logging.getLogger(__name__)
+
+_SAVE_EVERY = 50  # names
 
 
 @dataclass
@@ -54,6 +59,8 @@ class CatalogueLinks:
         self._entries: dict[str, list[str]] = {}
         for entry in matcher.index.entries:
             self._entries.setdefault(entry.coin, []).append(entry.entry_id)
+        with Store.open(lab.store, writing=False) as store:
+            self._decided = _read_decided(store)
 
     def __call__(self, names: Sequence[str]) -> CoinLinks:
         """The links of these names, each compared with all others unless it was before."""
@@ -63,7 +70,7 @@ class CatalogueLinks:
     @property
     def links(self) -> CoinLinks:
         """What is known so far."""
-        return CoinLinks({name: compared.links for name, compared in self._compared.items()})
+        return CoinLinks({name: compared.links for name, compared in self._compared.items()}, self._decided)
 
     def compare_all(self, progress: Progress) -> None:
         """Compare every name of the catalogue that was not compared yet."""
@@ -80,6 +87,8 @@ class CatalogueLinks:
                     # A name that was compared before this one came does not know it.
                     if chance >= POSSIBLE_PROBABILITY and name not in self._known_to(other):
                         self._compare_name(store, other)
+                if number % _SAVE_EVERY == _SAVE_EVERY - 1:
+                    self._save()  # so that an interrupted comparison continues where it was
         progress(len(names), len(names))
         self._save()
 
@@ -114,9 +123,28 @@ class CatalogueLinks:
             log.warning("%s was not written (%s): names are compared again next time.", self._path, error)
 
 
+def _read_decided(store: Store) -> dict[frozenset[str], bool]:
+    """Pairs of the catalogue's names that a person decided are one coin, or two.
+
+    Two names that were both confirmed to be a coin of the lab are one coin too.
+    """
+    decisions = Decisions.read(store)
+    name_of = {entry.id: entry.coin_id for entry in store.catalogue.entries()}
+    lots: dict[str, set[str]] = {}
+    for coin, entry in decisions.confirmed:
+        if entry in name_of:
+            lots.setdefault(coin, {coin} & set(name_of.values())).add(name_of[entry])
+    decided = {
+        frozenset((coin, name_of[entry])): False
+        for coin, entry in decisions.rejected
+        if entry in name_of and coin != name_of[entry]
+    }
+    return decided | {frozenset(pair): True for names in lots.values() for pair in combinations(sorted(names), 2)}
+
+
 def _read(path: Path) -> dict[str, _Compared]:
     """What was kept; nothing if it cannot be read, since all of it can be found again."""
     try:
-        return {name: _Compared(each["entries"], each["links"]) for name, each in json.loads(path.read_text()).items()}
+        return {name: _Compared(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

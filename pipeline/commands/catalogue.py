@@ -26,14 +26,20 @@ def add(
             metavar="DIR", help="Images: obverse and reverse side by side in one, or COIN_obv and COIN_rev."
         ),
     ],
+    sale: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the sale is called, if not as the folder.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of stored images of the same name; those are kept.")
+    ] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Add reference images. Those that are there already are left alone."""
+    """Add reference images. Those that are there already, byte for byte, are left alone."""
     from pipeline.collection.catalogue import add_directory
 
-    added = add_directory(open_lab(lab), directory, reporter)
+    added = add_directory(open_lab(lab), directory, reporter, sale=sale, replace=replace)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import difflib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_file, install_folder
+from calibration.files import hash_file, install_folder, make_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
 from models.embedding.backbones import CROP_PX
-from models.embedding.embedder import Embedder
-from models.matching.duplicates import find_duplicates, join_names, perceptual_hash
+from models.matching.duplicates import Unrolled, find_duplicates, join_names, unroll
 from models.training.splits import PARTS, Part, Shares, split_by_coin
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -35,6 +34,7 @@ from pipeline.learning.dataset import (
 )
 from pipeline.learning.sources import Source, read_sources
 from pipeline.reporter import Progress, Reporter
+from pipeline.tables import read_table
 from pipeline.wording import count
 
 FEWEST_COINS = 3
@@ -74,7 +74,6 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
     LabError
         If there are too few coins, or the file of groups cannot be read.
     """
-    mates = _read_mates(division.together) if division.together is not None else []
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name for a dataset. Use letters, digits, - and _.")
     home = lab.folder / "datasets" / name
@@ -83,17 +82,26 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
     version = 1 if former is None else int(former.manifest["version"]) + 1
     fresh = home / f"v{version}.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    make_folder(fresh)
     try:
         with Store.open(lab.store) as store:
+            mates = _read_mates(division.together, store) if division.together is not None else []
             sources = read_sources(store)
             with reporter.progress("Cutting coins out") as progress:
                 cut = _crop_sources(store, sources.sources, fresh / "all.npy", progress)
             mates = [*mates, *(sorted(pair) for pair in sources.same)]
-            doubles = [pair for pair in _find_doubles(cut) if frozenset(pair["coins"]) not in sources.different]
+            found = _find_doubles(cut)
+            doubles = [
+                pair
+                for pair in found
+                if len(set(pair["coins"])) == 2 and frozenset(pair["coins"]) not in sources.different
+            ]
             parts = _divide(lab, cut, former, _Kept(mates, doubles), shares, seed)
-            rows = _rows(cut, parts.by_coin, former, store.coins.types())
+            copies = _copies(found, former)
+            rows = _rows(cut, parts.by_coin, former, store.coins.types(), {each["frame"] for each in copies})
             manifest = _manifest(rows, parts, shares, seed)
+            if copies:
+                manifest["copies"] = copies
             manifest |= {"name": name, "version": version, "files": _write_parts(cut, rows, fresh)}
             if former is not None and _content(former.manifest) == _content(manifest):
                 return BuiltDataset(former, False, cut.without_coin)
@@ -190,15 +198,29 @@ def _manifest(rows: list[tuple[int, dict[str, Any]]], parts: _Parts, shares: Sha
     }
 
 
-def _read_mates(path: Path) -> list[list[str]]:
-    """Pairs of coins that share a part, from a file of coins and their groups."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [(row["coin"].strip(), row["group"].strip()) for row in csv.DictReader(stream)]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError) as error:
-        raise LabError(f"{path} cannot be read ({error}). It needs the columns coin and group, in UTF-8.") from error
+def _read_mates(path: Path, store: Store) -> list[list[str]]:
+    """Pairs of coins that share a part, from a table of coins and their groups.
+
+    Raises
+    ------
+    LabError
+        If it cannot be read, or names a coin that the store does not know.
+    """
+    table = read_table(path)
+    if not {"coin", "group"} <= set(table.columns):
+        raise LabError(f"{path}, line 1: it needs the columns coin and group. Name them in the first line.")
+    known = [coin.id for coin in store.coins.all()]
     first: dict[str, str] = {}
-    return sorted([first[group], coin] for coin, group in rows if first.setdefault(group, coin) != coin)
+    pairs = []
+    for row in table.rows:
+        coin, group = row.values["coin"], row.values["group"]
+        if coin and coin not in known:
+            near = difflib.get_close_matches(coin, known, 1, 0.6)
+            hint = f"Did you mean {near[0]}?" if near else "Scan or import it first, or check the spelling."
+            raise LabError(f"{path}, line {row.line}: no coin is called {coin}. {hint} Nothing was built.")
+        if coin and group and first.setdefault(group, coin) != coin:
+            pairs.append([first[group], coin])
+    return sorted(pairs)
 
 
 @dataclass(frozen=True)
@@ -206,7 +228,7 @@ class _Crops:
     """Every source with a coin in it, its crop by number, and how many had none."""
 
     sources: list[Source]
-    hashes: npt.NDArray[np.uint8]
+    unrolled: list[Unrolled]
     crops: npt.NDArray[np.uint8]
     without_coin: int
 
@@ -214,7 +236,7 @@ class _Crops:
 def _crop_sources(store: Store, sources: Sequence[Source], path: Path, progress: Progress) -> _Crops:
     """Crop every source once, into a file."""
     kept: list[Source] = []
-    hashes = []
+    unrolled = []
     with writer(path, len(sources)) as put:
         for number, source in enumerate(sources, 1):
             try:
@@ -222,31 +244,54 @@ def _crop_sources(store: Store, sources: Sequence[Source], path: Path, progress:
             except NoCoinError:
                 continue
             put(len(kept), crop)
-            hashes.append(perceptual_hash(as_image(crop)))
+            unrolled.append(unroll(as_image(crop)))
             kept.append(source)
             progress(number, len(sources))
-    return _Crops(kept, np.array(hashes, np.uint8), np.load(path, mmap_mode="r"), len(sources) - len(kept))
+    return _Crops(kept, unrolled, np.load(path, mmap_mode="r"), len(sources) - len(kept))
 
 
 def _find_doubles(cut: _Crops) -> list[dict[str, Any]]:
-    """Frames of two coins that are one image."""
-    if not cut.sources:
-        return []
-    coins = [source.coin for source in cut.sources]
-    found = find_duplicates(cut.hashes, coins, Embedder.load("starter"), lambda number: as_image(cut.crops[number]))
-    pairs = [(cut.sources[pair.first], cut.sources[pair.second]) for pair in found]
-    return [{"frames": [one.id, other.id], "coins": [one.coin, other.coin]} for one, other in pairs]
+    """Frames that are one image, of two coins or of one.
+
+    What the rig took it took: two scans of a coin are alike, and no copies.
+    """
+    names = [
+        f"{source.coin}\n{source.side}\n{'' if source.is_scanned else source.session}\n"
+        f"{'' if source.is_scanned else source.placement}"
+        for source in cut.sources
+    ]
+    pairs = [(cut.sources[pair.first], cut.sources[pair.second]) for pair in find_duplicates(cut.unrolled, names)]
+    return [
+        {"frames": [one.id, other.id], "coins": [one.coin, other.coin]}
+        for one, other in pairs
+        if not (one.is_scanned and other.is_scanned)
+    ]
+
+
+def _copies(doubles: Sequence[dict[str, Any]], former: Dataset | None) -> list[dict[str, str]]:
+    """Frames that take no part, since they are copies of others of their coin; what is in a version already stays."""
+    kept = {row["frame"] for row in former.manifest["frames"]} if former else set()
+    copies: dict[str, str] = {}
+    for pair in doubles:
+        one, other = sorted(pair["frames"], key=lambda frame: frame not in kept) if kept else pair["frames"]
+        if len(set(pair["coins"])) == 1 and one not in copies and other not in kept:
+            copies.setdefault(other, one)
+    return [{"frame": frame, "copy_of": original} for frame, original in copies.items()]
 
 
 def _rows(
-    cut: _Crops, parts: dict[str, Part | None], former: Dataset | None, types: dict[str, str | None]
+    cut: _Crops,
+    parts: dict[str, Part | None],
+    former: Dataset | None,
+    types: dict[str, str | None],
+    copies: set[str],
 ) -> list[tuple[int, dict[str, Any]]]:
     """Each source that takes part, with the number of its crop. Test coins keep the images they began with."""
     frozen = {row["frame"] for row in former.rows("test")} if former else None
     rows = []
     for number, source in enumerate(cut.sources):
         part = parts[source.coin]
-        if part is None or (part == "test" and frozen is not None and source.id not in frozen):
+        if part is None or source.id in copies or (part == "test" and frozen is not None and source.id not in frozen):
             continue
         rows.append((number, source.as_row(part, types.get(source.coin))))
     return rows

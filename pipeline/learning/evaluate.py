@@ -16,8 +16,8 @@ from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.store import Store
 from capture.store.labels import Labels
-from models.evaluation.evaluation import Evaluation, evaluate
-from models.evaluation.samples import Sample
+from models.evaluation.evaluation import Evaluation, EvaluationError, evaluate
+from models.evaluation.samples import Copy, Sample, leave_out_copies
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
@@ -25,16 +25,18 @@ from pipeline.learning.synthetic import synthetic_samples
 from pipeline.model_in_use import open_model
 from pipeline.reporter import Reporter
 from pipeline.reports.evaluation_page import write_evaluation_page
+from pipeline.wording import count
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Both figures, on what the real one was measured, and the page."""
+    """Both figures, on what the real one was measured, and the page; ``copies`` are images that were left out."""
 
     real: Evaluation
     synthetic: Evaluation
     data: str
     page: Path
+    copies: tuple[Copy, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md): the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""
@@ -44,6 +46,7 @@ class Evaluated:
             "synthetic": self.synthetic.as_dict(),
             "gap": self.synthetic.rank1 - self.real.rank1,
             "page": str(self.page),
+            "excluded": [copy.as_dict() for copy in self.copies],
         }
 
 
@@ -53,16 +56,28 @@ def evaluate_lab(lab: Lab, model: str, dataset: str | None, synthetic_coins: int
     Raises
     ------
     LabError
-        If nothing was imported, or there is no such dataset.
+        If nothing was imported, there is no such dataset, or too little is left without copies.
     """
     embedder = open_model(lab, model)
-    with _samples(lab, dataset) as (samples, data):
-        with reporter.progress("Evaluating") as progress:
-            real = evaluate(embedder, samples, on_progress=progress)
+    with _samples(lab, dataset) as (every, data):
+        with reporter.progress("Looking for copies") as progress:
+            samples, copies = leave_out_copies(every, progress)
+        if copies:
+            data += f", without {count(len(copies), 'copy', 'copies')}"
+        try:
+            with reporter.progress("Evaluating") as progress:
+                real = evaluate(embedder, samples, on_progress=progress)
+        except EvaluationError as error:
+            if not copies:
+                raise
+            raise LabError(
+                f"{error} {count(len(copies), 'image')} of {len(every)} were left out: they are copies of others, such "
+                f"as {copies[0].name} of {copies[0].copy_of}."
+            ) from error
         with reporter.progress("Evaluating on procedural coins") as progress:
             synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=progress)
         page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
-    return Evaluated(real, synthetic, data, page)
+    return Evaluated(real, synthetic, data, page, tuple(copies))
 
 
 def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sample]:

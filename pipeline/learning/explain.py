@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from calibration.files import write_atomically
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
 from capture.photographs import side_by_name
@@ -207,6 +208,6 @@ def write_image(path: Path, image: Image) -> None:
     if not encoded:
         raise LabError(f"{path} cannot be encoded. Give another name, ending in .png.")
     try:
-        path.write_bytes(data.tobytes())
+        write_atomically(path, data.tobytes())
     except OSError as error:
         raise LabError(f"{path} cannot be written ({error.strerror}). Name another place with --out.") from error

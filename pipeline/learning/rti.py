@@ -56,7 +56,7 @@ def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
     """(6, H, W, 3) stored planes, and what they are scaled by."""
     path = folder / "info.json"
     try:
-        info = _Info.model_validate_json(path.read_text())
+        info = _Info.model_validate_json(path.read_bytes())
     except OSError as error:
         raise LabError(
             f"{path} cannot be read: {error.strerror}. Give a folder as OpenLIME or Relight write it."

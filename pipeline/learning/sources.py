@@ -10,7 +10,7 @@ from capture.store import Store
 from capture.store.labels import Labels
 from capture.store.records import Entry, Frame
 from models.training.splits import Part
-from pipeline.collection.reviews import Decisions
+from pipeline.collection.decisions import Decisions
 from pipeline.lab import natural
 from rig.sides import Side
 
@@ -27,6 +27,8 @@ class Source:
         Images of one placement differ in little but the light.
     box
         Where the side is in the image; None if it is all of it.
+    is_scanned
+        Whether the rig took it, so that it is no copy.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Source:
     placement: str
     light: str | None = None
     box: tuple[int, int, int, int] | None = None
+    is_scanned: bool = False
 
     def as_row(self, part: Part, type_: str | None) -> dict[str, Any]:
         """As a manifest has it."""
@@ -71,7 +74,8 @@ def read_sources(store: Store) -> Sources:
     frames = [frame for session in store.sessions.find() for frame in store.frames.find(session.id)]
     entries = {entry.id: entry for entry in store.catalogue.entries()}
     decisions = Decisions.read(store)
-    found = [*map(_of_frame, Labels.read(store).apply(frames)), *_confirmed(decisions, entries)]
+    shown = [_of_frame(frame) for frame in Labels.read(store).apply(frames)]
+    found = [*shown, *_confirmed(decisions, entries, {each.coin for each in shown})]
     found.sort(key=lambda each: (natural(each.coin), each.side or "", each.placement, each.sha256, each.id))
     same, different = (_coin_pairs(pairs, entries) for pairs in (decisions.confirmed, decisions.rejected))
     return Sources(tuple(found), same, different)
@@ -86,14 +90,15 @@ def _of_frame(frame: Frame) -> Source:
         session=frame.session_id,
         placement=frame.placement,
         light=frame.light,
+        is_scanned=frame.shot_id is not None,
     )
 
 
-def _confirmed(decisions: Decisions, entries: dict[str, Entry]) -> Iterator[Source]:
-    """Images of entries that a person confirmed to show a coin: of another occasion than any frame."""
+def _confirmed(decisions: Decisions, entries: dict[str, Entry], coins: set[str]) -> Iterator[Source]:
+    """Images of entries that a person confirmed to show one of these coins: of another occasion than any frame."""
     for coin, entry_id in sorted(decisions.confirmed):
         entry = entries.get(entry_id)
-        if entry is not None:
+        if entry is not None and coin in coins:
             box = tuple(entry.box) if entry.box else None
             sale = f"catalogue {entry.catalogue}"
             yield Source(entry.id, entry.sha256, coin, entry.side, sale, sale, box=box)  # type: ignore[arg-type]

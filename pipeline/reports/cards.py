@@ -10,6 +10,7 @@ from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry
 from pipeline.reports.images import as_data_url, find_coin_place, portrait
 from pipeline.reports.pages import cite
+from pipeline.reports.results import other_names
 from rig.sides import SIDES
 
 IMAGE_PX = 640  # of the coin and its best candidate, opened large
@@ -49,7 +50,10 @@ class SideView:
 
 @dataclass(frozen=True)
 class CandidateView:
-    """A candidate: where it was published, under which name the catalogue has it, and how sure it is."""
+    """A candidate: where it was published, under which name the catalogue has it, and how sure it is.
+
+    ``also`` are the other lots of the same coin.
+    """
 
     rank: int
     coin: str
@@ -57,6 +61,7 @@ class CandidateView:
     probability: float
     score: float
     figures: tuple[Figure, ...]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,26 @@ def view_candidates(
         figures = [figure for entry in published if (figure := _entry(store, entry, SMALL_PX)) and rank > 1]
         citation = cite(published[0]) if published else candidate.entry_id
         views.append(
-            CandidateView(rank, candidate.coin, citation, candidate.probability, candidate.score, tuple(figures))
+            CandidateView(
+                rank,
+                candidate.coin,
+                citation,
+                candidate.probability,
+                candidate.score,
+                tuple(figures),
+                cite_others(candidate, entries),
+            )
         )
     return tuple(views)
+
+
+def cite_others(candidate: Candidate, entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    """The other lots of a candidate's coin, as a person would cite them, each with the probability that it is one."""
+    return tuple(
+        f"{cite(entries[other['entry']]) if other['entry'] in entries else other['entry']} "
+        f"(probably the same coin: {other['probability']:.2f})"
+        for other in other_names(candidate)
+    )
 
 
 def entries_of(candidate: Candidate, entries: Mapping[str, Entry]) -> list[Entry]:

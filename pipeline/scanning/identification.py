@@ -45,6 +45,12 @@ class Identifies(Protocol):
         """Identify a coin by its good frames in a session, and store the ranking."""
 
 
+OpenIdentifier = Callable[[], Identifies]
+"""Loads the model and embeds what it has not seen of the catalogue: seconds, or minutes."""
+
+OPENING = "The model is being loaded, and what it has not seen of the catalogue is being embedded."
+
+
 def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
     """See `Identifier.open`; imported only here, since a machine without torch photographs all the same."""
     from pipeline.collection.identify import Identifier

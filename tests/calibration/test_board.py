@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -62,7 +63,41 @@ def test_another_board_is_named_as_such(camera: CameraModel) -> None:
     other = PrintedBoard(squares_x=6, squares_y=5, square_mm=8, marker_mm=5)
     image = Renderer(camera, ProceduralDrawer(), board=other).render(Scene(target="charuco", lamps=LAMPS), 20_000)
     with pytest.raises(CalibrationError, match="another board"):
-        find_board(image, BoardSpec(squares_x=9, squares_y=13))
+        find_board(image, BoardSpec(squares_x=9, squares_y=10))
+
+
+def test_stray_markers_and_a_second_board_do_not_hide_it(camera: CameraModel) -> None:
+    from rig.twin.coins.drawer import ProceduralDrawer
+
+    renderer = Renderer(camera, ProceduralDrawer(), seed=9)
+    image = renderer.render(Scene(target="charuco", lamps=LAMPS, board=BoardPose(rotation_deg=8)), 20_000)
+    strays = image.copy()
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    for number, (row, column) in {17: (10, 10), 40: (860, 1180)}.items():
+        strays[row : row + 84, column : column + 84] = 255
+        tile = cv2.aruco.generateImageMarker(dictionary, number, 60)
+        strays[row + 12 : row + 72, column + 12 : column + 72] = tile[:, :, None]
+    assert len(find_board(strays, BoardSpec()).corners_px) == 70
+    two = np.full_like(image, 128)
+    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    two[200:680, :640] = two[300:780, 640:] = half
+    view = find_board(two, BoardSpec())
+    assert len(view.corners_px) == 70
+    assert np.ptp(view.corners_px[:, 0]) < 640, "the corners are of one of them"
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_boards_printed_by_older_opencv_are_found(legacy: bool) -> None:
+    spec = BoardSpec()
+    printed = spec.opencv(legacy=legacy).generateImage((880, 640))
+    page = cv2.copyMakeBorder(cv2.GaussianBlur(printed, (0, 0), 1), 60, 60, 60, 60, cv2.BORDER_CONSTANT, value=255)
+    assert len(find_board(cv2.cvtColor(page, cv2.COLOR_GRAY2RGB), spec).corners_px) == 70
+
+
+def test_a_board_of_more_markers_than_its_dictionary_has_is_refused_with_one_that_has() -> None:
+    with pytest.raises(ValueError, match=r"take 96 markers, and DICT_4X4_50 has 50. Give dictionary: DICT_5X5_100"):
+        BoardSpec(squares_x=16, squares_y=12)
+    assert BoardSpec(squares_x=16, squares_y=12, dictionary="DICT_5X5_100").markers == 96
 
 
 @pytest.mark.parametrize(
@@ -71,6 +106,23 @@ def test_another_board_is_named_as_such(camera: CameraModel) -> None:
 def test_impossible_boards_are_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed)) if "square_cm" in changed else "."):
         BoardSpec.model_validate(changed)
+
+
+def test_any_image_shows_the_board_or_is_refused(fuzz_rounds: int) -> None:
+    chance, spec = np.random.default_rng(4), BoardSpec(squares_x=7, squares_y=5)
+    page = cv2.copyMakeBorder(spec.opencv().generateImage((168, 120)), 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=255)
+    for _ in range(fuzz_rounds):
+        image = page.copy()
+        for _ in range(chance.integers(0, 5)):
+            top, left = chance.integers(0, page.shape[0]), chance.integers(0, page.shape[1])
+            image[top : top + chance.integers(1, 60), left : left + chance.integers(1, 60)] = chance.integers(0, 256)
+        if chance.random() < 0.3:
+            image = np.clip(image + chance.normal(0, chance.uniform(1, 90), image.shape), 0, 255).astype(np.uint8)
+        if chance.random() < 0.3:
+            image = image[: chance.integers(1, page.shape[0]), : chance.integers(1, page.shape[1])]
+        with suppress(CalibrationError):
+            view = find_board(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2RGB), spec)
+            assert len(view.corners_px) == len(view.corners_mm) >= 12 and np.isfinite(view.corners_px).all()
 
 
 @pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")

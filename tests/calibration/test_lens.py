@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from calibration.board import BoardSpec, BoardView, find_board
 from calibration.errors import CalibrationError
 from calibration.image import read_image
 from calibration.lens import Lens, calibrate_lens, mm_per_pixel
+from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, Scene
 
@@ -47,6 +49,32 @@ def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Ren
     pose = BoardPose(x_mm=7, y_mm=-5, rotation_deg=33)
     image = renderer.render(Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose), 20_000)
     assert mm_per_pixel(lens, find_board(image, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
+
+
+def test_one_tilt_again_and_again_is_not_enough(camera: CameraModel) -> None:
+    renderer = Renderer(camera, ProceduralDrawer(), seed=9)
+    poses = [BoardPose(n, -n, rotation_deg=6.0 * n, tilt_deg=18.0, tilt_azimuth_deg=30.0) for n in range(-3, 4)]
+    images = [
+        renderer.render(Scene(target="charuco", lamps=(Lamp(90, 35, 0.8),), board=pose), 20_000) for pose in poses
+    ]
+    with pytest.raises(CalibrationError, match="tilted in the same way"):
+        calibrate_lens([find_board(image, BoardSpec()) for image in images])
+
+
+def test_views_that_fit_no_lens_are_refused(views: list[BoardView], fuzz_rounds: int) -> None:
+    chance = np.random.default_rng(5)
+    for number in range(max(3, fuzz_rounds // 100)):
+        spoilt = []
+        for view in views:
+            corners = view.corners_px[:12] if number % 3 == 0 else view.corners_px
+            moved = (
+                corners * chance.uniform(0, 2, 2) if number % 2 else corners[:1] + chance.normal(0, 1, corners.shape)
+            )
+            spoilt.append(
+                replace(view, corners_px=moved.astype(np.float32), corners_mm=view.corners_mm[: len(corners)])
+            )
+        with suppress(CalibrationError):
+            assert np.isfinite(calibrate_lens(spoilt).matrix).all()
 
 
 def test_too_few_views(views: list[BoardView]) -> None:

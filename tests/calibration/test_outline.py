@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.image import Image, ImageError, read_image
@@ -50,7 +50,6 @@ def test_finds_a_coin_on_any_plain_background(background: tuple[int, int, int]) 
     assert outline.confidence > 0.9
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     x=st.floats(120, 280),
     y=st.floats(110, 190),

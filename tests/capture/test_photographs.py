@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.outline import find_coin
@@ -46,9 +46,17 @@ def test_stitched_and_single_photographs_are_distinguished(tmp_path: Path) -> No
     assert np.abs(left.astype(int) - _photo("a")).mean() < 6
 
 
-@settings(max_examples=60, deadline=None)
+def test_hidden_files_and_a_stray_image_do_not_reject_a_folder(tmp_path: Path) -> None:
+    _write(tmp_path / "2024.1.2_obv.png", _photo("b"))
+    _write(tmp_path / "cover.jpg", _photo("c"))
+    (tmp_path / ".thumbnails").mkdir()
+    for name in ("._2024.1.2_obv.png", ".hidden_obv.jpg", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"not an image")
+    assert list(photo_sides(tmp_path)) == ["2024.1.2"]
+
+
 @given(
-    name=st.text(st.sampled_from("abcXYZ019._- é"), min_size=1, max_size=12),
+    name=st.text(st.sampled_from("abcXYZ019._- é"), min_size=1, max_size=12).filter(lambda name: name[0] != "."),
     side=st.sampled_from(["obv", "rev", "obverse", "reverse", "OBV", "Reverse"]),
     joint=st.sampled_from(["_", "-"]),
 )

@@ -240,8 +240,16 @@ def world_on_cables(tmp_path: Path) -> Iterator[Callable[[str], tuple[StationCon
     twin_world.use(None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, None], ids=["SIGINT", "SIGTERM", "exception"])
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        pytest.param(
+            end, kind, id=f"{name}-{kind}", marks=() if end is not signal.SIGINT or is_usual else pytest.mark.slow
+        )
+        for kind, is_usual in ((kind, kind in ("grbl", "uarm", "wled")) for kind in KINDS)
+        for name, end in (("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM), ("exception", None))
+    ],
+)
 def test_however_its_program_ends_it_is_safe(
     world_on_cables: Callable[[str], tuple[StationConfig, World]], kind: str, end: signal.Signals | None
 ) -> None:

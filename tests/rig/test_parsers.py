@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.arms import dobot
@@ -82,7 +82,6 @@ def asks(device: Any) -> list[Callable[[], object]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(noise=NOISE, glue=st.sampled_from([b"", b"\n", b"\r\n"]), data=st.data())
 def test_any_bytes_raise_nothing_but_device_errors(
     kind: str, noise: list[bytes], glue: bytes, data: st.DataObject
@@ -128,7 +127,6 @@ def test_a_whole_message_is_found_behind_any_noise_and_in_any_pieces(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(noise=NOISE)
 def test_no_bytes_break_a_controller(kind: str, noise: list[bytes]) -> None:
     bench = DriverBench(kind)

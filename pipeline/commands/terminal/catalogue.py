@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipeline.collection.identify import BuiltCatalogue
 
 MOST_LINES = 20  # of coins, before they are counted only
+MOST_NAMED = 3
 
 
 def print_added(added: AddedEntries) -> None:
@@ -20,6 +21,12 @@ def print_added(added: AddedEntries) -> None:
         f"Added {count(added.entries, 'image')} of {count(added.coins, 'coin')}; {added.known} were there already, "
         f"{len(added.refused)} could not be used."
     )
+    if added.replaced:
+        print_line(f"{count(added.replaced, 'corrected image')} took the place of the former, which is kept.")
+    if added.renamed:
+        shown = ", ".join(f"{coin} is {name!r}" for coin, name in list(added.renamed.items())[:MOST_NAMED])
+        more = f" and {len(added.renamed) - MOST_NAMED} more" if len(added.renamed) > MOST_NAMED else ""
+        print_line(f"Names that another sale has as well: here {shown}{more}.")
     for line in added.refused:
         reporter.warn(line)
     if added.skipped:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
     from pipeline.learning.evaluate import Evaluated
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipeline.learning.train import Trained
     from pipeline.learning.tune import Tuned
     from rig.sides import Side
+
+MOST_COPIES = 5  # that are listed
 
 
 def print_trained(result: Trained) -> None:
@@ -44,7 +46,7 @@ def print_tuned(result: Tuned) -> None:
 def print_evaluated(result: Evaluated) -> None:
     """Print real and synthetic figures and their gap, always together."""
     real, synthetic = result.real, result.synthetic
-    table = Table(title=f"{real.model}: {escape(result.data)}", title_justify="left")
+    table = Table(title=f"{real.model}: {literal(result.data)}", title_justify="left")
     for column in ("", "real", "synthetic", "gap, points"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("queries, coins", f"{real.queries}, {real.labels}", f"{synthetic.queries}, {synthetic.labels}", "")
@@ -72,6 +74,14 @@ def print_evaluated(result: Evaluated) -> None:
     table.add_row("  95 % over coins", *spans, "")
     _add_row(table, "ECE of the probability", real.ece, synthetic.ece)
     console.print(table)
+    if result.copies:
+        print_line(
+            f"{count(len(result.copies), 'image')} left out, as a copy of another image of the coin or of another:"
+        )
+        for copy in result.copies[:MOST_COPIES]:
+            print_line(f"  {copy.name} ({copy.coin}) is {copy.copy_of} ({copy.copy_of_coin})")
+        if len(result.copies) > MOST_COPIES:
+            print_line(f"  and {len(result.copies) - MOST_COPIES} more (--json lists all)")
     print_line(f"Protocol: {real.protocol}")
     print_line(f"Curves and worst cases: {result.page}")
 
@@ -81,7 +91,7 @@ def print_suite(result: SuiteResult) -> None:
     table = Table("", "published", "ours, or what it needs")
     for row in result.rows:
         published = f"{row.published:.2f} %" if row.published is not None else "not in print"
-        table.add_row(row.name, published, f"{row.ours:.2f} %" if row.ours is not None else escape(row.needs or ""))
+        table.add_row(row.name, published, f"{row.ours:.2f} %" if row.ours is not None else literal(row.needs or ""))
     console.print(table)
 
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ from capture.engine.run import Summary, run_scan
 from capture.plan import Plan, Tray
 from capture.store import Store
 from rig.clock import ScaledClock
+from rig.sides import Side
 from rig.station import Station, StationConfig
 from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.procedural import procedural_side
+from rig.twin.coins.surface import Surface
 from rig.twin.lab import make_world
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import Lamp, Scene
@@ -35,8 +39,19 @@ from rig.twin.world import Contents, World
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
 SHOTS = PLAN.shots(TRAY)
+SHORTEST_PLAN = Plan(sides=("obverse",), lights=("az000",), turntable_deg=(0.0,))
 # A quarter of the pixels: what happens to frames does not depend on their size.
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))
+
+
+class CoarseDrawer(ProceduralDrawer):
+    """Coins as fine as such a camera sees them."""
+
+    def _make(self, coin: str, side: Side) -> Surface:
+        return procedural_side(coin, side, self.seed, size_px=240)
+
+
+DRAWER = CoarseDrawer()  # one for all tests, which takes its time to make a coin
 # Short (wall-clock) patience: nothing in the twin needs longer.
 CONFIG = StationConfig.model_validate(
     {
@@ -120,9 +135,10 @@ def open_bench(
         clock,
         seed=seed,
         state_path=folder / "world.json",
-        write=write_atomically,
+        write=partial(write_atomically, durable=False),
         faults=faults,
         contents=contents,
+        drawer=DRAWER,
     )
     world.fill(tray.coins, tray.id)
     camera = CAMERAS.make(TwinCameraConfig(optics=OPTICS), clock)
@@ -157,7 +173,7 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def scan_until_killed(folder: Path, kill_after_s: float, arm: str) -> None:
+def scan_until_killed(folder: Path, kill_after_s: float, arm: str, plan: Plan) -> None:
     """Scan the tray and be killed after so many hardware seconds."""
     with open_bench(folder, clock=DeadlyClock(kill_after_s), config=with_arm(arm)) as bench:
-        bench.run()
+        bench.run(plan=plan)

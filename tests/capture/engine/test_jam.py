@@ -54,7 +54,7 @@ def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str,
         assert abs(apart_deg) < 1
 
 
-@pytest.mark.parametrize("after_moves", [0, 2])
+@pytest.mark.parametrize("after_moves", [pytest.param(0, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("verify_every", [pytest.param(1, marks=pytest.mark.slow), 20])
 def test_a_jam_that_comes_free_costs_retakes_alone(tmp_path: Path, after_moves: int, verify_every: int) -> None:
     with open_bench(tmp_path) as bench:

@@ -295,7 +295,8 @@ def test_what_is_on_the_plate_after_a_kill_is_laid_on_no_other_coin(folder: Path
 
 
 @pytest.mark.parametrize(
-    "held", ["unknown.1", pytest.param("2024.1.3", marks=pytest.mark.slow), ("2024.1.1", "unknown.2")]
+    "held",
+    [*(pytest.param(held, marks=pytest.mark.slow) for held in ("unknown.1", "2024.1.3")), ("2024.1.1", "unknown.2")],
 )
 def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
     folder: Path, monkeypatch: pytest.MonkeyPatch, held: str | tuple[str, ...]

@@ -105,7 +105,7 @@ def test_without_patience_the_first_failure_ends_it(tmp_path: Path) -> None:
 
 # Lifted from its slot, turned over, and on its way back.
 @pytest.mark.parametrize("grip", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", [pytest.param("dobot", marks=pytest.mark.slow), "roarm", "uarm"])
+@pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dobot", "roarm")), "uarm"])
 def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, grip: int
 ) -> None:

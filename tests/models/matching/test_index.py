@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.embedding.embedder import Features
@@ -29,7 +29,6 @@ def filled(count: int = 10) -> tuple[FaissIndex, Features]:
     return index, features
 
 
-@settings(max_examples=30, deadline=None)
 @given(size=st.integers(1, 40), count=st.integers(1, 50), seed=st.integers(0, 99), queries=st.integers(1, 4))
 def test_search_finds_what_comparing_with_everything_finds(size: int, count: int, seed: int, queries: int) -> None:
     entries, features = some(size, seed)

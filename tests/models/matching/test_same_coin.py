@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.matching.fusion import Hit, ScoredCoin, fuse
@@ -74,7 +74,6 @@ def test_a_query_that_two_names_resemble_links_them_where_they_may_be_one_coin()
     assert group_names(alone, likely, FITTED)["lot 1"] == {}, "the query resembles only one of them"
 
 
-@settings(max_examples=60, deadline=None)
 @given(first=st.floats(0.4, 0.9), later=st.lists(st.floats(0.3, 0.9), min_size=1, max_size=5))
 def test_no_further_sale_ever_lowers_the_probability(first: float, later: list[float]) -> None:
     names = ["lot 0", *(f"lot {n}" for n in range(1, len(later) + 1))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -16,7 +16,6 @@ STILL = dict.fromkeys(KINDS["standard"], 0.0)
 POSTERS = ("brightness", "contrast", "blur_px", "turn_deg", "shift", "bilinear", "perspective")
 
 
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), turn_deg=st.floats(0, 360), kind=st.sampled_from(sorted(KINDS)))
 def test_changed_crops_stay_normalised(seed: int, turn_deg: float, kind: str) -> None:
     changed = Augmentation(kind=kind, halftone=0.5, hide=0.5).apply(crop_of(1), turn_deg, np.random.default_rng(seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.outline import GREY_MEAN
@@ -43,7 +43,6 @@ def test_lit_from_where_it_was_it_stays_what_it_was() -> None:
     assert similarity(relit(guessed_relief(photograph), 135.0, gloss=0.0), photograph) > 0.65
 
 
-@settings(max_examples=15, deadline=None)
 @given(
     lamp_deg=st.floats(-720, 720),
     elevation_deg=st.floats(5, 90),

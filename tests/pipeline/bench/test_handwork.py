@@ -235,6 +235,21 @@ def test_prints_are_true_to_scale(rig: Rig, tmp_path: Path) -> None:
     assert rig("print", "ring", tmp_path / "ring.jpg").code == 2
 
 
+def test_a_large_board_is_printed_or_refused_with_what_to_give(rig: Rig, lab: Path, tmp_path: Path) -> None:
+    rig_yaml = (lab / "rig.yaml").read_text()
+    for board, expected in {
+        "{squares_x: 16, squares_y: 12}": "Give dictionary: DICT_5X5_100",
+        "{squares_x: 16, squares_y: 12, dictionary: DICT_4X4_100}": "another dictionary, such as DICT_5X5_250",
+        "{squares_x: 3, squares_y: 3, square_mm: 5000}": "mm can be printed",
+    }.items():
+        (lab / "rig.yaml").write_text(f"{rig_yaml}board: {board}\n")
+        refused = rig("print", "board", tmp_path / "board.png", "--lab", lab)
+        assert refused.code in (1, 2) and expected in " ".join(refused.err.split()), refused.err
+    (lab / "rig.yaml").write_text(f"{rig_yaml}board: {{squares_x: 16, squares_y: 12, dictionary: DICT_5X5_100}}\n")
+    assert rig("print", "board", tmp_path / "board.png", "--lab", lab).code == 0
+    assert len(find_board(read_image(tmp_path / "board.png"), open_lab(lab).rig.board).corners_px) == 15 * 11
+
+
 def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, tmp_path: Path) -> None:
     document = yaml.safe_load((lab / "rig.yaml").read_text())
     other = {"markers": 16, "radius_mm": 30.0, "marker_mm": 5.0, "first_id": 60}

@@ -52,6 +52,18 @@ def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Ri
     assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
 
 
+def test_images_of_the_same_coin_are_one_item_whatever_they_are(rig: Rig, lab: Path, photo: Path) -> None:
+    text, other = photo.with_name("notes.txt"), photo.with_name("empty.jpg")
+    text.write_text("no image")
+    other.touch()
+    (answer,) = rig("identify", "--same-coin", photo, text, "--lab", lab, "--json").json
+    assert answer["candidates"][0]["coin"] == COINS[1] and "notes.txt" in answer["error"]
+    ran = rig("identify", "--same-coin", text, other, "--lab", lab, "--json")
+    (answer,) = ran.json
+    assert (ran.code, answer["verdict"], answer["candidates"]) == (1, None, [])
+    assert "notes.txt" in answer["error"] and "empty.jpg" in answer["error"]
+
+
 def test_an_empty_catalogue_is_reported(rig: Rig, lab: Path, photo: Path) -> None:
     assert rig("catalogue", "remove", *COINS, "--lab", lab).code == 0
     for args in (("identify", photo), ("scan", "--tray", 1)):

@@ -40,13 +40,22 @@ def test_sold_six_times_it_is_a_match_and_every_lot_is_named(
         path = tmp_path / "sales" / f"lot{number}_obv.jpg"
         photograph(photographs, path, 25.0 * number, 0.6 + 0.08 * number, 0.7 + 0.06 * number)
     assert rig("catalogue", "add", path.parent, "--lab", lab).code == 0
-    ran = rig("identify", query, "--lab", lab, "--json")
+    ran = rig("identify", query, "--lab", lab, "--json", "--report")
     best, *others = ran.json[0]["candidates"]
     assert ran.json[0]["verdict"] == "match" and best["probability"] >= once["candidates"][0]["probability"] - 0.005
     lots = {COIN, *(f"lot{number}" for number in range(1, 6))}
     assert {best["coin"], *(other["coin"] for other in best["also"])} == lots
     assert all(set(other) == {"coin", "entry", "probability"} for other in best["also"])
     assert not lots & {other["coin"] for other in others}
+    (page,) = lab.rglob("*.html")
+    assert page.read_text().count("probably the same coin") == 5
+    denied = "lot3"
+    for lot in lots - {denied}:
+        rig("reject" if lot != best["coin"] else "confirm", denied, lot, "--why", "another flan", "--lab", lab)
+    assert rig("confirm", COIN, "lot1", "--why", "the same crack", "--lab", lab).code == 0
+    best = rig("identify", query, "--lab", lab, "--json").json[0]["candidates"][0]
+    also = {other["coin"]: other["probability"] for other in best["also"]}
+    assert also.keys() | {best["coin"]} == lots and also[denied] == 1.0, "a person's word counts above similarity"
 
 
 @pytest.mark.slow

@@ -89,7 +89,10 @@ def test_what_comes_later_trains_and_test_coins_stay(filled: Path, tmp_path: Pat
     labels.write_text(f"{labels.read_text()}twin.jpg,lot 7,denarius,0\nmore.jpg,{tested[1]},denarius,8\n")
     assert run("import", tmp_path / "later", "--labels", labels, "--lab", filled).code == 0
     mates = tmp_path / "dies.csv"
-    mates.write_text(f"coin,group\n{tested[0]},die 1\nb1,die 1\na9,die 1\n")
+    mates.write_text(f"coin,group\n{tested[0]},die 1\nb1,die 1\nb-1,die 1\n")
+    with pytest.raises(LabError, match=r"line 4: no coin is called b-1. Did you mean b1\?"):
+        run("dataset", "build", "coins", "--test", 0.34, "--together", mates, "--lab", filled)
+    mates.write_text(f"coin,group\n{tested[0]},die 1\nb1,die 1\n")
     built = run("dataset", "build", "coins", "--test", 0.34, "--together", mates, "--lab", filled, "--json").json
     second = open_dataset(opened, "coins").manifest
     assert built["version"] == 2 and built["near_duplicates"] == 1

@@ -95,6 +95,16 @@ def in_use_and_indexes(lab: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
+def test_a_round_that_makes_nothing_better_changes_neither_model_nor_index(first: Path) -> None:
+    trained_before(first, knows=False)
+    kept = in_use_and_indexes(first)
+    refused = improve(first)
+    assert refused.code == 3 and not refused.json["round"]["promoted"]
+    assert refused.json["round"]["verdict"] == "no sure difference"
+    assert in_use_and_indexes(first) == kept
+
+
+@pytest.mark.slow
 def test_three_rounds_of_new_coins_end_in_promotion_or_refusal(first: Path, tmp_path: Path) -> None:
     one = trained_before(first, knows=True)
     ahead = improve(first, "--dry-run").json

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from calibration.image import ImageError
+from calibration.outline import NoCoinError
 from models.training.relight import on_coin, relit
 from pipeline.errors import LabError
-from pipeline.learning.rti import rti_coin
+from pipeline.learning.rti import _lit, _planes, rti_coin
 from pipeline.learning.training_coins import RELIEF_LAMPS_DEG
 
 SIZE_PX = 256
 BIAS = 0.5
 
 
-def write_bump(folder: Path) -> Path:
+def write_bump(folder: Path, size_px: int = SIZE_PX) -> Path:
     """A polynomial texture map of a disc with a bump in its middle, which is bright where it faces the lamp."""
     folder.mkdir()
-    y, x = np.mgrid[:SIZE_PX, :SIZE_PX] / (SIZE_PX - 1) * 2.0 - 1.0
+    y, x = np.mgrid[:size_px, :size_px] / (size_px - 1) * 2.0 - 1.0
     coin = np.hypot(x, y) < 0.7
     bump = 6.0 * np.exp(-(x**2 + y**2) / 0.02) * coin
     planes = [np.where(coin, 0.45, 0.03), bump * x, -bump * y, *[np.zeros_like(x)] * 3]
@@ -44,6 +48,22 @@ def test_what_faces_the_lamp_is_bright(tmp_path: Path) -> None:
         for image in (coin.crops[RELIEF_LAMPS_DEG.index(lamp_deg)][:, :, 0], relit(coin.relief, lamp_deg)):
             turned = np.rot90(image, -lamp_deg // 90)  # so that the lamp is at the right
             assert turned[104:120, behind].mean() > turned[104:120, before].mean() + 20
+
+
+def test_damaged_textures_are_read_or_refused_and_nothing_else(tmp_path: Path, fuzz_rounds: int) -> None:
+    folder, chance = write_bump(tmp_path / "bump", 64), random.Random("rti")
+    whole = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    for _ in range(fuzz_rounds):
+        path = chance.choice(list(whole))
+        mutated = bytearray(whole[path])
+        for _ in range(chance.randint(1, 4)):
+            mutated[chance.randrange(len(mutated))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del mutated[chance.randrange(len(mutated)) :]
+        path.write_bytes(mutated)
+        with suppress(LabError, ImageError, NoCoinError):
+            assert np.isfinite(_planes(folder)[0]).all() and _lit(*_planes(folder), 45.0).dtype == np.uint8
+        path.write_bytes(whole[path])
 
 
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: the coin is there")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import serial
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -304,7 +304,6 @@ def test_an_arm_without_power_is_reported() -> None:
         UarmArm(UarmConfig(), ScaledClock(math.inf), link).home()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(
     noise=st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"$1", b"$1 ok", b"$1 ok X Y1 Z", b"$2 E22"])))
 )
@@ -367,7 +366,6 @@ def test_while_it_plans_a_move_lines_wait_and_what_does_not_fit_is_lost(arm: Uar
     assert heard(emulator, 30.0).count("ok") == 5
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(noise=st.binary(max_size=200))
 def test_no_bytes_break_the_controller(world: World, noise: bytes) -> None:
     wire = Wire(world, "arm")

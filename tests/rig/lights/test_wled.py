@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,7 +111,6 @@ def test_a_pulled_cable_is_reported(world_with: Callable[..., World], clock: Sca
     lightbox.show(sector(0, 60))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     noise=st.lists(
         st.one_of(
@@ -173,7 +172,6 @@ def test_switched_off_it_keeps_its_brightness(world: World) -> None:
     assert json.loads(wire.say(b'{"on":true,"v":true}', 0.2))["state"]["on"] is True
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(noise=st.binary(max_size=200).filter(lambda noise: not set(noise) & set(BAUD_RATES)))
 def test_no_bytes_break_the_controller(world: World, noise: bytes) -> None:
     wire = Wire(world, "lightbox")

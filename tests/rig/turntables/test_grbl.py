@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.clock import ScaledClock
@@ -233,7 +233,6 @@ def test_work_positions_are_understood_as_well() -> None:
     link.close()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(noise=st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"<Idle|MPos:,|>", b"<Run|WPos:1|WCO:x>"]))))
 def test_any_bytes_raise_nothing_but_device_errors(noise: list[bytes]) -> None:
     link = SerialLink("loop://", 115200, "turntable")
@@ -485,7 +484,6 @@ def test_lines_are_answered_as_documented(wire: Wire, line: bytes, answer: str) 
     assert wire.say(line + b"\n").strip() == answer
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(noise=st.binary(max_size=300))
 def test_no_bytes_break_the_controller(wire: Wire, noise: bytes) -> None:
     wire.say(noise)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.twin.optics import CameraModel, Sensor, camera_axes, on_plane, to_pixel
@@ -13,7 +13,6 @@ from rig.twin.optics import CameraModel, Sensor, camera_axes, on_plane, to_pixel
 CAMERA = CameraModel()
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     x=st.floats(-25, 25), y=st.floats(-18, 18), z=st.floats(0, 4), tilt_deg=st.floats(-30, 30), width=st.integers(1, 2)
 )

@@ -1,0 +1,178 @@
+"""What `rig catalogue add` makes of a folder: which of its images are new, known, corrected, or contradict the store.
+
+An image is known by its bytes. A file that bears the name of an image of the same sale but shows another is a corrected
+one if the folder is the one that was added before: at least as many of its other images are those stored. The same
+holds for an image that was renamed. Otherwise the folder is another one that is called the same, and only a person can
+tell: the image is refused, unless `replace`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.files import hash_file
+from capture.names import NameProblem, clean_name, printable
+from capture.photographs import PhotoSide
+from capture.store import Store
+from capture.store.records import Entry
+from rig.sides import Side
+
+_MOST_NAMES = 3  # of images that are refused for one reason, before they are counted only
+
+Half = str | None
+
+
+@dataclass(frozen=True)
+class Addition:
+    """An image to add, and the entries that it takes the place of."""
+
+    coin: str
+    side: Side
+    photo: PhotoSide
+    replaces: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What a folder comes to.
+
+    Attributes
+    ----------
+    new
+        Images to add.
+    known
+        How many are there already.
+    refused
+        Why others are not added, a sentence each.
+    renamed
+        Coins that bear the name of another sale's coin, and what they are called in the catalogue.
+    """
+
+    new: tuple[Addition, ...]
+    known: int
+    refused: tuple[str, ...]
+    renamed: dict[str, str]
+
+
+def plan_additions(
+    store: Store, sale: str, photos: Sequence[tuple[str, Side, PhotoSide]], *, replace: bool
+) -> Additions:
+    """Compare a folder's images with what the catalogue has of the sale."""
+    refused: list[str] = []
+    named: list[Addition] = []
+    plan = _Plan(store, sale)
+    paths: dict[str, set[Path]] = {}
+    for coin, _, photo in photos:
+        paths.setdefault(coin, set()).add(photo.path)
+    for coin, side, photo in photos:
+        try:
+            named.append(Addition(plan.name(clean_name(coin), paths[coin]), side, photo))
+        except NameProblem as problem:
+            refused.append(f"{printable(str(photo.path))}: the coin's name {problem}")
+        except OSError as error:
+            refused.append(f"{printable(str(photo.path))} cannot be read: {error.strerror}.")
+    known = 0
+    new: list[Addition] = []
+    clashes: list[Addition] = []
+    singles, doubles = plan.find_doubles(named)
+    for addition in singles:
+        if plan.is_known(addition):
+            known += 1
+        elif replaces := plan.find_replaced(addition):
+            clashes.append(dataclasses.replace(addition, replaces=replaces))
+        else:
+            new.append(addition)
+    if clashes and not replace and known < len(clashes):
+        refused.append(_clash(sale, clashes))
+        clashes = []
+    return Additions((*new, *clashes), known, (*refused, *doubles), plan.renamed)
+
+
+class _Plan:
+    """What the catalogue has of a sale, by bytes and by name."""
+
+    def __init__(self, store: Store, sale: str) -> None:
+        live, removed = store.catalogue.entries(), store.catalogue.entries(removed=True)
+        of_sale = [entry for entry in (*removed, *live) if entry.catalogue == sale]
+        self._by_bytes = {(entry.sha256, _part(entry)): entry for entry in of_sale}
+        self._by_name = {(entry.source, _part(entry)): entry for entry in of_sale if entry.removed_at is None}
+        self._own = {entry.coin_id for entry in of_sale}
+        self._others: dict[str, set[str]] = {}
+        for entry in (*removed, *live):
+            if entry.catalogue != sale:
+                self._others.setdefault(entry.coin_id, set()).add(entry.sha256)
+        for coin in store.frames.coins():
+            self._others.pop(coin, None)  # the lab's own names mean the same coin everywhere
+        self._sale = sale
+        self._hashes: dict[Path, str] = {}
+        self.renamed: dict[str, str] = {}
+
+    def name(self, coin: str, paths: set[Path]) -> str:
+        """What the coin of some images is called: lot 1 of two sales is two coins, unless they share an image."""
+        full = f"{self._sale}, {coin}"
+        is_others = coin in self._others and not self._others[coin] & {self._hash(path) for path in paths}
+        if full in self._own or (is_others and coin not in self._own):
+            self.renamed[coin] = full
+            return full
+        return coin
+
+    def find_doubles(self, additions: Sequence[Addition]) -> tuple[list[Addition], list[str]]:
+        """Of images that are in the folder more than once, the one that is stored, or the first; and the others."""
+        copies: dict[tuple[str, Half], list[Addition]] = {}
+        for addition in additions:
+            copies.setdefault(self._key(addition), []).append(addition)
+        singles, doubles = [], []
+        for same in copies.values():
+            kept = next((each for each in same if self.is_known(each)), same[0])
+            singles.append(kept)
+            doubles += [
+                f"{printable(str(each.photo.path))} is the same image as {printable(kept.photo.path.name)}: it was not "
+                "added. If both names are right, they are one coin."
+                for each in same
+                if each is not kept and (each.coin, each.side) != (kept.coin, kept.side)
+            ]
+        return singles, doubles
+
+    def is_known(self, addition: Addition) -> bool:
+        """Whether the very image is there under this name, or was removed and nothing took its place."""
+        stored = self._by_bytes.get(self._key(addition))
+        if stored is None:
+            return False
+        if stored.removed_at is not None:
+            return self._named(addition) is None
+        return (stored.coin_id, stored.side) == (addition.coin, addition.side)
+
+    def find_replaced(self, addition: Addition) -> tuple[Entry, ...]:
+        """Entries that an image contradicts: of its name, or of its bytes."""
+        stored = self._by_bytes.get(self._key(addition))
+        found = (stored if stored is None or stored.removed_at is None else None, self._named(addition))
+        return tuple({each.id: each for each in found if each is not None}.values())
+
+    def _named(self, addition: Addition) -> Entry | None:
+        return self._by_name.get((printable(addition.photo.path.name), addition.photo.half))
+
+    def _key(self, addition: Addition) -> tuple[str, Half]:
+        return self._hash(addition.photo.path), addition.photo.half
+
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = hash_file(path)
+        return self._hashes[path]
+
+
+def _part(entry: Entry) -> Half:
+    """Which half of its image an entry is."""
+    return None if entry.box is None else "left" if entry.box[0] == 0 else "right"
+
+
+def _clash(sale: str, clashes: Sequence[Addition]) -> str:
+    names = [f"{printable(str(each.photo.path))} (stored: {each.replaces[0].id})" for each in clashes]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return (
+        f"the sale {sale} has another image under the same name, or the same image under another name: "
+        f"{'; '.join(names[:_MOST_NAMES])}{more}. None of these was added. If they correct what is stored, add "
+        "--replace; if they are of another sale, name it: --sale NAME."
+    )
