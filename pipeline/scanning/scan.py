@@ -213,6 +213,7 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
         try:
             run_scan(context)
         except ScanStopped as stopped:
+            job.identification.cancel_opening()
             return str(stopped)
     return None
 

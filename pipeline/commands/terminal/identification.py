@@ -17,7 +17,7 @@ from pipeline.sentences import print_sentences
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
-    from pipeline.collection.identify import Answers
+    from pipeline.collection.answers import Answers
     from pipeline.collection.imports import Imported
 
 CANDIDATE_COLUMNS = (
