@@ -54,10 +54,20 @@ class BoardSpec(BaseModel):
             raise ValueError(f"{value} is no ArUco dictionary of OpenCV; give one such as DICT_4X4_50")
         return value
 
+    @field_validator("square_mm")
+    @classmethod
+    def _is_a_size_in_mm(cls, value: float) -> float:
+        if not 1 <= value <= 200:
+            raise ValueError("no printed board has such squares; measure one in millimetres, such as 4.98")
+        return value
+
     @model_validator(mode="after")
     def _marker_in_square(self) -> BoardSpec:
-        if not 0 < self.marker_mm < self.square_mm:
-            raise ValueError("marker_mm has to be above 0 and below square_mm")
+        if not self.square_mm / 4 <= self.marker_mm < self.square_mm:
+            raise ValueError(
+                f"marker_mm ({self.marker_mm:g}) has to be below square_mm ({self.square_mm:g}), and at least a "
+                "quarter of it; measure both in millimetres"
+            )
         return self
 
     @model_validator(mode="after")

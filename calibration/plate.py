@@ -50,8 +50,8 @@ class RingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     markers: int = Field(default=24, ge=MIN_MARKERS)
-    radius_mm: float = Field(default=19.4, gt=0)
-    marker_mm: float = Field(default=3.4, gt=0)
+    radius_mm: float = Field(default=19.4, ge=3)
+    marker_mm: float = Field(default=3.4, ge=0.5)
     dictionary: str = "DICT_4X4_100"
     first_id: int = Field(default=50, ge=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from filelock import FileLock, Timeout
 
 from calibration.files import write_atomically
 from capture.cameras import CAMERAS, Camera
-from capture.cameras.twin import TwinCameraConfig
 from capture.photographs import PhotoDrawer
+from capture.store.errors import remedy
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
+from pipeline.ports import require_ports
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
 from rig.devices import Identity
@@ -52,7 +54,7 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
     Raises
     ------
     LabError
-        If rig.yaml describes no devices, names the twin's camera but has no twin, or the twin's coins cannot be had.
+        If rig.yaml describes no devices, or the twin's coins cannot be had.
     """
     twin = lab.rig.twin
     config = lab.rig.camera
@@ -62,11 +64,6 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
             "devices there (docs/lab.md)."
         )
     if twin is None:
-        if isinstance(config, TwinCameraConfig):
-            raise LabError(
-                f"{lab.folder / 'rig.yaml'}: camera: kind: twin needs a `twin:` section. "
-                "Add one, or name a real camera."
-            )
         clock: Clock = SystemClock()
         return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, None)
     clock = ScaledClock(1.0 if realtime else twin.speed)
@@ -101,6 +98,7 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
 @contextmanager
 def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     """The same, for a job that holds the rig already (`sole_driver`)."""
+    require_ports(lab)
     rig = assemble(lab, realtime=realtime)
     try:
         connect_all((rig.station.connect, rig.camera.connect))
@@ -142,8 +140,10 @@ def sole_driver(lab: Lab) -> Iterator[None]:
         tray = status.tray if status is not None and f"(process {status.pid}," in holder else None
         raise LabError(
             f"the rig of {lab.folder} is in use by {holder}{f', at tray {tray}' if tray else ''}. "
-            "Wait until it is done, or stop it. `rig status` shows how far it is."
+            f"Wait until it is done, or stop it. `{lab.command('rig status')}` shows how far it is."
         ) from error
+    except OSError as error:
+        raise LabError(f"{path} cannot be locked: {error.strerror}. {remedy(error)}") from error
     with lock:
         path.write_text(f"{command_line()} (process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M})")
         yield
@@ -154,8 +154,8 @@ def _lock_file(lab: Lab) -> Path:
 
 
 def command_line() -> str:
-    """The command as it was given."""
-    return " ".join(["rig", *sys.argv[1:]])
+    """The command as it was given, to be typed again."""
+    return shlex.join(["rig", *sys.argv[1:]])
 
 
 def _drawer(lab: Lab, twin: TwinConfig) -> Drawer:

@@ -18,6 +18,7 @@ from pipeline.commands.options import DONE, FAILED, LEFT_OVER, USAGE
 from pipeline.commands.terminal.output import print_failure, print_line
 from pipeline.errors import UsageError, explain
 from pipeline.signals import Interrupted, interrupt_on_signals
+from pipeline.streams import steady_streams
 
 
 def _exit(code: int, **_: object) -> None:
@@ -65,17 +66,26 @@ def _options(
 def main() -> None:
     """Run `rig` and exit with its code; a failure is reported in a paragraph, with a traceback only on ``--debug``."""
     interrupt_on_signals()
+    output = steady_streams()
     logging.getLogger().addHandler(logging.NullHandler())  # what is reported is not logged to the terminal as well
+    code: int | str | None
     try:
-        app()
+        code = app()
+    except SystemExit as ended:
+        code = ended.code
     except Interrupted:
         print_failure("interrupted. Nothing is lost: run the same command again to resume.")
-        sys.exit(LEFT_OVER)
+        code = LEFT_OVER
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
         print_failure(explain(error))
-        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+        code = USAGE if isinstance(error, UsageError) else FAILED
+    output.flush()
+    if output.failure is not None:
+        print_failure(f"standard output could not be written: {output.failure}. What was done is kept.")
+        code = code or FAILED
+    sys.exit(code)
 
 
 if __name__ == "__main__":  # torchrun starts modules: `torchrun --nproc-per-node 2 -m pipeline.cli train recipe.yaml`

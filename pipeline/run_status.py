@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
@@ -90,6 +91,7 @@ class Status(BaseModel):
     time_left_s: float | None = None
     expected_end: str | None = None
     free_bytes: int | None = None
+    stalled_since: str | None = None
     message: str = ""
     ended: Ended | None = None
 
@@ -138,8 +140,16 @@ class Heartbeat:
             if not self._failing:  # once, not every second of a night
                 log.warning("%s cannot be written: %s", self._path, error.strerror)
             self._failing = True
+            if self._status.ended is not None:
+                self._overwrite(text)
         else:
             self._failing = False
+
+    def _overwrite(self, text: str) -> None:
+        """Write into the file that is there: on a full disk that takes no more room, and how it ended is not lost."""
+        with suppress(OSError), self._path.open("r+", encoding="utf-8") as file:
+            file.write(text)
+            file.truncate()
 
     def _work(self) -> None:
         while not self._over.wait(EVERY_S):

@@ -97,6 +97,11 @@ class Process:
         """What it has written to standard output so far."""
         return self._files[0].read_text() if self._files[0].exists() else ""
 
+    @property
+    def err(self) -> str:
+        """What it has written to standard error so far."""
+        return self._files[1].read_text() if self._files[1].exists() else ""
+
     def wait_for_lines(self, count: int) -> list[str]:
         """Wait until it has written that many lines to standard output; all that it has."""
         while self.out.count("\n") < count:
@@ -107,7 +112,7 @@ class Process:
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait for its end; what it wrote to standard output and to standard error."""
         self.wait(timeout)
-        return self.out, self._files[1].read_text() if self._files[1].exists() else ""
+        return self.out, self.err
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:

@@ -150,6 +150,10 @@ class Frames:
         """How many there are, good and quarantined."""
         return int(self._storage.read("SELECT count(*) FROM frame")[0][0])
 
+    def coins(self) -> list[str]:
+        """Coins that there is a frame of, by their ids."""
+        return [row["coin_id"] for row in self._storage.read("SELECT DISTINCT coin_id FROM frame ORDER BY coin_id")]
+
     def scanned_coins(self) -> list[str]:
         """Coins that a scan has frames of, by their ids."""
         rows = self._storage.read("SELECT DISTINCT coin_id FROM frame WHERE shot_id NOT NULL ORDER BY coin_id")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from calibration.files import write_atomically
 from calibration.image import Image, encode_jpeg, encode_lossless, encode_png
 from capture.quality import Quality, check
 from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
+from pipeline.ports import require_ports
 from pipeline.reporter import Reporter
-from pipeline.signals import stop_on_signals
+from pipeline.signals import Stop, stop_on_signals
 from rig.bench import BenchLayout, PointMm
 from rig.devices import Handler
 from rig.errors import EnvelopeError
@@ -112,7 +113,7 @@ def take_snapshot(
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
         image = rig.camera.grab().image
-    path.write_bytes(encoders[path.suffix.lower()](image))
+    write_atomically(path, encoders[path.suffix.lower()](image))
     return Snapshot(path, image, check(image))
 
 
@@ -193,7 +194,7 @@ def bench_line(bench: BenchLayout, cup_mm: PointMm) -> str:
 
 def measure_focus(lab: Lab, settings: ExposureSettings, reporter: Reporter, *, realtime: bool) -> float:
     """Take image after image of the coin on the plate until Ctrl-C, show how sharp each is, and return the best."""
-    ended = threading.Event()
+    ended = Stop()
     best = 0.0
     _check_light(lab, settings.light)
     with connected(lab, realtime=realtime) as rig, _changing_line(reporter) as show:
@@ -250,6 +251,7 @@ def _changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _connected_station(lab: Lab, realtime: bool) -> Iterator[Station]:
     """Connect what moves and what shines; the camera may be missing."""
+    require_ports(lab)
     with sole_driver(lab), assemble(lab, realtime=realtime).station as station:
         yield station
 

@@ -60,21 +60,23 @@ class Additions:
 def plan_additions(
     store: Store, sale: str, photos: Sequence[tuple[str, Side, PhotoSide]], *, replace: bool
 ) -> Additions:
-    """Compare a folder's images with what the catalogue has of the sale.
-
-    Raises
-    ------
-    OSError
-        If an image cannot be read.
-    """
+    """Compare a folder's images with what the catalogue has of the sale."""
     refused: list[str] = []
     named: list[Addition] = []
     plan = _Plan(store, sale)
+    paths: dict[str, set[Path]] = {}
+    for coin, _, photo in photos:
+        paths.setdefault(coin, set()).add(photo.path)
     for coin, side, photo in photos:
         try:
-            named.append(Addition(plan.name(clean_name(coin)), side, photo))
+            addition = Addition(plan.name(clean_name(coin), paths[coin]), side, photo)
+            plan.hash(photo.path)
         except NameProblem as problem:
             refused.append(f"{printable(str(photo.path))}: the coin's name {problem}")
+        except OSError as error:
+            refused.append(f"{printable(str(photo.path))} cannot be read: {error.strerror}.")
+        else:
+            named.append(addition)
     known = 0
     new: list[Addition] = []
     clashes: list[Addition] = []
@@ -89,7 +91,7 @@ def plan_additions(
     if clashes and not replace and known < len(clashes):
         refused.append(_clash(sale, clashes))
         clashes = []
-    return Additions((*new, *clashes), known, (*refused, *doubles), plan.renamed)
+    return Additions((*new, *clashes), known, (*dict.fromkeys(refused), *doubles), plan.renamed)
 
 
 class _Plan:
@@ -101,15 +103,21 @@ class _Plan:
         self._by_bytes = {(entry.sha256, _part(entry)): entry for entry in of_sale}
         self._by_name = {(entry.source, _part(entry)): entry for entry in of_sale if entry.removed_at is None}
         self._own = {entry.coin_id for entry in of_sale}
-        self._others = {entry.coin_id for entry in live if entry.catalogue != sale}
+        self._others: dict[str, set[str]] = {}
+        for entry in (*removed, *live):
+            if entry.catalogue != sale:
+                self._others.setdefault(entry.coin_id, set()).add(entry.sha256)
+        for coin in store.frames.coins():
+            self._others.pop(coin, None)  # the lab's own names mean the same coin everywhere
         self._sale = sale
         self._hashes: dict[Path, str] = {}
         self.renamed: dict[str, str] = {}
 
-    def name(self, coin: str) -> str:
-        """What the coin is called: lot 1 of one sale is not lot 1 of another."""
+    def name(self, coin: str, paths: set[Path]) -> str:
+        """What the coin of some images is called: lot 1 of two sales is two coins, unless they share an image."""
         full = f"{self._sale}, {coin}"
-        if full in self._own or (coin in self._others and coin not in self._own):
+        is_others = coin in self._others and not self._others[coin] & {self.hash(path) for path in paths}
+        if full in self._own or (is_others and coin not in self._own):
             self.renamed[coin] = full
             return full
         return coin
@@ -150,10 +158,13 @@ class _Plan:
         return self._by_name.get((printable(addition.photo.path.name), addition.photo.half))
 
     def _key(self, addition: Addition) -> tuple[str, Half]:
-        path = addition.photo.path
+        return self.hash(addition.photo.path), addition.photo.half
+
+    def hash(self, path: Path) -> str:
+        """Hash an image; OSError if it cannot be read."""
         if path not in self._hashes:
             self._hashes[path] = hash_file(path)
-        return self._hashes[path], addition.photo.half
+        return self._hashes[path]
 
 
 def _part(entry: Entry) -> Half:

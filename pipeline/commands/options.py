@@ -47,7 +47,13 @@ ModelOption = Annotated[
         "resnet50, or the folder of a trained embedder.",
     ),
 ]
-PlanOption = Annotated[str, typer.Option(help="Which plan: the name of a file in plans/.")]
+PlanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        help="Which plan: the name of a file in plans/. Without it that of the interrupted scan, else `default`.",
+    ),
+]
 NoIdentifyOption = Annotated[bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")]
 RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of real devices.")]
 LogOption = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -40,11 +41,15 @@ app = typer.Typer()
 @app.command(epilog="Example: `rig scan --tray 3`. If interrupted, run the same command again to resume.")
 def scan(
     tray: Annotated[str, typer.Option(help="Which tray: the name of a file in trays/.")],
-    plan: PlanOption = "default",
+    plan: PlanOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print shots, motion and time; move nothing.")] = False,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Start over instead of resuming an interrupted scan; its frames are kept."),
+        typer.Option(
+            "--fresh",
+            help="Scan every coin from the start, without asking, whatever was interrupted or finished; its frames are "
+            "kept.",
+        ),
     ] = False,
     no_identify: NoIdentifyOption = False,
     model: ModelOption = IN_USE,
@@ -57,16 +62,18 @@ def scan(
     """Scan a tray: every coin under every pose and light, calibrated, stored, and compared with the catalogue."""
     from pipeline.scanning.identification import open_identifier
     from pipeline.scanning.options import ScanOptions
-    from pipeline.scanning.scan import check_scan, scan_tray
+    from pipeline.scanning.scan import check_scan, may_repeat, scan_tray
 
     opened = open_lab_for_newcomer(lab)
     options = ScanOptions(plan, fresh=fresh, realtime=realtime)
-    preflight = check_scan(opened, tray, options)  # before the catalogue is embedded
+    preflight = check_scan(opened, tray, options)  # a mistake is reported before anything is written
     if dry_run:
         print_result(preflight, print_scan_estimate, json=json)
         return DONE
     preflight.require_ready()
-    identifier = None if no_identify else open_identifier(opened, model, reporter)
+    if not fresh and not may_repeat(opened, preflight, reporter):
+        return DONE
+    identifier = None if no_identify else partial(open_identifier, opened, model, reporter)
     result = scan_tray(opened, tray, options, identifier, reporter)
     print_result(result, print_scan, json=json)
     return LEFT_OVER if result.left_over else DONE
@@ -81,7 +88,7 @@ def batch(
     until: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="When the last coin has to be back; without it, no limit.")
     ] = None,
-    plan: PlanOption = "default",
+    plan: PlanOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print trays, time, disk and who would be notified; move nothing.")
     ] = False,
@@ -114,7 +121,7 @@ def batch(
         return DONE
     if not json:
         print_batch_plan(planned)
-    identifier = None if no_identify else open_identifier(opened, model, reporter)
+    identifier = None if no_identify else partial(open_identifier, opened, model, reporter)
     result = run_batch(opened, names, options, identifier, reporter)
     print_result(result, print_batch, json=json)
     return {"done": DONE, "failed": FAILED}.get(result.state, LEFT_OVER)

@@ -14,27 +14,29 @@ from capture.store import Store
 from capture.store.journal_lines import NotificationSent
 from pipeline.assembly import sole_driver
 from pipeline.errors import explain
-from pipeline.lab import Lab
+from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.notify import Notifier, Sent
 from pipeline.reporter import Reporter
 from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import plan_batch
 from pipeline.scanning.batch_results import BatchResult
 from pipeline.scanning.batch_run import BatchRun
-from pipeline.scanning.identification import Identifies
+from pipeline.scanning.identification import OPENING, OpenIdentifier
 from pipeline.scanning.monitor import STOPPED_AT_ONCE, JobMonitor
 from pipeline.scanning.options import BatchOptions
+from pipeline.scanning.scan import STOPPING
+from pipeline.scanning.whereabouts import report_coin_out
 from pipeline.signals import stop_on_signals, surviving_hang_up
 
 
 def run_batch(
-    lab: Lab, trays: Sequence[str], options: BatchOptions, identifier: Identifies | None, reporter: Reporter
+    lab: Lab, trays: Sequence[str], options: BatchOptions, open_identifier: OpenIdentifier | None, reporter: Reporter
 ) -> BatchResult:
     """Scan trays one after the other, or resume the last batch of just these trays if it left something to do.
 
     Parameters
     ----------
-    identifier
+    open_identifier
         None to photograph only.
 
     Raises
@@ -46,8 +48,8 @@ def run_batch(
         If the rig cannot be switched on.
     """
     started_s = time.monotonic()
-    monitored = JobMonitor(lab, options.plan, trays, options.until)
-    with sole_driver(lab), monitored as monitor, Store.open(lab.store) as store:
+    monitored = JobMonitor(lab, options.plan or DEFAULT_PLAN, trays, options.until)
+    with surviving_hang_up(), sole_driver(lab), monitored as monitor, Store.open(lab.store) as store:
         plan = plan_batch(lab, trays, options, store)
         batch = plan.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         monitor.begin_batch(batch, [tray for tray in trays if tray in plan.finished])
@@ -57,22 +59,25 @@ def run_batch(
         limits = BatchLimits(lab, monitor, plan)
         run = BatchRun(lab, store, batch, plan, monitor, limits, reporter)
         about = f"{lab.folder.resolve().name}, batch {batch}"
-        with (
-            Notifier(lab.rig.notify, about, monitor.as_json, _journal(store)) as notifier,
-            surviving_hang_up(),
-            stop_on_signals(limits.stop),
-        ):
+        with Notifier(lab.rig.notify, about, monitor.as_json, _journal(store)) as notifier:
             monitor.on_trouble = notifier.trouble
             try:
-                run.run(identifier, realtime=options.realtime)
+                for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
+                    reporter.warn(caution)
+                plan.preflight.require_ready()
+                monitor.announce(OPENING)
+                identifier = open_identifier() if open_identifier is not None else None
+                with stop_on_signals(limits.stop, lambda: reporter.report(STOPPING)):
+                    with report_coin_out(store, reporter):
+                        run.run(identifier, realtime=options.realtime)
+                    result = run.finish(time.monotonic() - started_s)
+                notifier.ended(result.summary())
             except BaseException as error:
                 is_failure = isinstance(error, Exception)
                 why = explain(error) if is_failure else STOPPED_AT_ONCE
                 run.end("failed" if is_failure else "stopped", why)
                 notifier.ended(why)
                 raise
-            result = run.finish(time.monotonic() - started_s)
-            notifier.ended(result.summary())
         return result
 
 

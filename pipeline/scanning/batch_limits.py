@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ from pipeline.lab import Lab
 from pipeline.scanning.batch_plan import BatchPlan
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.monitor import JobMonitor
+from pipeline.signals import Stop
 
 
 class BatchLimits:
@@ -31,7 +31,7 @@ class BatchLimits:
         left_s = (plan.until - datetime.now(UTC)).total_seconds() if plan.until else float("inf")
         self._over_s = time.monotonic() + left_s
         self._coin_bytes = plan.disk_bytes // max(1, sum(each.coins for each in plan.to_do))
-        self.stop = threading.Event()
+        self.stop = Stop()
         self.reason: str | None = None
 
     def find_reason_to_end(self) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from capture.store import Store
 from capture.store.journal_lines import BatchBegan, BatchReported, BatchSession, CoinLine, Returned, ScanAbandoned
 from capture.store.records import Session
-from pipeline.lab import Lab
+from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.scanning.disk import kept_bytes
 from pipeline.scanning.estimate import wall_s
 from pipeline.scanning.identification import unidentified
@@ -96,6 +96,7 @@ class BatchPlan:
                     "done_shots": scan.done_shots,
                     "changed": list(scan.changed),
                     "disk_bytes": scan.estimate.disk_bytes,
+                    "warnings": list(scan.cautions),
                 }
                 for scan in self.to_do
             ],
@@ -108,6 +109,7 @@ class BatchPlan:
             "kept_bytes": self.kept_bytes,
             "fits": self.fits,
             "notify": list(self.notify),
+            "obstacles": list(self.preflight.obstacles),
         }
 
 
@@ -141,7 +143,7 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
     return BatchPlan(
         batch=batch,
         trays=tuple(trays),
-        plan=options.plan,
+        plan=options.plan or DEFAULT_PLAN,
         finished=finished,
         preflight=preflight,
         until=options.until,
@@ -163,7 +165,7 @@ def _at_the_bench(store: Store, *, is_same_batch: bool) -> str | None:
 def _unfinished(lab: Lab, store: Store, trays: Sequence[str], options: BatchOptions) -> str | None:
     """The last batch of just these trays and this plan, if anything of it can still be done."""
     began = store.journal.lines(BatchBegan)
-    same = [line for line in began if set(line.trays) == set(trays) and line.plan == options.plan]
+    same = [line for line in began if set(line.trays) == set(trays) and line.plan == (options.plan or DEFAULT_PLAN)]
     if not same:
         return None
     batch = same[-1].batch

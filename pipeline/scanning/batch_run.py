@@ -42,6 +42,7 @@ from pipeline.scanning.preflight import PlannedScan
 from pipeline.scanning.scan import ScanJob, photograph
 from pipeline.scanning.sessions import begin_session, report_resumption, tray_state
 from pipeline.scanning.trays import mount
+from pipeline.wording import count
 from rig.errors import DeviceError
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,6 @@ class BatchRun:
     def run(self, identifier: Identifies | None, *, realtime: bool) -> None:
         """Switch on, and give every tray its turn."""
         plan = self.plan
-        plan.preflight.require_ready()
         if plan.batch is not None:
             self.reporter.report(
                 f"Resuming batch {plan.batch}: {len(plan.finished)} of {len(plan.trays)} trays are photographed "
@@ -121,7 +121,8 @@ class BatchRun:
         if why is None and left:
             why = f"Something is left over on {'trays' if len(left) > 1 else 'tray'} {', '.join(left)}."
         if why is None and self._unidentified:
-            why = f"{len(self._unidentified)} coins could not be identified. Run the same command again to retry them."
+            coins = count(len(self._unidentified), "coin")
+            why = f"{coins} could not be identified. Run the same command again to retry."
         report = self.end(state, why)
         return BatchResult(
             batch=self.batch,
@@ -134,6 +135,7 @@ class BatchRun:
             log=self.monitor.status.log,
             wall_s=wall_s,
             hardware_s=self._hardware_s,
+            is_twin=self.lab.rig.twin is not None,
         )
 
     def end(self, state: BatchState, why: str | None) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from calibration.files import make_folder
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
@@ -23,6 +24,7 @@ from capture.engine.events import (
     ShotTaken,
     Stopping,
 )
+from capture.names import printable
 from capture.store.journal_lines import BatchState, CoinSkipped
 from capture.store.records import now
 from pipeline.assembly import command_line
@@ -32,10 +34,12 @@ from pipeline.run_status import Ended, Heartbeat, RecoveredFault, SkippedCoin, S
 from pipeline.scanning.disk import free_bytes
 from pipeline.scanning.estimate import wall_s
 from pipeline.scanning.preflight import PlannedScan
+from pipeline.wording import count, duration
 
 log = logging.getLogger(__name__)
 
 STOPPED_AT_ONCE = "Stopped at once. Run the same command again to resume."
+STALLED_S = 600.0  # without an event; bringing a failed rig back takes half of that at most
 MEASURED_SHOTS = 10  # from then on the time left goes by how long shots took, not by the estimate
 
 
@@ -77,6 +81,7 @@ class JobMonitor:
         self._taken = 0
         self._photographing_s = 0.0
         self._began_s: float | None = None
+        self._event_s = 0.0
 
     def __enter__(self) -> Self:
         self._heartbeat.__enter__()
@@ -103,7 +108,7 @@ class JobMonitor:
 
     def log_to(self, name: str) -> None:
         """Write a log from now on: ``logs/<name>.log``, to its end if there is one."""
-        self._lab.logs.mkdir(exist_ok=True)
+        make_folder(self._lab.logs)
         path = self._lab.logs / f"{name}.log"
         self._log = _LogFile(path)
         self._change(log=str(path))
@@ -112,6 +117,7 @@ class JobMonitor:
     def expect(self, scans: Sequence[PlannedScan], *, realtime: bool) -> None:
         """Know what is to be done, for the time that is left."""
         with self._heartbeat.lock:
+            self.status.plan = next((scan.plan.name for scan in scans), self.status.plan)
             self._waiting_shots = {scan.tray.id: len(scan.shots) for scan in scans}
             bench_s = sum(scan.estimate.time_s for scan in scans)
             shots = max(1, sum(self._waiting_shots.values()))
@@ -127,7 +133,7 @@ class JobMonitor:
         """Note that a tray is in place, and its session begun or resumed."""
         log.info("Tray %s, session %s.", tray, session)
         self.announce(f"Tray {tray}, session {session}.")
-        self._began_s = time.monotonic()
+        self._began_s = self._event_s = time.monotonic()
         self._change(tray=tray, session=session, slot=None, coin=None, side=None, shots_done=0, shots=0)
         self._set(tray, "scanning", None)
 
@@ -139,7 +145,7 @@ class JobMonitor:
                 self._photographing_s += time.monotonic() - self._began_s
                 self._began_s = None
         self._set(tray, state, why)
-        self._change(slot=None, coin=None, side=None)
+        self._change(stalled_since=None, slot=None, coin=None, side=None)
         (log.info if state == "done" else log.warning)("Tray %s: %s. %s", tray, state, why or "")
         if state in ("skipped", "not begun"):
             self.on_trouble(f"Tray {tray}: {state}. {why or ''}".strip())
@@ -157,6 +163,7 @@ class JobMonitor:
         """Take in what happened; `pipeline.scanning.display` has it in the log."""
         status = self.status
         with self._heartbeat.lock:
+            self._event_s, status.stalled_since = time.monotonic(), None
             match event:
                 case ScanStarted():
                     status.shots_done, status.shots = event.done_shots, event.shots
@@ -178,7 +185,7 @@ class JobMonitor:
                     status.quarantined += not event.is_retaken
                 case CoinFinished():
                     status.slot = status.coin = status.side = None
-                    self.announce(f"Slot {event.slot}: {event.coin} is back, {event.frames.good} frames.")
+                    self.announce(f"Slot {event.slot}: {event.coin} is back, {count(event.frames.good, 'frame')}.")
                 case CoinSkipped():
                     status.slot = status.coin = status.side = None
                     status.skipped.append(
@@ -218,10 +225,22 @@ class JobMonitor:
 
     def _refresh(self, status: Status) -> None:
         status.free_bytes = free_bytes(self._lab)
+        self._watch_for_stall(status)
         if status.ended is None and self._estimated_shot_s:
             status.time_left_s = round(sum(self._waiting_shots.values()) * self._shot_s(), 1)
             end = datetime.now(UTC) + timedelta(seconds=status.time_left_s)
             status.expected_end = end.isoformat(timespec="seconds")
+
+    def _watch_for_stall(self, status: Status) -> None:
+        idle_s = time.monotonic() - self._event_s
+        if self._began_s is None or status.ended is not None or status.stalled_since or idle_s < STALLED_S:
+            return
+        status.stalled_since = (datetime.now(UTC) - timedelta(seconds=idle_s)).isoformat(timespec="seconds")
+        line = (
+            f"Tray {status.tray}: nothing has happened for {duration(idle_s)}. Look at the rig. Last: {status.message}"
+        )
+        log.warning(line)
+        self.on_trouble(line)
 
     def _shot_s(self) -> float:
         if self._taken < MEASURED_SHOTS:
@@ -230,13 +249,20 @@ class JobMonitor:
         return busy_s / self._taken
 
 
+class _Lines(logging.Formatter):
+    """A line for each record, whatever stands in it: a name cannot forge another."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        return printable(super().formatMessage(record))
+
+
 class _LogFile(logging.FileHandler):
     """Everything that this program logs, in a file, until `leave`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
         self.setLevel(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
         root = logging.getLogger()
         self._former_level = root.level
         root.addHandler(self)

@@ -13,14 +13,14 @@ class ScanOptions:
     Attributes
     ----------
     plan
-        Name of the plan.
+        Name of the plan that was asked for; without one, an interrupted scan's own, else the default one.
     fresh
-        Start over, whatever was interrupted.
+        Start over, whatever was interrupted or finished.
     realtime
         Run a twin at the speed of the real devices.
     """
 
-    plan: str
+    plan: str | None = None
     fresh: bool = False
     realtime: bool = False
 

@@ -12,7 +12,7 @@ it must not stand in the way of a corrected plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.filesize import decimal
@@ -21,12 +21,16 @@ from calibration.bundle import Bundle, latest
 from capture.engine.preflight import Obstacle, find_obstacles
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
+from capture.store.journal_lines import ScanAbandoned
 from capture.store.records import Session
 from pipeline.documents import line_of
 from pipeline.errors import LabError
-from pipeline.lab import Lab
+from pipeline.lab import DEFAULT_PLAN, Lab
+from pipeline.ports import require_ports
+from pipeline.scanning.cautions import find_cautions, find_coin_on_two_trays
 from pipeline.scanning.disk import ShotSize, free_bytes, kept_bytes, shot_size
 from pipeline.scanning.estimate import CoinPose, Estimate, estimate_scan, poses_of
+from pipeline.wording import count
 from rig.clock import SystemClock
 from rig.station import Station
 
@@ -47,6 +51,10 @@ class PlannedScan:
         Still to be taken, and how many were taken before.
     changed
         Which of ``plan`` and ``tray`` were edited since the session began.
+    cautions
+        What its author hardly meant, a paragraph each.
+    repeats
+        The finished scan of the same coins by the same plan, which this one would do again.
     """
 
     tray: Tray
@@ -57,6 +65,8 @@ class PlannedScan:
     done_shots: int
     changed: tuple[str, ...]
     estimate: Estimate
+    cautions: tuple[str, ...] = ()
+    repeats: Session | None = None
 
     @property
     def resumes(self) -> str | None:
@@ -85,6 +95,8 @@ class PlannedScan:
             "time_s": round(self.estimate.time_s, 1),
             "disk_bytes": self.estimate.disk_bytes,
             "disk_measured": self.estimate.disk_is_measured,
+            "repeats": self.repeats.id if self.repeats else None,
+            "warnings": list(self.cautions),
         }
 
 
@@ -109,7 +121,7 @@ class Preflight:
     def as_json(self) -> dict[str, Any]:
         """What the scan of a single tray would do, as plain data (docs/json.md)."""
         (planned,) = self.scans
-        return planned.as_json()
+        return planned.as_json() | {"obstacles": list(self.obstacles)}
 
     def require_ready(self) -> None:
         """Refuse to scan while something is not ready.
@@ -123,7 +135,7 @@ class Preflight:
             raise LabError(f"{self.obstacles[0]} Nothing has moved.")
 
 
-def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | None], plan_name: str) -> Preflight:
+def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | None], plan_name: str | None) -> Preflight:
     """Check a plan, trays, the rig, its calibration and the disk; nothing moves and nothing is written.
 
     Parameters
@@ -132,18 +144,24 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
         Open for reading at least; None if there is none yet.
     trays
         The trays to be scanned, in order, and for each the interrupted scan that would be resumed.
+    plan_name
+        The plan that was asked for; without one, interrupted scans are resumed by their own.
 
     Raises
     ------
     LabError
         If a tray or the plan is wrong, or the rig cannot do what they ask for: with the file, its line and the remedy.
     """
+    require_ports(lab)
     bundle, station = latest(lab.calibrations), Station(lab.rig.station, SystemClock())
     size = shot_size(lab, store, bundle)
     scans: list[PlannedScan] = []
     uncalibrated: list[Obstacle] = []
+    obstacles: list[str] = []
     for name, session in trays.items():
-        tray, plan = lab.tray(name), lab.plan(plan_name)
+        tray, plan = lab.tray(name), _plan(lab, session, plan_name)
+        if store is not None and session is not None and session.frozen_plan().name != plan.name:
+            obstacles.append(_other_plan(store, session, plan.name))
         scan, set_aside = None, None
         if store is not None and session is not None:
             scan = _resumed(store, session, tray, plan, station, size)
@@ -155,9 +173,12 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
             for obstacle in _of_documents(scan, station):
                 raise LabError(_complaint(lab, scan, obstacle))
         uncalibrated += find_obstacles(scan.shots, scan.tray, station, bundle)  # of the calibration alone, by now
-        scans.append(scan)
+        coin_s = scan.estimate.time_s / max(1, scan.coins)
+        cautions = tuple(find_cautions(lab, scan.tray, scan.plan, coin_s))
+        scans.append(replace(scan, cautions=cautions, repeats=_repeated(store, scan) if store is not None else None))
     free = free_bytes(lab)
-    obstacles = [*_lacks_calibration(lab, bundle, uncalibrated), *_lacks_room(lab, scans, free)]
+    obstacles += find_coin_on_two_trays([scan.tray for scan in scans])
+    obstacles += [*_lacks_calibration(lab, bundle, uncalibrated), *_lacks_room(lab, scans, free)]
     return Preflight(tuple(scans), free, tuple(obstacles))
 
 
@@ -169,6 +190,36 @@ def _resumed(store: Store, session: Session, tray: Tray, plan: Plan, station: St
     changed = tuple(name for name, then, now in both if then != now)
     tray, plan = session.frozen_tray(), session.frozen_plan()
     return PlannedScan(tray, plan, session, None, shots, done, changed, estimate_scan(station, tray, plan, shots, size))
+
+
+def _plan(lab: Lab, session: Session | None, plan_name: str | None) -> Plan:
+    """The plan that is asked for, as its file is now; of a scan that is resumed, by default its own."""
+    if plan_name is None and session is not None:
+        own = session.frozen_plan()
+        return lab.plan(own.name) if (lab.folder / "plans" / f"{own.name}.yaml").is_file() else own
+    return lab.plan(plan_name or DEFAULT_PLAN)
+
+
+def _other_plan(store: Store, session: Session, plan_name: str) -> str:
+    own, tray = session.frozen_plan().name, session.name
+    missing = count(len(store.sessions.missing_shots(session.id)), "shot")
+    return (
+        f"Tray {tray} has an interrupted scan by plan {own} ({missing} missing), and --plan asks for {plan_name}. To "
+        f"resume that scan, leave out --plan; to scan by plan {plan_name} instead, add --fresh: the frames so far are "
+        "kept."
+    )
+
+
+def _repeated(store: Store, scan: PlannedScan) -> Session | None:
+    """The last scan of the tray, if it was finished and a new one would do the same again."""
+    if scan.session is not None:
+        return None
+    last = next(iter(store.sessions.find("scan", scan.tray.id)[-1:]), None)
+    if last is None or last.finished_at is None:
+        return None
+    is_abandoned = store.journal.last(ScanAbandoned, session_id=last.id) is not None
+    is_same = (last.frozen_tray().coins, last.frozen_plan()) == (scan.tray.coins, scan.plan)
+    return last if is_same and not is_abandoned else None
 
 
 def _of_documents(scan: PlannedScan, station: Station) -> list[Obstacle]:
@@ -186,7 +237,8 @@ def _complaint(lab: Lab, scan: PlannedScan, obstacle: Obstacle) -> str:
 
 def _lacks_calibration(lab: Lab, bundle: Bundle | None, obstacles: Sequence[Obstacle]) -> Iterator[str]:
     if bundle is None and lab.rig.twin is None:
-        yield f"{lab.folder} was never calibrated. Run `rig calibrate` first: it takes about ten minutes."
+        command = lab.command("rig calibrate")
+        yield f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes."
     yield from dict.fromkeys(str(each) for each in obstacles)
 
 

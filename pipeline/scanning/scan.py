@@ -6,7 +6,7 @@ The rig moves in this thread; frames are checked and written in the engine's, co
 
 from __future__ import annotations
 
-import threading
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ from capture.engine.errors import ScanStopped
 from capture.engine.events import CoinFinished, Event, FrameKept
 from capture.engine.run import run_scan
 from capture.store import Store
-from capture.store.journal_lines import ScanBegan, ScanReported
+from capture.store.journal_lines import BatchState, ScanBegan, ScanReported
 from capture.store.records import Session
 from pipeline.assembly import Rig, sole_driver, switched_on
-from pipeline.lab import Lab
+from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
@@ -28,12 +28,19 @@ from pipeline.reports.results import ScanResult, coin_results
 from pipeline.scanning.calibration import frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay
-from pipeline.scanning.identification import Identification, Identifies
+from pipeline.scanning.identification import OPENING, Identification, OpenIdentifier
 from pipeline.scanning.monitor import JobMonitor
 from pipeline.scanning.options import ScanOptions
 from pipeline.scanning.preflight import Preflight, check_trays
 from pipeline.scanning.sessions import begin_session, find_interrupted, report_resumption, skipped_coins, tray_state
-from pipeline.signals import stop_on_signals
+from pipeline.scanning.whereabouts import report_coin_out
+from pipeline.signals import Stop, stop_on_signals
+from pipeline.wording import duration, minute
+
+STOPPING = (
+    "Stopping: the coin goes back into its slot first, which can take a minute. Ctrl-C once more stops everything "
+    "where it is."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class ScanJob:
     identification: Identification
     reporter: Reporter
     on_event: Callable[[Event], None]
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
 
 
 def check_scan(lab: Lab, tray: str, options: ScanOptions) -> Preflight:
@@ -72,14 +79,31 @@ def check_scan(lab: Lab, tray: str, options: ScanOptions) -> Preflight:
         return _check(lab, store, tray, options)
 
 
+def may_repeat(lab: Lab, preflight: Preflight, reporter: Reporter) -> bool:
+    """Ask whether a tray that was scanned to the end is to be scanned again; with nobody there, report that it is."""
+    (planned,) = preflight.scans
+    if planned.repeats is None or planned.repeats.finished_at is None:
+        return True
+    report = f"`{lab.command(f'rig report --tray {planned.tray.id}')}`"
+    at = minute(planned.repeats.finished_at)
+    was = f"Tray {planned.tray.id} was scanned to the end already, by this plan, at {at}."
+    if not sys.stdin.isatty():
+        reporter.report(f"{was} Scanning every coin again; earlier frames are kept. For its report alone: {report}.")
+        return True
+    is_wanted = reporter.confirm(f"{was} Scan every coin again ({duration(planned.estimate.time_s)} at the bench)?", "")
+    if not is_wanted:
+        reporter.report(f"Nothing was moved. For its report: {report}; to scan again without this question: --fresh.")
+    return is_wanted
+
+
 def scan_tray(
-    lab: Lab, tray: str, options: ScanOptions, identifier: Identifies | None, reporter: Reporter
+    lab: Lab, tray: str, options: ScanOptions, open_identifier: OpenIdentifier | None, reporter: Reporter
 ) -> ScanResult:
     """Scan a tray, or resume an interrupted scan of it.
 
     Parameters
     ----------
-    identifier
+    open_identifier
         None to photograph only.
 
     Raises
@@ -91,14 +115,22 @@ def scan_tray(
         If a device fails. Every frame taken is kept, and the same command resumes.
     """
     started_s = time.monotonic()
-    with sole_driver(lab), JobMonitor(lab, options.plan, [tray]) as monitor, Store.open(lab.store) as store:
+    with (
+        sole_driver(lab),
+        JobMonitor(lab, options.plan or DEFAULT_PLAN, [tray]) as monitor,
+        Store.open(lab.store) as store,
+    ):
         for line in store.repairs:
             reporter.report(f"Repaired after an interruption: {line}")
         preflight = _check(lab, store, tray, options)
         (planned,) = preflight.scans
         report_resumption(planned, reporter)
+        for caution in planned.cautions:
+            reporter.warn(caution)
         preflight.require_ready()
-        with switched_on(lab, realtime=options.realtime) as rig:
+        monitor.announce(OPENING)
+        identifier = open_identifier() if open_identifier is not None else None
+        with report_coin_out(store, reporter), switched_on(lab, realtime=options.realtime) as rig:
             if rig.world is not None:
                 rig.world.fill(planned.tray.coins, tray)
             bundle = require_calibration(lab, store, rig, reporter)
@@ -111,9 +143,10 @@ def scan_tray(
             with Identification(store, identifier, reporter) as identification:
                 job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
                 coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
-                with stop_on_signals(job.stop):
+                with stop_on_signals(job.stop, lambda: reporter.report(STOPPING)):
                     stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
             if stopped is not None:
+                stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped
                 reporter.report(stopped)
             hardware_s = rig.clock.now() - hardware_started_s
         session = store.sessions.get(session.id)
@@ -130,11 +163,13 @@ def scan_tray(
             wall_s=time.monotonic() - started_s,
             hardware_s=hardware_s,
             finished=session.finished_at is not None,
+            is_twin=lab.rig.twin is not None,
             skipped=tuple(skipped),
         )
         state, why = tray_state(store, session)
         monitor.end_tray(tray, state, why)
-        monitor.end("left over" if result.left_over else "done", stopped or why, str(report))
+        end: BatchState = "left over" if result.left_over else "done"
+        monitor.end("stopped" if job.stop.is_set() else end, stopped or why, str(report))
         return result
 
 
@@ -178,10 +213,14 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
         try:
             run_scan(context)
         except ScanStopped as stopped:
+            job.identification.cancel_opening()
             return str(stopped)
     return None
 
 
 def _check(lab: Lab, store: Store, tray: str, options: ScanOptions) -> Preflight:
     interrupted = None if options.fresh else find_interrupted(store, tray)
+    if interrupted is not None and options.plan not in (None, interrupted.frozen_plan().name):
+        # all that it lacks may be its report: no reason not to scan by another plan
+        interrupted = interrupted if store.sessions.missing_shots(interrupted.id) else None
     return check_trays(lab, store, {tray: interrupted}, options.plan)

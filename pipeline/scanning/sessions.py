@@ -14,6 +14,7 @@ from capture.store.records import Session
 from pipeline.assembly import Rig
 from pipeline.reporter import Reporter
 from pipeline.scanning.preflight import PlannedScan
+from pipeline.wording import count, minute
 
 
 def find_interrupted(store: Store, tray: str) -> Session | None:
@@ -42,7 +43,10 @@ def report_resumption(planned: PlannedScan, reporter: Reporter) -> None:
             f"Every coin was photographed already ({session.id}). Writing the report. To scan again: --fresh."
         )
         return
-    reporter.report(f"Resuming the scan of {session.started_at[:16].replace('T', ' ')} UTC ({session.id}).")
+    reporter.report(
+        f"Resuming the scan of {minute(session.started_at)} by plan {planned.plan.name} ({session.id}): "
+        f"{count(len(planned.shots), 'shot')} left."
+    )
     if planned.changed:
         reporter.warn(
             f"The {' and the '.join(planned.changed)} changed since that scan began; it is resumed as it was begun. "
@@ -64,8 +68,8 @@ def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left ov
     shots, settled = store.sessions.shots(session.id), store.sessions.settled_shots(session.id)
     missing = [shot for shot in shots if shot.id not in settled]
     bad = len(shots) - len(missing) - len(store.frames.find(session.id))
-    left = [f"{len(missing)} shots are not taken."] if missing else []
-    left += [f"{bad} shots have no good frame."] if bad else []
+    left = [f"{count(len(missing), 'shot')} {'is' if len(missing) == 1 else 'are'} not taken."] if missing else []
+    left += [f"{count(bad, 'shot')} {'has' if bad == 1 else 'have'} no good frame."] if bad else []
     left += _skipped_coins(store, session, missing)
     return ("left over", " ".join(left)) if left else ("done", None)
 

@@ -18,6 +18,8 @@ import serial
 
 from rig.twin import world as twin_world
 
+HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Serial(serial.SerialBase):
     """A port with an emulated controller on its far end. No thread: reading pumps the emulator."""
@@ -117,7 +119,7 @@ class Serial(serial.SerialBase):
 
 @contextmanager
 def _signals_held_back() -> Iterator[Callable[[], None]]:
-    """Ctrl-C and SIGTERM wait for the end, or until the function that is given is called.
+    """Ctrl-C, SIGTERM and SIGHUP wait for the end, or until the function that is given is called.
 
     A firmware that has its turn does not stop for a signal at the computer. Signals are held back for a whole read,
     not for each of its many turns: setting a handler takes longer than a turn.
@@ -129,7 +131,7 @@ def _signals_held_back() -> Iterator[Callable[[], None]]:
 
     former = {}
     if threading.current_thread() is threading.main_thread():
-        former = {number: signal.signal(number, hold_back) for number in (signal.SIGINT, signal.SIGTERM)}
+        former = {number: signal.signal(number, hold_back) for number in HELD_BACK}
 
     def let_through() -> None:
         while came:

@@ -102,3 +102,89 @@ def test_every_session_of_a_batch_names_every_device_also_after_one_was_recovere
     assert 0 < ran.err.find("Connected and homed again") < ran.err.find("Tray 2.")
     kinds = [[device["kind"] for device in session.devices] for session in sessions(lab)]
     assert kinds == [["wled", "grbl", "uarm", "twin"]] * 2
+    wled, grbl, uarm, _ = sessions(lab)[1].devices
+    assert [device["firmware"] for device in (wled, grbl, uarm)] == ["WLED 0.15.0", "Grbl 1.1h", "V4.10.0"]
+    assert (wled["settings"]["count"], uarm["settings"]["work mode"]) == ("60", "0")
+    assert grbl["settings"]["$110"] == "3600.000"
+
+
+def rewrite(lab: Path, file: str, old: str, new: str) -> None:
+    """Change a file of the lab as a person does who is mistaken."""
+    text = (lab / file).read_text()
+    assert old in text
+    (lab / file).write_text(text.replace(old, new))
+
+
+MISTAKES = {
+    "one port": (("twin://arm", "twin://turntable"), r"line \d+: station: arm: port: .* the twin has another device"),
+    "square": (("camera:\n", "board: {square_mm: 0.498}\ncamera:\n"), r"square_mm: .*in millimetres, such as 4.98"),
+    "marker": (("camera:\n", "board: {marker_mm: 0.37}\ncamera:\n"), r"marker_mm \(0.37\) .* at least a quarter"),
+    "ring": (("camera:\n", "quality: {ring: {radius_mm: 1.94}}\ncamera:\n"), r"radius_mm: .* at least 3"),
+}
+
+
+@pytest.mark.parametrize(("change", "complaint"), list(MISTAKES.values()), ids=list(MISTAKES))
+def test_a_rig_that_cannot_be_is_refused_with_its_line(lab: Path, change: tuple[str, str], complaint: str) -> None:
+    rewrite(lab, "rig.yaml", *change)
+    for command in (("scan", "--tray", 1), ("batch", "--trays", "1-2")):
+        with pytest.raises(LabError, match=complaint):
+            run(*command, "--dry-run", "--lab", lab)
+
+
+def test_two_devices_on_one_port_and_twin_ports_without_a_twin_are_refused(lab: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "ttyUSB0", tmp_path / "by-id"
+    link.symlink_to(real)
+    document = f"station:\n  turntable: {{port: {real}}}\n  arm: {{port: {link}}}\n"
+    (lab / "rig.yaml").write_text(document + "camera: {kind: opencv, device: 0}\n")
+    for command in (("scan", "--tray", 1, "--dry-run"), ("home",), ("calibrate",)):
+        with pytest.raises(LabError, match=r"line 3: station: arm: port: .*by-id is the turntable's as well"):
+            run(*command, "--lab", lab)
+    (lab / "rig.yaml").write_text("station:\n  arm: {port: twin://arm}\ncamera: {kind: opencv, device: 0}\n")
+    with pytest.raises(LabError, match="turntable: port: twin://turntable is a port of the digital twin, and this"):
+        run("scan", "--tray", 1, "--dry-run", "--lab", lab)
+
+
+def test_what_was_hardly_meant_is_warned_of(lab: Path) -> None:
+    (lab / "plans" / "quick.yaml").write_text(SHORT + "exposure_us: 20\n")
+    (lab / "plans" / "slow.yaml").write_text("exposure_us: 9000000\n")
+    rewrite(lab, "rig.yaml", "camera:\n", "policy: {coin_minutes: 0.1}\ncamera:\n")
+    (lab / "trays" / "3.yaml").write_text((lab / "trays" / "1.yaml").read_text())
+    quick = run("scan", "--tray", 1, "--plan", "quick", "--dry-run", "--lab", lab)
+    assert "exposure_us: 20 is 0.02 ms, which is very short. It is given in microseconds" in quick.out
+    assert f"Coin {COINS[1]} is on tray 1 and on tray 3, by their files." in quick.out
+    slow = run("scan", "--tray", 2, "--plan", "slow", "--dry-run", "--lab", lab)
+    assert "9000 ms, which is very long" in slow.out and "is given up after 0.1 min" in slow.out
+    night = run("batch", "--trays", "1,3", "--dry-run", "--lab", lab)
+    assert f"would not start: Coin {COINS[1]} is on tray 1 (slot 1) and on tray 3 (slot 1)." in night.out
+    assert len(run("batch", "--trays", "1", "--plan", "quick", "--dry-run", "--lab", lab, "--json").json["to_do"]) == 1
+
+
+def test_a_finished_tray_is_not_scanned_again_without_a_word(lab: Path) -> None:
+    scan = ("scan", "--tray", 1, "--no-identify", "--lab", lab)
+    assert run(*scan).code == 0
+    dry = run(*scan, "--dry-run")
+    assert "It was scanned to the end already, by this plan" in dry.out and "--fresh" in dry.out
+    again = run(*scan)
+    assert "was scanned to the end already" in again.err and f"`rig report --tray 1 --lab {lab}`" in again.err
+    assert "already" not in run(*scan, "--fresh").err
+    (lab / "plans" / "other.yaml").write_text(SHORT + "retakes: 1\n")
+    assert "already" not in run(*scan, "--plan", "other").err, "another plan is another scan"
+    assert len(sessions(lab)) == 4
+
+
+def test_a_plan_that_is_asked_for_is_not_overridden_by_an_interrupted_scan(lab: Path) -> None:
+    (lab / "plans" / "other.yaml").write_text(SHORT.replace("az060", "az180"))
+    with Store.open(lab / "store") as store:
+        store.sessions.begin_scan(open_lab(lab).tray("1"), open_lab(lab).plan("other"))
+    scan = ("scan", "--tray", 1, "--no-identify", "--lab", lab)
+    conflict = "Tray 1 has an interrupted scan by plan other (1 shot missing), and --plan asks for default."
+    for command in (scan, ("batch", "--trays", "1", "--no-identify", "--lab", lab)):
+        dry = run(*command, "--plan", "default", "--dry-run")
+        assert f"would not start: {conflict}" in dry.out and "add --fresh" in dry.out
+        with pytest.raises(LabError, match=re.escape(conflict)):
+            run(*command, "--plan", "default")
+    assert "plan other" in run(*scan, "--dry-run").out, "without --plan, its own"
+    resumed = run(*scan)
+    assert "by plan other" in resumed.err and "changed" not in resumed.err
+    assert len(sessions(lab)) == 1
+    assert run(*scan, "--plan", "default").code == 0

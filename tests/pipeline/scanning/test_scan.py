@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 
 from tests.pipeline.conftest import COINS, Rig, Scanned, command, with_faults
 from tests.processes import Command, environment
+from tests.terminals import Terminal
 
 SHOTS = 12  # of each coin, by the lab's plan
 SHORT = 4  # by the short one
@@ -37,6 +40,11 @@ def start(lab: Path, *more: object) -> Command:
     return Command(*SCAN, "--lab", lab, *more)
 
 
+def places(lab: Path) -> set[str]:
+    """Where the twin's coins are: in a slot, on the plate, on the arm."""
+    return {coin["place"] for coin in json.loads((lab / "twin" / "world.json").read_text())["coins"]}
+
+
 def wait_for_frames(lab: Path, scan: Command, count: int) -> None:
     while frames_so_far(lab) < count:
         assert scan.poll() is None, scan.communicate()[1]
@@ -56,6 +64,21 @@ def test_a_tray_is_scanned_and_reported_in_the_documented_json(rig: Rig, scanned
     assert Path(answer["report"]).is_file()
     assert {count for _, count in stored(scanned.lab)} == {1}
     assert rig("store", "verify", "--lab", scanned.lab).code == 0
+
+
+def test_a_person_is_asked_before_a_tray_is_scanned_again(scanned: Scanned, tmp_path: Path) -> None:
+    lab = Path(shutil.copytree(scanned.lab, tmp_path / "lab"))
+    terminal = Terminal()
+    again = Command(*SCAN, "--lab", lab, before=terminal.before)
+    while b"[y/N]" not in terminal.shown:
+        assert again.poll() is None
+        time.sleep(0.01)
+    terminal.type("n\n")
+    assert again.wait(60) == 0
+    terminal.close()
+    shown = " ".join(terminal.shown.decode().split())
+    assert "Tray 1 was scanned to the end already" in shown and "Nothing was moved" in shown
+    assert [count for _, count in stored(lab)] == [1] * 3 * SHOTS
 
 
 def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
@@ -92,12 +115,12 @@ def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, short_lab: P
     scan = start(lab)
     wait_for_frames(lab, scan, 5)
     scan.send_signal(number)
-    _, err = scan.communicate(timeout=60)
+    out, err = scan.communicate(timeout=60)
     assert scan.returncode == 3, err
-    assert "put back" in err and "Run the same command again to resume" in err
-    assert "Traceback" not in err
-    assert '"place":"slot"' in (lab / "twin" / "world.json").read_text().replace(" ", "")
-    assert '"place":"plate"' not in (lab / "twin" / "world.json").read_text().replace(" ", "")
+    assert err.count("Stopping: the coin goes back into its slot") == 1
+    assert "shots are not taken yet" in out and "no good frame" not in out
+    assert "Run the same command again to resume" in err and "Traceback" not in err
+    assert places(lab) == {"slot"}
     assert rig(*SCAN, "--lab", lab).code == 0
     assert [count for _, count in stored(lab)] == [1] * 3 * SHORT
 

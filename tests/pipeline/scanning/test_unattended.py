@@ -1,0 +1,115 @@
+"""A scan or a batch whose terminal is closed, or whose output nobody reads: no coin stays out of its slot."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Rig
+from tests.pipeline.scanning.test_scan import SCAN, SHORT, places, stored, wait_for_frames
+from tests.processes import Command, run
+from tests.terminals import Terminal
+
+
+def set_speed(lab: Path, speed: int) -> None:
+    """How fast the twin runs: slowly, for time to do something in the middle of a scan."""
+    document = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(re.sub(r"speed: \d+", f"speed: {speed}", document))
+
+
+def no_reader(number: int) -> None:
+    """Standard output (1) or error (2) becomes a pipe that nobody reads any more."""
+    reading, writing = os.pipe()
+    os.dup2(writing, number)
+    os.close(reading)
+
+
+def full_disk() -> None:
+    """Standard output becomes a file on a disk that is full."""
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+
+def hang_up_twice(scan: Command, terminal: Terminal) -> None:
+    """As a shell that is closed does: the system hangs up, and so does the shell."""
+    terminal.close()
+    time.sleep(0.05)
+    scan.send_signal(signal.SIGHUP)
+
+
+def terminate_and_hang_up(scan: Command, terminal: Terminal) -> None:
+    """As systemd does when the computer is shut down."""
+    scan.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [(hang_up_twice, "The terminal was closed. Stopped"), (terminate_and_hang_up, "Stopped on request")],
+    ids=["window closed", "computer shut down"],
+)
+def test_a_scan_whose_terminal_is_closed_puts_the_coin_back(
+    rig: Rig, short_lab: Path, end: Callable[[Command, Terminal], None], why: str
+) -> None:
+    set_speed(short_lab, 30)
+    terminal = Terminal()
+    scan = Command(*SCAN, "--lab", short_lab, before=terminal.before)
+    wait_for_frames(short_lab, scan, 2)
+    end(scan, terminal)
+    assert scan.wait(60) == 3
+    assert places(short_lab) == {"slot"}
+    seen = rig("status", "--lab", short_lab)
+    assert "stopped at" in seen.out and why in seen.out and "Resume with `rig scan" in seen.out
+    assert "Traceback" not in terminal.shown.decode()
+
+
+def test_a_batch_whose_terminal_is_closed_continues(short_lab: Path) -> None:
+    terminal = Terminal()
+    batch = Command("batch", "--trays", "1-2", "--no-identify", "--lab", short_lab, before=terminal.before)
+    wait_for_frames(short_lab, batch, 2)
+    hang_up_twice(batch, terminal)
+    assert batch.wait(60) == 0
+    assert [count for _, count in stored(short_lab)] == [1] * 6 * SHORT
+
+
+@pytest.mark.parametrize("command", [SCAN, ("batch", "--trays", "1", "--no-identify")], ids=["scan", "batch"])
+@pytest.mark.parametrize("number", [1, 2], ids=["output", "error"])
+def test_a_scan_that_nobody_reads_is_finished(
+    rig: Rig, short_lab: Path, command: tuple[object, ...], number: int
+) -> None:
+    ran = run(*command, "--lab", short_lab, before=functools.partial(no_reader, number))
+    assert ran.code == 0
+    assert "Traceback" not in ran.err and "Errno" not in ran.err
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
+    assert rig("status", "--lab", short_lab, "--json").json["status"]["ended"]["state"] == "done"
+
+
+def test_a_result_that_cannot_be_written_is_a_failure(short_lab: Path) -> None:
+    ran = run(*SCAN, "--json", "--lab", short_lab, before=full_disk)
+    assert ran.code == 1
+    assert "standard output could not be written: No space left on device" in ran.err
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
+
+
+def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, short_lab: Path) -> None:
+    set_speed(short_lab, 30)
+    scan = Command(*SCAN, "--lab", short_lab)
+    wait_for_frames(short_lab, scan, 2)
+    scan.send_signal(signal.SIGINT)
+    while "Stopping:" not in scan.err:
+        time.sleep(0.01)
+    scan.send_signal(signal.SIGINT)
+    _, err = scan.communicate(60)
+    assert scan.returncode == 3
+    assert "Coin 1994.1 of slot 1 " in err and "Leave it there: the same command finds it" in err
+    assert "Coin 1994.1 of slot 1 " in rig("status", "--lab", short_lab).out
+    set_speed(short_lab, 1000)
+    assert rig(*SCAN, "--lab", short_lab).code == 0
+    assert places(short_lab) == {"slot"}
