@@ -62,7 +62,6 @@ class GrblKernel(GrblMachine):
         self._reset_asked = False
         self._status_asked = False
         self._alarm_code = 0
-        self._checks = False  # check mode ($C): G-code is read and nothing moves (motion_control.c, mc_line)
         self._motion, self._absolute, self._feed, self._inches = "G0", True, 0.0, False
 
     # Bytes that are taken at once (serial.c, the receive interrupt)

@@ -57,6 +57,7 @@ class GrblMachine(Emulator):
 
     def _start_over(self) -> None:
         """At every reset."""
+        self._checks = False  # check mode ($C): G-code is read and nothing moves (motion_control.c, mc_line)
         self._held: list[tuple[float, float]] | None = None  # where to and how fast, once it is resumed
         self._door = False
         self._jogging = False
