@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import yaml
 
 from calibration.errors import CalibrationError
-from calibration.files import install_folder
+from calibration.files import install_folder, make_folder, read_limit
 from calibration.flat import Flat
 from calibration.lens import Lens
 
 _DESCRIPTION = "bundle.yaml"
 _FLATS = "flats.npz"
+MAX_FLATS_GB = 4.0  # unpacked: thirty lights of a 12 MP camera take half of it
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -76,7 +78,7 @@ def save(bundle: Bundle, directory: Path) -> Path:
     try:
         for abandoned in directory.glob(".unfinished_*"):  # by a killed process: only one at a time drives a rig
             shutil.rmtree(abandoned)
-        unfinished.mkdir(parents=True)
+        make_folder(unfinished)
         np.savez_compressed(unfinished / _FLATS, **dict(bundle.flats))  # type: ignore[arg-type]
         described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
         (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
@@ -99,6 +101,9 @@ def load(folder: Path) -> Bundle:
     """
     try:
         facts = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        with ZipFile(folder / _FLATS) as archive:
+            if sum(each.file_size for each in archive.infolist()) > 1e9 * read_limit("RIG_MAX_FLATS_GB", MAX_FLATS_GB):
+                raise ValueError("more than flats can be")
         with np.load(folder / _FLATS, allow_pickle=False) as stored:
             flats = {light: stored[light] for light in stored.files}
         width_px, height_px = facts["size_px"]
@@ -147,7 +152,7 @@ def size_px(folder: Path) -> tuple[int, int] | None:
     try:
         width_px, height_px = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))["size_px"]
         return int(width_px), int(height_px)
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError):
         return None
 
 
@@ -155,7 +160,7 @@ def _number(folder: Path) -> int:
     """Which bundle of its lab it is, counted from 1; 0 for those of version 0.1, whose names have the order."""
     try:
         return int(yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8")).get("number", 0))
-    except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError):
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError, yaml.YAMLError):
         return 0
 
 

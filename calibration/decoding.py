@@ -7,7 +7,6 @@ images in one file, the small preview of a raw file, an image larger than `MAX_M
 from __future__ import annotations
 
 import io
-import os
 import struct
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from calibration.files import read_limit
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -174,8 +175,13 @@ def _is_raw_tiff(data: bytes) -> bool:
     return _DNG_VERSION in tags or (tags.get(_NEW_SUBFILE, 0) & 1 == 1 and (_SUB_IFDS in tags or _MAKE in tags))
 
 
+def max_megapixels() -> float:
+    """The largest image that is read: `MAX_MEGAPIXELS`, unless `RIG_MAX_MEGAPIXELS` sets another limit."""
+    return read_limit("RIG_MAX_MEGAPIXELS", MAX_MEGAPIXELS)
+
+
 def _check_size(width: int, height: int) -> None:
-    limit = float(os.environ.get("RIG_MAX_MEGAPIXELS") or MAX_MEGAPIXELS)
+    limit = max_megapixels()
     if width * height > limit * 1e6:
         raise Undecodable(
             f"has {width} x {height} pixels, over the limit of {limit:g} megapixels. Make it smaller, or set "

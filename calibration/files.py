@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_lasting: set[Path] = set()  # folders that this process knows to survive a power cut
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> Path:
@@ -66,6 +70,7 @@ def install_folder(draft: Path, folder: Path) -> Path:
     OSError
         If it cannot be written.
     """
+    make_folder(draft.parent)
     for path in [*draft.rglob("*"), draft]:
         _sync(path)
     if folder.is_dir() and any(folder.iterdir()):
@@ -73,15 +78,16 @@ def install_folder(draft: Path, folder: Path) -> Path:
         shutil.rmtree(former, ignore_errors=True)
         folder.rename(former)
         draft.rename(folder)
+        sync_folder(folder.parent)  # before the former is deleted, or a power cut could leave neither
         shutil.rmtree(former)
     else:
         draft.rename(folder)
-    sync_folder(folder.parent)
+        sync_folder(folder.parent)
     return folder
 
 
 def write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file and force it onto the disk; for a caller that renames it himself."""
+    """Write a file and force it onto the disk, but not yet its name (`sync_folder`)."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb", buffering=0) as stream:
         remaining = memoryview(data)
@@ -90,13 +96,25 @@ def write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.fsync(descriptor)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those it lies in, durably; one that is there is left alone."""
+def make_folder(folder: Path) -> Path:
+    """Make a folder, and those it lies in, durably; one that is there is left as it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if folder in _lasting and folder.is_dir():
+        return folder
     if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+        with suppress(PermissionError):  # the folder it lies in is somebody else's, who made both
+            sync_folder(folder.parent)  # whoever made it may have been killed, or not have come so far yet
+    else:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+    _lasting.add(folder)
+    return folder
 
 
 def sync_folder(folder: Path) -> None:
@@ -118,6 +136,49 @@ def hash_bytes(data: bytes) -> str:
 def canonical_json(content: Any) -> str:
     """Return the one spelling of `content` that ids, rows and records share: sorted keys, no spaces, ASCII."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody else may have written.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or is nested so deeply that nobody can have meant it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Read a file that may be anything: a FIFO would never end, a device not either.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no file, or is larger than `most_bytes`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO may have no writer
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file but a folder, a pipe or a device", str(path))
+        if status.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 1e6:,.0f} MB", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
+
+
+def read_limit(variable: str, default: float) -> float:
+    """What may be read at most: the default, unless an environment variable sets another limit (docs/lab.md)."""
+    try:
+        return float(os.environ.get(variable) or default)
+    except ValueError:
+        return default
 
 
 def _sync(path: Path) -> None:

@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.decoding import Undecodable, decode
+from calibration.decoding import Undecodable, decode, max_megapixels
+from calibration.files import read_file
 
 Image = npt.NDArray[np.uint8]
+
+BYTES_PER_PIXEL = 8  # of a file, at most: 16 bits of red, green, blue and alpha, not compressed
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".jxl", ".heic", ".heif", ".avif"}
@@ -32,11 +35,7 @@ def read_image(path: Path) -> Image:
     ImageError
         If the file is missing, empty or not one whole image that can be read.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
-    return decode_image(data, str(path))
+    return decode_image(_read(path), str(path))
 
 
 def aspect_ratio(path: Path) -> float:
@@ -47,13 +46,17 @@ def aspect_ratio(path: Path) -> float:
     ImageError
         If the file is missing, empty or not an image.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
+    data = np.frombuffer(_read(path), np.uint8)
     small = cv2.imdecode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) if data.size else None
     height, width = (decode_image(data.tobytes(), str(path)) if small is None else small).shape[:2]
     return width / height
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_file(path, int(BYTES_PER_PIXEL * 1e6 * max_megapixels()))
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
 def decode_image(data: bytes, name: str) -> Image:

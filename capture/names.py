@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+_DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 
 class NameProblem(ValueError):  # noqa: N818 - pydantic makes its own error of it
     """Why a name cannot be used: a clause that follows the name."""
@@ -30,11 +32,13 @@ def clean_name(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text with its control characters made visible, for terminals, logs and pages."""
-    return "".join(
-        letter if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") else f"\\u{ord(letter):04x}"
-        for letter in text
-    )
+    """A text with its control characters made visible, for terminals, logs and pages: one line, in its own order."""
+    return "".join(f"\\u{ord(letter):04x}" if _controls(letter) else letter for letter in text)
+
+
+def _controls(letter: str) -> bool:
+    """Whether it does something to what stands around it; those that turn the order of letters round are among them."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _DIRECTIONS
 
 
 def _plain(letter: str) -> str:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from calibration.files import write_atomically
 from capture.cameras import CAMERAS, Camera
 from capture.photographs import PhotoDrawer
+from capture.store.errors import remedy
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.ports import require_ports
@@ -141,6 +142,8 @@ def sole_driver(lab: Lab) -> Iterator[None]:
             f"the rig of {lab.folder} is in use by {holder}{f', at tray {tray}' if tray else ''}. "
             f"Wait until it is done, or stop it. `{lab.command('rig status')}` shows how far it is."
         ) from error
+    except OSError as error:
+        raise LabError(f"{path} cannot be locked: {error.strerror}. {remedy(error)}") from error
     with lock:
         path.write_text(f"{command_line()} (process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M})")
         yield

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from calibration.files import read_limit
 from pipeline.errors import LabError
 from pipeline.validation import Lines, Location, describe, without_tags
 
@@ -98,8 +99,11 @@ class _Document:
         line = node.start_mark.line + 1
         self.lines.setdefault(at, line)
         self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(at) > MAX_DEPTH:
-            raise LabError(f"{self._path}, line {line}: this stands for too much. Write it out, without * and &.")
+        if self._elements > read_limit("RIG_MAX_YAML_ELEMENTS", MAX_ELEMENTS) or len(at) > MAX_DEPTH:
+            raise LabError(
+                f"{self._path}, line {line}: this stands for too much: more than {MAX_ELEMENTS:,} values, or "
+                f"{MAX_DEPTH} levels. Write it out, without * and &, or set RIG_MAX_YAML_ELEMENTS."
+            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
         if isinstance(node, yaml.SequenceNode):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sqlite3
 
+from capture.store.errors import remedy
+
 _IDENTIFYING = {"faiss", "optuna", "safetensors", "tensorboard", "torch", "torchvision"}
 
 
@@ -25,7 +27,12 @@ def explain(error: BaseException) -> str:
         return f"the disk is full ({where}). Free some space, then give the same command again."
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}. Check that the path exists, and that you may read and write it."
+        return f"{where}{error.strerror or error}. {remedy(error, 'Check that it exists and that you may use it')}"
+    if isinstance(error, MemoryError):
+        return (
+            "there is not enough memory. End other programs, raise the limit (`ulimit -v unlimited`), or use smaller "
+            "images; then run the same command again."
+        )
     if isinstance(error, sqlite3.Error):
         return f"the store's index failed: {error}. Run `rig store verify`, and give the same command again."
     if isinstance(error, ModuleNotFoundError) and error.name in _IDENTIFYING:

@@ -18,7 +18,7 @@ from capture.names import printable
 from capture.plan import Plan, Tray
 from capture.quality import Limits
 from pipeline.documents import read_document
-from pipeline.errors import LabError
+from pipeline.errors import LabError, UsageError
 from pipeline.notify import NotifyConfig
 from rig.station import StationConfig
 from rig.twin.faults import Fault
@@ -136,7 +136,7 @@ class Lab:
 
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"
-        if path.parent != self.folder / kind or name != printable(name) or name in (".", "..") or not path.is_file():
+        if not is_plain_name(name) or not path.is_file():
             if name.endswith(".yaml"):
                 raise LabError(f"{kind} are named without .yaml: give {name.removesuffix('.yaml')}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
@@ -174,6 +174,24 @@ def open_lab_if_any(option: Path | None) -> Lab | None:
     """Open the lab that is meant, for what can do without: None where none was named and none is there."""
     is_there = (lab_folder(option) / "rig.yaml").is_file()
     return open_lab(option) if option is not None or is_there else None
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether it names something in a folder: it leads nowhere else, and can be read where it is printed."""
+    return name == Path(name).name and name not in ("", ".", "..") and name == printable(name)
+
+
+def check_name(name: str, what: str) -> str:
+    """Return the name of a model, dataset or recipe that is a folder's name.
+
+    Raises
+    ------
+    UsageError
+        If it leads elsewhere.
+    """
+    if not is_plain_name(name):
+        raise UsageError(f"{printable(name)} is no name for a {what}: it is a folder's. Give a name without slashes.")
+    return name
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from calibration.files import write_atomically
+from calibration.files import parse_json, write_atomically
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import IN_USE, Lab
@@ -20,7 +20,7 @@ def name_in_use(lab: Lab) -> str:
     if not path.is_file():
         return STARTER
     try:
-        return str(json.loads(path.read_text())["model"])
+        return str(parse_json(path.read_bytes())["model"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
             f"{path} cannot be read ({error}). Put a model in use again: `rig models promote starter --force`."

@@ -16,12 +16,13 @@ from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from capture.names import printable
 from pipeline.errors import UsageError
-from pipeline.wording import duration
+from pipeline.sentences import print_sentences
+from pipeline.wording import duration, literal
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # without a log file, what is printed is not printed a second time
@@ -72,6 +73,9 @@ class Reporter(Protocol):
     def progress(self, what: str) -> AbstractContextManager[Progress]:
         """Show how far some work is, with the time left, from its first step until the block is left."""
 
+    def step(self, what: str) -> AbstractContextManager[None]:
+        """Show that something is being done of which nobody knows how long it takes, until the block is left."""
+
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
     ) -> AbstractContextManager[Callable[[], None]]:
@@ -103,12 +107,12 @@ class TerminalReporter:
     def report(self, message: str) -> None:
         """See `Reporter`."""
         log.info("%s", message)
-        self._print(escape(message))
+        self._print(literal(message))
 
     def warn(self, message: str) -> None:
         """See `Reporter`."""
         log.warning("%s", message)
-        self._print(f"[yellow]warning:[/yellow] {escape(message)}")
+        self._print(f"[yellow]warning:[/yellow] {literal(message)}")
 
     def ask(self, request: str) -> None:
         """See `Reporter`."""
@@ -116,14 +120,14 @@ class TerminalReporter:
             raise UsageError(f"somebody has to sit here for this: {request} Run it in a terminal.")
         log.info("Asked: %s", request)
         with self._paused():
-            self._console.input(f"{escape(request)} Then press Enter. ")
+            self._console.input(f"{literal(request)} Then press Enter. ")
 
     def confirm(self, question: str, unattended: str) -> bool:
         """See `Reporter`."""
         if not sys.stdin.isatty():
             raise UsageError(unattended)
         with self._paused():
-            answer = self._console.input(f"{escape(question)} [y/N]: ", markup=False)
+            answer = self._console.input(f"{printable(question)} [y/N]: ", markup=False)
         log.info("Asked: %s Answer: %s", question, answer)
         return answer.strip().lower() in ("y", "yes")
 
@@ -131,7 +135,7 @@ class TerminalReporter:
     def progress(self, what: str) -> Iterator[Progress]:
         """See `Reporter`."""
         if not self.is_live:
-            yield _PlainProgress(what, self._print)
+            yield LineProgress(what, lambda line: self._print(literal(line)))
             return
         task: TaskID | None = None
 
@@ -140,7 +144,7 @@ class TerminalReporter:
             with self._lock:
                 bars = self._bars or self._begin_bars()
                 if task is None:
-                    task = bars.add_task(escape(what), total=total)
+                    task = bars.add_task(literal(what), total=total)
                 bars.update(task, completed=done, total=total)
 
         try:
@@ -152,6 +156,17 @@ class TerminalReporter:
                     if not self._bars.task_ids:
                         self._bars.stop()
                         self._bars = None
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """See `Reporter`."""
+        log.info("%s", what)
+        if not self.is_live:
+            self._print(literal(f"{what}."))
+            yield
+            return
+        with self._console.status(literal(f"{what} ...")):
+            yield
 
     @contextmanager
     def live(
@@ -171,7 +186,7 @@ class TerminalReporter:
             yield shown.refresh
 
     def _print(self, markup: str) -> None:
-        self._console.print(markup, soft_wrap=True)
+        print_sentences(self._console, markup)
 
     def _begin_bars(self) -> Bars:
         self._bars = Bars(
@@ -237,6 +252,11 @@ class SilentReporter:
         yield lambda done, total: None
 
     @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show nothing."""
+        yield
+
+    @contextmanager
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
     ) -> Iterator[Callable[[], None]]:
@@ -248,11 +268,11 @@ def _do_nothing() -> None:
     pass
 
 
-class _PlainProgress:
-    """Prints a line at the first step, then now and then, and at the last one."""
+class LineProgress:
+    """Reports a line at the first step, then now and then, and at the last one."""
 
     def __init__(self, what: str, emit: Callable[[str], None]) -> None:
-        self._what = escape(what)
+        self._what = what
         self._emit = emit
         self._first: tuple[float, int] | None = None
         self._last_s = 0.0

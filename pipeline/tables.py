@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calibration.files import read_limit
 from pipeline.errors import LabError
 
 MAX_BYTES = 64_000_000  # a table of a million lines; a FIFO or a device is no table at all
@@ -65,8 +66,11 @@ def _bytes_of(path: Path) -> bytes:
         if not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise LabError(f"{path} {what}. Name a CSV or Excel file.")
-        if path.stat().st_size > MAX_BYTES:
-            raise LabError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB. Divide it into several tables.")
+        most_mb = read_limit("RIG_MAX_TABLE_MB", MAX_BYTES / 1e6)
+        if path.stat().st_size > most_mb * 1e6:
+            raise LabError(
+                f"{path} is larger than {most_mb:g} MB. Divide it into several tables, or set RIG_MAX_TABLE_MB."
+            )
         return path.read_bytes()
     except OSError as error:
         raise LabError(f"{path} cannot be read: {error.strerror}. Check its owner and permissions.") from error

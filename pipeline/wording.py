@@ -1,8 +1,17 @@
-"""How quantities are written for a person, in the terminal and in reports."""
+"""How names and quantities are written for a person, in the terminal and in reports."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+from rich.markup import escape
+
+from capture.names import printable
+
+
+def literal(text: str) -> str:
+    """A text for the terminal, as it is: nothing in it is taken for markup, a control character or another line."""
+    return escape(printable(text))
 
 
 def duration(seconds: float) -> str:

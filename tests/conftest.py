@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=2, help="how often tests/kills kills a command at a random point")
     parser.addoption("--first-chain", type=int, default=0, help="of the kills in tests/kills, to repeat a failed one")
+    parser.addoption(
+        "--states", type=int, default=5, help="of a lab after a power cut, for each command of tests/crash"
+    )
     parser.addoption("--rewrite-answers", action="store_true", help="take what `rig --json` prints now as right")
     parser.addoption("--fuzz", type=int, default=15, help="how many made-up inputs each reader is given")
 

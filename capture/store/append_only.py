@@ -16,6 +16,7 @@ from capture.store.files import Content, seal, unseal
 
 LINES_PER_FILE = 10_000
 _TAIL_BYTES = 65_536
+_FIELDS = {"number": int, "at": str, "kind": str, "detail": dict}
 
 
 class Lines:
@@ -88,8 +89,10 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _content(line: bytes) -> Content | None:
-    """What a line says; None if it is not as it was written."""
+    """What a line says; None if it is not as it was written, or is no line of the journal."""
     try:
-        return unseal(line)
+        content = unseal(line)
     except ValueError:
         return None
+    is_line = all(isinstance(content.get(name), kind) for name, kind in _FIELDS.items())
+    return content if is_line and isinstance(content.get("session_id"), str | None) else None

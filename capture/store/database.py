@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database as SqliteUtils
 
-from capture.store.errors import StoreError
+from capture.store.errors import NewerStoreError, StoreError, remedy
 from capture.store.locks import writers
 from capture.store.schema import migrations
 
@@ -91,12 +90,12 @@ class Database:
         StoreError
             If the index is damaged.
         """
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
         try:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+                self._local.connection = connection
             return list(connection.execute(sql, parameters))
         except sqlite3.DatabaseError as error:
             raise _unreadable(self._path, error) from error
@@ -133,6 +132,16 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise _unreadable(self._path, error) from error
 
+    def has_problems(self) -> bool:
+        """Whether SQLite finds the index damaged, or rows that name others which are not there.
+
+        Raises
+        ------
+        StoreError
+            If it cannot even be read.
+        """
+        return self.read("PRAGMA integrity_check(1)")[0][0] != "ok" or bool(self.read("PRAGMA foreign_key_check"))
+
     def close(self) -> None:
         """Close every connection. Safe to call twice."""
         with self._lock:
@@ -147,32 +156,57 @@ class Database:
         database = SqliteUtils(connection, recursive_triggers=False)
         applied = {each.name for each in migrations.applied(database)}
         if applied - {each.name for each in migrations.pending(SqliteUtils(memory=True))}:
-            raise StoreError(
+            raise NewerStoreError(
                 f"{self._path} was written by a later version of this program. Update the program; nothing was changed."
             )
 
     def _connect(self) -> sqlite3.Connection:
-        # isolation_level None: no transaction begins behind our back; close() closes what other threads opened
-        connection = sqlite3.connect(
-            self._uri(), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True
-        )
-        with self._opening:
-            self._connections.append(connection)
+        uri = self._path.absolute().as_uri()
+        connection = self._connect_to(uri)
+        if self._writer is None and self._is_fixed(connection):
+            connection = self._connect_to(f"{uri}?immutable=1")
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
-    def _uri(self) -> str:
-        """Where SQLite finds it. What lies on a read-only file system cannot change, and needs no lock beside it."""
-        uri = self._path.absolute().as_uri()
-        wal = self._path.with_name(self._path.name + "-wal")
-        is_fixed = self._path.exists() and bool(os.statvfs(self._path).f_flag & os.ST_RDONLY)
-        return f"{uri}?immutable=1" if is_fixed and not (wal.exists() and wal.stat().st_size) else uri
+    def _connect_to(self, uri: str) -> sqlite3.Connection:
+        # isolation_level None: no transaction begins behind our back; close() closes what other threads opened
+        connection = sqlite3.connect(
+            uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True
+        )
+        with self._opening:
+            self._connections.append(connection)
+        return connection
+
+    def _is_fixed(self, connection: sqlite3.Connection) -> bool:
+        """Whether it can be read only without the lock that SQLite would make beside it: in a folder that is read-only.
+
+        Nobody writes there. What was not yet taken over from the WAL cannot be read like that.
+        """
+        try:
+            connection.execute("PRAGMA schema_version")
+        except sqlite3.OperationalError as error:
+            wal = self._path.with_name(self._path.name + "-wal")
+            return _code(error) in _WITHOUT_LOCK and not (wal.exists() and wal.stat().st_size)
+        return False
+
+
+_WITHOUT_LOCK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants apart
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(f"{path} cannot be read: {_why_busy(path)}; then run the same command again.")
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        try:
+            path.open("rb").close()
+        except OSError as problem:
+            return StoreError(f"{path} cannot be opened: {problem.strerror}. {remedy(problem)}")
         return StoreError(
             f"{path} cannot be opened. Check its owner and permissions; if its file system is mounted read-only, mount "
             "it writable once, so that what was written last is applied."
@@ -184,12 +218,9 @@ def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants apart
+    code = _code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        why = (
-            f"another process has held it for more than {BUSY_TIMEOUT_S:.0f} s "
-            f"({', '.join(writers(path.parent)) or 'another program: a backup or an SQLite browser?'}). End that"
-        )
+        why = _why_busy(path)
     elif code == sqlite3.SQLITE_FULL:
         why = "the disk is full. Free some space (`rig store gc --dry-run` lists what the store can spare)"
     elif code == sqlite3.SQLITE_READONLY:
@@ -198,4 +229,12 @@ def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
         why = f"{error}. Check the disk and its cable, run `rig store verify`"
     return StoreError(
         f"{path} cannot be written: {why}; then run the same command again. Nothing stored before is lost."
+    )
+
+
+def _why_busy(path: Path) -> str:
+    others = ", ".join(writers(path.parent, but_us=True))
+    return (
+        f"another process has held it for more than {BUSY_TIMEOUT_S:.0f} s "
+        f"({others or 'another program: a backup or an SQLite browser?'}). End that"
     )

@@ -40,6 +40,19 @@ def mark_for_deletion(storage: Storage, frames: Sequence[Frame]) -> MarkedFrames
     return MarkedFrames(tuple(frames), sum(path.stat().st_size for path in paths if path.exists()))
 
 
+def were_deleted(
+    storage: Storage, frame_ids: Sequence[str] = (), sessions: Sequence[str] = (), coins: Sequence[str] = ()
+) -> bool:
+    """Whether there were frames that all these names share, and every one of them was deleted before."""
+    named = {"frame_id": frame_ids, "session_id": sessions, "coin_id": coins}
+    given = {column: values for column, values in named.items() if values}
+    where = " AND ".join(f"{column} IN ({', '.join('?' * len(values))})" for column, values in given.items())
+    rows = storage.read(
+        f"SELECT * FROM deletion WHERE {where}", tuple(value for each in given.values() for value in each)
+    )
+    return all({row[column] for row in rows} == set(values) for column, values in given.items())
+
+
 def delete_frames(storage: Storage, frames: Sequence[Frame], who: str, why: str) -> None:
     """Delete frames and their images for good. The store must have been opened alone.
 
@@ -49,6 +62,10 @@ def delete_frames(storage: Storage, frames: Sequence[Frame], who: str, why: str)
         If something cannot be written. What a tombstone was written for is then deleted at the next opening.
     """
     at = now()
+    there = {row["id"] for row in storage.read("SELECT id FROM frame")}
+    frames = [frame for frame in frames if frame.id in there]  # the others an interrupted deletion named already
+    if not frames:
+        return
     with storage.transaction() as transaction:
         for frame in frames:
             deletion = Deletion(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from calibration.files import canonical_json
 from capture.store.errors import StoreError
 from capture.store.record_kinds import MODEL
-from capture.store.records import Model, now
+from capture.store.records import Model, from_json, now
 from capture.store.transaction import Storage
 
 
@@ -78,6 +78,6 @@ class Embeddings:
                 raise StoreError(f"{image_id} has no embedding by model {model_id}. Run `rig catalogue build`.")
             pooled.append(np.frombuffer(rows[0]["pooled"], np.float32))
             if rows[0]["grid"] is not None:
-                grids.append(np.frombuffer(rows[0]["grid"], np.float16).reshape(json.loads(rows[0]["grid_shape"])))
+                grids.append(np.frombuffer(rows[0]["grid"], np.float16).reshape(from_json(rows[0], "grid_shape")))
         stacked = np.stack(pooled) if pooled else np.zeros((0, 0), np.float32)
         return stacked, np.stack(grids) if grids and len(grids) == len(pooled) else None

@@ -7,14 +7,15 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import bagit
 
-from calibration.files import hash_file, install_folder
+from calibration.files import hash_bytes, hash_file, install_folder, make_folder
 from calibration.image import decode_image, encode_for_exchange
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
@@ -44,6 +45,8 @@ journal.jsonl       what was done and what happened in these sessions, in order
 calibrations/       the bundles that the calibrated images were made with
 """
 
+_NAME_BYTES = 100  # of the 255 that file systems take
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no names for Windows
 _LEFT_FOR_JSON = ("quality", "camera")
 
 
@@ -93,12 +96,13 @@ def export(
         raise StoreError(f"{target} is not empty. Name a new folder; nothing was written.")
     target = target.resolve()
     options = options or ExportOptions()
-    files = [(frame, list(_images(store, frame, options.format))) for frame in frames]
+    folders = _coin_folders({frame.coin_id for frame in frames})
+    files = [(frame, list(_images(store, frame, folders[frame.coin_id], options.format))) for frame in frames]
     stored = sum(store.path(sha256).stat().st_size for _, images in files for _, sha256 in images)
     size = round(stored * SIZES[options.format])
     working = target.with_name(f".{target.name}.partial")  # what was interrupted never looks like an export
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         free = shutil.disk_usage(target.parent).free
         if free < size + SPARE_BYTES:
             raise StoreError(
@@ -124,12 +128,24 @@ def export(
     return Exported(target, len(frames), total, written, len(coins), len(sessions), missing)
 
 
-def _images(store: Store, frame: Frame, format_: Format) -> Iterator[tuple[str, str]]:
+def _coin_folders(coins: Iterable[str]) -> dict[str, str]:
+    """A folder's name for each coin, another for every coin on any disk, also where A and a are one name."""
+    plain = {coin: _plain(coin) for coin in coins}
+    taken = Counter(name.casefold() for name in plain.values())
+    return {
+        coin: name
+        if name == coin and taken[name.casefold()] == 1 and not _DEVICES.fullmatch(name)
+        else f"{name}~{hash_bytes(coin.encode())[:8]}"  # no plain name holds a ~
+        for coin, name in plain.items()
+    }
+
+
+def _images(store: Store, frame: Frame, folder: str, format_: Format) -> Iterator[tuple[str, str]]:
     """Where a frame's images go, and their hashes."""
     parts = [frame.session_id, frame.light or Path(frame.source or "").stem]
     if frame.turntable_deg is not None:
         parts.append(f"{frame.turntable_deg:05.1f}deg")
-    name = f"frames/{_plain(frame.coin_id)}/{frame.side or 'unknown'}/{_plain('_'.join(parts))}_{frame.id[:8]}"
+    name = f"frames/{folder}/{frame.side or 'unknown'}/{_plain('_'.join(parts))}_{frame.id[:8]}"
     for which, sha256 in (("raw", frame.sha256), ("calibrated", frame.calibrated_sha256)):
         if sha256 is not None:
             suffix = store.path(sha256).suffix if format_ == "original" else f".{format_}"
@@ -137,7 +153,9 @@ def _images(store: Store, frame: Frame, format_: Format) -> Iterator[tuple[str, 
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^\w.,+ -]", "_", name).strip(". ") or "_"
+    """A name that any file system takes: without what some forbid, and short enough."""
+    short = name.encode()[:_NAME_BYTES].decode(errors="ignore")
+    return re.sub(r"[^\w.,+ -]", "_", short).strip(". ") or "_"
 
 
 def _copy(store: Store, frame: Frame, sha256: str, path: Path, format_: Format) -> int:

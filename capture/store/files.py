@@ -17,7 +17,6 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, sync_folder, write_synced
+from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, parse_json, sync_folder, write_synced
 from capture.store.errors import StoreError, remedy
 
 FILE_MODE = 0o444
@@ -98,7 +97,7 @@ class Files:
                     raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
             else:
                 self._write(path, data)
-                folders.add(path.parent)
+            folders.add(path.parent)  # whoever wrote it before may have been killed, or not have come so far yet
             kept.append(file)
         self._sync(folders)
         return kept
@@ -179,7 +178,8 @@ class Files:
         if target.exists():
             target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
         path.replace(target)
-        sync_folder(path.parent)
+        for folder in (target.parent, path.parent):
+            sync_folder(folder)
         return target
 
     def remove(self, path: Path) -> None:
@@ -243,8 +243,8 @@ def unseal(data: bytes) -> Content:
         If `data` is not as it was written.
     """
     try:
-        content: Content = json.loads(data)["content"]
-        is_whole = seal(content).encode() == data
+        content: Content = parse_json(data)["content"]
+        is_whole = isinstance(content, dict) and seal(content).encode() == data
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:

@@ -49,7 +49,7 @@ def find_garbage(storage: Storage, keep_days: float = KEEP_DAYS) -> list[Garbage
         What was set aside or replaced less than so long ago is left alone.
     """
     files = storage.files
-    half_written = [] if writers(files.folder) else list(files.temporary.glob("*"))
+    half_written = [] if writers(files.folder) else [path for path in files.temporary.glob("*") if path.is_file()]
     return [
         _of_files("half written", half_written),
         _of_files("set aside", _older(files.folder.glob("leftovers/**/*"), keep_days)),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from calibration.files import canonical_json
 from capture.store.append_only import Lines
-from capture.store.errors import StoreError
+from capture.store.errors import DamagedRowError, StoreError
 from capture.store.files import Content
 from capture.store.journal_lines import JournalLine, as_line, kinds_of
-from capture.store.records import now
+from capture.store.records import from_json, now
 from capture.store.transaction import Storage, Transaction
 
 L = TypeVar("L", bound=JournalLine)
@@ -88,11 +87,26 @@ class Journal:
         """What the lines on disk say, by number."""
         return {line["number"]: line for line in self._disk.read()}
 
-    def in_index(self, session_id: str | None = None) -> dict[int, Content]:
-        """What the lines on disk should say, by number, going by the index; of one session."""
+    def in_index(
+        self, session_id: str | None = None, on_damage: Callable[[int], None] | None = None
+    ) -> dict[int, Content]:
+        """What the lines on disk should say, by number, going by the index; of one session.
+
+        Parameters
+        ----------
+        on_damage
+            Given the numbers of damaged rows, which are left out; without it, one raises a `DamagedRowError`.
+        """
         where, parameters = _where([], session_id, None)
-        rows = self._storage.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters)
-        return {row["id"]: {"number": row["id"], **_content(row)} for row in rows}
+        found = {}
+        for row in self._storage.read(f"SELECT * FROM event WHERE {where} ORDER BY id", parameters):
+            try:
+                found[row["id"]] = {"number": row["id"], **_content(row)}
+            except DamagedRowError:
+                if on_damage is None:
+                    raise
+                on_damage(row["id"])
+        return found
 
     def path(self, number: int) -> str:
         """Where a line lies, for a person."""
@@ -143,7 +157,7 @@ def _last_number(transaction: Transaction) -> int:
 
 
 def _content(row: sqlite3.Row) -> Content:
-    return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": json.loads(row["detail"])}
+    return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": from_json(row, "detail")}
 
 
 def _insert(transaction: Transaction, line: Content) -> None:

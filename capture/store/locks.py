@@ -8,16 +8,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from calibration.files import make_folder, parse_json, sync_folder, write_synced
 from capture.store.errors import StoreError
 
 RETRY_S = 0.05
+_MARK = re.compile(r"(\d+)-\w+")  # in writers/: process, and what tells apart how often it opened the store
 
 
 class WriterLock:
@@ -31,7 +34,7 @@ class WriterLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writers = folder / "writers"
-        self._writers.mkdir(parents=True, exist_ok=True)
+        make_folder(self._writers)
         self._descriptor = os.open(folder / "writers.lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._mark: Path | None = None
 
@@ -77,18 +80,19 @@ class WriterLock:
 
     def found_killed_writer(self) -> bool:
         """Whether a writer ended without `release`. Ask only when there is no other."""
-        return any(self._writers.iterdir())
+        return any(self._marks())
 
     def register(self, is_only: bool, stay_alone: bool = False) -> None:
         """Count as a writer from here on, and let others in unless `stay_alone`; `is_only`: there is no other yet."""
         mark = self._writers / f"{os.getpid()}-{secrets.token_hex(4)}"
-        mark.write_text(_command())
+        write_synced(mark, _command().encode())
+        sync_folder(self._writers)  # or after a power cut nobody would know that something was left unfinished
         self._mark = mark
         if is_only:  # only now, or a kill in between would leave no trace of who was killed before
-            for former in set(self._writers.iterdir()) - {mark}:
+            for former in set(self._marks()) - {mark}:
                 former.unlink()
         if not stay_alone:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            _flock(self._descriptor, fcntl.LOCK_SH, self._folder / "writers.lock")
 
     def release(self, in_order: bool = True) -> None:
         """Stop writing; if not `in_order`, the next writer looks for what was left unfinished. Safe to call twice."""
@@ -97,9 +101,12 @@ class WriterLock:
         self._mark = None
         self._close()
 
+    def _marks(self) -> Iterator[Path]:
+        return (path for path in self._writers.iterdir() if _MARK.fullmatch(path.name) and path.is_file())
+
     def _try(self, kind: int) -> bool:
         try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+            _flock(self._descriptor, kind | fcntl.LOCK_NB, self._folder / "writers.lock")
         except BlockingIOError:
             return False
         return True
@@ -112,10 +119,11 @@ class WriterLock:
     def _holder(self) -> str | None:
         """Who has the store for itself; None if that is not known, as while a writer is just opening it."""
         try:
-            note = json.loads(os.pread(self._descriptor, 4096, 0))
-        except ValueError:
+            note = parse_json(os.pread(self._descriptor, 4096, 0))
+            is_held = note["alone"] and _is_alive(note["pid"])
+        except (ValueError, KeyError, TypeError):
             return None
-        if not note["alone"] or not _is_alive(note["pid"]):
+        if not is_held:
             return None
         return f"`{note['what']}` (pid {note['pid']})"
 
@@ -125,13 +133,15 @@ class WriterLock:
             self._descriptor = -1
 
 
-def writers(folder: Path) -> list[str]:
-    """Who has a store open for writing, as "`rig scan --tray 3` (pid 1234)"."""
+def writers(folder: Path, *, but_us: bool = False) -> list[str]:
+    """Who has a store open for writing, as "`rig scan --tray 3` (pid 1234)"; all, or all but this process."""
     present = []
-    for mark in sorted((folder / "writers").glob("*-*")):
-        pid = int(mark.name.split("-")[0])
-        if _is_alive(pid):
-            present.append(f"`{mark.read_text()}` (pid {pid})")
+    for mark in sorted((folder / "writers").iterdir()) if (folder / "writers").is_dir() else ():
+        found = _MARK.fullmatch(mark.name)  # what else lies there is nobody's
+        if found is None or not _is_alive(int(found[1])) or (but_us and int(found[1]) == os.getpid()):
+            continue
+        with suppress(OSError):  # it has just ended
+            present.append(f"`{mark.read_text(errors='replace')}` (pid {found[1]})")
     return present
 
 
@@ -140,7 +150,7 @@ def rows_pending(folder: Path) -> Iterator[None]:
     """Mark that files are being written whose rows are still to come, so that `wait_for_rows` waits for them."""
     descriptor = os.open(folder / "writing.lock", os.O_RDONLY | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _flock(descriptor, fcntl.LOCK_SH, folder / "writing.lock")
         yield
     finally:
         os.close(descriptor)
@@ -156,9 +166,16 @@ def wait_for_rows(folder: Path) -> None:
     except FileNotFoundError:
         return  # nothing was ever written
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _flock(descriptor, fcntl.LOCK_EX, folder / "writing.lock")
     finally:
         os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # it names the file, too
 
 
 def _command() -> str:
@@ -168,7 +185,7 @@ def _command() -> str:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

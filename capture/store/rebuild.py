@@ -15,11 +15,11 @@ from calibration.files import sync_folder
 from capture.store.database import Database
 from capture.store.deletion import finish_deletions
 from capture.store.errors import StoreError, remedy
-from capture.store.files import Files
 from capture.store.journal import Journal
 from capture.store.journal_lines import IndexRebuilt
 from capture.store.locks import WriterLock
 from capture.store.repair import Progress, Restored, restore_rows, write_missing_records
+from capture.store.salvage import SalvagedFiles
 from capture.store.transaction import Storage
 
 TABLES = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event", "deletion")
@@ -38,6 +38,8 @@ class Rebuilt:
         Rows of the old index whose records are gone, as "frame 0123".
     unfit
         Records that do not fit, a sentence each.
+    salvaged
+        Records that were damaged or gone and are written again from the old index, as "frame 0123".
     embeddings
         How many embeddings the old index had: the new one has none, and they are computed again when needed.
     former
@@ -47,6 +49,7 @@ class Rebuilt:
     rows: dict[str, tuple[int | None, int]]
     lost: tuple[str, ...]
     unfit: tuple[str, ...]
+    salvaged: tuple[str, ...]
     embeddings: int
     former: Path | None
 
@@ -62,19 +65,24 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
     Raises
     ------
     StoreError
-        If there is no store, another process is writing, or the new index cannot be written.
+        If there is no store, a later version wrote its index, another process is writing, or the new index cannot be
+        written.
     """
     if not (folder / "records").is_dir():
         raise StoreError(f"{folder} is not a store: there are no records in it. Nothing was changed.")
-    files = Files(folder)
     if dry_run:
+        former = _Former.read(folder / "index.sqlite")  # first: a scan may be adding records meanwhile
+        files = SalvagedFiles(folder)
         with tempfile.TemporaryDirectory() as elsewhere:
             new = Path(elsewhere) / "index.sqlite"
             with closing(Database(new)) as database:
                 restored = restore_rows(Storage(files, database), progress, set_aside=False)
-            return _compare(folder / "index.sqlite", new, restored, None)
+            return _compare(former, new, restored, files, None)
     try:
         with _alone(folder):
+            former = _Former.read(folder / "index.sqlite")
+            files = SalvagedFiles(folder)
+            files.write()
             new = files.temporary / "index.sqlite"
             _remove(new)
             with closing(Database(new)) as database:
@@ -83,11 +91,11 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
                 finish_deletions(storage)
                 write_missing_records(storage)
                 _check(database)
-            rebuilt = _compare(folder / "index.sqlite", new, restored, _former(folder))
+            rebuilt = _compare(former, new, restored, files, _former(folder))
             _switch(folder, new, rebuilt.former)
             with closing(Database(folder / "index.sqlite")) as database:
-                former = rebuilt.former.name if rebuilt.former else None
-                Journal(Storage(files, database)).log(IndexRebuilt(former=former, lost=len(rebuilt.lost)))
+                name = rebuilt.former.name if rebuilt.former else None
+                Journal(Storage(files, database)).log(IndexRebuilt(former=name, lost=len(rebuilt.lost)))
             return rebuilt
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}. {remedy(error)}") from error
@@ -141,31 +149,38 @@ def _remove(index: Path) -> None:
         index.with_name(index.name + suffix).unlink(missing_ok=True)
 
 
-def _compare(old: Path, new: Path, restored: Restored, former: Path | None) -> Rebuilt:
-    rows: dict[str, tuple[int | None, int]] = {}
-    lost: list[str] = []
-    embeddings = 0
-    with closing(sqlite3.connect(new)) as made, closing(_readable(old)) as was:
-        for table in TABLES:
-            rows[table] = (_count(was, table), _count(made, table) or 0)
-        embeddings = _count(was, "embedding") or 0
-        for table in _NAMED:
-            if rows[table][0] is not None:
-                before, after = (
-                    {row[0] for row in connection.execute(f"SELECT id FROM {table}")} for connection in (was, made)
-                )
-                lost += [f"{table} {name}" for name in sorted(before - after)]
-    return Rebuilt(rows, tuple(lost), tuple(restored.unfit + restored.unreadable), embeddings, former)
+@dataclass(frozen=True)
+class _Former:
+    """What the old index holds: how many rows of each table, None if it cannot be read, and the ids of those named."""
+
+    counts: dict[str, int | None]
+    ids: dict[str, set[str]]
+
+    @classmethod
+    def read(cls, index: Path) -> _Former:
+        counts: dict[str, int | None] = dict.fromkeys((*TABLES, "embedding"))
+        ids: dict[str, set[str]] = {}
+        try:
+            with closing(Database(index, writing=False)) as database:
+                for table in counts:
+                    with suppress(StoreError):  # damaged, or of an earlier version
+                        counts[table] = int(database.read(f"SELECT count(*) FROM {table}")[0][0])
+                for table in _NAMED:
+                    with suppress(StoreError):
+                        ids[table] = {row["id"] for row in database.read(f"SELECT id FROM {table}")}
+        except StoreError:
+            pass  # there is none
+        return cls(counts, ids)
 
 
-def _readable(index: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(index if index.exists() else ":memory:")
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _count(connection: sqlite3.Connection, table: str) -> int | None:
-    try:
-        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-    except sqlite3.DatabaseError:
-        return None  # damaged, or of an earlier version
+def _compare(former: _Former, new: Path, restored: Restored, files: SalvagedFiles, kept: Path | None) -> Rebuilt:
+    made = _Former.read(new)
+    lost = [f"{table} {name}" for table, ids in former.ids.items() for name in sorted(ids - made.ids[table])]
+    return Rebuilt(
+        {table: (former.counts[table], made.counts[table] or 0) for table in TABLES},
+        tuple(lost),
+        tuple(restored.unfit + restored.unreadable),
+        tuple(files.names),
+        former.counts["embedding"] or 0,
+        kept,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -10,10 +9,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from calibration.files import canonical_json
+from calibration.files import canonical_json, parse_json
 from calibration.image import Image
 from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine
+from capture.store.errors import DamagedRowError
 from capture.store.quarantine import QuarantineReason
 from rig.sides import Side
 
@@ -28,9 +28,27 @@ def now() -> str:
 def from_columns(row: Any) -> dict[str, Any]:
     """The values of a row, those kept as JSON parsed."""
     return {
-        name: json.loads(row[name]) if name in JSON_COLUMNS and row[name] is not None else row[name]
+        name: from_json(row, name) if name in JSON_COLUMNS and row[name] is not None else row[name]
         for name in row.keys()  # noqa: SIM118 - an sqlite3.Row iterates over its values
     }
+
+
+def from_json(row: Any, name: str) -> Any:
+    """The value of a column that is kept as JSON.
+
+    Raises
+    ------
+    DamagedRowError
+        If it is none.
+    """
+    try:
+        return parse_json(row[name])
+    except (TypeError, ValueError) as error:
+        which = ", ".join(f"{key} {row[key]}" for key in ("id", "number") if key in row.keys())  # noqa: SIM118
+        raise DamagedRowError(
+            f"the index is damaged: {name} of the row {which} is not as it was written. Run `rig store rebuild`: it "
+            "rebuilds the index from the records."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -275,7 +293,7 @@ class Ranking:
                     row["entry_id"],
                     row["score"],
                     row["probability"],
-                    json.loads(row["evidence"]),
+                    from_json(row, "evidence"),
                 )
                 for row in rows
             ),

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pydantic import ValidationError
-
 from capture.store.deletion import finish_deletions
 from capture.store.errors import StoreError
 from capture.store.files import Content
@@ -23,7 +21,17 @@ from capture.store.transaction import BATCH, RecordKind, Storage, Transaction
 
 _NUMBERED = ("session", "frame", "entry", "model", "match", "deletion")
 
-_UNFIT = (KeyError, TypeError, ValidationError, FileNotFoundError, sqlite3.IntegrityError, StoreError)
+_UNFIT = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+    FileNotFoundError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    StoreError,
+)
 """What making rows fails with where a record contradicts the index, or is no record of something that was stored."""
 
 Progress = Callable[[int, int], None]
@@ -46,8 +54,11 @@ def repair(storage: Storage) -> list[str]:
     files = storage.files
     done = []
     for path in files.temporary.iterdir():
-        path.unlink()
-        done.append(f"{path.name} was only half written and is removed.")
+        if path.is_dir():
+            done.append(f"the folder {path} is none of the store's and is set aside: {files.set_aside(path)}.")
+        else:
+            path.unlink()
+            done.append(f"{path.name} was only half written and is removed.")
     restored = restore_rows(storage)
     for kind, count in restored.counts.items():
         done.append(f"{count} {kind} records were whole and are in the index again.")
@@ -173,11 +184,12 @@ def _restore(
                 continue
             if kind is FRAME and _is_deleted(transaction, name):
                 continue
-            if kind.time is not None and "number" not in content.get("row", {}):
+            row = content.get("row")
+            if kind.time is not None and isinstance(row, dict) and "number" not in row:
                 if not number:
-                    unnumbered.append((content.get("row", {}).get(kind.time, ""), name))
+                    unnumbered.append((str(row.get(kind.time, "")), name))
                     continue
-                content["row"]["number"] = transaction.number()
+                row["number"] = transaction.number()
             transaction.execute("SAVEPOINT one")
             try:
                 kind.insert(transaction, name, content)

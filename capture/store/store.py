@@ -118,7 +118,7 @@ class Store:
             files.create()
             self._lock = lock = WriterLock(self.folder)
         except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror}. {remedy(error)}") from error
+            raise _unwritable(self.folder, error) from error
         try:
             if alone:
                 lock.acquire_alone()
@@ -131,7 +131,7 @@ class Store:
             return storage
         except OSError as error:
             lock.release(False)
-            raise StoreError(f"{self.folder} cannot be written: {error.strerror}. {remedy(error)}") from error
+            raise _unwritable(self.folder, error) from error
         except BaseException:
             lock.release(False)  # or nobody else could open it either
             raise
@@ -139,3 +139,7 @@ class Store:
 
 def _open_index(folder: Path, writing: bool) -> Database:
     return Database(folder / "index.sqlite", writing)
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(f"{error.filename or folder} cannot be written: {error.strerror}. {remedy(error)}")

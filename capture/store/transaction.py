@@ -16,7 +16,7 @@ from typing import Any
 
 from calibration.image import Image, decode_image
 from capture.store.database import Database
-from capture.store.errors import StoreError
+from capture.store.errors import DamagedRowError, StoreError, remedy
 from capture.store.files import Content, Files, StoredFile
 from capture.store.locks import rows_pending
 
@@ -73,14 +73,20 @@ class RecordKind:
         session = "session_id, " if self.in_session else ""
         return {self.record_name(row) for row in read(f"SELECT {session}{self.key} FROM {self.table}")}
 
-    def contents(self, read: Read) -> Iterator[tuple[str, Content]]:
-        """Name and content of the record of every row, oldest first."""
+    def contents(
+        self, read: Read, on_damage: Callable[[str], None] = lambda name: None
+    ) -> Iterator[tuple[str, Content]]:
+        """Name and content of the record of every row, oldest first; `on_damage` is given the names of damaged rows."""
         rows = f"FROM {self.table} WHERE {self.where}"
         keys = iter([row[0] for row in read(f"SELECT {self.key} {rows} ORDER BY {self.order}")])
         while batch := tuple(islice(keys, BATCH)):  # not all rows in memory at once
             marks = ", ".join("?" * len(batch))
             for row in read(f"SELECT * {rows} AND {self.key} IN ({marks}) ORDER BY {self.order}", batch):
-                content = self.content(read, row)
+                try:
+                    content = self.content(read, row)
+                except DamagedRowError:
+                    on_damage(self.record_name(row))
+                    continue
                 if content is not None:
                     yield self.record_name(row), content
 
@@ -189,7 +195,9 @@ class Storage:
                 with self._rows_and_records(stored) as transaction:
                     yield transaction
         except OSError as error:
-            raise StoreError(f"{self.files.folder} cannot be written: {error.strerror}.") from error
+            raise StoreError(
+                f"{error.filename or self.files.folder} cannot be written: {error.strerror}. {remedy(error)}"
+            ) from error
 
     @contextmanager
     def rows_alone(self) -> Iterator[Transaction]:

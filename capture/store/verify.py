@@ -51,10 +51,13 @@ def verify(storage: Storage, progress: Callable[[int, int], None] = lambda done,
     problems += _check_images(storage, progress)
     for kind in KINDS:
         known = set()
-        for name, content in kind.contents(storage.read):
+        damaged: list[str] = []
+        for name, content in kind.contents(storage.read, damaged.append):
             known.add(name)
             problems += _check_record(files, kind.name, name, content)
-        for name in sorted(set(records[kind.name]) - known):
+        rows = (f"the row of {kind.name} {name.split('/')[-1]} is damaged" for name in damaged)
+        problems += [Problem("index", row, _REBUILD) for row in rows]
+        for name in sorted(set(records[kind.name]) - known - set(damaged)):
             problems += _check_orphan(files, kind.name, name)
     problems += _check_journal(journal, lines)
     indexed = {row["sha256"] for row in storage.read("SELECT sha256 FROM file")}
@@ -135,8 +138,11 @@ def _check_orphan(files: Files, kind: str, name: str) -> Iterator[Problem]:
 
 
 def _check_journal(journal: Journal, lines: dict[int, Content]) -> Iterator[Problem]:
-    rows = journal.in_index()
-    listed = set(lines)
+    damaged: list[int] = []
+    rows = journal.in_index(on_damage=damaged.append)
+    for number in damaged:
+        yield Problem("index", f"the row of event {number} is damaged", _REBUILD)
+    listed = set(lines) - set(damaged)
     if any(number not in lines for number in rows):
         lines = {**journal.on_disk(), **lines}  # lines that came since
     for number, row in rows.items():

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from calibration.files import parse_json, replacing, write_atomically
 from calibration.image import Image
 from models.classification.heads import Tuning, TypeClassifier
 from models.embedding.backbones import CROP_PX, WeightsError, build, freeze_statistics, pretrained
@@ -96,10 +96,10 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Write weights and card into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({key: value.contiguous() for key, value in self.network.state_dict().items()}, folder / WEIGHTS_FILE)
+        with replacing(folder / WEIGHTS_FILE) as draft:
+            save_file({key: value.contiguous() for key, value in self.network.state_dict().items()}, draft)
         card = {"config": self.config.model_dump(), "types": list(self.types)}
-        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+        write_atomically(folder / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:
@@ -111,15 +111,16 @@ class Classifier:
             If the folder holds none, or a damaged one.
         """
         try:
-            card = json.loads((folder / CARD_FILE).read_text())
+            card = parse_json((folder / CARD_FILE).read_bytes())
             config = ClassificationConfig.model_validate(card["config"])
             network = TypeClassifier(config.network, len(card["types"]))
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+            return cls(network, config, card["types"])
+        except Exception as error:  # of damaged files torch and safetensors raise what they like
             raise WeightsError(
-                f"the classifier in {folder} cannot be read: {error}. Copy or train it again."
+                f"the classifier in {folder} is damaged: its card and weights are not what was saved. Copy or train it "
+                "again."
             ) from error
-        return cls(network, config, card["types"])
 
 
 def train_classifier(

@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from calibration.files import parse_json, replacing, write_atomically
 from calibration.image import Image
 from models.embedding.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
 from models.embedding.forward import Forward, fastest
@@ -111,23 +111,28 @@ class Embedder:
                 f"Use `starter`, one of {', '.join(sorted(BACKBONES))}, or a trained embedder's folder."
             )
         try:
-            card = json.loads(card_path.read_text())
+            card = parse_json(card_path.read_bytes())
+            if not isinstance(card["name"], str):
+                raise TypeError("its card has no name")
             network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
             network.load_state_dict({key: value.float() for key, value in load_file(weights_path).items()})
-        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
-            raise WeightsError(f"the embedder in {folder} is damaged: {error}. Copy or train it again.") from error
-        return cls(network, card)
+            return cls(network, card)
+        except Exception as error:  # of damaged files torch and safetensors raise what they like
+            raise WeightsError(
+                f"the embedder in {folder} is damaged: its card and weights are not what was saved. Copy or train it "
+                "again."
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write weights (fp16) and card into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
         state = {
             key: value.half().contiguous() if value.is_floating_point() and _fits_half(value) else value.contiguous()
             for key, value in self.network.state_dict().items()
             if not key.endswith("num_batches_tracked")
         }
-        save_file(state, folder / WEIGHTS_FILE)
-        (folder / CARD_FILE).write_text(json.dumps(self.card, indent=2) + "\n")
+        with replacing(folder / WEIGHTS_FILE) as draft:
+            save_file(state, draft)
+        write_atomically(folder / CARD_FILE, json.dumps(self.card, indent=2) + "\n")
 
     def embed(self, crops: Sequence[Image]) -> Features:
         """Embed normalised crops.

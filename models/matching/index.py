@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import install_folder
+from calibration.files import install_folder, make_folder, parse_json
 from models.embedding.embedder import Features
 
 Rows = npt.NDArray[np.int64]
@@ -151,7 +151,7 @@ class FaissIndex:
         """Write the index into a folder, replacing what is there at once."""
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
+        make_folder(fresh)
         document = {"model_id": self.model_id, "entries": [asdict(entry) for entry in self._entries]}
         (fresh / _ENTRIES).write_text(json.dumps(document))
         if self._vectors is not None and self._grids is not None:
@@ -169,7 +169,7 @@ class FaissIndex:
             If the folder holds no index, a damaged one, or one of another model than ``model_id``.
         """
         try:
-            document = json.loads((folder / _ENTRIES).read_text())
+            document = parse_json((folder / _ENTRIES).read_bytes())
             index = cls(document["model_id"])
             index._entries = [GalleryEntry(**entry) for entry in document["entries"]]
             if index._entries:
@@ -177,9 +177,9 @@ class FaissIndex:
                 index._grids = np.load(folder / _GRIDS, mmap_mode="r")
                 if not index._vectors.ntotal == len(index._entries) == len(index._grids):
                     raise ValueError("its parts are of different lengths")
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except Exception as error:  # of damaged files faiss and numpy raise what they like
             raise CatalogueIndexError(
-                f"the catalogue index in {folder} cannot be read ({error}). Build it again: `rig catalogue build`."
+                f"the catalogue index in {folder} is damaged or incomplete. Build it again: `rig catalogue build`."
             ) from error
         if model_id is not None and index.model_id != model_id:
             raise CatalogueIndexError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,8 +99,10 @@ class Run:
             self.start, self.step, self.best = state["start"], state["step"], state["best"]
             self.recent = [tuple(each) for each in state["recent"]]
             self.figures = [tuple(each) for each in state["figures"]]
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise _damaged(path, error) from error
+        except TrainingError:
+            raise
+        except Exception as error:  # it is not what `save` wrote
+            raise _damaged(path) from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -109,10 +110,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise _damaged(path, error) from error
+    except Exception as error:  # of a damaged file torch, pickle and zipfile raise what they like
+        raise _damaged(path) from error
     return state
 
 
-def _damaged(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} is damaged ({error}). Delete {path.parent} to start over.")
+def _damaged(path: Path) -> TrainingError:
+    return TrainingError(f"{path} is damaged: it is not what was saved. Delete {path.parent} to start over.")

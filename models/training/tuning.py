@@ -20,7 +20,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from calibration.files import canonical_json
+from calibration.files import canonical_json, make_folder
 from models.training.augmentation import Augmentation
 from models.training.config import with_current_names
 
@@ -126,7 +126,7 @@ class AugmentationSearch:
 
     def _open(self) -> optuna.Study:
         about = {**self.about, "start": self.start.model_dump(mode="json"), "seed": self.seed}
-        self.storage.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.storage.parent)
         study = optuna.create_study(
             study_name=_STUDY, storage=_url(self.storage), direction="maximize", load_if_exists=True
         )

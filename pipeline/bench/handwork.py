@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from calibration.files import write_atomically
 from calibration.image import Image, encode_jpeg, encode_lossless, encode_png
 from capture.quality import Quality, check
 from pipeline.assembly import assemble, connected, sole_driver
@@ -112,7 +113,7 @@ def take_snapshot(
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
         image = rig.camera.grab().image
-    path.write_bytes(encoders[path.suffix.lower()](image))
+    write_atomically(path, encoders[path.suffix.lower()](image))
     return Snapshot(path, image, check(image))
 
 

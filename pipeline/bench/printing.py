@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from calibration.board import BoardSpec
+from calibration.files import write_atomically
 from calibration.image import Image
 from calibration.plate import RingSpec, ring_image
 from pipeline.errors import UsageError
@@ -48,7 +49,7 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
     else:
         image = ring_image(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
         size = f"{image.shape[1] / PX_PER_MM:.1f} x {image.shape[0] / PX_PER_MM:.1f} mm"
-    path.write_bytes(_png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
+    write_atomically(path, _png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
     key = "board:" if what == "board" else "quality: ring:"
     return (
         f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print: "

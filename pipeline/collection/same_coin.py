@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.files import parse_json, write_atomically
 from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
@@ -145,6 +145,6 @@ def _read_decided(store: Store) -> dict[frozenset[str], bool]:
 def _read(path: Path) -> dict[str, _Compared]:
     """What was kept; nothing if it cannot be read, since all of it can be found again."""
     try:
-        return {name: _Compared(each["entries"], each["links"]) for name, each in json.loads(path.read_text()).items()}
+        return {name: _Compared(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from capture.store import Store
-from capture.store.deletion import MarkedFrames, delete_frames, mark_for_deletion
+from capture.store import Store, StoreError
+from capture.store.deletion import MarkedFrames, delete_frames, mark_for_deletion, were_deleted
 from capture.store.export import Exported, ExportOptions, export
 from capture.store.garbage import Garbage, find_garbage, remove_garbage
 from capture.store.rebuild import Rebuilt, rebuild
@@ -52,6 +52,7 @@ class RebuildResult:
             "rows": {table: {"before": before, "after": after} for table, (before, after) in rebuilt.rows.items()},
             "lost": rebuilt.lost,
             "unfit": rebuilt.unfit,
+            "restored": rebuilt.salvaged,
             "embeddings": rebuilt.embeddings,
             "former": str(rebuilt.former) if rebuilt.former else None,
         }
@@ -186,7 +187,12 @@ def mark_frames(lab: Lab, selection: Selection) -> DeletionResult:
     if not (selection.frames or selection.sessions or selection.coins):
         raise UsageError("name what to delete: --frame, --session or --coin. Nothing was deleted.")
     with Store.open(lab.store, writing=False) as store:
-        frames = store.frames.select(selection.frames, selection.sessions, selection.coins)
+        try:
+            frames = store.frames.select(selection.frames, selection.sessions, selection.coins)
+        except StoreError:
+            if not were_deleted(store.storage, selection.frames, selection.sessions, selection.coins):
+                raise
+            frames = []  # the same command again, after it was interrupted at its end
         return DeletionResult(mark_for_deletion(store.storage, frames))
 
 

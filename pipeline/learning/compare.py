@@ -22,7 +22,7 @@ from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
 from pipeline.collection.catalogue_index import embed_catalogue, load_index
 from pipeline.errors import LabError, UsageError
-from pipeline.lab import IN_USE, Lab
+from pipeline.lab import IN_USE, Lab, check_name
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
 from pipeline.model_in_use import STARTER, name_in_use, open_model, put_in_use
 from pipeline.reporter import Reporter
@@ -147,7 +147,7 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
     in_use = name_in_use(lab)
     if model in (in_use, IN_USE):
         raise LabError(f"{in_use} is in use already. `rig models list` shows the others.")
-    own = lab.folder / "models" / model / CARD_FILE
+    own = lab.folder / "models" / check_name(model, "model") / CARD_FILE
     if model != STARTER and not own.is_file():
         raise LabError(f"{lab.folder} has no model {model}: {own.parent} does not exist. Train it, or copy it there.")
     embedder = open_model(lab, model)
@@ -169,7 +169,8 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
             store.journal.log(ModelRefused(**what))
             return Promotion(model, False, False, 0, comparison)
         store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-        embed_catalogue(store, embedder, reporter)
+        with reporter.progress("Embedding the catalogue") as progress:
+            embed_catalogue(store, embedder, progress)
         index = load_index(lab, store, embedder)
         store.journal.log(ModelPromoted(**what, forced=not is_better))
         put_in_use(lab, model, embedder.id)

@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_bytes, hash_file
+from calibration.files import hash_bytes, hash_file, parse_json
 from calibration.image import Image
 from calibration.outline import crop_coin
+from capture.names import printable
 from capture.store import Store
 from models.embedding.backbones import CROP_PX
 from models.evaluation.samples import Sample, split
 from models.training.batches import TrainingCoin
 from models.training.splits import PARTS, Part
-from pipeline.errors import LabError
-from pipeline.lab import Lab, natural
+from pipeline.errors import LabError, UsageError
+from pipeline.lab import Lab, is_plain_name, natural
 from pipeline.reporter import Reporter
 
 MANIFEST = "manifest.json"
@@ -152,11 +153,8 @@ def rebuild_dataset(lab: Lab, manifest: Path, reporter: Reporter) -> BuiltDatase
     LabError
         If the manifest cannot be read, or the bytes differ from those it names.
     """
-    try:
-        document = json.loads(manifest.read_text())
-        rows, files = document["frames"], document["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LabError(f"{manifest} is no manifest of a dataset ({error}). Name the manifest.json of one.") from error
+    document = read_manifest(manifest)
+    rows, files = document["frames"], document["files"]
     dataset = Dataset(manifest.parent, document)
     with Store.open(lab.store, writing=False) as store, reporter.progress("Cutting coins out") as progress:
         done = 0
@@ -176,6 +174,25 @@ def rebuild_dataset(lab: Lab, manifest: Path, reporter: Reporter) -> BuiltDatase
     return BuiltDataset(dataset, is_new=False, without_coin=0)
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read what a version of a dataset holds.
+
+    Raises
+    ------
+    LabError
+        If the file is no manifest.
+    """
+    try:
+        document: dict[str, Any] = parse_json(path.read_bytes())
+        if not (isinstance(document["frames"], list) and isinstance(document["files"], dict)):
+            raise TypeError("its frames or files are missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(
+            f"{path} is no manifest of a dataset, or damaged ({error}). Bring it back from a backup, or name another."
+        ) from error
+    return document
+
+
 def latest(lab: Lab, name: str) -> Dataset | None:
     """The newest version of a dataset, or None."""
     versions = every_version(lab, name)
@@ -186,10 +203,7 @@ def every_version(lab: Lab, name: str | None = None) -> list[Dataset]:
     """All versions of a dataset, or of every dataset of the lab, the oldest first."""
     paths = (lab.folder / "datasets").glob(f"{glob.escape(name) if name else '*'}/v*/{MANIFEST}")
     whole = [path for path in paths if path.parent.name[1:].isdigit()]  # one under way is called v3.new
-    return [
-        Dataset(path.parent, json.loads(path.read_text()))
-        for path in sorted(whole, key=lambda path: natural(str(path)))
-    ]
+    return [Dataset(path.parent, read_manifest(path)) for path in sorted(whole, key=lambda path: natural(str(path)))]
 
 
 def open_dataset(lab: Lab, name: str) -> Dataset:
@@ -200,8 +214,10 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
     LabError
         If there is none, or its files were lost.
     """
+    if not all(is_plain_name(part) for part in name.split("/")):  # of `euro/v2`
+        raise UsageError(f"{printable(name)} is no name for a dataset. Give a name, or a version such as euro/v2.")
     path = lab.folder / "datasets" / name / MANIFEST
-    dataset = Dataset(path.parent, json.loads(path.read_text())) if path.is_file() else latest(lab, name)
+    dataset = Dataset(path.parent, read_manifest(path)) if path.is_file() else latest(lab, name)
     if dataset is None:
         known = ", ".join(sorted(path.name for path in (lab.folder / "datasets").glob("*"))) or "none yet"
         raise LabError(f"there is no dataset {name} in {lab.folder} ({known}). Make it: `rig dataset build {name}`.")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_file, install_folder
+from calibration.files import hash_file, install_folder, make_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
@@ -82,7 +82,7 @@ def build_dataset(lab: Lab, name: str, reporter: Reporter, division: Division = 
     version = 1 if former is None else int(former.manifest["version"]) + 1
     fresh = home / f"v{version}.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    make_folder(fresh)
     try:
         with Store.open(lab.store) as store:
             mates = _read_mates(division.together, store) if division.together is not None else []

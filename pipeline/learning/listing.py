@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from calibration.files import parse_json
 from models.embedding.backbones import WeightsError
 from models.embedding.embedder import CARD_FILE, STARTER_DIR, Embedder
 from pipeline.lab import Lab
@@ -47,7 +47,7 @@ def list_models(lab: Lab) -> ModelList:
         name = STARTER if folder == STARTER_DIR else folder.name
         card: dict[str, Any] = {}
         try:
-            card = json.loads((folder / CARD_FILE).read_text())
+            card = parse_json((folder / CARD_FILE).read_bytes())
             model_id: str | None = Embedder.load(folder).id
         except (WeightsError, ValueError):
             model_id = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.files import make_folder, write_atomically
 from calibration.image import Image
 from calibration.outline import crop_coin
 from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve
@@ -90,7 +90,7 @@ def measure_low_data(
             for parts in (("train",), ("test",))
         )
     path = result_path(lab, data if isinstance(data, str) else GENERATED, config.network, config.tuning)
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     path.with_suffix(".png").unlink(missing_ok=True)
 
     def keep(point: Point, classifier: Classifier) -> None:

@@ -10,7 +10,6 @@ newest version whose model the journal does not say was promoted or refused is t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from calibration.files import make_folder, parse_json
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
 from models.embedding.embedder import CARD_FILE
@@ -229,7 +229,7 @@ def model_of(dataset: Dataset) -> str:
 def _lock_rounds(lab: Lab) -> Iterator[None]:
     """Keep other processes from this lab's rounds; the hold goes with the process, however that ends."""
     path = lab.folder / "models" / "improve.lock"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     try:
         lock = FileLock(path, timeout=0).acquire()
     except Timeout as error:
@@ -279,7 +279,7 @@ def _finish_promotion(lab: Lab, model: str) -> None:
 
 def _check_made_of(folder: Path, dataset: Dataset) -> None:
     try:
-        training = json.loads((folder / CARD_FILE).read_text())["training"]
+        training = parse_json((folder / CARD_FILE).read_bytes())["training"]
         made_of = training["dataset"]
     except (OSError, ValueError, KeyError, TypeError):
         made_of = None

@@ -21,7 +21,7 @@ from models.training.log import LOG_FOLDER
 from models.training.training import Step, train
 from pipeline.documents import read_document
 from pipeline.errors import UsageError
-from pipeline.lab import Lab
+from pipeline.lab import Lab, check_name
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.training_coins import fitting_searches, photograph_searches
 from pipeline.reporter import Reporter, SilentReporter
@@ -86,7 +86,7 @@ def train_embedder(
         If coins would both train and decide which step is kept, or a test coin of the dataset either.
     """
     recipe = read_document(config or STARTER_RECIPE, Recipe)
-    recipe = recipe.model_copy(update={"name": name or recipe.name})
+    recipe = recipe.model_copy(update={"name": check_name(name or recipe.name, "model")})
     folder = lab.folder / "models" / recipe.name
     if folder.exists():
         raise UsageError(f"{folder} exists already and is not written over. Give the recipe another name.")

@@ -14,7 +14,7 @@ from models.training.training import train
 from models.training.tuning import AugmentationSearch, Trial, TrialFigures, importances
 from pipeline.documents import read_document
 from pipeline.errors import UsageError
-from pipeline.lab import Lab
+from pipeline.lab import Lab, check_name
 from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
 from pipeline.reporter import Reporter
@@ -111,7 +111,7 @@ def tune_augmentation(
         reached = trial.reached
         reporter.report(f"trial {trial.number + 1} of {trials}: mAP {reached.map:.4f}, Rank-1 {reached.rank1:.1%}")
 
-    folder = lab.folder / "tuning" / recipe.name
+    folder = lab.folder / "tuning" / check_name(recipe.name, "recipe")
     about = short.model_dump(mode="json", exclude={"name", "augmentation"}) | {"dataset": dataset}
     search = AugmentationSearch(folder / STORAGE_FILE, recipe.augmentation, about, recipe.seed)
     found = search.run(trials, objective, report)

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import write_atomically
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import Evaluation, Outcome
 from models.evaluation.samples import Sample
 from pipeline.lab import Lab
 from pipeline.reports import plots
 from pipeline.reports.images import as_data_url
-from pipeline.reports.pages import page_template
+from pipeline.reports.pages import page_template, write_page
 
 WORST = 12  # cases shown
 
@@ -32,7 +31,7 @@ def write_evaluation_page(
         curves=plots.draw_curves(_panels(real, synthetic)),
         cases=_cases(real, samples),
     )
-    return write_atomically(lab.reports / f"evaluation-{embedder.name}-{embedder.id}.html", page)
+    return write_page(lab, f"evaluation-{embedder.name}-{embedder.id}.html", page)
 
 
 def _rows(real: Evaluation, synthetic: Evaluation) -> list[tuple[str, str, str, str]]:

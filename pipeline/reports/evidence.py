@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration.files import write_atomically
 from calibration.image import Image, ImageError, encode_jpeg, read_image
 from pipeline.lab import Lab
 
@@ -44,8 +45,7 @@ def keep_evidence(lab: Lab, session: str, coin: str, side: str, drawing: Image) 
     """Keep the drawing for a coin side of a session. A disk that is full is no reason to fail."""
     path = _path(lab, session, coin, side)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_jpeg(drawing, QUALITY))
+        write_atomically(path, encode_jpeg(drawing, QUALITY), durable=False)
 
 
 def find_evidence(lab: Lab, session: str, coin: str, side: str) -> Image | None:

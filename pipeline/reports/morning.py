@@ -13,7 +13,6 @@ from urllib.parse import quote
 from markupsafe import Markup
 from rich.filesize import decimal
 
-from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepaired
 from capture.store.records import Candidate, Entry
@@ -22,7 +21,7 @@ from pipeline.reports import attention
 from pipeline.reports.cards import cite_others
 from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
-from pipeline.reports.pages import cite, device_line, page_template, plan_line
+from pipeline.reports.pages import cite, device_line, page_template, plan_line, write_page
 from pipeline.reports.report import report_path
 from pipeline.reports.results import WrittenReport, caption
 from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
@@ -92,7 +91,7 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         put_right=[line.what for line in night.lines_of(StoreRepaired)],
         provenance=_provenance(lab, night),
     )
-    return write_atomically(lab.reports / f"batch-{night.batch}.html", page)
+    return write_page(lab, f"batch-{night.batch}.html", page)
 
 
 def _tray(lab: Lab, tray: TrayNight) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from calibration.files import write_atomically
+from capture.names import printable
 from capture.plan import Plan
 from capture.store.records import Entry, Session
+from pipeline.lab import Lab
 
 
 def page_template(name: str) -> Template:
@@ -19,6 +22,7 @@ def page_template(name: str) -> Template:
         loader=PackageLoader("pipeline.reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -26,9 +30,32 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
+def _visible(value: object) -> object:
+    """What is filled in, with its control characters visible; lines of a text stay lines."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(map(printable, value.split("\n")))
+    return value
+
+
 def _commands(sentence: str) -> Markup:
     """Set what is in backticks as code, and escape everything."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
+
+
+def write_page(lab: Lab, name: str, page: str) -> Path:
+    """Write a page into the lab's reports; where the lab is read-only, into the folder that the command is run in.
+
+    Returns
+    -------
+    Path
+        Where it lies.
+    """
+    try:
+        return write_atomically(lab.reports / name, page)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+    return write_atomically(Path(name).absolute(), page)
 
 
 def write_drawing(path: Path, svg: str) -> Path:
@@ -38,7 +65,8 @@ def write_drawing(path: Path, svg: str) -> Path:
 
 def cite(entry: Entry) -> str:
     """An entry as a person would cite it: sale, plate and lot, or the image's name; the side is left out."""
-    name = Path(entry.source).stem.removesuffix(entry.side or "").rstrip(", _-")
+    side = entry.side or ""
+    name = Path(entry.source).stem.removesuffix(side).removesuffix(side[:3]).rstrip(", _-")
     return f"{entry.catalogue}, {name}" if name else entry.catalogue
 
 

@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from calibration.files import write_atomically
 from capture.store import Store
 from capture.store.records import Candidate, Entry
 from pipeline.lab import Lab
 from pipeline.reports.cards import Card, OwnImage, entries_of, view_candidates, view_sides
-from pipeline.reports.pages import page_template
+from pipeline.reports.pages import page_template, write_page
 
 
 class PhotographAnswer(Protocol):
@@ -56,4 +55,4 @@ def write_photograph_page(lab: Lab, cards: Sequence[Card], model: str) -> Path:
     """Write ``reports/identify-<time>.html`` and return its path."""
     now = datetime.now().astimezone()
     page = page_template("photographs.html").render(cards=cards, at=f"{now:%Y-%m-%d %H:%M %Z}", model=model)
-    return write_atomically(lab.reports / f"identify-{now:%Y%m%dT%H%M%S}.html", page)
+    return write_page(lab, f"identify-{now:%Y%m%dT%H%M%S}.html", page)

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import write_atomically
 from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
@@ -17,7 +16,7 @@ from pipeline.lab import Lab
 from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of, view_candidates, view_sides
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import Thumbnails, as_data_url, find_place, portrait, resize
-from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line
+from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line, write_page
 from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
 from pipeline.wording import minute
 from rig.sides import SIDES, Side
@@ -60,7 +59,7 @@ def write_report(lab: Lab, store: Store, session: Session) -> Path:
         cards=cards,
         provenance=_provenance(session, results),
     )
-    return write_atomically(report_path(lab, session), page)
+    return write_page(lab, report_path(lab, session).name, page)
 
 
 def report_path(lab: Lab, session: Session) -> Path:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from calibration.files import write_atomically
 from models.training.tuning import SPACE, Trial
 from pipeline.lab import Lab
 from pipeline.reports import plots
-from pipeline.reports.pages import page_template
+from pipeline.reports.pages import page_template, write_page
 
 SHOWN = 10  # trials in the table
 
@@ -51,4 +50,4 @@ def write_tuning_page(
         importances=plots.draw_shares(importances) if importances else "",
         history=plots.draw_curves([plots.Panel("mAP on the real coins", "trial", "mAP", history)]),
     )
-    return write_atomically(lab.reports / f"tuning-{name}.html", page)
+    return write_page(lab, f"tuning-{name}.html", page)

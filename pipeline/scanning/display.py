@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from capture.engine.events import (
@@ -23,13 +22,12 @@ from capture.engine.events import (
     Recovered,
     ScanStarted,
     ShotTaken,
-    Stopping,
 )
 from capture.plan import Tray
 from capture.store.journal_lines import CoinSkipped
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reporter import Reporter
-from pipeline.wording import count, duration
+from pipeline.wording import count, duration, literal
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +101,7 @@ class ScanDisplay:
     def on_identified(self, coin: str, text: str) -> None:
         """Take in what a coin was matched with."""
         with self._lock:
-            self._lines[coin].match = escape(text)
+            self._lines[coin].match = literal(text)
         self._mention(f"{coin}: {text}")
 
     def _take_in(self, event: Event) -> str:
@@ -131,7 +129,7 @@ class ScanDisplay:
             case FrameRejected():
                 frame, line = event.frame, self._lines[event.frame.coin_id]
                 line.retakes += event.is_retaken
-                line.quality = f"[red]{escape(frame.quarantine_reason or '')}[/red]"
+                line.quality = f"[red]{literal(frame.quarantine_reason or '')}[/red]"
                 return f"{frame.coin_id}: a frame failed its check ({frame.quarantine_reason})."
             case CoinFinished():
                 line, frames = self._lines[event.coin], event.frames
@@ -149,8 +147,6 @@ class ScanDisplay:
                     f"{event.problem.device}: {event.problem.problem} Connected and homed again "
                     f"(attempt {event.attempt}): the scan continues."
                 )
-            case Stopping():
-                return "Stopping: the coin goes back into its slot."
         return ""
 
     def _time_left(self) -> str:
@@ -172,7 +168,7 @@ class ScanDisplay:
             rows = [
                 (
                     str(line.slot),
-                    escape(line.coin),
+                    literal(line.coin),
                     str(line.frames),
                     str(line.retakes),
                     line.now,

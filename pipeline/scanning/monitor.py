@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from calibration.files import make_folder
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
@@ -23,6 +24,7 @@ from capture.engine.events import (
     ShotTaken,
     Stopping,
 )
+from capture.names import printable
 from capture.store.journal_lines import BatchState, CoinSkipped
 from capture.store.records import now
 from pipeline.assembly import command_line
@@ -106,7 +108,7 @@ class JobMonitor:
 
     def log_to(self, name: str) -> None:
         """Write a log from now on: ``logs/<name>.log``, to its end if there is one."""
-        self._lab.logs.mkdir(exist_ok=True)
+        make_folder(self._lab.logs)
         path = self._lab.logs / f"{name}.log"
         self._log = _LogFile(path)
         self._change(log=str(path))
@@ -247,13 +249,20 @@ class JobMonitor:
         return busy_s / self._taken
 
 
+class _Lines(logging.Formatter):
+    """A line for each record, whatever stands in it: a name cannot forge another."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        return printable(super().formatMessage(record))
+
+
 class _LogFile(logging.FileHandler):
     """Everything that this program logs, in a file, until `leave`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
         self.setLevel(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
         root = logging.getLogger()
         self._former_level = root.level
         root.addHandler(self)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
+from rig.errors import DeviceError
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
@@ -370,9 +371,11 @@ def _read(path: Path | None) -> _State | None:
     if path is None or not path.exists():
         return None
     try:
-        return _State.model_validate_json(path.read_text())
-    except ValidationError as error:
-        raise ValueError(f"{path} is damaged. Delete it: the twin then starts with a full tray. ({error})") from error
+        return _State.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DeviceError(
+            "the twin", f"{path} is damaged, as after a power cut.", "Delete it: the twin then starts with a full tray."
+        ) from error
 
 
 _world: World | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from calibration.bundle import Bundle, latest, load, save
 from calibration.errors import CalibrationError
 from calibration.lens import Lens
+from tests.mutations import mutate
 
 
 def _bundle(seed: int = 0, day: int = 1) -> Bundle:
@@ -98,3 +100,16 @@ def test_disk_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "calibrations").write_text("a file where the folder should be")
     with pytest.raises(CalibrationError, match="cannot be written"):
         save(_bundle(), tmp_path / "calibrations")
+
+
+def test_damaged_bundles_are_refused_or_are_what_was_saved(tmp_path: Path, fuzz_rounds: int) -> None:
+    folder, chance = save(_bundle(), tmp_path), random.Random(1)
+    whole = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    for _ in range(fuzz_rounds):
+        path = chance.choice(list(whole))
+        path.write_bytes(mutate(whole[path], chance))
+        try:
+            assert load(folder).id == _bundle().id
+        except CalibrationError as error:
+            assert str(folder) in str(error) and "\n" not in str(error)
+        path.write_bytes(whole[path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from capture.plan import Plan, Tray
 from pipeline.documents import read_document
 from pipeline.errors import LabError
 from pipeline.lab import RigConfig
-from tests.pipeline.conftest import Rig
+from tests.mutations import mutate
+from tests.pipeline.conftest import Rig, run_well
 
 SLIPS = {
     "unknown key": ("plans/default.yaml", "exposure_ms: 20\n", "line 1", "exposure_us"),
@@ -105,3 +107,17 @@ def test_no_text_brings_forth_anything_but_a_complaint(tmp_path: Path, text: str
         except LabError as error:
             assert "file.yaml" in str(error)
             assert "Input" not in str(error) and "valid " not in str(error).replace("not valid YAML", "")
+
+
+def test_damaged_files_are_read_or_refused_in_a_paragraph(tmp_path: Path, fuzz_rounds: int) -> None:
+    chance, lab = random.Random(1), tmp_path / "lab"
+    run_well("init", "--bench", "--lab", lab)
+    documents = {lab / "rig.yaml": RigConfig, lab / "trays" / "1.yaml": Tray, lab / "plans" / "default.yaml": Plan}
+    whole = {path: path.read_bytes() for path in documents}
+    for _ in range(fuzz_rounds):
+        path, model = chance.choice(list(documents.items()))
+        path.write_bytes(mutate(whole[path], chance))
+        try:
+            read_document(path, model, **({"id": "1"} if model is Tray else {}))
+        except LabError as error:
+            assert str(error).startswith(str(path)) and "\n" not in str(error)

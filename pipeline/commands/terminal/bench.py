@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
-from pipeline.wording import count
+from pipeline.sentences import print_sentences
+from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
     from pipeline.bench.calibrate import CalibrationResult
@@ -31,9 +31,8 @@ def print_calibration(result: CalibrationResult) -> None:
 
 def print_check(check: Check) -> None:
     """Print one check of `doctor`, as soon as it is made."""
-    console.print(
-        f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]  {check.name}: {escape(check.found)}", soft_wrap=True
-    )
+    status = f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]"
+    print_sentences(console, f"{status}  {check.name}: {literal(check.found)}")
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -54,10 +53,10 @@ def print_devices(result: FoundDevices) -> None:
     table = Table("Port", "System's name", "Role", "Device that answers")
     for each in result.found:
         device = f"{each.identity.kind}, {each.identity.firmware}" if each.identity else ""
-        table.add_row(escape(each.port), escape(each.description), each.role or "", escape(device))
+        table.add_row(literal(each.port), literal(each.description), each.role or "", literal(device))
     console.print(table)
     if result.suggestion:
-        print_line(f"For rig.yaml:\n\n{result.suggestion}")
+        print_line("For rig.yaml:", "", *result.suggestion.splitlines())
 
 
 def print_snapshot(snapshot: Snapshot) -> None:
@@ -68,4 +67,4 @@ def print_snapshot(snapshot: Snapshot) -> None:
     if snapshot.quality.is_good:
         print_line("Good enough to keep.")
     else:
-        console.print(f"[red]{escape(', '.join(snapshot.quality.reasons))}[/red]")
+        console.print(f"[red]{literal(', '.join(snapshot.quality.reasons))}[/red]")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from pipeline.commands.terminal.output import (
     coloured_verdict,
     console,
@@ -15,10 +13,11 @@ from pipeline.commands.terminal.output import (
 )
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import other_names
-from pipeline.wording import count
+from pipeline.sentences import print_sentences
+from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
-    from pipeline.collection.identify import Answers
+    from pipeline.collection.answers import Answers
     from pipeline.collection.imports import Imported
 
 CANDIDATE_COLUMNS = (
@@ -39,14 +38,14 @@ def print_answers(result: Answers) -> None:
             continue
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
-        console.print(f"{escape(answer.image)}: {coloured_verdict(answer.verdict)}", soft_wrap=True)
+        print_sentences(console, f"{literal(answer.image)}: {coloured_verdict(answer.verdict)}")
         rows = []
         for rank, each in enumerate(answer.candidates, 1):
             chance = f"{each.probability:.3f}"
-            rows.append((str(rank), escape(each.coin), escape(each.entry_id), f"{each.score:.3f}", chance))
+            rows.append((str(rank), literal(each.coin), literal(each.entry_id), f"{each.score:.3f}", chance))
             for other in other_names(each):
                 chance = f"{other['probability']:.3f} same coin"
-                rows.append(("", f"also {escape(other['coin'])}", escape(other["entry"]), "", chance))
+                rows.append(("", f"also {literal(other['coin'])}", literal(other["entry"]), "", chance))
         console.print(FittedTable(CANDIDATE_COLUMNS, rows))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
-from pipeline.wording import count
+from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
     from pipeline.learning.evaluate import Evaluated
@@ -47,7 +46,7 @@ def print_tuned(result: Tuned) -> None:
 def print_evaluated(result: Evaluated) -> None:
     """Print real and synthetic figures and their gap, always together."""
     real, synthetic = result.real, result.synthetic
-    table = Table(title=f"{real.model}: {escape(result.data)}", title_justify="left")
+    table = Table(title=f"{real.model}: {literal(result.data)}", title_justify="left")
     for column in ("", "real", "synthetic", "gap, points"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("queries, coins", f"{real.queries}, {real.labels}", f"{synthetic.queries}, {synthetic.labels}", "")
@@ -92,7 +91,7 @@ def print_suite(result: SuiteResult) -> None:
     table = Table("", "published", "ours, or what it needs")
     for row in result.rows:
         published = f"{row.published:.2f} %" if row.published is not None else "not in print"
-        table.add_row(row.name, published, f"{row.ours:.2f} %" if row.ours is not None else escape(row.needs or ""))
+        table.add_row(row.name, published, f"{row.ours:.2f} %" if row.ours is not None else literal(row.needs or ""))
     console.print(table)
 
 

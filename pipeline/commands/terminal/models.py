@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.learning import span
 from pipeline.commands.terminal.output import console, print_line
-from pipeline.wording import count
+from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,15 +43,15 @@ def print_models(result: ModelList) -> None:
     """Print each model, what it was made of and what it reached."""
     for each in result.models:
         mark = " [bold]in use[/bold]" if each.is_in_use else ""
-        console.print(f"[bold]{escape(each.name)}[/bold] {each.id or ''}{mark}")
-        print_line(f"  made of: {each.lineage}\n  reached: {each.figures}")
+        console.print(f"[bold]{literal(each.name)}[/bold] {each.id or ''}{mark}")
+        print_line(f"  made of: {each.lineage}", f"  reached: {each.figures}")
 
 
 def print_comparison(result: Comparison) -> None:
     """Print two models' figures and the difference."""
-    table = Table("", "Rank-1", "95 % over coins", "mAP", title=escape(result.data), title_justify="left")
+    table = Table("", "Rank-1", "95 % over coins", "mAP", title=literal(result.data), title_justify="left")
     for name, one in ((result.first_name, result.first), (result.second_name, result.second)):
-        table.add_row(escape(name), *_figures(one))
+        table.add_row(literal(name), *_figures(one))
     console.print(table)
     low, high = result.interval95
     print_line(
@@ -145,4 +144,4 @@ def _figures(result: Evaluation) -> tuple[str, str, str]:
 
 def _reached(figures: Figures) -> tuple[str, str]:
     low, high = figures.rank1_interval95
-    return escape(figures.model), f"{figures.rank1:.1%} ({low:.1%} to {high:.1%})"
+    return literal(figures.model), f"{figures.rank1:.1%} ({low:.1%} to {high:.1%})"

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
-from rich.markup import escape
 
+from capture.names import printable
 from pipeline.reporter import TerminalReporter
+from pipeline.sentences import print_sentences
+from pipeline.wording import literal
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -34,19 +36,21 @@ R = TypeVar("R", bound=Result)
 def print_result(result: R, render: Callable[[R], None], *, json: bool) -> None:
     """Print what a job returned: as JSON, or by its renderer."""
     if json:
-        print(json_module.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        text = json_module.dumps(result.as_json(), indent=2, ensure_ascii=False)
+        print("\n".join(map(printable, text.split("\n"))))  # \u0085 is how JSON spells it, too
     else:
         render(result)
 
 
-def print_line(text: str) -> None:
-    """Print a result that is one sentence or line, whole at any width."""
-    console.print(escape(text), soft_wrap=True)
+def print_line(*lines: str) -> None:
+    """Print a result of one line, or of several, each whole at any width."""
+    for line in lines:
+        print_sentences(console, literal(line))
 
 
 def print_failure(message: str) -> None:
     """Print why the command failed, in one paragraph."""
-    errors.print(f"[red]rig:[/red] {escape(message)}", soft_wrap=True)
+    print_sentences(errors, f"[red]rig:[/red] {literal(message)}")
 
 
 def coloured_verdict(verdict: str | None) -> str:

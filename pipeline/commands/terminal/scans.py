@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
 from pipeline.fitted_table import Column, FittedTable
-from pipeline.wording import count, duration, minute
+from pipeline.sentences import print_sentences
+from pipeline.wording import count, duration, literal, minute
 from rig.sides import SIDES
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
@@ -40,10 +40,10 @@ STATE_COLOURS = {
 def print_scan_estimate(preflight: Preflight) -> None:
     """Print what `scan` would do, as `scan --dry-run`: a line for each coin, and one for the plan."""
     (planned,) = preflight.scans
-    console.print(f"Tray {escape(planned.tray.id)}, plan {escape(planned.plan.name)}: what would be done")
+    console.print(f"Tray {literal(planned.tray.id)}, plan {literal(planned.plan.name)}: what would be done")
     shots = Counter((shot.coin, shot.side) for shot in planned.shots)
     rows = [
-        (str(slot), escape(coin), *(str(shots[coin, side] or "") for side in SIDES))
+        (str(slot), literal(coin), *(str(shots[coin, side] or "") for side in SIDES))
         for slot, coin in planned.tray.coins.items()
     ]
     columns = (
@@ -67,9 +67,9 @@ def print_scan_estimate(preflight: Preflight) -> None:
             "take every shot again. In a terminal it asks first, unless --fresh is given."
         )
     for caution in planned.cautions:
-        console.print(f"[yellow]warning:[/yellow] {escape(caution)}", soft_wrap=True)
+        print_sentences(console, f"[yellow]warning:[/yellow] {literal(caution)}")
     for obstacle in preflight.obstacles:
-        console.print(f"[red]The scan would not start:[/red] {escape(obstacle)}", soft_wrap=True)
+        print_sentences(console, f"[red]The scan would not start:[/red] {literal(obstacle)}")
 
 
 def print_scan(result: ScanResult) -> None:
@@ -91,32 +91,32 @@ def print_scan(result: ScanResult) -> None:
         best = coin.candidates[0] if coin.candidates else None
         frames = str(coin.frames) if coin.frames == coin.planned else f"[red]{coin.frames} of {coin.planned}[/red]"
         match = (
-            escape(best.coin) if best else "",
+            literal(best.coin) if best else "",
             f"{best.probability:.3f}" if best else "",
             coloured_verdict(coin.verdict),
         )
-        rows.append((str(coin.slot), escape(coin.coin), frames, str(coin.retakes), *(match if is_identified else ())))
-    console.print(f"Tray {escape(result.tray)}")
+        rows.append((str(coin.slot), literal(coin.coin), frames, str(coin.retakes), *(match if is_identified else ())))
+    console.print(f"Tray {literal(result.tray)}")
     console.print(FittedTable(columns, rows))
     bad = sum(coin.quarantined for coin in result.coins)
     untaken = sum(coin.planned - coin.frames - coin.quarantined for coin in result.coins)
     if bad:
         has = "has" if bad == 1 else "have"
-        console.print(f"[red]{count(bad, 'shot')} {has} no good frame[/red]: the report says why.", soft_wrap=True)
+        print_sentences(console, f"[red]{count(bad, 'shot')} {has} no good frame[/red]: the report says why.")
     if untaken:
         are = "is" if untaken == 1 else "are"
-        console.print(
+        print_sentences(
+            console,
             f"[yellow]{count(untaken, 'shot')} {are} not taken yet[/yellow]: run the same command again to resume.",
-            soft_wrap=True,
         )
-    print_line(f"Scanned in {_times(result.wall_s, result.hardware_s)}.\nReport: {result.report}")
+    print_line(f"Scanned in {_times(result)}.", f"Report: {result.report}")
 
 
 def print_batch_estimate(plan: BatchPlan) -> None:
     """Print what `batch` would do, as `batch --dry-run`."""
     _print_batch_plan(plan, console)
     for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
-        console.print(f"[yellow]warning:[/yellow] {escape(caution)}", soft_wrap=True)
+        print_sentences(console, f"[yellow]warning:[/yellow] {literal(caution)}")
     console.print("Nothing was moved.")
 
 
@@ -126,37 +126,37 @@ def print_batch_plan(plan: BatchPlan) -> None:
 
 
 def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
-    rows = [(escape(tray), "", "", "", "photographed already") for tray in plan.finished]
+    rows = [(literal(tray), "", "", "", "photographed already") for tray in plan.finished]
     for each in plan.to_do:
         note = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
         if each.set_aside is not None:
-            note = f"[yellow]starts over: {escape(each.set_aside)}[/yellow]"
+            note = f"[yellow]starts over: {literal(each.set_aside)}[/yellow]"
         if each.changed:
             note += f", [yellow]as begun: the {' and the '.join(each.changed)} changed since (--fresh)[/yellow]"
         megabytes = f"{each.estimate.disk_bytes / 1e6:.0f}"
-        rows.append((escape(each.tray.id), str(each.coins), str(len(each.shots)), megabytes, note))
+        rows.append((literal(each.tray.id), str(each.coins), str(len(each.shots)), megabytes, note))
     numbers = (Column(title, is_number=True) for title in ("Coins", "Shots", "MB"))
     out.print(FittedTable((Column("Tray"), *numbers, Column("", is_prose=True)), rows))
     guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored)"
-    out.print(
+    print_sentences(
+        out,
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
-        soft_wrap=True,
     )
     for obstacle in plan.preflight.obstacles:
-        out.print(f"[red]The batch would not start:[/red] {escape(obstacle)}", soft_wrap=True)
+        print_sentences(out, f"[red]The batch would not start:[/red] {literal(obstacle)}")
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
-        out.print(
+        print_sentences(
+            out,
             f"Until {plan.until:%A %H:%M} (in {duration(left_s)}): {plan.expected} of "
             f"{count(len(plan.to_do), 'tray')} should be done by then.",
-            soft_wrap=True,
         )
-    out.print(
+    print_sentences(
+        out,
         "Notified of trouble and of the end: "
         + (" and ".join(plan.notify) or "nobody (`notify:` in rig.yaml is empty)")
         + ".",
-        soft_wrap=True,
     )
 
 
@@ -172,23 +172,20 @@ def print_batch(result: BatchResult) -> None:
     )
     rows = [
         (
-            escape(tray.tray),
+            literal(tray.tray),
             _coloured(tray.state),
             str(len(tray.coins)),
             f"{sum(coin.frames for coin in tray.coins)} of {sum(coin.planned for coin in tray.coins)}",
             str(sum(coin.retakes for coin in tray.coins)),
-            escape(tray.why or ""),
+            literal(tray.why or ""),
         )
         for tray in result.trays
     ]
-    console.print(f"Batch {escape(result.batch)}")
+    console.print(f"Batch {literal(result.batch)}")
     console.print(FittedTable(columns, rows))
     for each in result.unidentified:
-        console.print(f"[red]Not identified:[/red] {escape(each.coin)}. {escape(each.why)}", soft_wrap=True)
-    console.print(
-        f"{_coloured(result.state)} after {_times(result.wall_s, result.hardware_s)}. {escape(result.why or '')}",
-        soft_wrap=True,
-    )
+        print_sentences(console, f"[red]Not identified:[/red] {literal(each.coin)}. {literal(each.why)}")
+    print_sentences(console, f"{_coloured(result.state)} after {_times(result)}. {literal(result.why or '')}")
     if result.report:
         print_line(f"Report: {result.report}")
     print_line(f"Log: {result.log or 'none'}")
@@ -205,23 +202,23 @@ def print_status(seen: LabStatus) -> None:
         case "busy":
             print_line(f"The rig is in use by {seen.holder or 'another process'}.")
         case "running" if now is not None:
-            console.print(f"[cyan]running[/cyan]: {escape(seen.holder or '')}", soft_wrap=True)
+            print_sentences(console, f"[cyan]running[/cyan]: {literal(seen.holder or '')}")
             if seen.alarm is not None:
-                console.print(f"[red]{escape(seen.alarm)}[/red]", soft_wrap=True)
+                print_sentences(console, f"[red]{literal(seen.alarm)}[/red]")
             _print_run(now, is_running=True)
         case "died" if now is not None:
-            console.print(
-                f"[red]died[/red] without reporting an end, last seen at {_local(now.at)}: {escape(now.command)} "
+            print_sentences(
+                console,
+                f"[red]died[/red] without reporting an end, last seen at {_local(now.at)}: {literal(now.command)} "
                 f"(process {now.pid}, since {_local(now.since)}). It was killed, or the power failed: nothing is lost; "
                 "run the same command again to resume.",
-                soft_wrap=True,
             )
             _print_run(now, is_running=False)
         case "ended" if now is not None and now.ended is not None:
-            console.print(
-                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {escape(now.command)}. "
-                f"{escape(now.ended.why or '')}",
-                soft_wrap=True,
+            print_sentences(
+                console,
+                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {literal(now.command)}. "
+                f"{literal(now.ended.why or '')}",
             )
             _print_run(now, is_running=False)
             if now.ended.report:
@@ -252,28 +249,28 @@ def print_deliveries(result: Deliveries) -> None:
 
 def _print_run(now: Status, *, is_running: bool) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    trays = ", ".join(f"{escape(tray.tray)} {_coloured(tray.state)}" for tray in now.trays)
+    trays = ", ".join(f"{literal(tray.tray)} {_coloured(tray.state)}" for tray in now.trays)
     table.add_row("Trays", trays)
     if now.ended is None and now.tray is not None:
         at = f"tray {now.tray}" + (f", slot {now.slot}: {now.coin}" if now.coin else "")
-        table.add_row("At", escape(at + (f", {now.side}" if now.side else "")))
+        table.add_row("At", literal(at + (f", {now.side}" if now.side else "")))
         table.add_row("Shots", f"{now.shots_done} of {now.shots} on this tray")
     table.add_row("Frames", f"{now.frames}, {count(now.retakes, 'retake')}, {now.quarantined} in quarantine")
     for coin in now.skipped:
-        table.add_row("[red]Skipped[/red]", escape(f"tray {coin.tray}, slot {coin.slot}, {coin.coin}: {coin.why}"))
+        table.add_row("[red]Skipped[/red]", literal(f"tray {coin.tray}, slot {coin.slot}, {coin.coin}: {coin.why}"))
     for fault in now.recovered:
-        table.add_row("Recovered", escape(f"{_local(fault.at)} {fault.device}: {fault.problem}"))
+        table.add_row("Recovered", literal(f"{_local(fault.at)} {fault.device}: {fault.problem}"))
     for tray in now.trays:
         if tray.why:
-            table.add_row("Tray", escape(f"{tray.tray}: {tray.why}"))
+            table.add_row("Tray", literal(f"{tray.tray}: {tray.why}"))
     if is_running and now.time_left_s is not None and now.expected_end is not None:
         by = f", has to end by {_local(now.until)}" if now.until else ""
         table.add_row("Left", f"{duration(now.time_left_s)}: until about {_local(now.expected_end)}{by}")
     if now.free_bytes is not None:
         table.add_row("Disk", f"{decimal(now.free_bytes)} free")
     if now.ended is None:
-        table.add_row("Last", escape(now.message))
-    table.add_row("Log", escape(now.log or "none"))
+        table.add_row("Last", literal(now.message))
+    table.add_row("Log", literal(now.log or "none"))
     console.print(table)
 
 
@@ -285,11 +282,11 @@ def _poses(plan: Plan) -> str:
     return f"{turns}, tilt {tilts} degrees, under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
 
 
-def _times(wall_s: float, hardware_s: float) -> str:
-    """How long it took, beside how long the devices are at work for it: a twin runs faster than life."""
-    if hardware_s > wall_s:
-        return f"{duration(wall_s)} on the twin (real devices: about {duration(hardware_s)})"
-    return f"{duration(wall_s)} ({duration(hardware_s)} of it motion and exposure)"
+def _times(result: ScanResult | BatchResult) -> str:
+    """How long it took, beside how long the devices are at work for it: a twin's time is not that of the clock here."""
+    if result.is_twin:
+        return f"{duration(result.wall_s)} on the twin (real devices: about {duration(result.hardware_s)})"
+    return f"{duration(result.wall_s)} ({duration(result.hardware_s)} of it motion and exposure)"
 
 
 def _coloured(state: str) -> str:

@@ -8,6 +8,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_failure, print_line, reporter
+from pipeline.sentences import print_sentences
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def print_verified(result: Verified) -> None:
     for each in result.problems:
         print_failure(str(each))
     state = f"[red]{count(len(result.problems), 'problem')}[/red]" if result.problems else "[green]clean[/green]"
-    console.print(
+    print_sentences(
+        console,
         f"{count(result.frames, 'frame')} and {count(result.entries, 'catalogue entry', 'catalogue entries')} "
         f"checked: {state}.",
-        soft_wrap=True,
     )
 
 
@@ -41,7 +42,10 @@ def print_rebuilt(result: RebuildResult) -> None:
         table.add_row(name, "unreadable" if before is None else str(before), str(after))
     console.print(table)
     for name in rebuilt.lost:
-        reporter.warn(f"{name} was in the old index, but its record is gone.")
+        reporter.warn(f"{name} was in the old index, but its record and what it would be made of again are gone.")
+    for name in rebuilt.salvaged:
+        verb = "would be written" if result.is_dry_run else "was written"
+        reporter.report(f"The record of {name}, which was damaged or gone, {verb} again from the old index.")
     for line in rebuilt.unfit:
         reporter.warn(line)
     if rebuilt.embeddings:
@@ -80,6 +84,9 @@ def print_garbage(result: GarbageResult) -> None:
 def print_marked(marked: DeletionResult) -> None:
     """Print what `store delete` is about to delete."""
     found = marked.marked
+    if not found.frames:
+        print_line("All of them were deleted before: nothing is left to delete.")
+        return
     print_line(
         f"{count(len(found.frames), 'frame')} of {count(len(found.coins), 'coin')} in "
         f"{count(len(found.sessions), 'session')}, {decimal(found.bytes)}:"

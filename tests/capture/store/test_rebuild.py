@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from capture.store import Store, StoreError
-from capture.store.journal_lines import JournalLine, Lifting
+from capture.store.files import Files
+from capture.store.journal_lines import JournalLine
 from capture.store.rebuild import rebuild
-from capture.store.records import Candidate, NewEntry, Photograph
-from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
+from capture.store.records import Candidate, NewEntry
+from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
 from tests.capture.store.test_migration import read_all
 from tests.processes import Process
 
 EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event")
-
-
-@pytest.fixture
-def filled(folder: Path) -> Path:
-    """A closed store with something in every table."""
-    with Store.open(folder) as store:
-        store.calibrations.add("cal1", "2026-01-01T00:00:00Z", "20260101T000000Z_cal1")
-        store.coins.add("a/b .. ü", "10c", 19.75)
-        scan = store.sessions.begin_scan(TRAY.model_copy(update={"id": "4"}), PLAN, [{"kind": "grbl"}], "cal1")
-        for seed, shot in enumerate(store.sessions.missing_shots(scan.id)[:4]):
-            add_frame(
-                store, scan.id, shot, seed, calibration_id="cal1", quarantine_reasons=BLURRED if seed == 2 else ()
-            )
-        other = store.sessions.begin_import("euros")
-        store.frames.add_photographs(other.id, [Photograph("c7", small_image(50), "1.jxl", type="10c", placement="2")])
-        store.frames.add_photographs(other.id, [Photograph("c7", small_image(51), "2.jxl", type="20c")])
-        store.sessions.finish(other.id)
-        entries = store.catalogue.add_entries(
-            [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
-        )
-        store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
-        store.embeddings.add_model("m1", "starter", {"layers": 3})
-        store.embeddings.add("m1", [entries[0].id], np.zeros((1, 4), np.float32))
-        for verdict in ("match", "possible"):
-            candidate = Candidate("RIC 9", entries[0].id, 0.5, 0.9, {"turns_deg": [1.5]})
-            store.rankings.add(scan.id, "2024.1.1", "m1", verdict, [candidate])
-        store.coins.add("2024.2.1")
-        store.rankings.add(scan.id, "2024.2.1", "m1", "match", [candidate])
-        store.sessions.begin_scan(TRAY, PLAN)
-        store.journal.log(Lifting(slot=1, coin="2024.1.1", side="obverse"), scan.id)
-    return folder
 
 
 def test_all_but_embeddings_is_in_the_records(filled: Path) -> None:
@@ -132,12 +104,15 @@ def test_a_damaged_index_is_replaced_and_kept(filled: Path) -> None:
         assert store.verify() == []
 
 
-def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
+def test_what_records_and_images_are_lost_is_named(filled: Path) -> None:
     with Store.open(filled) as store:
         frames = store.frames.find(good=None)
+        images = [store.path(frame.sha256) for frame in frames[:2]]
     lost, damaged = (filled / "records" / "frame" / frame.session_id / f"{frame.id}.json" for frame in frames[:2])
     lost.unlink()
     damaged.write_bytes(damaged.read_bytes().replace(b"az", b"aZ"))
+    for image in images:
+        image.unlink()
     rebuilt = rebuild(filled)
     assert sorted(rebuilt.lost) == sorted(f"frame {frame.id}" for frame in frames[:2])
     assert len(rebuilt.unfit) == 1
@@ -145,6 +120,57 @@ def test_records_that_are_lost_or_damaged_are_named(filled: Path) -> None:
     assert damaged.exists()
     with Store.open(filled) as store:
         assert ("damaged", str(damaged)) in [(problem.kind, problem.what) for problem in store.verify()]
+
+
+def test_a_record_that_is_damaged_or_gone_is_written_again_from_a_good_row(filled: Path) -> None:
+    with Store.open(filled) as store:
+        before = read_all(store)
+        frames = store.frames.find(good=None)
+    gone, damaged = (filled / "records" / "frame" / frame.session_id / f"{frame.id}.json" for frame in frames[:2])
+    whole = gone.read_bytes(), damaged.read_bytes()
+    gone.unlink()
+    damaged.write_bytes(whole[1].replace(b"az", b"aZ"))
+    coin = next((filled / "records" / "coin").glob("2024.2.1.json"))
+    coin.write_bytes(b"")
+    names = {f"frame {frame.id}" for frame in frames[:2]} | {"coin 2024.2.1"}
+    tried = rebuild(filled, dry_run=True)
+    assert (set(tried.salvaged), tried.lost, tried.unfit) == (names, (), ())
+    assert not gone.exists()
+    rebuilt = rebuild(filled)
+    assert (set(rebuilt.salvaged), rebuilt.lost, rebuilt.unfit) == (names, (), ())
+    assert (gone.read_bytes(), damaged.read_bytes()) == whole
+    with Store.open(filled) as store:
+        assert store.verify() == []
+        assert {**read_all(store), "events": 0} == {**before, "events": 0}
+
+
+def test_an_index_of_a_later_version_is_never_replaced(filled: Path) -> None:
+    with closing(sqlite3.connect(filled / "index.sqlite")) as index, index:
+        name = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('store', 'm999_later', '2030')"
+        index.execute(name)
+    before = (filled / "index.sqlite").read_bytes()
+    for dry_run in (True, False):
+        with pytest.raises(StoreError, match="written by a later version"):
+            rebuild(filled, dry_run=dry_run)
+    assert (filled / "index.sqlite").read_bytes() == before
+
+
+def test_a_dry_run_beside_a_writer_reports_no_losses(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame is stored while the dry run reads the records, after the session's were read."""
+    with Store.open(filled) as store:
+        session = store.sessions.unfinished_scan("3")
+        assert session is not None
+        shots = iter(store.sessions.missing_shots(session.id))
+        all_records = Files.all_records
+
+        def meanwhile(files: Files, kind: str) -> Iterator[tuple[str, Path]]:
+            found = list(all_records(files, kind))
+            if kind == "frame":
+                add_frame(store, session.id, next(shots), 700)
+            yield from found
+
+        monkeypatch.setattr(Files, "all_records", meanwhile)
+        assert rebuild(filled, dry_run=True).lost == ()
 
 
 def test_no_store_and_a_busy_store_are_refused(filled: Path, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_an_onlooker_changes_nothing(store: Store, fill: Fill) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"file/store cannot be written"):
+    with pytest.raises(StoreError, match=r"file cannot be written: File exists"):
         Store.open(tmp_path / "file" / "store")
 
 

@@ -16,6 +16,8 @@ from capture.store import Store
 from capture.store.records import Frame, NewEntry
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 from tests.capture.store.old_store import unpack
+from tests.kills.processes import KILLED, Kill
+from tests.kills.processes import run as kill_at
 from tests.pipeline.conftest import Rig
 from tests.processes import Command
 
@@ -62,10 +64,17 @@ def test_rebuild_compares_and_keeps_the_former_index(lab: Path, rig: Rig) -> Non
     assert "The index was rebuilt from the files." in ran.out
     assert len(list((lab / "store").glob("index.*Z.sqlite"))) == 1
     assert frames(lab) == before
-    (lab / "store" / "records" / "frame" / before[0].session_id / f"{before[0].id}.json").unlink()
+    record = lab / "store" / "records" / "frame" / before[0].session_id / f"{before[0].id}.json"
+    record.unlink()
+    ran = rig("store", "rebuild", "--lab", lab)
+    assert (ran.code, record.exists()) == (0, True)
+    assert f"The record of frame {before[0].id}, which was damaged or gone, was written again" in ran.err
+    record.unlink()
+    with Store.open(lab / "store", writing=False) as store:
+        store.path(before[0].sha256).unlink()
     ran = rig("store", "rebuild", "--lab", lab)
     assert ran.code == 3
-    assert f"frame {before[0].id} was in the old index, but its record is gone." in ran.err
+    assert f"frame {before[0].id} was in the old index, but its record" in ran.err
 
 
 def test_a_damaged_index_leads_to_rebuild(lab: Path, rig: Rig) -> None:
@@ -124,6 +133,18 @@ def test_gc_says_first_and_then_removes(lab: Path, rig: Rig) -> None:
     assert not index.exists()
     assert frames(lab) == before
     assert rig("store", "verify", "--lab", lab).code == 0
+
+
+@pytest.mark.parametrize("step", ["remove store/files", "remove store/records/frame", "COMMIT store/index.sqlite"])
+def test_a_deletion_that_was_killed_is_finished_by_the_same_command(lab: Path, step: str) -> None:
+    args = ("store", "delete", "--coin", "2024.1.1", "--why", "not ours", "--yes")
+    marks = len(frames(lab))
+    assert kill_at(lab, *args, kill=Kill(step, 3)).code == KILLED
+    for _ in range(2):  # the second time nothing is left to do
+        ran = kill_at(lab, *args)
+        assert ran.code == 0, ran.err
+    assert (marks, frames(lab)) == (8, [])
+    assert kill_at(lab, "store", "verify").code == 0
 
 
 def test_delete_needs_a_name_a_reason_and_a_yes(lab: Path, rig: Rig) -> None:

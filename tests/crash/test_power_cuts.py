@@ -1,0 +1,85 @@
+"""The power is cut while a command writes, on a disk that keeps only what was forced onto it: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.embedding.embedder import CARD_FILE, STARTER_DIR
+from tests.crash.check import check_reopened, read_records
+from tests.crash.disk import Disk
+from tests.crash.trace import STRACE, record
+from tests.pipeline.conftest import COINS, SHORT_PLAN
+
+MODEL = "sharper"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command, and how a lab is brought to where it has something to do; ``{lab}`` is the lab's folder."""
+
+    args: tuple[object, ...]
+    prepare: Callable[[Path, Path], None]
+
+
+def _with_short_plan(lab: Path, photographs: Path) -> None:
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
+
+
+def _with_photographs(lab: Path, photographs: Path) -> None:
+    shutil.copytree(photographs, lab / "photographs")
+
+
+def _with_model(lab: Path, photographs: Path) -> None:
+    folder = lab / "models" / MODEL
+    shutil.copytree(STARTER_DIR, folder)
+    card = json.loads((folder / CARD_FILE).read_text())
+    (folder / CARD_FILE).write_text(json.dumps({**card, "name": MODEL}))
+
+
+SCANNED = ("delete",)  # begins in a lab that is scanned
+JOBS = {
+    "import": Job(("import", "{lab}/photographs"), _with_photographs),
+    "scan": Job(("scan", "--tray", 1, "--no-identify"), _with_short_plan),
+    "delete": Job(("store", "delete", "--coin", COINS[0], "--why", "not ours", "--yes"), lambda lab, photographs: None),
+    "calibrate": Job(("calibrate",), lambda lab, photographs: None),
+    "promote": Job(("models", "promote", MODEL, "--force"), _with_model),
+}
+
+
+@pytest.mark.skipif(STRACE is None, reason="what a command does to its disk is seen by strace, which is not installed")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "import" else pytest.mark.slow) for name in JOBS]
+)
+def test_a_power_cut_loses_nothing_that_was_acknowledged(
+    name: str, request: pytest.FixtureRequest, photographs: Path, tmp_path: Path, states: int
+) -> None:
+    job, lab, before = JOBS[name], tmp_path / "lab", tmp_path / "before"
+    source = request.getfixturevalue("scanned").lab if name in SCANNED else request.getfixturevalue("made_lab")
+    shutil.copytree(source, lab)
+    job.prepare(lab, photographs)
+    shutil.copytree(lab, before)
+    calls = record(lab, *(str(each).replace("{lab}", str(lab)) for each in job.args))
+    disk, was, became = Disk(before, lab, calls), read_records(before), read_records(lab)
+    check_reopened(lab, was, became, disk.promises(disk.end))
+    points = disk.points()
+    for number in range(states):
+        chance = random.Random(f"{name} {number}")
+        point = points[-1] if number % 10 == 0 else chance.choice(points)
+        found = tmp_path / "found"
+        disk.build(found, point, chance)
+        try:
+            check_reopened(found, was, became, disk.promises(point))
+        except BaseException as error:
+            error.add_note(f"{name}, state {number}: the power was cut at call {point} of {disk.end}")
+            raise
+        shutil.rmtree(found)
+    print(
+        f"{name}: {states} states of {len(points)} moments, {len(disk.changes)} changes: nothing acknowledged is lost"
+    )
