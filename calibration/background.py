@@ -21,10 +21,10 @@ Lab = npt.NDArray[np.float32]
 Blob = npt.NDArray[np.uint8]  # 1 where something is, (H, W) of the working copy
 
 
-def small_lab(image: Image) -> Lab:
-    """The working copy, in Lab, without noise."""
+def small_lab(image: Image, size_px: int = WORKING_SIZE_PX) -> Lab:
+    """The working copy, in Lab, without noise; its longer side is at most `size_px`."""
     height, width = image.shape[:2]
-    scale = min(1.0, WORKING_SIZE_PX / max(height, width))
+    scale = min(1.0, size_px / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
     blurred = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32) / 255.0

@@ -257,7 +257,7 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
     return outlines
 
 
-def _is_sheet(hull: npt.NDArray[Any]) -> bool:
+def is_sheet(hull: npt.NDArray[Any]) -> bool:
     """Whether an outline has four straight sides: paper, a board, a screen."""
     corners = cv2.approxPolyDP(hull, 0.04 * cv2.arcLength(hull, True), True)
     (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
@@ -272,7 +272,7 @@ def _outline(blob: Blob, distance: npt.NDArray[np.float32], threshold: float, si
     hull_area = float(cv2.contourArea(hull))
     area = float(cv2.contourArea(contour))
     solid = solidity(contour)
-    if solid < MIN_SOLIDITY or _is_sheet(hull):
+    if solid < MIN_SOLIDITY or is_sheet(hull):
         return None
     (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
     longest = MAX_FRAGMENT_ELONGATION if solid >= FRAGMENT_SOLIDITY else MAX_ELONGATION

@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 
 from capture.names import printable
 from pipeline.errors import UsageError
+from pipeline.sentences import print_sentences
 from pipeline.wording import duration, literal
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,9 @@ class Reporter(Protocol):
 
     def progress(self, what: str) -> AbstractContextManager[Progress]:
         """Show how far some work is, with the time left, from its first step until the block is left."""
+
+    def step(self, what: str) -> AbstractContextManager[None]:
+        """Show that something is being done of which nobody knows how long it takes, until the block is left."""
 
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
@@ -131,7 +135,7 @@ class TerminalReporter:
     def progress(self, what: str) -> Iterator[Progress]:
         """See `Reporter`."""
         if not self.is_live:
-            yield _PlainProgress(what, self._print)
+            yield LineProgress(what, lambda line: self._print(literal(line)))
             return
         task: TaskID | None = None
 
@@ -154,6 +158,17 @@ class TerminalReporter:
                         self._bars = None
 
     @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """See `Reporter`."""
+        log.info("%s", what)
+        if not self.is_live:
+            self._print(literal(f"{what}."))
+            yield
+            return
+        with self._console.status(literal(f"{what} ...")):
+            yield
+
+    @contextmanager
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
     ) -> Iterator[Callable[[], None]]:
@@ -171,7 +186,7 @@ class TerminalReporter:
             yield shown.refresh
 
     def _print(self, markup: str) -> None:
-        self._console.print(markup, soft_wrap=True)
+        print_sentences(self._console, markup)
 
     def _begin_bars(self) -> Bars:
         self._bars = Bars(
@@ -237,6 +252,11 @@ class SilentReporter:
         yield lambda done, total: None
 
     @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show nothing."""
+        yield
+
+    @contextmanager
     def live(
         self, render: Callable[[], RenderableType], per_s: float = REFRESHES_PER_S
     ) -> Iterator[Callable[[], None]]:
@@ -248,11 +268,11 @@ def _do_nothing() -> None:
     pass
 
 
-class _PlainProgress:
-    """Prints a line at the first step, then now and then, and at the last one."""
+class LineProgress:
+    """Reports a line at the first step, then now and then, and at the last one."""
 
     def __init__(self, what: str, emit: Callable[[str], None]) -> None:
-        self._what = literal(what)
+        self._what = what
         self._emit = emit
         self._first: tuple[float, int] | None = None
         self._last_s = 0.0

@@ -6,6 +6,7 @@ import functools
 import os
 import pty
 import select
+import sys
 import threading
 from collections.abc import Callable
 
@@ -54,3 +55,4 @@ def _take(name: str) -> None:
     for number in (0, 1, 2):
         os.dup2(terminal, number)
     os.close(terminal)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - that of a forked process leads nowhere

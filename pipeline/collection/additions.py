@@ -69,11 +69,14 @@ def plan_additions(
         paths.setdefault(coin, set()).add(photo.path)
     for coin, side, photo in photos:
         try:
-            named.append(Addition(plan.name(clean_name(coin), paths[coin]), side, photo))
+            addition = Addition(plan.name(clean_name(coin), paths[coin]), side, photo)
+            plan.hash(photo.path)
         except NameProblem as problem:
             refused.append(f"{printable(str(photo.path))}: the coin's name {problem}")
         except OSError as error:
             refused.append(f"{printable(str(photo.path))} cannot be read: {error.strerror}.")
+        else:
+            named.append(addition)
     known = 0
     new: list[Addition] = []
     clashes: list[Addition] = []
@@ -88,7 +91,7 @@ def plan_additions(
     if clashes and not replace and known < len(clashes):
         refused.append(_clash(sale, clashes))
         clashes = []
-    return Additions((*new, *clashes), known, (*refused, *doubles), plan.renamed)
+    return Additions((*new, *clashes), known, (*dict.fromkeys(refused), *doubles), plan.renamed)
 
 
 class _Plan:
@@ -113,7 +116,7 @@ class _Plan:
     def name(self, coin: str, paths: set[Path]) -> str:
         """What the coin of some images is called: lot 1 of two sales is two coins, unless they share an image."""
         full = f"{self._sale}, {coin}"
-        is_others = coin in self._others and not self._others[coin] & {self._hash(path) for path in paths}
+        is_others = coin in self._others and not self._others[coin] & {self.hash(path) for path in paths}
         if full in self._own or (is_others and coin not in self._own):
             self.renamed[coin] = full
             return full
@@ -155,9 +158,10 @@ class _Plan:
         return self._by_name.get((printable(addition.photo.path.name), addition.photo.half))
 
     def _key(self, addition: Addition) -> tuple[str, Half]:
-        return self._hash(addition.photo.path), addition.photo.half
+        return self.hash(addition.photo.path), addition.photo.half
 
-    def _hash(self, path: Path) -> str:
+    def hash(self, path: Path) -> str:
+        """Hash an image; OSError if it cannot be read."""
         if path not in self._hashes:
             self._hashes[path] = hash_file(path)
         return self._hashes[path]

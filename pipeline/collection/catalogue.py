@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from calibration.image import ImageError, decode_image
 from capture.names import NameProblem, clean_name, printable
-from capture.photographs import PhotoSide, read_photo_folder
+from capture.photographs import read_photo_folder
 from capture.store import Store
 from capture.store.journal_lines import EntriesReplaced
 from capture.store.records import Entry, NewEntry
 from pipeline.collection.additions import plan_additions
+from pipeline.collection.catalogue_images import read_entries
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
@@ -86,10 +90,11 @@ class Sale:
 
 @dataclass(frozen=True)
 class CatalogueList:
-    """The sales of the catalogue, or the entries of one of them."""
+    """The sales of the catalogue, or the entries of one of them; ``is_removed`` where they were removed from it."""
 
     sales: tuple[Sale, ...]
     is_detailed: bool
+    is_removed: bool = False
 
     def as_json(self) -> list[dict[str, Any]]:
         """As plain data (docs/json.md)."""
@@ -102,8 +107,8 @@ class CatalogueList:
         ]
 
 
-def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
-    """List the sales of the catalogue, or the entries of one.
+def list_catalogue(lab: Lab, sale: str | None, *, removed: bool = False) -> CatalogueList:
+    """List the sales of the catalogue, or the entries of one; or those that were removed.
 
     Raises
     ------
@@ -111,7 +116,7 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
         If there is no such sale.
     """
     with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
-        entries = store.catalogue.entries()
+        entries = store.catalogue.entries(removed=removed)
     by_sale: dict[str, list[Entry]] = {}
     for entry in entries:
         by_sale.setdefault(entry.catalogue, []).append(entry)
@@ -119,7 +124,27 @@ def list_catalogue(lab: Lab, sale: str | None) -> CatalogueList:
         known = ", ".join(by_sale) or "none yet"
         raise LabError(f"there is no sale {sale} in the catalogue. There are: {known}.")
     names = [sale] if sale is not None else list(by_sale)
-    return CatalogueList(tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None)
+    return CatalogueList(
+        tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None, is_removed=removed
+    )
+
+
+def require_catalogue(lab: Lab) -> None:
+    """Refuse to match against nothing, before a model is loaded or anything moves.
+
+    Raises
+    ------
+    LabError
+        If the catalogue is empty.
+    """
+    if (lab.store / "index.sqlite").is_file():
+        with Store.open(lab.store, writing=False) as store:
+            if store.catalogue.entries():
+                return
+    raise LabError(
+        f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
+        "Fill it with `rig catalogue add DIR`."
+    )
 
 
 def add_directory(
@@ -150,33 +175,34 @@ def add_directory(
     refused: list[str] = []
     added: list[Entry] = []
     replaced = 0
-    with Store.open(lab.store) as store, reporter.progress("Adding images") as progress:
+    with (
+        Store.open(lab.store) as store,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        reporter.progress("Adding images") as progress,
+    ):
         plan = plan_additions(store, name, sides, replace=replace)
-        progress(0, len(plan.new))
-        entries: list[NewEntry] = []
-        old: list[Entry] = []
-        for number, addition in enumerate(plan.new, 1):
-            photo = addition.photo
-            try:
-                data = photo.path.read_bytes()
-                box = _half(data, photo)
-            except (ImageError, OSError) as error:
-                refused.append(printable(str(error)))
-            else:
-                entries.append(NewEntry(addition.coin, data, printable(photo.path.name), name, addition.side, box))
-                old += addition.replaces
-            if len(entries) == _BATCH or number == len(plan.new):
-                added += store.catalogue.add_entries(entries, old)
-                if old:
-                    store.journal.log(EntriesReplaced(entries=tuple(entry.id for entry in old)))
-                replaced += len(old)
-                entries, old = [], []
-                progress(number, len(plan.new))
+        files = [list(shown) for _, shown in groupby(plan.new, key=lambda addition: addition.photo.path)]
+        for start in range(0, len(files), _BATCH):
+            progress(start, len(files))
+            entries: list[NewEntry] = []
+            old: list[Entry] = []
+            batch = files[start : start + _BATCH]
+            for shown, read in zip(batch, pool.map(partial(read_entries, sale=name), batch), strict=True):
+                if isinstance(read, str):
+                    refused.append(printable(read))
+                else:
+                    entries += read
+                    old += [entry for addition in shown for entry in addition.replaces]
+            added += store.catalogue.add_entries(entries, old)
+            if old:
+                store.journal.log(EntriesReplaced(entries=tuple(entry.id for entry in old)))
+            replaced += len(old)
+        progress(len(files), len(files))
     return AddedEntries(
         len(added),
         len({entry.coin_id for entry in added}),
         plan.known,
-        (*map(printable, unusable), *plan.refused, *dict.fromkeys(refused)),
+        (*map(printable, unusable), *plan.refused, *refused),
         folder.skipped,
         replaced,
         {coin: other for coin, other in plan.renamed.items() if any(entry.coin_id == other for entry in added)},
@@ -241,10 +267,3 @@ def _sale_name(sale: str | None, directory: Path) -> str:
         return clean_name(sale if sale is not None else directory.resolve().name or "catalogue")
     except NameProblem as problem:
         raise UsageError(f"the name of the sale {problem} Give one with --sale NAME.") from problem
-
-
-def _half(data: bytes, photo: PhotoSide) -> tuple[int, int, int, int] | None:
-    height, width = decode_image(data, str(photo.path)).shape[:2]
-    if photo.half is None:
-        return None
-    return (0, 0, width // 2, height) if photo.half == "left" else (width // 2, 0, width, height)

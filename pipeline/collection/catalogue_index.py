@@ -13,31 +13,30 @@ from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
 from pipeline.collection.entries import entry_crop
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reporter import Reporter
+from pipeline.reporter import Progress
 
 _BATCH = 32  # images embedded at a time
 
 
-def embed_catalogue(store: Store, embedder: Embedder, reporter: Reporter) -> tuple[str, ...]:
+def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
     """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
     done = store.embeddings.image_ids(embedder.id)
     waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
     unusable: list[str] = []
-    with reporter.progress("Embedding the catalogue") as progress:
-        for start in range(0, len(waiting), _BATCH):
-            progress(start, len(waiting))
-            entries, crops = [], []
-            for entry in waiting[start : start + _BATCH]:
-                try:
-                    crops.append(entry_crop(store, entry))
-                    entries.append(entry.id)
-                except NoCoinError:
-                    unusable.append(entry.id)
-            if entries:
-                features = embed_entries(embedder, crops)
-                store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
-        if waiting:
-            progress(len(waiting), len(waiting))
+    for start in range(0, len(waiting), _BATCH):
+        progress(start, len(waiting))
+        entries, crops = [], []
+        for entry in waiting[start : start + _BATCH]:
+            try:
+                crops.append(entry_crop(store, entry))
+                entries.append(entry.id)
+            except NoCoinError:
+                unusable.append(entry.id)
+        if entries:
+            features = embed_entries(embedder, crops)
+            store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
+    if waiting:
+        progress(len(waiting), len(waiting))
     return tuple(unusable)
 
 

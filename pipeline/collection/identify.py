@@ -8,77 +8,32 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.image import ImageError, read_image
+from calibration.image import read_image
 from calibration.outline import crop_coin
 from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
+from models.embedding.embedder import Embedder
 from models.matching.matcher import CoinMatcher, Match
-from models.matching.probability import Probability, Verdict, verdict
+from models.matching.probability import Probability, verdict
 from models.matching.views import View
+from pipeline.collection.answers import Answer, Answers
+from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
 from pipeline.collection.evidence import EvidenceDrawer
-from pipeline.collection.photographs import SeenCoin, see_coin
+from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
-from pipeline.reporter import Reporter
+from pipeline.reporter import Progress, Reporter
 from pipeline.reports.cards import IMAGE_PX, OwnImage
 from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
 from pipeline.reports.photograph_page import photograph_card, write_photograph_page
-from pipeline.reports.results import candidate_as_json
+from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one coin was matched with.
-
-    Attributes
-    ----------
-    image
-        Names the images of it.
-    error
-        Why there is no answer, or why one of its images was left out.
-    fails
-        Checks that its images fail, such as ``blur``: the answer is the less certain.
-    """
-
-    image: str
-    verdict: Verdict | None = None
-    candidates: tuple[Candidate, ...] = ()
-    error: str | None = None
-    fails: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data (docs/json.md)."""
-        return {
-            "image": self.image,
-            "verdict": self.verdict,
-            "candidates": [candidate_as_json(each) for each in self.candidates],
-            **({"error": self.error} if self.error else {}),
-            **({"fails": self.fails} if self.fails else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Answers:
-    """An answer for each coin that was asked about, and the page of them if one was wanted."""
-
-    answers: tuple[Answer, ...]
-    page: Path | None = None
-
-    @property
-    def failed(self) -> int:
-        """How many are errors."""
-        return sum(answer.verdict is None for answer in self.answers)
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """As plain data (docs/json.md)."""
-        return [answer.as_json() for answer in self.answers]
 
 
 @dataclass(frozen=True)
@@ -115,34 +70,30 @@ class Identifier:
 
     @classmethod
     def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
-        """Load `model`, embed what it has not seen of the catalogue yet, and bring the search index up to date.
+        """Load a model (`load_model`) and bring the catalogue up to date for it (`over`)."""
+        embedder = load_model(lab, model, reporter)
+        with reporter.progress("Embedding the catalogue") as progress:
+            return cls.over(lab, embedder, progress)
+
+    @classmethod
+    def over(cls, lab: Lab, embedder: Embedder, progress: Progress) -> Identifier:
+        """Embed what a model has not seen of the catalogue yet, and bring its search index up to date.
 
         Raises
         ------
         LabError
-            If the catalogue is empty, or the model has no calibrated probability.
-        WeightsError
-            If there is no such model.
+            If no image of the catalogue shows a coin.
         """
-        embedder = open_model(lab, model)
-        if "probability" not in embedder.card:
-            raise LabError(
-                f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
-                "Use another, such as `--model starter`, or one that `rig train` made."
-            )
         ready = read_index(lab, embedder)
         if ready is not None:  # nothing needs to be written, as in a lab that is read-only
             index, unusable = ready
         else:
             with Store.open(lab.store) as store:
                 store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-                unusable = embed_catalogue(store, embedder, reporter)
+                unusable = embed_catalogue(store, embedder, progress)
                 index = load_index(lab, store, embedder)
         if len(index) == 0:
-            raise LabError(
-                f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
-                "Fill it with `rig catalogue add DIR`."
-            )
+            raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
         matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
         return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
 
@@ -177,13 +128,34 @@ class Identifier:
             yield OwnImage(side=printable(path.name), image=image, caption=printable(path.name), evidence=evidence)
 
 
+def load_model(lab: Lab, model: str, reporter: Reporter) -> Embedder:
+    """Load a model that can identify.
+
+    Raises
+    ------
+    LabError
+        If the catalogue is empty, or the model has no calibrated probability.
+    WeightsError
+        If there is no such model.
+    """
+    require_catalogue(lab)
+    with reporter.step("Loading the model"):
+        embedder = open_model(lab, model)
+    if "probability" not in embedder.card:
+        raise LabError(
+            f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
+            "Use another, such as `--model starter`, or one that `rig train` made."
+        )
+    return embedder
+
+
 def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     """Embed what a model has not seen of the catalogue yet, make its search index, and find coins that are in it twice.
 
     Raises
     ------
     LabError, WeightsError
-        See `Identifier.open`.
+        See `load_model`.
     """
     identifier = Identifier.open(lab, model, reporter)
     with reporter.progress("Comparing the catalogue's coins with each other") as progress:
@@ -208,52 +180,31 @@ def _candidate(match: Match) -> Candidate:
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 
-@dataclass(frozen=True)
-class PhotographQuery:
-    """Photographs to identify: each by itself, or all as one coin; ``coin`` is which of several in each of them."""
-
-    paths: Sequence[Path]
-    same_coin: bool = False
-    coin: int | None = None
-
-
 def identify_photographs(
-    lab: Lab, query: PhotographQuery, model: str, reporter: Reporter, *, top: int, report: bool
+    lab: Lab, photographs: SeenPhotographs, model: str, reporter: Reporter, *, top: int, report: bool
 ) -> Answers:
     """Identify photographs, keep the best `top` candidates of each, and write the page of a curator if it is wanted.
-
-    The photographs are looked at first: where none shows a coin, no model is loaded.
 
     Raises
     ------
     LabError, WeightsError
-        See `Identifier.open`.
+        See `load_model`.
     """
-    seen: dict[Path, SeenCoin] = {}
-    errors: dict[Path, str] = {}
-    for path in query.paths:
-        try:
-            seen[path] = see_coin(path, query.coin)
-        except ImageError as error:
-            errors[path] = printable(str(error))
-    if not seen:
-        failed = [Answer(printable(str(path)), error=error) for path, error in errors.items()]
-        if query.same_coin:
-            failed = [Answer(", ".join(each.image for each in failed), error=" ".join(errors.values()))]
-        return Answers(tuple(failed))
+    query, seen, errors = photographs.query, photographs.coins, photographs.errors
     identifier = Identifier.open(lab, model, reporter)
-    if query.same_coin:
-        asked = [tuple(seen)]
-        answers = [_answer_once(identifier, seen, errors)]
-    else:
-        asked = [(path,) for path in dict.fromkeys(query.paths)]
-        answers = [
-            replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
-            if path in seen
-            else Answer(printable(str(path)), error=errors[path])
-            for (path,) in asked
-        ]
-    page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
+    with reporter.step(f"Comparing with {count(len(identifier.matcher.index), 'catalogue image')}"):
+        if query.same_coin:
+            asked = [tuple(seen)]
+            answers = [_answer_once(identifier, seen, errors)]
+        else:
+            asked = [(path,) for path in dict.fromkeys(query.paths)]
+            answers = [
+                replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
+                if path in seen
+                else Answer(printable(str(path)), error=errors[path])
+                for (path,) in asked
+            ]
+        page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), page)
 
 

@@ -1,13 +1,18 @@
-"""A photograph that somebody asks about: which coin in it is meant, and what is wrong with it."""
+"""A photograph or catalogue image: how many coins it shows, which is meant, and what is wrong with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, Outline, find_coins, normalise
+from calibration.plates import count_page
+from capture.names import printable
 from capture.quality import check_photograph
+from pipeline.reporter import Reporter
+from pipeline.wording import count
 
 ROW = 0.5  # radii that centres may differ by in height, in one row
 
@@ -19,6 +24,37 @@ class SeenCoin:
     crop: Image
     outline: Outline
     fails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotographQuery:
+    """Photographs to identify: each by itself, or all as one coin; ``coin`` is which of several in each of them."""
+
+    paths: Sequence[Path]
+    same_coin: bool = False
+    coin: int | None = None
+
+
+@dataclass(frozen=True)
+class SeenPhotographs:
+    """The coins of photographs that were asked about, and why the other photographs have no answer."""
+
+    query: PhotographQuery
+    coins: dict[Path, SeenCoin]
+    errors: dict[Path, str]
+
+
+def see_photographs(query: PhotographQuery, reporter: Reporter) -> SeenPhotographs:
+    """Read photographs and find the coin in each: all that can be done, and go wrong, before a model is needed."""
+    coins: dict[Path, SeenCoin] = {}
+    errors: dict[Path, str] = {}
+    with reporter.step(f"Looking for the coin in {count(len(query.paths), 'photograph')}"):
+        for path in query.paths:
+            try:
+                coins[path] = see_coin(path, query.coin)
+            except ImageError as error:
+                errors[path] = printable(str(error))
+    return SeenPhotographs(query, coins, errors)
 
 
 def see_coin(path: Path, number: int | None = None) -> SeenCoin:
@@ -35,12 +71,7 @@ def see_coin(path: Path, number: int | None = None) -> SeenCoin:
         If it cannot be read, shows no coin, or shows several and `number` does not name one.
     """
     image = read_image(path)
-    coins = in_reading_order(find_coins(image))
-    if not coins:
-        raise NoCoinError(
-            f"{path}: no coin was found in the image. One coin must lie whole in it, on a background that differs "
-            "from it."
-        )
+    coins = coins_in_order(image, str(path))
     if number is None and len(coins) > 1:
         raise ImageError(
             f"{path} shows {len(coins)} coins. Say which one is meant with --coin 1 to --coin {len(coins)}, counted "
@@ -53,7 +84,40 @@ def see_coin(path: Path, number: int | None = None) -> SeenCoin:
     return SeenCoin(normalise(image, chosen), chosen, tuple(reasons))
 
 
-def in_reading_order(coins: list[Outline]) -> list[Outline]:
+def require_one_coin(image: Image, name: str) -> None:
+    """Refuse an image that shows no coin, or several; `name` is for the message.
+
+    Raises
+    ------
+    ImageError
+        If it does.
+    """
+    coins = coins_in_order(image, name)
+    if len(coins) > 1:
+        raise ImageError(f"{name} shows {len(coins)} coins. Cut it into images of one coin side each.")
+
+
+def coins_in_order(image: Image, name: str) -> list[Outline]:
+    """Every coin of an image, at least one, row by row from the upper left; `name` is for the message.
+
+    Raises
+    ------
+    ImageError
+        If it shows no coin, or so many that each is too small to be found.
+    """
+    coins = find_coins(image)
+    on_page = count_page(image, coins)
+    if on_page:
+        raise ImageError(f"{name} shows about {on_page} coins. Crop it to one of them.")
+    if not coins:
+        raise NoCoinError(
+            f"{name}: no coin was found in the image. One coin must lie whole in it, on a background that differs "
+            "from it."
+        )
+    return _in_reading_order(coins)
+
+
+def _in_reading_order(coins: list[Outline]) -> list[Outline]:
     """Coins row by row from the upper left."""
     rows: list[list[Outline]] = []
     for coin in sorted(coins, key=lambda coin: coin.centre_px[1]):

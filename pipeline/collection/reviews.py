@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import getpass
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from capture.names import NameProblem, clean_name, printable
 from capture.store import Store
 from capture.store.journal_lines import FramesRelabelled, MatchConfirmed, MatchRejected, MatchReviewed, PersonLine
 from capture.store.labels import Labels
@@ -37,15 +38,34 @@ class Person:
 
     @property
     def who(self) -> str:
-        """The name that the journal keeps."""
-        return (self.name or getpass.getuser()).strip()
+        """The name that the journal keeps.
+
+        Raises
+        ------
+        UsageError
+            If no name was given, and the system does not know who is logged in.
+        """
+        try:
+            return printable((self.name or "").strip() or getpass.getuser())
+        except (KeyError, OSError, ImportError) as error:
+            raise UsageError("nobody is logged in by name here. Give yours: --by NAME. Nothing was changed.") from error
+
+    @property
+    def reason(self) -> str:
+        """The reason that the journal keeps."""
+        return printable(self.why.strip())
 
 
 @dataclass(frozen=True)
 class Review:
-    """A decision, as the journal has it."""
+    """A decision, as the journal has it.
+
+    ``counts`` is false if later ones have decided all of it otherwise, or again. ``hint`` is what to check.
+    """
 
     line: PersonLine
+    counts: bool = True
+    hint: str = ""
 
     @property
     def verdict(self) -> str:
@@ -67,7 +87,7 @@ class Review:
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
-        return {"at": self.line.at, "verdict": self.verdict, **self.line.detail()}
+        return {"at": self.line.at, "verdict": self.verdict, "counts": self.counts, **self.line.detail()}
 
 
 @dataclass(frozen=True)
@@ -98,19 +118,19 @@ def review_match(lab: Lab, coin: str, entry: str, person: Person, *, is_same: bo
     """
     with Store.open(lab.store) as store:
         in_catalogue = store.catalogue.entries()
-        if not any(each.coin_id == coin for each in in_catalogue) and not any(
-            frame.coin_id == coin for frame in Labels.read(store).apply(store.frames.find())
-        ):
+        coin = _clean(coin, "the coin's name")
+        known = _known_coins(store, in_catalogue)
+        if coin not in known:
             raise LabError(
-                f"no good frame is of coin {coin}, and no entry of the catalogue. Scan or import it first, or check "
-                "the spelling."
+                f"no good frame is of coin {coin}, and no entry of the catalogue. {_suggest(coin, known)}"
+                "Scan or import it first, or check the spelling."
             )
         entries = tuple(each.id for each in _named(in_catalogue, entry))
         line: MatchReviewed
         if is_same:
-            line = MatchConfirmed(coin=coin, entries=entries, who=person.who, why=person.why)
+            line = MatchConfirmed(coin=coin, entries=entries, who=person.who, why=person.reason)
         else:
-            line = MatchRejected(coin=coin, entries=entries, who=person.who, why=person.why)
+            line = MatchRejected(coin=coin, entries=entries, who=person.who, why=person.reason)
         return Review(store.journal.log(line))
 
 
@@ -128,27 +148,74 @@ def relabel_frames(lab: Lab, coin: str, selection: Selection, side: Side | None,
         raise UsageError("name the frames: --frame, --session or --coin. Nothing was changed.")
     with Store.open(lab.store) as store:
         frames = Labels.read(store).apply(store.frames.select(selection.frames, selection.sessions, selection.coins))
-        store.coins.add(coin)
+        coin = _clean(coin, "the new name")
+        known = _known_coins(store, store.catalogue.entries())
         was = tuple(dict.fromkeys(f"{frame.coin_id} {frame.side or ''}".strip() for frame in frames))
-        ids = tuple(frame.id for frame in frames)
-        return Review(
-            store.journal.log(
-                FramesRelabelled(frames=ids, coin=coin, side=side, was=was, who=person.who, why=person.why)
-            )
+        line = FramesRelabelled(
+            frames=tuple(frame.id for frame in frames),
+            coin=coin,
+            side=side,
+            was=was,
+            who=person.who,
+            why=person.reason,
         )
+        store.coins.add(coin)
+        hint = "" if coin in known else f"{coin} is a new coin. {_suggest(coin, known)}".strip()
+        return Review(store.journal.log(line), hint=hint)
 
 
 def list_reviews(lab: Lab, coin: str | None) -> Reviews:
     """Every decision about a coin, or about any."""
-    with Store.open(lab.store) as store:
+    if not (lab.store / "index.sqlite").is_file():
+        return Reviews(())
+    with Store.open(lab.store, writing=False) as store:
         lines = store.journal.lines(FramesRelabelled, MatchReviewed)
-    return Reviews(tuple(Review(line) for line in lines if coin is None or line.coin == coin))
+    decided: set[object] = set()
+    reviews: list[Review] = []
+    for line in reversed(lines):
+        parts = _parts(line)
+        reviews.append(Review(line, counts=not parts <= decided))
+        decided |= parts
+    return Reviews(tuple(each for each in reversed(reviews) if coin is None or _is_about(each.line, coin)))
+
+
+def _parts(line: PersonLine) -> set[object]:
+    """What a decision is about: frames, or pairs of a coin and an entry."""
+    match line:
+        case FramesRelabelled():
+            return set(line.frames)
+        case MatchReviewed():
+            return {(line.coin, entry) for entry in line.entries}
+    raise AssertionError(line)
+
+
+def _is_about(line: PersonLine, coin: str) -> bool:
+    was = line.was if isinstance(line, FramesRelabelled) else ()
+    return coin in (line.coin, *was, *(each.rpartition(" ")[0] for each in was))
+
+
+def _clean(name: str, what: str) -> str:
+    try:
+        return clean_name(name)
+    except NameProblem as problem:
+        raise UsageError(f"{what} {problem} Nothing was changed.") from problem
+
+
+def _known_coins(store: Store, entries: Sequence[Entry]) -> set[str]:
+    """Coins that a good frame or an entry shows."""
+    frames = Labels.read(store).apply(store.frames.find())
+    return {frame.coin_id for frame in frames} | {entry.coin_id for entry in entries}
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1, 0.6)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def _named(entries: Sequence[Entry], name: str) -> list[Entry]:
     found = [entry for entry in entries if entry.id == name] or [entry for entry in entries if entry.coin_id == name]
     if not found:
-        near = difflib.get_close_matches(name, [entry.id for entry in entries], 1, 0.6)
-        hint = f"Did you mean {near[0]!r}?" if near else "`rig catalogue list --sale NAME` lists them."
-        raise LabError(f"there is no entry {name!r} in the catalogue. {hint}")
+        names = {name for entry in entries for name in (entry.id, entry.coin_id)}
+        hint = _suggest(name, names) or "`rig catalogue list --sale NAME` lists them."
+        raise LabError(f"there is no entry {printable(name)!r} in the catalogue. {hint}".strip())
     return found

@@ -47,6 +47,7 @@ def add(
 @app.command("list", epilog="Example: `rig catalogue list`, then `rig catalogue list --sale 1936`")
 def list_(
     sale: Annotated[str | None, typer.Option(metavar="NAME", help="The entries of this sale.")] = None,
+    removed: Annotated[bool, typer.Option("--removed", help="What was removed, and can be restored.")] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -54,7 +55,7 @@ def list_(
     """List the sales of the catalogue (the folders that were added), or the entries of one."""
     from pipeline.collection.catalogue import list_catalogue
 
-    print_result(list_catalogue(open_lab(lab), sale), print_catalogue, json=json)
+    print_result(list_catalogue(open_lab(lab), sale, removed=removed), print_catalogue, json=json)
     return DONE
 
 

@@ -35,10 +35,20 @@ def identify(
     debug: DebugOption = False,
 ) -> int:
     """Which catalogue entry shows the same physical coin as these photographs?"""
-    from pipeline.collection.identify import PhotographQuery, identify_photographs
+    from pipeline.collection.answers import answer_without_model
+    from pipeline.collection.catalogue import require_catalogue
+    from pipeline.collection.photographs import PhotographQuery, see_photographs
 
-    query = PhotographQuery(images, same_coin, coin)
-    answers = identify_photographs(open_lab(lab), query, model, reporter, top=top, report=report)
+    opened = open_lab(lab)
+    require_catalogue(opened)
+    photographs = see_photographs(PhotographQuery(images, same_coin, coin), reporter)
+    if photographs.coins:  # only then is it worth seconds to load what a model needs
+        with reporter.step("Loading PyTorch"):
+            from pipeline.collection.identify import identify_photographs
+
+        answers = identify_photographs(opened, photographs, model, reporter, top=top, report=report)
+    else:
+        answers = answer_without_model(photographs)
     print_result(answers, print_answers, json=json)
     if answers.page is not None:
         reporter.report(f"Report: {answers.page}")

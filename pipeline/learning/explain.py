@@ -11,12 +11,12 @@ import numpy as np
 
 from calibration.files import write_atomically
 from calibration.image import Image, read_image
-from calibration.outline import NoCoinError, crop_coin, find_coins, normalise
+from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
 from pipeline.collection.entries import entry_crop
-from pipeline.collection.photographs import in_reading_order
+from pipeline.collection.photographs import coins_in_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
@@ -95,8 +95,8 @@ class Explained:
 def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: Path) -> Explained:
     """Explain the similarity of two images, and draw it into `out`.
 
-    An obverse is compared with an obverse. An image that shows two coins beside each other has the obverse on the left,
-    the reverse on the right; one whose side is not known is compared with both sides, and the more similar one is
+    An obverse is compared with an obverse. An image that shows two coins has the obverse on the left or above, the
+    reverse on the right or below; one whose side is not known is compared with both sides, and the more similar one is
     explained.
 
     Parameters
@@ -159,20 +159,30 @@ def _read_sides(lab: Lab | None, name: str) -> Sides:
     path = Path(name)
     if path.is_file():
         image = read_image(path)
-        coins = in_reading_order(find_coins(image))
+        coins = coins_in_order(image, name)
         if len(coins) == 1:
             return {side_by_name(path): normalise(image, coins[0])}
         if len(coins) == 2:
-            middle = round(sum(coin.centre_px[0] for coin in coins) / 2)  # each is found more surely by itself
-            return {"obverse": crop_coin(image[:, :middle]), "reverse": crop_coin(image[:, middle:])}
-        seen = f"shows {len(coins)} coins" if coins else "shows no coin"
-        raise LabError(f"{name} {seen}. Crop it to one coin side, or to obverse and reverse side by side.")
+            obverse, reverse = _cut_between(image, coins[0].centre_px, coins[1].centre_px)
+            return {"obverse": crop_coin(obverse), "reverse": crop_coin(reverse)}
+        raise LabError(
+            f"{name} shows {len(coins)} coins. Crop it to one coin side, or to obverse and reverse side by side."
+        )
     if lab is not None:
         with Store.open(lab.store, writing=False) as store:
             for entry in store.catalogue.entries():
                 if entry.id == name:
                     return {entry.side: entry_crop(store, entry)}
     raise UsageError(f"{name} is neither an image nor an entry of the lab's catalogue. Check the spelling.")
+
+
+def _cut_between(image: Image, first: tuple[float, float], second: tuple[float, float]) -> tuple[Image, Image]:
+    """Cut an image between two coins, given their centres (x, y): each is found more surely by itself."""
+    across, down = (abs(one - other) for one, other in zip(first, second, strict=True))
+    middle_x, middle_y = (round((one + other) / 2) for one, other in zip(first, second, strict=True))
+    if across >= down:
+        return image[:, :middle_x], image[:, middle_x:]
+    return image[:middle_y], image[middle_y:]
 
 
 def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:

@@ -65,7 +65,8 @@ def write_drawing(path: Path, svg: str) -> Path:
 
 def cite(entry: Entry) -> str:
     """An entry as a person would cite it: sale, plate and lot, or the image's name; the side is left out."""
-    name = Path(entry.source).stem.removesuffix(entry.side or "").rstrip(", _-")
+    side = entry.side or ""
+    name = Path(entry.source).stem.removesuffix(side).removesuffix(side[:3]).rstrip(", _-")
     return f"{entry.catalogue}, {name}" if name else entry.catalogue
 
 

@@ -57,7 +57,10 @@ class WrittenReport:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """A scanned tray; ``skipped`` has a sentence for each coin that was passed over and is still to be seen to."""
+    """A scanned tray; ``skipped`` has a sentence for each coin that was passed over and is still to be seen to.
+
+    ``hardware_s`` is what the devices took by their own clock, which for a twin is not that of the wall.
+    """
 
     tray: str
     session: str
@@ -66,6 +69,7 @@ class ScanResult:
     wall_s: float
     hardware_s: float
     finished: bool
+    is_twin: bool
     skipped: tuple[str, ...] = ()
 
     @property

@@ -58,6 +58,7 @@ class BatchResult:
     log: str | None
     wall_s: float
     hardware_s: float
+    is_twin: bool
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""

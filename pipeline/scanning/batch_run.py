@@ -135,6 +135,7 @@ class BatchRun:
             log=self.monitor.status.log,
             wall_s=wall_s,
             hardware_s=self._hardware_s,
+            is_twin=self.lab.rig.twin is not None,
         )
 
     def end(self, state: BatchState, why: str | None) -> Path | None:

@@ -22,7 +22,6 @@ from capture.engine.events import (
     Recovered,
     ScanStarted,
     ShotTaken,
-    Stopping,
 )
 from capture.plan import Tray
 from capture.store.journal_lines import CoinSkipped
@@ -148,8 +147,6 @@ class ScanDisplay:
                     f"{event.problem.device}: {event.problem.problem} Connected and homed again "
                     f"(attempt {event.attempt}): the scan continues."
                 )
-            case Stopping():
-                return "Stopping: the coin goes back into its slot."
         return ""
 
     def _time_left(self) -> str:

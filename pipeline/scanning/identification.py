@@ -9,14 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from capture.store import Store
 from capture.store.journal_lines import NotIdentified
 from capture.store.records import Candidate, Session
-from pipeline.errors import explain
+from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
-from pipeline.reporter import Reporter
+from pipeline.reporter import LineProgress, Progress, Reporter
+
+if TYPE_CHECKING:
+    from pipeline.collection.identify import Identifier  # which needs torch
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +42,13 @@ class Identified(Protocol):
 
 
 class Identifies(Protocol):
-    """What a scan asks of `pipeline.collection.identify.Identifier`, which needs torch and is not imported here."""
+    """What a scan asks of `LateIdentifier`."""
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
         """Identify a coin by its good frames in a session, and store the ranking."""
+
+    def cancel(self) -> None:
+        """Nothing more will be asked: end what is still being made ready."""
 
 
 OpenIdentifier = Callable[[], Identifies]
@@ -52,10 +58,48 @@ OPENING = "The model is being loaded, and what it has not seen of the catalogue 
 
 
 def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
-    """See `Identifier.open`; imported only here, since a machine without torch photographs all the same."""
-    from pipeline.collection.identify import Identifier
+    """Load a model; what it has not seen of the catalogue is embedded beside the scan, which does not wait for it.
 
-    return Identifier.open(lab, model, reporter)
+    Raises
+    ------
+    LabError, WeightsError
+        See `pipeline.collection.identify.load_model`, which is imported only here, since a machine without torch
+        photographs all the same.
+    """
+    from pipeline.collection.identify import Identifier, load_model
+
+    embedder = load_model(lab, model, reporter)
+    return LateIdentifier(lambda progress: Identifier.over(lab, embedder, progress), reporter)
+
+
+class LateIdentifier:
+    """An identifier whose catalogue is embedded in a thread of its own; whoever has a coin identified waits for it.
+
+    Parameters
+    ----------
+    open_late
+        Embeds the catalogue, calling what it is given with how far it is.
+    """
+
+    def __init__(self, open_late: Callable[[Progress], Identifier], reporter: Reporter) -> None:
+        self._is_cancelled = Event()
+        self._lines = LineProgress("Embedding the catalogue", reporter.report)  # the scan has the terminal
+        pool = ThreadPoolExecutor(1, "catalogue")
+        self._opened = pool.submit(open_late, self._show)
+        pool.shutdown(wait=False)
+
+    def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
+        """See `Identifies`."""
+        return self._opened.result().identify_scanned(store, session_id, coin)
+
+    def cancel(self) -> None:
+        """See `Identifies`."""
+        self._is_cancelled.set()
+
+    def _show(self, done: int, total: int) -> None:
+        if self._is_cancelled.is_set():
+            raise LabError("the scan ended before the catalogue was embedded. The same command identifies it.")
+        self._lines(done, total)
 
 
 @dataclass(frozen=True)
@@ -97,14 +141,22 @@ class Identification:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self.cancel_opening()
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
     def wait(self, stop: Event) -> None:
         """Wait until all that was given is done, or, once `stop` is set, what is being done now."""
         while any(not each.done() for each in self._given):
             if stop.is_set():
+                self.cancel_opening()
                 self._pool.shutdown(wait=True, cancel_futures=True)
             time.sleep(POLL_S)
+
+    def cancel_opening(self) -> None:
+        """Wait no longer for a catalogue that is still being embedded: its coins are identified another time."""
+        if self._identifier is not None:
+            self._identifier.cancel()
 
     def resume(self, session: Session, on_identified: OnIdentified = lambda coin, text: None) -> None:
         """Identify the coins that an earlier run photographed but did not identify."""

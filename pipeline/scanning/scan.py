@@ -163,6 +163,7 @@ def scan_tray(
             wall_s=time.monotonic() - started_s,
             hardware_s=hardware_s,
             finished=session.finished_at is not None,
+            is_twin=lab.rig.twin is not None,
             skipped=tuple(skipped),
         )
         state, why = tray_state(store, session)
@@ -212,6 +213,7 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
         try:
             run_scan(context)
         except ScanStopped as stopped:
+            job.identification.cancel_opening()
             return str(stopped)
     return None
 

@@ -45,6 +45,14 @@ def test_a_message_is_one_line_whatever_the_width_and_the_brackets() -> None:
     assert out.getvalue().splitlines() == ["[3] " + "word " * 30, "warning: [red]"]
 
 
+def test_on_a_terminal_no_word_is_cut_and_a_path_stays_whole() -> None:
+    reporter, out = written(True)
+    reporter.report("word " * 30 + "/a/path/that/is/longer" * 5)
+    *lines, path = out.getvalue().splitlines()
+    assert [line.split() for line in lines] == [["word"] * 12, ["word"] * 12, ["word"] * 6]
+    assert path == "/a/path/that/is/longer" * 5
+
+
 def test_a_bar_that_is_left_early_gives_the_cursor_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     reporter, out = written(True)

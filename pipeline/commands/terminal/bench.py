@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.sentences import print_sentences
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ def print_calibration(result: CalibrationResult) -> None:
 
 def print_check(check: Check) -> None:
     """Print one check of `doctor`, as soon as it is made."""
-    console.print(
-        f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]  {check.name}: {literal(check.found)}", soft_wrap=True
-    )
+    status = f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]"
+    print_sentences(console, f"{status}  {check.name}: {literal(check.found)}")
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:

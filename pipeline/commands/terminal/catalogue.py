@@ -36,7 +36,8 @@ def print_added(added: AddedEntries) -> None:
 def print_catalogue(listed: CatalogueList) -> None:
     """Print a line for each sale, or for each entry of one."""
     if not listed.sales:
-        print_line("The catalogue is empty. Add images: rig catalogue add DIR.")
+        empty = "The catalogue is empty. Add images: rig catalogue add DIR."
+        print_line("Nothing is removed from the catalogue." if listed.is_removed else empty)
     for sale in listed.sales:
         entries = count(len(sale.entries), "entry", "entries")
         print_line(f"{sale.name}: {count(sale.coins, 'coin')}, {entries}")

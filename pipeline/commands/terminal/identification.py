@@ -13,10 +13,11 @@ from pipeline.commands.terminal.output import (
 )
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import other_names
+from pipeline.sentences import print_sentences
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
-    from pipeline.collection.identify import Answers
+    from pipeline.collection.answers import Answers
     from pipeline.collection.imports import Imported
 
 CANDIDATE_COLUMNS = (
@@ -37,7 +38,7 @@ def print_answers(result: Answers) -> None:
             continue
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
-        console.print(f"{literal(answer.image)}: {coloured_verdict(answer.verdict)}", soft_wrap=True)
+        print_sentences(console, f"{literal(answer.image)}: {coloured_verdict(answer.verdict)}")
         rows = []
         for rank, each in enumerate(answer.candidates, 1):
             chance = f"{each.probability:.3f}"

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from capture.names import printable
 from pipeline.reporter import TerminalReporter
+from pipeline.sentences import print_sentences
 from pipeline.wording import literal
 
 console = Console(highlight=False)
@@ -44,12 +45,12 @@ def print_result(result: R, render: Callable[[R], None], *, json: bool) -> None:
 def print_line(*lines: str) -> None:
     """Print a result of one line, or of several, each whole at any width."""
     for line in lines:
-        console.print(literal(line), soft_wrap=True)
+        print_sentences(console, literal(line))
 
 
 def print_failure(message: str) -> None:
     """Print why the command failed, in one paragraph."""
-    errors.print(f"[red]rig:[/red] {literal(message)}", soft_wrap=True)
+    print_sentences(errors, f"[red]rig:[/red] {literal(message)}")
 
 
 def coloured_verdict(verdict: str | None) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
 from pipeline.fitted_table import Column, FittedTable
+from pipeline.sentences import print_sentences
 from pipeline.wording import count, duration, literal, minute
 from rig.sides import SIDES
 
@@ -66,9 +67,9 @@ def print_scan_estimate(preflight: Preflight) -> None:
             "take every shot again. In a terminal it asks first, unless --fresh is given."
         )
     for caution in planned.cautions:
-        console.print(f"[yellow]warning:[/yellow] {literal(caution)}", soft_wrap=True)
+        print_sentences(console, f"[yellow]warning:[/yellow] {literal(caution)}")
     for obstacle in preflight.obstacles:
-        console.print(f"[red]The scan would not start:[/red] {literal(obstacle)}", soft_wrap=True)
+        print_sentences(console, f"[red]The scan would not start:[/red] {literal(obstacle)}")
 
 
 def print_scan(result: ScanResult) -> None:
@@ -101,21 +102,21 @@ def print_scan(result: ScanResult) -> None:
     untaken = sum(coin.planned - coin.frames - coin.quarantined for coin in result.coins)
     if bad:
         has = "has" if bad == 1 else "have"
-        console.print(f"[red]{count(bad, 'shot')} {has} no good frame[/red]: the report says why.", soft_wrap=True)
+        print_sentences(console, f"[red]{count(bad, 'shot')} {has} no good frame[/red]: the report says why.")
     if untaken:
         are = "is" if untaken == 1 else "are"
-        console.print(
+        print_sentences(
+            console,
             f"[yellow]{count(untaken, 'shot')} {are} not taken yet[/yellow]: run the same command again to resume.",
-            soft_wrap=True,
         )
-    print_line(f"Scanned in {_times(result.wall_s, result.hardware_s)}.", f"Report: {result.report}")
+    print_line(f"Scanned in {_times(result)}.", f"Report: {result.report}")
 
 
 def print_batch_estimate(plan: BatchPlan) -> None:
     """Print what `batch` would do, as `batch --dry-run`."""
     _print_batch_plan(plan, console)
     for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
-        console.print(f"[yellow]warning:[/yellow] {literal(caution)}", soft_wrap=True)
+        print_sentences(console, f"[yellow]warning:[/yellow] {literal(caution)}")
     console.print("Nothing was moved.")
 
 
@@ -137,25 +138,25 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
     numbers = (Column(title, is_number=True) for title in ("Coins", "Shots", "MB"))
     out.print(FittedTable((Column("Tray"), *numbers, Column("", is_prose=True)), rows))
     guess = "" if plan.disk_is_measured else " (a guess: no frame of this size is stored)"
-    out.print(
+    print_sentences(
+        out,
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
-        soft_wrap=True,
     )
     for obstacle in plan.preflight.obstacles:
-        out.print(f"[red]The batch would not start:[/red] {literal(obstacle)}", soft_wrap=True)
+        print_sentences(out, f"[red]The batch would not start:[/red] {literal(obstacle)}")
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
-        out.print(
+        print_sentences(
+            out,
             f"Until {plan.until:%A %H:%M} (in {duration(left_s)}): {plan.expected} of "
             f"{count(len(plan.to_do), 'tray')} should be done by then.",
-            soft_wrap=True,
         )
-    out.print(
+    print_sentences(
+        out,
         "Notified of trouble and of the end: "
         + (" and ".join(plan.notify) or "nobody (`notify:` in rig.yaml is empty)")
         + ".",
-        soft_wrap=True,
     )
 
 
@@ -183,11 +184,8 @@ def print_batch(result: BatchResult) -> None:
     console.print(f"Batch {literal(result.batch)}")
     console.print(FittedTable(columns, rows))
     for each in result.unidentified:
-        console.print(f"[red]Not identified:[/red] {literal(each.coin)}. {literal(each.why)}", soft_wrap=True)
-    console.print(
-        f"{_coloured(result.state)} after {_times(result.wall_s, result.hardware_s)}. {literal(result.why or '')}",
-        soft_wrap=True,
-    )
+        print_sentences(console, f"[red]Not identified:[/red] {literal(each.coin)}. {literal(each.why)}")
+    print_sentences(console, f"{_coloured(result.state)} after {_times(result)}. {literal(result.why or '')}")
     if result.report:
         print_line(f"Report: {result.report}")
     print_line(f"Log: {result.log or 'none'}")
@@ -204,23 +202,23 @@ def print_status(seen: LabStatus) -> None:
         case "busy":
             print_line(f"The rig is in use by {seen.holder or 'another process'}.")
         case "running" if now is not None:
-            console.print(f"[cyan]running[/cyan]: {literal(seen.holder or '')}", soft_wrap=True)
+            print_sentences(console, f"[cyan]running[/cyan]: {literal(seen.holder or '')}")
             if seen.alarm is not None:
-                console.print(f"[red]{literal(seen.alarm)}[/red]", soft_wrap=True)
+                print_sentences(console, f"[red]{literal(seen.alarm)}[/red]")
             _print_run(now, is_running=True)
         case "died" if now is not None:
-            console.print(
+            print_sentences(
+                console,
                 f"[red]died[/red] without reporting an end, last seen at {_local(now.at)}: {literal(now.command)} "
                 f"(process {now.pid}, since {_local(now.since)}). It was killed, or the power failed: nothing is lost; "
                 "run the same command again to resume.",
-                soft_wrap=True,
             )
             _print_run(now, is_running=False)
         case "ended" if now is not None and now.ended is not None:
-            console.print(
+            print_sentences(
+                console,
                 f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {literal(now.command)}. "
                 f"{literal(now.ended.why or '')}",
-                soft_wrap=True,
             )
             _print_run(now, is_running=False)
             if now.ended.report:
@@ -284,11 +282,11 @@ def _poses(plan: Plan) -> str:
     return f"{turns}, tilt {tilts} degrees, under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
 
 
-def _times(wall_s: float, hardware_s: float) -> str:
-    """How long it took, beside how long the devices are at work for it: a twin runs faster than life."""
-    if hardware_s > wall_s:
-        return f"{duration(wall_s)} on the twin (real devices: about {duration(hardware_s)})"
-    return f"{duration(wall_s)} ({duration(hardware_s)} of it motion and exposure)"
+def _times(result: ScanResult | BatchResult) -> str:
+    """How long it took, beside how long the devices are at work for it: a twin's time is not that of the clock here."""
+    if result.is_twin:
+        return f"{duration(result.wall_s)} on the twin (real devices: about {duration(result.hardware_s)})"
+    return f"{duration(result.wall_s)} ({duration(result.hardware_s)} of it motion and exposure)"
 
 
 def _coloured(state: str) -> str:

@@ -8,6 +8,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_failure, print_line, reporter
+from pipeline.sentences import print_sentences
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def print_verified(result: Verified) -> None:
     for each in result.problems:
         print_failure(str(each))
     state = f"[red]{count(len(result.problems), 'problem')}[/red]" if result.problems else "[green]clean[/green]"
-    console.print(
+    print_sentences(
+        console,
         f"{count(result.frames, 'frame')} and {count(result.entries, 'catalogue entry', 'catalogue entries')} "
         f"checked: {state}.",
-        soft_wrap=True,
     )
 
 

@@ -111,6 +111,20 @@ def test_an_empty_slot_an_unknown_coin_and_a_doubled_slot(folder: Path) -> None:
         assert places(bench) == [("2024.1.3", "slot", 7), ("unknown.1", "slot", 4), ("unknown.2", "slot", 7)]
 
 
+def test_after_every_grip_that_failed_the_pump_is_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(folder, contents={"3": {1: None, 4: None, 7: None}}) as bench:
+        switched: list[bool] = []
+        runs: list[bool] = []
+        suck = bench.world.suck
+        monkeypatch.setattr(bench.world, "suck", lambda on: (switched.append(on), suck(on)))
+        summary = scan(
+            bench, lambda event: runs.append(bench.world.suction) if isinstance(event, CoinSkipped) else None
+        )
+        assert [each.reason for each in summary.skipped] == ["empty slot"] * 3
+        assert switched.count(True) >= 6 and runs == [False] * 3
+        assert not bench.world.suction
+
+
 def test_the_policy_may_give_the_tray_up_or_stop(folder: Path) -> None:
     with opened(folder, contents={"3": {1: None}}) as bench:
         summary = scan(bench, policy=Policy(empty_slot=Remedy(attempts=0, then="skip tray")))

@@ -52,6 +52,36 @@ def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Ri
     assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
 
 
+def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
+    rig: Rig, lab: Path, photo: Path, photographs: Path, tmp_path: Path
+) -> None:
+    stitched = [read_image(photographs / f"{coin}.jpg") for coin in COINS]
+    sides = [cv2.resize(image[:, : image.shape[1] // 2], (160, 160)) for image in stitched]
+    page = np.vstack([np.hstack(sides[:3]), np.hstack(sides[3:])])
+    images = {
+        "page_obv.png": page,
+        "many_rev.png": np.vstack([np.hstack([cv2.resize(page, None, fx=0.5, fy=0.5)] * 4)] * 4),
+        "wide.png": np.vstack([np.hstack(sides[:4]), np.hstack(sides[2:])]),
+        "across.png": np.pad(sides[0], ((0, 0), (80, 80), (0, 0)), mode="edge"),
+        "blank_obv.png": np.full((160, 160, 3), 240, np.uint8),
+        "lot1_obv.png": sides[0],
+    }
+    (tmp_path / "sale").mkdir()
+    for name, image in images.items():
+        cv2.imwrite(str(tmp_path / "sale" / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    added = rig("catalogue", "add", tmp_path / "sale", "--lab", lab, "--json")
+    assert (added.code, added.json["entries"], len(added.json["refused"])) == (3, 1, 5)
+    why = {name: next(line for line in added.json["refused"] if name in line) for name in images if "lot1" not in name}
+    assert "shows 6 coins" in why["page_obv.png"] and "shows about 96 coins" in why["many_rev.png"]
+    assert "(left half) shows 4 coins" in why["wide.png"] and "lies across its middle" in why["across.png"]
+    assert "no coin was found" in why["blank_obv.png"]
+    asked = rig("identify", *((tmp_path / "sale" / f"{name}.png") for name in ("page_obv", "many_rev")), "--lab", lab)
+    assert (asked.code, asked.out) == (1, "")
+    assert "shows 6 coins" in asked.err and "--coin 1 to --coin 6" in asked.err and "about 96 coins" in asked.err
+    second = rig("identify", tmp_path / "sale" / "page_obv.png", "--coin", 2, "--lab", lab, "--json").json[0]
+    assert second["candidates"][0]["coin"] == COINS[1]
+
+
 def test_images_of_the_same_coin_are_one_item_whatever_they_are(rig: Rig, lab: Path, photo: Path) -> None:
     text, other = photo.with_name("notes.txt"), photo.with_name("empty.jpg")
     text.write_text("no image")
@@ -99,22 +129,26 @@ def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
     (more / "square.png").write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
     (more / "photo_obv.heic").write_bytes(b"....ftypheic....")
     (more / "notes.txt").write_text("lots 1 to 6")
+    (more / "unreadable_obv.jpg").symlink_to("/proc/self/mem")
     mixed = rig("catalogue", "add", more, "--lab", lab, "--json")
     assert mixed.code == 3
     assert mixed.json["entries"] == 2 * len(COINS) and mixed.json["skipped"] == ["notes.txt"]
     refused = mixed.json["refused"]
-    assert len(refused) == 4
-    for name in ("broken_obv.jpg", "scan.jpg", "square.png", "photo_obv.heic"):
+    assert len(refused) == 5
+    for name in ("broken_obv.jpg", "scan.jpg", "square.png", "photo_obv.heic", "unreadable_obv.jpg"):
         assert sum(name in line for line in refused) == 1
     assert any("call it square_obv.png or square_rev.png" in line for line in refused)
     printed = rig("catalogue", "add", more, "--lab", lab)
-    assert "4 could not be used" in printed.out and "no images: notes.txt" in printed.err
+    assert "5 could not be used" in printed.out and "no images: notes.txt" in printed.err
     listed = rig("catalogue", "list", "--lab", lab, "--json").json
     assert listed == [{"sale": folder.name, "coins": 6, "entries": 12} for folder in (photographs, more)]
     entries = rig("catalogue", "list", "--sale", "more", "--lab", lab)
     assert "more: 6 coins, 12 entries" in entries.out and f"{COINS[0]}  obverse  {COINS[0]}.jpg" in entries.out
     assert sum(rig("catalogue", "remove", "--sale", "more", "--lab", lab, "--json").json["coins"].values()) == 12
     assert [sale["sale"] for sale in rig("catalogue", "list", "--lab", lab, "--json").json] == [photographs.name]
+    assert rig("catalogue", "list", "--removed", "--lab", lab, "--json").json == [
+        {"sale": "more", "coins": 6, "entries": 12}
+    ]
     gone = rig("catalogue", "remove", "--sale", "more", "--lab", lab)
     assert gone.code == 1 and "not in the catalogue: sale more" in gone.err
     assert rig("catalogue", "remove", "--lab", lab).code == 2

@@ -47,9 +47,15 @@ def test_a_confirmed_match_makes_the_catalogues_images_train(filled: Path, photo
     listed = run("reviews", "--lab", filled).out.splitlines()
     assert f"Anna: {trains} is the coin of {'; '.join(confirmed['entries'])}. the same crack at 4 o'clock" in listed[0]
     assert f"{getpass.getuser()}: {trains} is not the coin of {confirmed['entries'][0]}. another flan" in listed[1]
+    assert run("reject", trains, COINS[0], "--by", "Ben", "--why", "Ludwig's eyes", "--lab", filled).code == 0
+    assert not [row for row in rows(filled) if row not in before], "of two persons the latest counts"
+    counted = [each["counts"] for each in run("reviews", "--lab", filled, "--json").json]
+    assert counted == [False, False, True]
     assert run("reviews", "--coin", "a9", "--lab", filled, "--json").json == []
     with pytest.raises(LabError, match=r"no good frame is of coin z1"):
         run("confirm", "z1", COINS[0], "--lab", filled)
+    with pytest.raises(LabError, match=r"Did you mean a1\?"):
+        run("confirm", "a1.", COINS[0], "--lab", filled)
     with pytest.raises(LabError, match="Did you mean"):
         run("confirm", trains, confirmed["entries"][0][:-2], "--lab", filled)
 
@@ -69,6 +75,14 @@ def test_a_corrected_label_counts_and_the_old_one_stays(filled: Path) -> None:
     coins = {row["frame"]: (row["coin"], row["side"]) for row in rows(filled)}
     assert coins.get(first.id, ("a7", "reverse")) == ("a7", "reverse") and coins.get(other.id, ("a3", None))[0] == "a3"
     assert "1 frame of a3 shows a7, reverse." in run("reviews", "--lab", filled).out
+    assert "a8 is a new coin." in run("label", "a8", "--frame", other.id, "--lab", filled).err
+    assert run("label", "a3", "--frame", other.id, "--lab", filled).err == "", "and back again"
+    typed = "Ko\u0308ln\u200b [/]  'A'"  # as pasted: a combining letter, an invisible one, two spaces
+    odd = run("label", typed, "--frame", other.id, "--by", "[b]Ben", "--json", "--lab", filled).json
+    assert (odd["coin"], odd["who"]) == ("K\u00f6ln [/] 'A'", "[b]Ben")
+    assert "shows K\u00f6ln [/] 'A'" in run("reviews", "--lab", filled).out
+    with pytest.raises(UsageError, match="control character"):
+        run("label", "a\x1b[31m", "--frame", other.id, "--lab", filled)
     with pytest.raises(UsageError, match="name the frames"):
         run("label", "a7", "--lab", filled)
     with pytest.raises(StoreError, match="no frame"):

@@ -99,6 +99,10 @@ def test_every_session_of_a_batch_names_every_device_also_after_one_was_recovere
     assert 0 < ran.err.find("Connected and homed again") < ran.err.find("Tray 2.")
     kinds = [[device["kind"] for device in session.devices] for session in sessions(lab)]
     assert kinds == [["wled", "grbl", "uarm", "twin"]] * 2
+    wled, grbl, uarm, _ = sessions(lab)[1].devices
+    assert [device["firmware"] for device in (wled, grbl, uarm)] == ["WLED 0.15.0", "Grbl 1.1h", "V4.10.0"]
+    assert (wled["settings"]["count"], uarm["settings"]["work mode"]) == ("60", "0")
+    assert grbl["settings"]["$110"] == "3600.000"
 
 
 def rewrite(lab: Path, file: str, old: str, new: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.pipeline.conftest import COINS, Rig, Scanned, command, with_faults
 from tests.processes import Command, environment
+from tests.terminals import Terminal
 
 SHOTS = 12  # of each coin, by the lab's plan
 SHORT = 4  # by the short one
@@ -72,6 +73,21 @@ def test_the_terminal_shows_a_table_and_the_report(rig: Rig, short_lab: Path) ->
     assert "coin 1 of 3" in ran.err
 
 
+def test_a_person_is_asked_before_a_tray_is_scanned_again(rig: Rig, short_lab: Path) -> None:
+    assert rig(*SCAN, "--lab", short_lab).code == 0
+    terminal = Terminal()
+    again = Command(*SCAN, "--lab", short_lab, before=terminal.before)
+    while b"[y/N]" not in terminal.shown:
+        assert again.poll() is None
+        time.sleep(0.01)
+    terminal.type("n\n")
+    assert again.wait(60) == 0
+    terminal.close()
+    shown = " ".join(terminal.shown.decode().split())
+    assert "Tray 1 was scanned to the end already" in shown and "Nothing was moved" in shown
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
+
+
 def test_a_dry_run_moves_and_writes_nothing(rig: Rig, lab: Path) -> None:
     def files() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in lab.rglob("*") if path.is_file()}
@@ -106,9 +122,10 @@ def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, short_lab: P
     scan = start(lab)
     wait_for_frames(lab, scan, 5)
     scan.send_signal(number)
-    _, err = scan.communicate(timeout=60)
+    out, err = scan.communicate(timeout=60)
     assert scan.returncode == 3, err
     assert err.count("Stopping: the coin goes back into its slot") == 1
+    assert "shots are not taken yet" in out and "no good frame" not in out
     assert "Run the same command again to resume" in err and "Traceback" not in err
     assert places(lab) == {"slot"}
     assert rig(*SCAN, "--lab", lab).code == 0
