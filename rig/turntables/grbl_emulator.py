@@ -101,10 +101,17 @@ class GrblEmulator(GrblKernel):
             if state not in ("Idle", "Jog"):
                 return 8
             return (yield from self._jog(line[3:])) if line[2:3] == "=" else 3
-        elif line[1] in "$GX":
+        elif line[1] in "$GXC":
             if len(line) > 2:
                 return 3
-            if line == "$X" and self._locked:
+            if line == "$C":
+                if state not in ("Idle", "Check"):
+                    return 8
+                self._checks = not self._checks
+                self.say(f"[MSG:{'Enabled' if self._checks else 'Disabled'}]\r\n")
+                if not self._checks:
+                    self._mc_reset()
+            elif line == "$X" and self._locked:
                 self._unlock()
             elif line == "$G":
                 modes = f"{self._motion} G54 G17 G{20 if self._inches else 21} G{90 if self._absolute else 91} G94"

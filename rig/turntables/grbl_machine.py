@@ -57,6 +57,7 @@ class GrblMachine(Emulator):
 
     def _start_over(self) -> None:
         """At every reset."""
+        self._checks = False  # check mode ($C): G-code is read and nothing moves (motion_control.c, mc_line)
         self._held: list[tuple[float, float]] | None = None  # where to and how fast, once it is resumed
         self._door = False
         self._jogging = False
@@ -86,6 +87,8 @@ class GrblMachine(Emulator):
             return "Hold:1" if self._moving() else "Hold:0"
         if self._jogging and self._moving():
             return "Jog"
+        if self._checks:
+            return "Check"
         return "Run" if self._moving() else "Idle"
 
     def _stop_steppers(self) -> None:
@@ -169,7 +172,7 @@ class GrblMachine(Emulator):
         last = self._blocks[-1]
         start_s = max(self.clock.now(), last.end_s)
         move = StraightMove(start_s, last.target, (target,), rate / 60, self._set(ACCELERATION))
-        if not move.profile.distance:
+        if not move.profile.distance or self._checks:
             return  # plan_buffer_line(): a block without steps is none
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
         self.world.turn(target - last.target[0], move.speed, move.acceleration, start_s)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.image import encode_jpeg
-from tests.capture.conftest import small_image
+from calibration.image import encode_lossless
 from tests.pipeline.conftest import Rig
 
 Fill = Callable[..., Path]
@@ -23,6 +22,14 @@ def empty_lab(rig: Rig, tmp_path: Path) -> Path:
     return lab
 
 
+def coin_image(content: int) -> bytes:
+    """A disc on white, of another surface for each content."""
+    image = np.full((160, 160, 3), 250, np.uint8)
+    inside = np.hypot(*np.mgrid[-80:80, -80:80]) < 60
+    image[inside] = np.random.default_rng(content).integers(60, 130, (int(inside.sum()), 1))
+    return encode_lossless(image)
+
+
 @pytest.fixture
 def plates(tmp_path: Path) -> Fill:
     """Write a folder of images, each of another content, into a year's folder."""
@@ -31,7 +38,7 @@ def plates(tmp_path: Path) -> Fill:
         folder = tmp_path / year / "plates"
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in images.items():
-            (folder / f"{name}.jxl").write_bytes(small_image(content))
+            (folder / f"{name}.jxl").write_bytes(coin_image(content))
         return folder
 
     return fill
@@ -87,7 +94,7 @@ def test_any_name_that_a_museum_uses(rig: Rig, empty_lab: Path, tmp_path: Path) 
     folder = tmp_path / "Каталог монет Северного Причерноморья"
     folder.mkdir()
     short = name[:110]
-    (folder / f"{short}_obv.jpg").write_bytes(encode_jpeg(np.full((40, 40, 3), 90, np.uint8)))
+    (folder / f"{short}_obv.jxl").write_bytes(coin_image(1))
     assert rig("catalogue", "add", folder, "--lab", empty_lab, "--json").json["entries"] == 1
     assert live(empty_lab)[0][1] == short
     assert rig("store", "verify", "--lab", empty_lab).code == 0

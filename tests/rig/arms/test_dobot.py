@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rig.arms import dobot
-from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError
+from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
 from tests.rig.benches import DriverBench
 from tests.rig.stopping import StoppingClock
 
@@ -135,6 +135,17 @@ def test_messages_have_the_length_and_checksum_of_the_maker_s(make: Callable[...
     to_slot(bench, 1)
     bench.device.grip()
     assert r"\xaa\xaa\x04\x85\x00\x0c\x00o" in sent()  # GetIODI of input 12: IODI is input and level
+
+
+def test_a_queue_that_another_program_stopped_is_no_arrival(make: Callable[..., DriverBench]) -> None:
+    bench = make(move_s=0.3)
+    bench.world.emulators["arm"].feed(dobot.message(241, dobot.WRITE))  # SetQueuedCmdStopExec
+    start = bench.world.cup_mm()
+    with pytest.raises(NoAnswerError, match=r"SetPTPCmd .* was not done within 0\.3 s; it was stopped"):
+        bench.device.move_to(240, 120, 120)
+    assert bench.world.cup_mm() == start
+    bench.device.home()
+    bench.device.move_to(240, 120, 120)
 
 
 # The controller

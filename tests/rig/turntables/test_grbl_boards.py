@@ -127,6 +127,28 @@ def test_held_before_it_turns_it_is_found_as_well(make: Callable[..., TurntableB
 
 
 @EVERY_BOARD
+def test_a_controller_that_only_checks_g_code_has_not_turned(make: Callable[..., TurntableBench], board: str) -> None:
+    bench = make(board)
+    bench.controller.feed(b"$C\n")
+    bench.clock.sleep(0.1)
+    with pytest.raises(AlarmError, match=r"it only checks G-code \(\$C\)"):
+        bench.turntable.rotate_to(180)
+    bench.turntable.home()
+    assert bench.turntable.rotate_to(180) == pytest.approx(180, abs=0.01)
+
+
+@EVERY_BOARD
+def test_what_others_left_set_does_not_matter(make: Callable[..., TurntableBench], board: str) -> None:
+    bench = make(board)
+    for line in (b"G91\n", b"G20\n", b"G1 F1\n"):
+        bench.controller.feed(line)
+        bench.clock.sleep(0.1)
+        for angle_deg in (30.0, 200.0):
+            assert bench.turntable.rotate_to(angle_deg) == pytest.approx(angle_deg, abs=0.01)
+            assert not bench.is_turning()
+
+
+@EVERY_BOARD
 def test_an_alarm_that_nobody_heard_of_is_no_hold(make: Callable[..., TurntableBench], board: str) -> None:
     bench = make(board)
     bench.controller._locked = True
