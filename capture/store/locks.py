@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calibration.files import make_folder, parse_json, sync_folder, write_synced
+from capture.names import printable
 from capture.store.errors import StoreError
 
 RETRY_S = 0.05
@@ -179,7 +180,7 @@ def _flock(descriptor: int, kind: int, path: Path) -> None:
 
 
 def _command() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200] if sys.argv else "python"
+    return printable(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200] if sys.argv else "python"
 
 
 def _is_alive(pid: int) -> bool:

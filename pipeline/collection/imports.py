@@ -29,6 +29,7 @@ from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 
 _BATCH = 64
+_MOST_NAMES = 3  # of photographs that are reported, before they are counted only
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, reporter: R
         while batch := list(islice(waiting, _BATCH)):
             run.take([label for _, label in batch])
             progress(batch[-1][0], len(labelled.labels))
-        run.finish()
+        run.finish(reporter)
     return run.result(labelled)
 
 
@@ -109,7 +110,7 @@ class _Run:
 
     def __init__(self, store: Store, directory: Path, dry_run: bool) -> None:
         self._store, self._directory, self._dry_run = store, directory, dry_run
-        self._name = directory.resolve().name or "photographs"
+        self._name = printable(directory.resolve().name) or "photographs"
         past = store.sessions.find("import", self._name)
         frames = [
             frame for session in store.sessions.find("import") for frame in store.frames.find(session.id, good=None)
@@ -120,13 +121,15 @@ class _Run:
         self._types = store.coins.types()
         self._names = {session.id: session.name for session in store.sessions.find("import")}
         self._session = past[-1] if past else None
-        self._sources = {frame.source for frame in frames if self._session and frame.session_id == self._session.id}
+        own = [frame for frame in frames if self._session and frame.session_id == self._session.id]
+        self._sources = {frame.source: frame.id for frame in own}
         self._count: Counter[str] = Counter()
         self._coins: set[str] = set()
         self._sessions: set[str] = set()
         self._refused: list[str] = []
         self._failures: dict[str, str] = {}
         self._relabelled: dict[str, str] = {}
+        self._same_names: dict[str, str] = {}
 
     def take(self, labels: list[Label]) -> None:
         """Check some photographs, and store those that are new."""
@@ -134,14 +137,23 @@ class _Run:
         self._count["photographs"] += len(new)
         if not new or self._dry_run:
             return
-        if self._session is None or any(photo.source in self._sources for photo in new):
+        same = {photo.source: self._sources[photo.source] for photo in new if photo.source in self._sources}
+        self._same_names |= same
+        if self._session is None or same:
             self._session = self._store.sessions.begin_import(self._name)  # of another card or folder of that name
-            self._sources = set()
-        self._store.frames.add_photographs(self._session.id, new)
-        self._sources |= {photo.source for photo in new}
+            self._sources = {}
+        stored = self._store.frames.add_photographs(self._session.id, new)
+        self._sources |= {frame.source: frame.id for frame in stored}
 
-    def finish(self) -> None:
-        """Close the session."""
+    def finish(self, reporter: Reporter) -> None:
+        """Close the session, and report what bears a name that was there."""
+        for source, frame_id in list(self._same_names.items())[:_MOST_NAMES]:
+            reporter.report(
+                f"{source}: another photograph of this name was imported from a folder {self._name} before. Both are "
+                f"kept; if the new one corrects it: rig store delete --frame {frame_id} --why ..."
+            )
+        if len(self._same_names) > _MOST_NAMES:
+            reporter.report(f"And {len(self._same_names) - _MOST_NAMES} more of this kind.")
         if self._session is not None and not self._dry_run:
             self._store.sessions.finish(self._session.id)
 

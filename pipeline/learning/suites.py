@@ -15,11 +15,13 @@ from typing import Any, Literal
 from capture.store import Store
 from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import EvaluationError, evaluate
+from models.evaluation.samples import leave_out_copies
 from pipeline.lab import Lab
 from pipeline.learning.evaluate import imported_samples
 from pipeline.learning.low_data import result_path
 from pipeline.model_in_use import open_model
 from pipeline.reporter import Reporter
+from pipeline.wording import count
 
 Suite = Literal["poster", "rrc60"]
 POSTER = "sawhill-poster"
@@ -126,8 +128,11 @@ def _poster_row(lab: Lab, row: PublishedRow, reporter: Reporter) -> Answered:
                 f"{kind or 'no named'} augmentation. Delete {card_path.parent}, then {row.recipe}"
             )
         try:
+            samples, copies = leave_out_copies(imported_samples(lab, store, POSTER))
+            if copies:
+                reporter.report(f"{row.name}: {count(len(copies), 'image')} left out, as copies of others.")
             with reporter.progress(row.name) as progress:
-                result = evaluate(embedder, imported_samples(lab, store, POSTER), on_progress=progress)
+                result = evaluate(embedder, samples, on_progress=progress)
         except EvaluationError as error:
             return needs(f"other photographs in {POSTER}: {error}")
     return Answered(row.name, row.published, 100.0 * result.any_type_rank1, None)

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.index import GalleryEntry
 from models.matching.probability import fit
-from models.matching.same_coin import LINKED, CoinLinks, group_names, link_candidates, link_names, names_to_compare
+from models.matching.same_coin import (
+    LINKED,
+    CoinLinks,
+    group_names,
+    link_candidates,
+    link_names,
+    names_to_compare,
+    weigh_rival,
+)
 from tests.models.matching.test_probability import searches
 
 FITTED = fit(searches(120, seed=3))
@@ -72,6 +80,21 @@ def test_a_query_that_two_names_resemble_links_them_where_they_may_be_one_coin()
     assert group_names(both, unlikely, FITTED)["lot 1"] == {}
     alone = ranked({"lot 1": 0.66, "lot 2": 0.51})
     assert group_names(alone, likely, FITTED)["lot 1"] == {}, "the query resembles only one of them"
+
+
+def test_what_may_be_another_lot_is_a_rival_only_as_far_as_it_is_not() -> None:
+    both, alone = ranked({"lot 1": 0.66, "lot 2": 0.65}), FITTED.of(ranked({"lot 1": 0.66}))[0]
+    rivals = FITTED.of(both)
+
+    def weighed(known: float, decided: bool | None = None) -> list[float]:
+        decisions = {} if decided is None else {frozenset(("lot 1", "lot 2")): decided}
+        links = CoinLinks({"lot 1": {"lot 2": known}, "lot 2": {"lot 1": known}}, decisions)
+        return weigh_rival(both, {each.coin: {} for each in both}, links, FITTED)
+
+    assert rivals[0] < weighed(0.05)[0] < weighed(0.2)[0] < alone + 1e-9
+    assert all(sum(weighed(known)) <= 1.0 + 1e-9 for known in (0.0, 0.2, 0.5, 1.0))
+    assert weighed(0.5, decided=False) == rivals, "a person knows that they are two coins"
+    assert FITTED.of([]) == weigh_rival([], {}, CoinLinks(), FITTED) == []
 
 
 @given(first=st.floats(0.4, 0.9), later=st.lists(st.floats(0.3, 0.9), min_size=1, max_size=5))

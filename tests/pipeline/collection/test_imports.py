@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -128,3 +130,26 @@ def test_a_backup_imported_as_another_session_is_no_success(rig: Rig, lab: Path,
     built = rig("dataset", "build", "all", "--test", 0.34, "--validation", 0, "--lab", lab, "--json")
     assert built.code == 0, built.err
     assert built.json["copies"] == 3 and sum(built.json[part]["frames"] for part in ("train", "test")) == 6
+
+
+def test_two_cards_with_the_same_names_are_both_imported(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
+    assert rig("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab).code == 0
+    other = tmp_path / "other" / holiday.name
+    other.mkdir(parents=True)
+    (other / f"{COINS[0]}-monday.jpg").write_bytes((holiday / f"{COINS[1]}-tuesday.jpg").read_bytes() + b" ")
+    ran = rig("import", other, "--lab", lab)
+    assert ran.code == 0 and "Imported 1 photograph" in ran.out
+    assert "another photograph of this name was imported" in ran.err and "rig store delete --frame" in ran.err
+
+
+def test_a_folder_whose_name_no_encoding_knows(
+    rig: Rig, lab: Path, holiday: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / os.fsdecode(b"q\xff")
+    folder.mkdir()
+    (folder / "c1_obv.jpg").write_bytes((holiday / f"{COINS[0]}-monday.jpg").read_bytes())
+    monkeypatch.setattr(sys, "argv", ["rig", "import", str(folder)])
+    ran = rig("import", folder, "--lab", lab, "--json")
+    assert ran.code == 0 and ran.json["photographs"] == 1, ran.err
+    ran = rig("catalogue", "add", folder, "--lab", lab)
+    assert ran.code == 2 and "--sale NAME" in ran.err
