@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import resource
 import sys
 import traceback
 from typing import Annotated
@@ -16,9 +17,11 @@ import typer
 from pipeline.commands import bench, catalogue, identification, labs, learning, models, reviews, scans, store
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, USAGE
 from pipeline.commands.terminal.output import print_failure, print_line
-from pipeline.errors import UsageError, explain
+from pipeline.errors import LabError, UsageError, explain
 from pipeline.signals import Interrupted, interrupt_on_signals
 from pipeline.streams import steady_streams
+
+LEAST_ADDRESS_SPACE = 1_800_000_000  # what a scan and a model take; with 0.9 GB OpenCV and torch die at work
 
 
 def _exit(code: int, **_: object) -> None:
@@ -61,6 +64,17 @@ def _options(
     ] = False,
 ) -> None:
     """Options that stand before the command's name."""
+    _check_memory_limit()
+
+
+def _check_memory_limit() -> None:
+    """Refuse a limit under which native code would end the process without a word."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        raise LabError(
+            f"this shell gives a process {limit / 1e9:.1f} GB of address space (`ulimit -v`), and rig needs "
+            f"{LEAST_ADDRESS_SPACE / 1e9:.1f} GB, most of which it never touches. Raise it: `ulimit -v unlimited`."
+        )
 
 
 def main() -> None:

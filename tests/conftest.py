@@ -15,6 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--states", type=int, default=5, help="of a lab after a power cut, for each command of tests/crash"
     )
+    parser.addoption("--first-state", type=int, default=0, help="of those in tests/crash, to repeat a failed one")
     parser.addoption("--rewrite-answers", action="store_true", help="take what `rig --json` prints now as right")
     parser.addoption("--fuzz", type=int, default=15, help="how many made-up inputs each reader is given")
 

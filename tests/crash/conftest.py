@@ -8,6 +8,7 @@ from tests.pipeline.conftest import made_lab, photographs, scanned  # noqa: F401
 
 
 @pytest.fixture(scope="session")
-def states(pytestconfig: pytest.Config) -> int:
-    """How many states to find a lab in were asked for."""
-    return int(pytestconfig.getoption("--states"))
+def states(pytestconfig: pytest.Config) -> range:
+    """The numbers of the states to find a lab in."""
+    first = int(pytestconfig.getoption("--first-state"))
+    return range(first, first + int(pytestconfig.getoption("--states")))

@@ -58,7 +58,7 @@ JOBS = {
     "name", [pytest.param(name, marks=() if name == "import" else pytest.mark.slow) for name in JOBS]
 )
 def test_a_power_cut_loses_nothing_that_was_acknowledged(
-    name: str, request: pytest.FixtureRequest, photographs: Path, tmp_path: Path, states: int
+    name: str, request: pytest.FixtureRequest, photographs: Path, tmp_path: Path, states: range
 ) -> None:
     job, lab, before = JOBS[name], tmp_path / "lab", tmp_path / "before"
     source = request.getfixturevalue("scanned").lab if name in SCANNED else request.getfixturevalue("made_lab")
@@ -69,7 +69,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
     disk, was, became = Disk(before, lab, calls), read_records(before), read_records(lab)
     check_reopened(lab, was, became, disk.promises(disk.end))
     points = disk.points()
-    for number in range(states):
+    for number in states:
         chance = random.Random(f"{name} {number}")
         point = points[-1] if number % 10 == 0 else chance.choice(points)
         found = tmp_path / "found"
@@ -80,6 +80,5 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
             error.add_note(f"{name}, state {number}: the power was cut at call {point} of {disk.end}")
             raise
         shutil.rmtree(found)
-    print(
-        f"{name}: {states} states of {len(points)} moments, {len(disk.changes)} changes: nothing acknowledged is lost"
-    )
+    counts = f"{len(states)} states of {len(points)} moments and {len(disk.changes)} changes"
+    print(f"{name}: {counts}, nothing acknowledged is lost")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import resource
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from capture.store import Store, StoreError, database
 from models.embedding.embedder import CARD_FILE, STARTER_DIR, WEIGHTS_FILE
 from tests.pipeline.conftest import Rig, run_well
+from tests.processes import run
 
 DEEP = "[" * 100_000
 
@@ -95,3 +101,45 @@ def scanned_copy(short_lab: Path, rig: Rig) -> Path:
     """A lab of one's own with a scan of tray 1."""
     run_well("scan", "--tray", 1, "--no-identify", "--lab", short_lab)
     return short_lab
+
+
+def test_a_limit_on_memory_is_named_before_native_code_dies_of_it(empty_lab: Path) -> None:
+    limit = partial(resource.setrlimit, resource.RLIMIT_AS, (900_000_000, resource.RLIM_INFINITY))
+    ran = run("status", "--lab", empty_lab, before=limit)
+    assert (ran.code, "`ulimit -v`" in ran.err, "0.9 GB" in ran.err) == (1, True, True), ran.err
+
+
+def test_a_lock_that_another_program_holds_is_no_damage(empty_lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
+    with closing(sqlite3.connect(empty_lab / "store" / "index.sqlite", isolation_level=None)) as index:
+        index.execute("PRAGMA locking_mode = EXCLUSIVE")
+        index.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="another process has held it") as caught:
+            Store.open(empty_lab / "store", writing=False).frames.find()
+        assert "rebuild" not in str(caught.value)
+
+
+def test_a_writer_does_not_blame_itself(empty_lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
+    with (
+        Store.open(empty_lab / "store") as store,
+        closing(sqlite3.connect(empty_lab / "store" / "index.sqlite", isolation_level=None)) as index,
+    ):
+        index.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program: a backup or an SQLite browser") as caught:
+            store.coins.add("2024.1.1")
+        assert f"pid {os.getpid()}" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EMFILE])
+def test_what_the_machine_is_out_of_is_named_with_the_file(
+    empty_lab: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(descriptor: int, kind: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(StoreError) as caught:
+        Store.open(empty_lab / "store")
+    assert "writers.lock" in str(caught.value) and os.strerror(code) in str(caught.value)
+    assert ("locks" if code == errno.ENOLCK else "ulimit -n") in str(caught.value)
