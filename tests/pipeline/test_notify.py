@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import socket
@@ -27,16 +28,17 @@ from tests.processes import Command
 PASSWORD = "Aes grave"
 
 
-def hang_in_the_third_image() -> None:
-    """The camera's driver hangs for some seconds; so short a stall counts here."""
+def hang_in_the_third_image(until: Path) -> None:
+    """The camera's driver hangs until there is such a file; so short a stall counts here."""
     from capture.cameras.twin import TwinCamera
     from pipeline.scanning import monitor
 
     images, grab = itertools.count(1), TwinCamera.grab
 
     def hang(camera: TwinCamera) -> Any:
-        if next(images) == 3:
-            time.sleep(4)
+        hangs = next(images) == 3
+        while hangs and not until.exists():
+            time.sleep(0.05)
         return grab(camera)
 
     TwinCamera.grab = hang  # type: ignore[method-assign]
@@ -165,11 +167,13 @@ def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
 
 def test_a_night_in_which_nothing_happens_any_more_raises_an_alarm(rig: Rig, short_lab: Path, hook: Hook) -> None:
     configure(short_lab, f"notify: {{webhook: '{hook.url}'}}")
-    night = Command("batch", "--trays", 1, "--no-identify", "--lab", short_lab, before=hang_in_the_third_image)
+    hang = functools.partial(hang_in_the_third_image, short_lab / "continue")
+    night = Command("batch", "--trays", 1, "--no-identify", "--lab", short_lab, before=hang)
     deadline_s = time.monotonic() + 60
     while (seen := rig("status", "--lab", short_lab, "--json").json)["alarm"] is None:
         assert night.poll() is None and time.monotonic() < deadline_s, night.err
     assert "Nothing has happened for" in seen["alarm"] and "Look at the rig" in seen["alarm"]
+    (short_lab / "continue").touch()
     assert night.wait(60) == 0
     assert ["nothing has happened" in body["text"] for body in hook.bodies if body["what"] == "trouble"] == [True]
     ended = rig("status", "--lab", short_lab, "--json").json
