@@ -12,7 +12,7 @@ from calibration.image import Image
 from calibration.outline import MIN_AREA_FRACTION, Outline, is_sheet
 from calibration.separate import solidity
 
-MANY = 4  # small coins make a page; on 1,029 images of single coins, calibration targets and desks there were 3 at most
+MANY = 4  # small coins make a page; on 138 images of single coins, calibration targets and desks there were 3 at most
 ROOMY = 0.33  # radius of a coin over its image's shorter side: no page of others fits beside it
 LEAST_AREA_FRACTION = 0.0006
 _WORKING_SIZE_PX = 1000
