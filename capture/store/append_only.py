@@ -95,4 +95,4 @@ def _content(line: bytes) -> Content | None:
     except ValueError:
         return None
     is_line = all(isinstance(content.get(name), kind) for name, kind in _FIELDS.items())
-    return content if is_line and isinstance(content.get("session_id"), str | None) else None
+    return content if is_line and isinstance(content.get("session_id", 0), str | None) else None
