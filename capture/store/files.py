@@ -249,7 +249,7 @@ def unseal(data: bytes) -> Content:
         if b"\\ud" in data:
             json.dumps(
                 content, ensure_ascii=False
-            ).encode()  # half a letter is a ValueError: the index could not hold it
+            ).encode()  # half a letter is a ValueError
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:
