@@ -247,9 +247,7 @@ def unseal(data: bytes) -> Content:
         content: Content = parse_json(data)["content"]
         is_whole = isinstance(content, dict) and seal(content).encode() == data
         if b"\\ud" in data:
-            json.dumps(
-                content, ensure_ascii=False
-            ).encode()  # half a letter is a ValueError
+            json.dumps(content, ensure_ascii=False).encode()  # half a letter is a ValueError
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:
