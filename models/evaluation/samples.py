@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calibration.image import Image
-from models.matching.duplicates import find_duplicates, unroll
+from models.matching.duplicates import SAME_PHOTOGRAPH, find_duplicates, unroll
 from models.progress import Progress
 
 
@@ -79,7 +79,8 @@ def leave_out_copies(
     copies: dict[int, int] = {}
     for pair in find_duplicates(images, names):
         first, second = ordered[pair.first], ordered[pair.second]
-        if pair.first not in copies and not (first.is_scanned and second.is_scanned):
+        is_copy = first.coin != second.coin or pair.score >= SAME_PHOTOGRAPH
+        if is_copy and pair.first not in copies and not (first.is_scanned and second.is_scanned):
             copies.setdefault(pair.second, pair.first)
     kept = [sample for number, sample in enumerate(ordered) if number not in copies]
     found = ((ordered[copy], ordered[original]) for copy, original in copies.items())

@@ -254,7 +254,9 @@ def _named_entries(store: Store, coins: Sequence[str], sale: str | None, *, remo
     if missing:
         where = "never removed from the catalogue" if removed else "not in the catalogue"
         within = f" (sale {sale})" if coins and sale else ""
-        raise LabError(f"{where}: {', '.join(missing)}{within}. Nothing was changed. Check the spelling.")
+        raise LabError(
+            f"{where}: {', '.join(missing)}{within}. Nothing was changed. Check the spelling: `rig catalogue list`."
+        )
     return [entry for entries in found.values() for entry in entries]
 
 

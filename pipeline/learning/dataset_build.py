@@ -17,7 +17,7 @@ from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
 from models.embedding.backbones import CROP_PX
-from models.matching.duplicates import Unrolled, find_duplicates, join_names, unroll
+from models.matching.duplicates import SAME_PHOTOGRAPH, Unrolled, find_duplicates, join_names, unroll
 from models.training.splits import PARTS, Part, Shares, split_by_coin
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -260,11 +260,12 @@ def _find_doubles(cut: _Crops) -> list[dict[str, Any]]:
         f"{'' if source.is_scanned else source.placement}"
         for source in cut.sources
     ]
-    pairs = [(cut.sources[pair.first], cut.sources[pair.second]) for pair in find_duplicates(cut.unrolled, names)]
+    found = find_duplicates(cut.unrolled, names)
+    pairs = [(cut.sources[pair.first], cut.sources[pair.second], pair.score) for pair in found]
     return [
         {"frames": [one.id, other.id], "coins": [one.coin, other.coin]}
-        for one, other in pairs
-        if not (one.is_scanned and other.is_scanned)
+        for one, other, score in pairs
+        if not (one.is_scanned and other.is_scanned) and (one.coin != other.coin or score >= SAME_PHOTOGRAPH)
     ]
 
 

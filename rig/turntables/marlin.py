@@ -1,7 +1,8 @@
 """Turntable on a Marlin controller: an axis whose "millimetres" are degrees.
 
 Written to Marlin's source (MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.cpp at 8009982, gcode/queue.cpp at
-012c1a4; bugfix-2.1.x of 2025-10-05: MarlinCore.cpp, module/motion.cpp, module/planner.cpp, gcode/calibrate/G28.cpp):
+012c1a4, gcode/gcode.cpp at 005ec91; bugfix-2.1.x of 2025-10-05: MarlinCore.cpp, module/motion.cpp,
+module/planner.cpp, gcode/calibrate/G28.cpp):
 
 - Every line is sent with its number and checksum, ``N12 M400*97``, and only once the one before it is answered. A line
   that came in damaged is answered ``Error:...`` and ``Resend: 12``; 2.0 and 2.1 of 2023 say no ``ok`` after that, those

@@ -1,9 +1,9 @@
 """Marlin 2.1 on an Arduino Mega, byte for byte, with a turntable on one of its axes.
 
 Written after MarlinFirmware/Marlin, Marlin/src: gcode/host/M114.cpp at 8009982, gcode/queue.cpp at 012c1a4 (2.0) and
-3b3ec2c (2.0 before its release), Configuration.h at 0000207; and bugfix-2.1.x of 2025-10-05 as Thinkersbluff/
-Marlin-bugfix-2.1.x ca88b84 has it: gcode/queue.cpp, MarlinCore.cpp, module/motion.cpp, module/planner.cpp,
-gcode/calibrate/G28.cpp, gcode/host/M115.cpp, core/language.h. Nothing of it was run.
+3b3ec2c (2.0 before its release), gcode/gcode.cpp at 005ec91, Configuration.h at 0000207; and bugfix-2.1.x of
+2025-10-05 as Thinkersbluff/Marlin-bugfix-2.1.x ca88b84 has it: gcode/queue.cpp, MarlinCore.cpp, module/motion.cpp,
+module/planner.cpp, gcode/calibrate/G28.cpp, gcode/host/M115.cpp, core/language.h. Nothing of it was run.
 
 What matters: ``Count`` in the answer to ``M114`` tells where the planner ends, as the rest of it does, and never where
 the motor is; ``M410`` stops the motor in its step and drops whatever is planned in the next second, without a word;

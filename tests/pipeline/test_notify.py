@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -20,8 +23,26 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from capture.store.journal_lines import NotificationSent
 from tests.pipeline.conftest import SHORT_PLAN, Rig, with_faults
 from tests.pipeline.scanning.test_batch import BATCH, configure, journal
+from tests.processes import Command
 
 PASSWORD = "Aes grave"
+
+
+def hang_in_the_third_image(until: Path) -> None:
+    """The camera's driver hangs until there is such a file; so short a stall counts here."""
+    from capture.cameras.twin import TwinCamera
+    from pipeline.scanning import monitor
+
+    images, grab = itertools.count(1), TwinCamera.grab
+
+    def hang(camera: TwinCamera) -> Any:
+        hangs = next(images) == 3
+        while hangs and not until.exists():
+            time.sleep(0.05)
+        return grab(camera)
+
+    TwinCamera.grab = hang  # type: ignore[method-assign]
+    monitor.STALLED_S = 0.5
 
 
 @dataclass
@@ -142,6 +163,22 @@ def test_what_is_not_delivered_is_reported_with_the_reason(
 def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
     ran = rig("notify", "--lab", lab)
     assert ran.code == 1 and "names nobody" in ran.err
+
+
+def test_a_night_in_which_nothing_happens_any_more_raises_an_alarm(rig: Rig, short_lab: Path, hook: Hook) -> None:
+    configure(short_lab, f"notify: {{webhook: '{hook.url}'}}")
+    hang = functools.partial(hang_in_the_third_image, short_lab / "continue")
+    night = Command("batch", "--trays", 1, "--no-identify", "--lab", short_lab, before=hang)
+    deadline_s = time.monotonic() + 60
+    while (seen := rig("status", "--lab", short_lab, "--json").json)["alarm"] is None:
+        assert night.poll() is None and time.monotonic() < deadline_s, night.err
+    assert "Nothing has happened for" in seen["alarm"] and "Look at the rig" in seen["alarm"]
+    (short_lab / "continue").touch()
+    assert night.wait(60) == 0
+    assert ["nothing has happened" in body["text"] for body in hook.bodies if body["what"] == "trouble"] == [True]
+    ended = rig("status", "--lab", short_lab, "--json").json
+    assert ended["alarm"] is None and ended["status"]["stalled_since"] is None
+    assert "nothing has happened" in Path(ended["status"]["log"]).read_text()
 
 
 @pytest.mark.slow

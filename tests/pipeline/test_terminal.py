@@ -24,7 +24,9 @@ def test_a_dry_run_is_short_and_cuts_no_word(rig: Rig, lab: Path, columns: str) 
 
 
 @pytest.mark.parametrize("terminal", [pytest.param("dumb", marks=pytest.mark.slow), "xterm"])
-def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, short_lab: Path, terminal: str) -> None:
+def test_a_scan_into_a_pipe_prints_lines_with_the_time_left_then_a_table(
+    rig: Rig, short_lab: Path, terminal: str
+) -> None:
     ran = rig("scan", "--tray", 1, "--no-identify", "--lab", short_lab, COLUMNS=NARROW, TERM=terminal)
     assert ran.code == 0, ran.err
     assert "\x1b" not in ran.out + ran.err
@@ -32,4 +34,7 @@ def test_a_scan_into_a_pipe_prints_lines_with_the_time_left(rig: Rig, short_lab:
     assert [line.split(", about ")[-1].endswith(" left.") for line in begun[1:]] == [True, True]
     for coin in COINS[:3]:
         assert any(coin in line and line.rstrip().endswith("0") for line in ran.out.splitlines()), "whole, in a row"
+    for word in ("Slot", "Frames", "Retakes", "Report:"):
+        assert word in ran.out
+    assert "coin 1 of 3" in ran.err
     assert "s on the twin (real devices: about " in ran.out

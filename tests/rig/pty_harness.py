@@ -51,6 +51,16 @@ class Cable:
             self.link.unlink()
             os.close(self._far_end)
 
+    def wait_until_heard(self) -> None:
+        """Wait until the controller has been given every byte that was sent."""
+        poll = select.poll()
+        poll.register(self._far_end, select.POLLIN)
+        while True:
+            with self.world.lock:  # what was read is fed before the lock is let go
+                if not sum(event for _, event in poll.poll(0)) & select.POLLIN:
+                    return
+            time.sleep(0.001)
+
     def _pump(self) -> None:
         emulator, clock = self.world.emulators[self.device], self.world.clock
         poll = select.poll()
@@ -66,13 +76,13 @@ class Cable:
                 time.sleep(0.001)
                 continue
             heard = b""
-            if events & select.POLLIN:
-                try:
-                    heard = os.read(self._far_end, 4096)
-                except OSError as error:
-                    if error.errno != errno.EIO:
-                        raise
             with self.world.lock:
+                if events & select.POLLIN:
+                    try:
+                        heard = os.read(self._far_end, 4096)
+                    except OSError as error:
+                        if error.errno != errno.EIO:
+                            raise
                 if not is_open:
                     is_open = True
                     if self._dtr_is_up:

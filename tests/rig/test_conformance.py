@@ -29,7 +29,7 @@ KINDS = list(PATIENCE)
 MOVING = [kind for kind in KINDS if ROLE[kind] != "lightbox"]
 EAST = Light("east", ((-30.0, 30.0),))
 UNHURRIED = {"answer_s": 2.0}  # a program of its own has a computer to share
-LONGEST_S = 20.0
+LONGEST_S = 60.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
@@ -162,6 +162,8 @@ def test_stopped_in_motion_from_another_thread(make: Callable[..., DriverBench],
     bench.device.stop()
     thread.join(20)
     assert isinstance(caught[0], AlarmError)
+    if bench.cable:
+        bench.cable.wait_until_heard()
     bench.clock.sleep(0.2)  # the rest of a step that was under way
     stopped = where(bench)
     bench.clock.sleep(5.0)

@@ -129,6 +129,8 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
     rows = [(literal(tray), "", "", "", "photographed already") for tray in plan.finished]
     for each in plan.to_do:
         note = f"resumes: {count(each.done_shots, 'shot')} done" if each.resumes else ""
+        if each.repeats is not None and each.repeats.finished_at is not None:
+            note = f"once more: it was scanned at {minute(each.repeats.finished_at)}"
         if each.set_aside is not None:
             note = f"[yellow]starts over: {literal(each.set_aside)}[/yellow]"
         if each.changed:

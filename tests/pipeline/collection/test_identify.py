@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from calibration.image import encode_jpeg, read_image
-from tests.pipeline.conftest import COINS, Rig
+from tests.pipeline.conftest import COINS, Rig, command
+from tests.processes import environment
 
 
 @pytest.fixture
@@ -80,6 +82,18 @@ def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
     assert "shows 6 coins" in asked.err and "--coin 1 to --coin 6" in asked.err and "about 96 coins" in asked.err
     second = rig("identify", tmp_path / "sale" / "page_obv.png", "--coin", 2, "--lab", lab, "--json").json[0]
     assert second["candidates"][0]["coin"] == COINS[1]
+
+
+def test_what_needs_no_model_is_done_before_one_is_loaded(rig: Rig, lab: Path, photo: Path) -> None:
+    blank = photo.with_name("blank.png")
+    cv2.imwrite(str(blank), np.full((200, 200, 3), 240, np.uint8))
+    block = "import sys; sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'faiss', 'safetensors')))"
+    program = f"{block}; from pipeline.cli import main; main()"
+    args = [command()[0], "-c", program, "identify", "--lab", str(lab)]
+    for image, why in ((blank, "no coin was found"), (photo, "identifying needs torch")):
+        ran = subprocess.run([*args, str(image)], env=environment(), capture_output=True, text=True, check=False)
+        assert ran.returncode == 1 and why in ran.stderr
+        assert ran.stderr.startswith("Looking for the coin in 1 photograph.\n")
 
 
 def test_images_of_the_same_coin_are_one_item_whatever_they_are(rig: Rig, lab: Path, photo: Path) -> None:

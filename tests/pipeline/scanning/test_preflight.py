@@ -34,27 +34,24 @@ def sessions(lab: Path) -> list[Session]:
         return store.sessions.find("scan")
 
 
-@pytest.mark.parametrize(
-    ("file", "document", "complaint"),
-    [
-        ("plans/default.yaml", TILTED, r"default\.yaml, line 4: tilt_deg: .* camera is fixed\. Set `tilt_deg: \[0\]`"),
-        ("plans/default.yaml", SHORT.replace("az060", "az999"), r"default\.yaml, line 2: lights: .* no az999"),
-        ("trays/1.yaml", "slots:\n  99: 1994.1\n", r"1\.yaml, line 2: slots: There is no slot 99"),
-        ("trays/1.yaml", "slots: {1: null}\n", r"1\.yaml, line 1: Every slot is empty"),
-    ],
-    ids=["tilt", "light", "slot", "empty"],
+SLIPS = (
+    ("plans/default.yaml", TILTED, r"default\.yaml, line 4: tilt_deg: .* camera is fixed\. Set `tilt_deg: \[0\]`"),
+    ("plans/default.yaml", SHORT.replace("az060", "az999"), r"default\.yaml, line 2: lights: .* no az999"),
+    ("trays/1.yaml", "slots:\n  99: 1994.1\n", r"1\.yaml, line 2: slots: There is no slot 99"),
+    ("trays/1.yaml", "slots: {1: null}\n", r"1\.yaml, line 1: Every slot is empty"),
 )
-def test_what_the_rig_cannot_do_is_refused_by_every_command(
-    lab: Path, file: str, document: str, complaint: str
-) -> None:
-    good = (lab / file).read_text()
-    (lab / file).write_text(document)
-    for command in (("scan", "--tray", 1), ("batch", "--trays", "1-2")):
-        for dry in ((), ("--dry-run",)):
-            with pytest.raises(LabError, match=complaint):
-                run(*command, *dry, "--no-identify", "--lab", lab)
-    assert sessions(lab) == []
-    (lab / file).write_text(good)
+
+
+def test_what_the_rig_cannot_do_is_refused_by_every_command(lab: Path) -> None:
+    for file, document, complaint in SLIPS:
+        good = (lab / file).read_text()
+        (lab / file).write_text(document)
+        for command in (("scan", "--tray", 1), ("batch", "--trays", "1-2")):
+            for dry in ((), ("--dry-run",)):
+                with pytest.raises(LabError, match=complaint):
+                    run(*command, *dry, "--no-identify", "--lab", lab)
+        assert sessions(lab) == []
+        (lab / file).write_text(good)
     assert run("scan", "--tray", 1, "--no-identify", "--lab", lab).code == 0
 
 
@@ -76,7 +73,13 @@ def test_a_light_that_was_not_calibrated_and_a_full_disk_are_shown_by_a_dry_run_
     assert sessions(lab) == []
 
 
-@pytest.mark.parametrize("command", [("scan", "--tray", 1), ("batch", "--trays", "1")], ids=["scan", "batch"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("scan", "--tray", 1), id="scan", marks=pytest.mark.slow),
+        pytest.param(("batch", "--trays", "1"), id="batch"),
+    ],
+)
 def test_an_interrupted_scan_that_the_rig_cannot_finish_starts_over_with_the_corrected_plan(
     lab: Path, command: tuple[object, ...]
 ) -> None:

@@ -99,7 +99,7 @@ def test_a_result_that_cannot_be_written_is_a_failure(short_lab: Path) -> None:
 
 
 def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, short_lab: Path) -> None:
-    set_speed(short_lab, 30)
+    set_speed(short_lab, 10)
     scan = Command(*SCAN, "--lab", short_lab)
     wait_for_frames(short_lab, scan, 2)
     scan.send_signal(signal.SIGINT)
@@ -108,8 +108,9 @@ def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, sho
     scan.send_signal(signal.SIGINT)
     _, err = scan.communicate(60)
     assert scan.returncode == 3
-    assert "Coin 1994.1 of slot 1 " in err and "Leave it there: the same command finds it" in err
-    assert "Coin 1994.1 of slot 1 " in rig("status", "--lab", short_lab).out
+    coin = re.search(r"Coin 1994\.\d of slot \d .*Leave it there: the same command finds it", err)
+    assert coin is not None, err
+    assert coin.group() in rig("status", "--lab", short_lab).out
     set_speed(short_lab, 1000)
     assert rig(*SCAN, "--lab", short_lab).code == 0
     assert places(short_lab) == {"slot"}

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rig.bench import BenchLayout, SlotGrid
 from rig.clock import ScaledClock
+from rig.errors import DeviceError
 from rig.twin import world as twin_world
 from rig.twin.faults import Fault, FrozenFrame, Unplugged
 from rig.twin.lab import make_world
@@ -85,7 +86,7 @@ def test_a_slot_beyond_the_tray_is_refused(world: World) -> None:
 def test_a_damaged_state_says_what_to_do(clock: ScaledClock, tmp_path: Path) -> None:
     path = tmp_path / "world.json"
     path.write_text("{")
-    with pytest.raises(ValueError, match=r"world\.json is damaged\. Delete it"):
+    with pytest.raises(DeviceError, match=r"world\.json is damaged, as after a power cut\. Delete it"):
         make_world(CONFIG, clock, state_path=path)
 
 
