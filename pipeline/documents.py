@@ -69,11 +69,11 @@ def parse(path: Path) -> tuple[Any, Lines]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise LabError(
-            f"{path}, line {line}: this is not valid YAML ({error.problem}). "
-            "Check the indentation, colons and quotes there."
+            f"{path}, line {line}: this is not valid YAML. Check the indentation, colons and quotes there."
         ) from error
-    except yaml.YAMLError as error:
-        raise LabError(f"{path} is not valid YAML ({error}). Save it as plain UTF-8 text.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise LabError(f"{path}, line {line}: a control character is in it. Type it again by hand.") from error
     except RecursionError as error:
         raise LabError(f"{path} is nested too deeply. Write it as `rig init` does.") from error
     document = _Document(path, text.splitlines())

@@ -16,6 +16,7 @@ from capture.store.files import Content, seal, unseal
 
 LINES_PER_FILE = 10_000
 _TAIL_BYTES = 65_536
+_MOST_LINES = 1 << 62  # that SQLite can number
 _FIELDS = {"number": int, "at": str, "kind": str, "detail": dict}
 
 
@@ -95,4 +96,5 @@ def _content(line: bytes) -> Content | None:
     except ValueError:
         return None
     is_line = all(isinstance(content.get(name), kind) for name, kind in _FIELDS.items())
-    return content if is_line and isinstance(content.get("session_id"), str | None) else None
+    is_line = is_line and 0 < content["number"] < _MOST_LINES
+    return content if is_line and isinstance(content.get("session_id", 0), str | None) else None

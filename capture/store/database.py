@@ -16,6 +16,7 @@ from capture.store.locks import writers
 from capture.store.schema import migrations
 
 BUSY_TIMEOUT_S = 30.0
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # what damaged pages come out as
 
 
 class Database:
@@ -50,7 +51,7 @@ class Database:
             except sqlite3.OperationalError as error:
                 self.close()
                 raise _unwritable(path, error) from error
-            except sqlite3.DatabaseError as error:
+            except _DAMAGE as error:
                 self.close()
                 raise _unreadable(path, error) from error
         elif not path.exists():
@@ -97,7 +98,7 @@ class Database:
                 connection.execute("PRAGMA query_only = ON")
                 self._local.connection = connection
             return list(connection.execute(sql, parameters))
-        except sqlite3.DatabaseError as error:
+        except _DAMAGE as error:
             raise _unreadable(self._path, error) from error
 
     def compact(self) -> None:
@@ -129,7 +130,7 @@ class Database:
             with closing(self._connect()) as connection:
                 self._refuse_newer(connection)
                 return bool(migrations.pending(SqliteUtils(connection, recursive_triggers=False)))
-        except sqlite3.DatabaseError as error:
+        except _DAMAGE as error:
             raise _unreadable(self._path, error) from error
 
     def has_problems(self) -> bool:
@@ -195,11 +196,11 @@ class Database:
 _WITHOUT_LOCK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants apart
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+def _unreadable(path: Path, error: Exception) -> StoreError:
     if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"{path} cannot be read: {_why_busy(path)}; then run the same command again.")
     if _code(error) == sqlite3.SQLITE_CANTOPEN:

@@ -17,6 +17,7 @@ A file appears under its name whole or not at all: it is written in ``tmp``, fsy
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
@@ -245,6 +246,8 @@ def unseal(data: bytes) -> Content:
     try:
         content: Content = parse_json(data)["content"]
         is_whole = isinstance(content, dict) and seal(content).encode() == data
+        if b"\\ud" in data:
+            json.dumps(content, ensure_ascii=False).encode()  # half a letter is a ValueError
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a sealed record") from error
     if not is_whole:

@@ -157,7 +157,12 @@ def _last_number(transaction: Transaction) -> int:
 
 
 def _content(row: sqlite3.Row) -> Content:
-    return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": from_json(row, "detail")}
+    detail = from_json(row, "detail")
+    if not isinstance(detail, dict):
+        raise DamagedRowError(
+            f"the index is damaged: the detail of event {row['id']} is not as it was written. Run `rig store rebuild`."
+        )
+    return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": detail}
 
 
 def _insert(transaction: Transaction, line: Content) -> None:

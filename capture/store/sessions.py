@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from pydantic import ValidationError
+
 from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine
-from capture.store.errors import StoreError
+from capture.store.errors import DamagedRowError, StoreError
 from capture.store.quarantine import QuarantineReason
 from capture.store.record_kinds import FINISHED, SESSION, session_content
 from capture.store.records import Session, now
@@ -77,7 +79,13 @@ class Sessions:
     def shots(self, session_id: str) -> list[Shot]:
         """All shots of a session, in the plan's order."""
         sql = "SELECT content FROM shot WHERE session_id = ? ORDER BY position"
-        return [Shot.model_validate_json(row["content"]) for row in self._storage.read(sql, (session_id,))]
+        rows = self._storage.read(sql, (session_id,))
+        try:
+            return [Shot.model_validate_json(row["content"]) for row in rows]
+        except ValidationError as error:
+            raise DamagedRowError(
+                f"the index is damaged: a shot of {session_id} is not as it was written. Run `rig store rebuild`."
+            ) from error
 
     def missing_shots(self, session_id: str) -> list[Shot]:
         """Shots that have no good frame and were not tried as often as the plan allows, in the plan's order."""

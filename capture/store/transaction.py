@@ -84,7 +84,7 @@ class RecordKind:
             for row in read(f"SELECT * {rows} AND {self.key} IN ({marks}) ORDER BY {self.order}", batch):
                 try:
                     content = self.content(read, row)
-                except DamagedRowError:
+                except (DamagedRowError, ValueError, TypeError, KeyError):
                     on_damage(self.record_name(row))
                     continue
                 if content is not None:

@@ -22,7 +22,7 @@ def lab(tmp_path: Path) -> Path:
     """A lab whose store holds odd names, also such as no command would let in today."""
     folder = tmp_path / "lab"
     (folder / "trays").mkdir(parents=True)
-    (folder / "rig.yaml").write_text("camera: {kind: twin}\n")
+    (folder / "rig.yaml").write_text("twin: {}\ncamera: {kind: twin}\n")
     tray = TRAY.model_copy(update={"slots": dict(enumerate(ODD, 1))})
     with Store.open(folder / "store") as store:
         session = store.sessions.begin_scan(tray, PLAN)
