@@ -92,7 +92,7 @@ def read_photo_folder(directory: Path) -> PhotoFolder:
         If the folder cannot be listed.
     """
     try:
-        paths = sorted(path for path in directory.iterdir() if path.is_file() and not is_hidden(path))
+        paths = sorted(path for path in directory.iterdir() if not path.is_dir() and not is_hidden(path))
     except OSError as error:
         raise DrawerError(
             f"{directory} cannot be listed: {error.strerror}. Give a folder of coin photographs."
@@ -101,6 +101,9 @@ def read_photo_folder(directory: Path) -> PhotoFolder:
     refused: list[str] = []
     contradictions: list[str] = []
     for path in (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
+        if not path.is_file():
+            refused.append(f"{path} cannot be read: it is a pipe, a device, or a link that leads nowhere.")
+            continue
         named = _SIDE_NAME.match(path.stem)
         if named:
             coin, shown = named["coin"], {_SIDES[named["side"].lower()[:3]]: PhotoSide(path)}

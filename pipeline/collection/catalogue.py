@@ -234,7 +234,7 @@ def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> Catalog
     UsageError
         If neither is named.
     LabError
-        If one of them was never removed.
+        If one of them is not removed.
     """
     with Store.open(lab.store) as store:
         replaced = {
@@ -250,9 +250,9 @@ def _named_entries(store: Store, coins: Sequence[str], sale: str | None, *, remo
     if not coins and sale is None:
         raise UsageError("name coins, or a sale with --sale (`rig catalogue list`). Nothing was changed.")
     found = {coin: store.catalogue.entries(coin, sale, removed=removed) for coin in coins or (None,)}
-    missing = [coin or f"sale {sale}" for coin, entries in found.items() if not entries]
+    missing = [f"sale {sale}" if coin is None else coin or "''" for coin, entries in found.items() if not entries]
     if missing:
-        where = "never removed from the catalogue" if removed else "not in the catalogue"
+        where = "not removed from the catalogue" if removed else "not in the catalogue"
         within = f" (sale {sale})" if coins and sale else ""
         raise LabError(
             f"{where}: {', '.join(missing)}{within}. Nothing was changed. Check the spelling: `rig catalogue list`."

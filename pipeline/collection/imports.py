@@ -8,6 +8,7 @@ keeps the former; where two folders label one photograph differently, nothing is
 from __future__ import annotations
 
 import getpass
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -260,6 +261,6 @@ def _photograph(label: Label, source: str, data: bytes) -> Photograph:
 
 
 def _source(path: Path, directory: Path) -> str:
-    resolved, folder = path.resolve(), directory.resolve()
+    resolved, folder = Path(os.path.realpath(path)), directory.resolve()  # realpath: a link may lead to itself
     source = resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else str(path)
     return printable(source)

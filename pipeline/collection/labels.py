@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ def label_by_name(directory: Path) -> Labelled:
     a word; every other file that is no photograph is named.
     """
     labels, skipped = [], []
-    for path in _visible(directory):
+    root = directory.resolve()
+    for path in _visible(directory, root, {root}):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             if path.suffix.lower() not in _TABLES:
                 skipped.append(f"{printable(str(path))} is no image of a kind that is known.")
@@ -103,14 +105,19 @@ def label_by_name(directory: Path) -> Labelled:
     return Labelled(tuple(labels), tuple(skipped))
 
 
-def _visible(directory: Path) -> Iterator[Path]:
+def _visible(directory: Path, root: Path, seen: set[Path]) -> Iterator[Path]:
+    """What is in a folder. Links may lead in circles: each folder is entered once, by its own name where it has one."""
     for path in sorted(directory.iterdir()):
         if is_hidden(path):
             continue
-        if path.is_dir():
-            yield from _visible(path)
-        elif path.is_file():
-            yield path
+        if not path.is_dir():
+            yield path  # pipes and links to nowhere too: whoever reads them says so
+            continue
+        real = path.resolve()
+        if real in seen or (path.is_symlink() and real.is_relative_to(root)):
+            continue
+        seen.add(real)
+        yield from _visible(path, root, seen)
 
 
 def _label(table: Table, row: Row, column: dict[str, str | None]) -> Label:
@@ -137,4 +144,4 @@ def _label(table: Table, row: Row, column: dict[str, str | None]) -> Label:
 def _as_on_disk(path: Path) -> Path:
     """The file as it is spelt on disk: a table and a disk may compose letters differently."""
     spellings = (path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD")))
-    return next((each for each in spellings if each.exists()), path)
+    return next((each for each in spellings if os.access(each, os.F_OK)), path)  # `exists` fails for too long a name

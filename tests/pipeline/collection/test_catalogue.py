@@ -100,3 +100,9 @@ def test_any_name_that_a_museum_uses(rig: Rig, empty_lab: Path, tmp_path: Path) 
     assert rig("store", "verify", "--lab", empty_lab).code == 0
     assert rig("store", "rebuild", "--lab", empty_lab).code == 0
     assert live(empty_lab)[0][1] == short, "the index made of the records has the whole name"
+
+
+def test_an_empty_name_is_reported_as_that_and_no_sale(rig: Rig, empty_lab: Path, plates: Fill) -> None:
+    assert rig("catalogue", "add", plates("1933", lot1_obv=1), "--lab", empty_lab).code == 0
+    ran = rig("catalogue", "remove", "", "--lab", empty_lab)
+    assert ran.code == 1 and "not in the catalogue: ''" in ran.err and "None" not in ran.err

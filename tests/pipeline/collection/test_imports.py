@@ -153,3 +153,27 @@ def test_a_folder_whose_name_no_encoding_knows(
     assert ran.code == 0 and ran.json["photographs"] == 1, ran.err
     ran = rig("catalogue", "add", folder, "--lab", lab)
     assert ran.code == 2 and "--sale NAME" in ran.err
+
+
+def test_links_pipes_and_names_that_no_disk_can_have_cost_no_other_photograph(
+    rig: Rig, lab: Path, holiday: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    (folder / "c1").mkdir(parents=True)
+    (folder / "c1" / "1.jpg").write_bytes((holiday / f"{COINS[0]}-monday.jpg").read_bytes())
+    for name in ("back", "again"):
+        (folder / "c1" / name).symlink_to("..")  # two ways round in each folder: 2 ** 40 paths
+    (folder / "a link").symlink_to("c1")
+    (folder / "self.jpg").symlink_to("self.jpg")
+    (folder / "gone_obv.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(folder / "pipe_obv.jpg")
+    ran = rig("import", folder, "--lab", lab, "--json", "--dry-run")
+    assert (ran.code, ran.json["photographs"], ran.json["coins"], ran.json["known"]) == (3, 1, 1, 0), ran.err
+    assert all(name in " ".join(ran.json["refused"]) for name in ("self.jpg", "gone_obv.jpg", "pipe_obv.jpg"))
+    table = folder / "labels.csv"
+    table.write_text(f"file,coin\nself.jpg,A\n{300 * 'n'}.jpg,B\nc1/1.jpg,C\n")
+    ran = rig("import", folder, "--labels", table, "--lab", lab, "--json")
+    assert (ran.code, ran.json["photographs"], len(ran.json["refused"])) == (3, 1, 2), ran.err
+    added = rig("catalogue", "add", folder, "--lab", lab, "--json")
+    assert added.code != 0
+    assert all(name in added.out + added.err for name in ("self.jpg", "gone_obv.jpg", "pipe_obv.jpg"))
