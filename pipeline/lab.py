@@ -138,7 +138,7 @@ class Lab:
         path = self.folder / kind / f"{name}.yaml"
         if not is_plain_name(name) or not path.is_file():
             if name.endswith(".yaml"):
-                raise LabError(f"{kind} are named without .yaml: give {name.removesuffix('.yaml')}.")
+                raise LabError(f"{kind} are named without folder and .yaml: give {printable(Path(name).stem)}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
             raise LabError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -193,6 +194,7 @@ class Database:
         return False
 
 
+_ROOM_TO_READ_BYTES = 1_000_000
 _WITHOUT_LOCK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
@@ -212,6 +214,13 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
             f"{path} cannot be opened. Check its owner and permissions; if its file system is mounted read-only, mount "
             "it writable once, so that what was written last is applied."
         )
+    if _code(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+        # Reading takes a little room, too: for the lock beside the index.
+        if shutil.disk_usage(path.parent).free < _ROOM_TO_READ_BYTES:
+            why = "the disk is full. Free some space"
+        else:
+            why = "its disk reports an error. Check the disk and its cable"
+        return StoreError(f"{path} cannot be read: {why}; then run the same command again. Nothing stored is lost.")
     return StoreError(
         f"{path} cannot be read: {error}. The images are safe: `rig store rebuild` rebuilds it from the records beside "
         "it."

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from calibration.files import write_atomically
-from calibration.image import Image, read_image
+from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
@@ -159,7 +159,10 @@ def _read_sides(lab: Lab | None, name: str) -> Sides:
     path = Path(name)
     if path.is_file():
         image = read_image(path)
-        coins = coins_in_order(image, name)
+        try:
+            coins = coins_in_order(image, name)
+        except ImageError as error:
+            raise LabError(str(error)) from error
         if len(coins) == 1:
             return {side_by_name(path): normalise(image, coins[0])}
         if len(coins) == 2:

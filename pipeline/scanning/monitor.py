@@ -146,13 +146,13 @@ class JobMonitor:
                 self._began_s = None
         self._set(tray, state, why)
         self._change(stalled_since=None, slot=None, coin=None, side=None)
-        (log.info if state == "done" else log.warning)("Tray %s: %s. %s", tray, state, why or "")
+        (log.info if state == "done" else log.warning)("Tray %s: %s", tray, f"{state}. {why}" if why else f"{state}.")
         if state in ("skipped", "not begun"):
             self.on_trouble(f"Tray {tray}: {state}. {why or ''}".strip())
 
     def end(self, state: BatchState, why: str | None = None, report: str | None = None) -> None:
         """Note what the job came to."""
-        (log.error if state == "failed" else log.info)("Ended: %s. %s", state, why or "")
+        (log.error if state == "failed" else log.info)("Ended: %s", f"{state}. {why}" if why else f"{state}.")
         self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
 
     def announce(self, message: str) -> None:

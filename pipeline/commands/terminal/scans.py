@@ -219,8 +219,8 @@ def print_status(seen: LabStatus) -> None:
         case "ended" if now is not None and now.ended is not None:
             print_sentences(
                 console,
-                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {literal(now.command)}. "
-                f"{literal(now.ended.why or '')}",
+                f"{_coloured(now.ended.state)} at {_local(now.ended.at)}: {literal(now.command)}"
+                + (f". {literal(now.ended.why)}" if now.ended.why else ""),
             )
             _print_run(now, is_running=False)
             if now.ended.report:

@@ -45,7 +45,7 @@ def test_the_measured_zero_is_kept_and_used_unless_rig_yaml_gives_one(lab: Path)
 def test_a_board_of_another_size_than_rig_yaml_says_is_found_out_by_the_ring(rig: Rig, lab: Path) -> None:
     before = sorted((lab / "calibrations").iterdir())
     with (lab / "rig.yaml").open("a") as file:
-        file.write("board: {square_mm: 0.5, marker_mm: 0.37}\n")
+        file.write("board: {square_mm: 4.0, marker_mm: 2.96}\n")
     ran = rig("calibrate", "--lab", lab)
     assert ran.code == 1 and "measure the squares of the board" in ran.err and "the ring on the plate" in ran.err
     assert sorted((lab / "calibrations").iterdir()) == before

@@ -240,7 +240,7 @@ def test_a_large_board_is_printed_or_refused_with_what_to_give(rig: Rig, lab: Pa
     for board, expected in {
         "{squares_x: 16, squares_y: 12}": "Give dictionary: DICT_5X5_100",
         "{squares_x: 16, squares_y: 12, dictionary: DICT_4X4_100}": "another dictionary, such as DICT_5X5_250",
-        "{squares_x: 3, squares_y: 3, square_mm: 5000}": "mm can be printed",
+        "{squares_x: 9, squares_y: 9, square_mm: 200, marker_mm: 150}": "mm can be printed",
     }.items():
         (lab / "rig.yaml").write_text(f"{rig_yaml}board: {board}\n")
         refused = rig("print", "board", tmp_path / "board.png", "--lab", lab)
