@@ -38,7 +38,7 @@ def coin_type(coin: str, seed: int = 0) -> int:
     return int(np.random.default_rng(_seed("type of", coin, seed)).integers(0, TYPES))
 
 
-@lru_cache(maxsize=160)
+@lru_cache(maxsize=16)  # 0.9 MB each: a long night must not gather all the dies it has seen
 def _die_height(kind: int, number: int, side: Side, seed: int, size_px: int) -> Array:
     """The design of one die, in units of its highest relief. Dies of a type differ as two engravers' hands do."""
     die = Die(size_px)
