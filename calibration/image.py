@@ -35,7 +35,7 @@ def read_image(path: Path) -> Image:
     ImageError
         If the file is missing, empty or not one whole image that can be read.
     """
-    return decode_image(_read(path), str(path))
+    return decode_image(read_image_bytes(path), str(path))
 
 
 def aspect_ratio(path: Path) -> float:
@@ -46,13 +46,20 @@ def aspect_ratio(path: Path) -> float:
     ImageError
         If the file is missing, empty or not an image.
     """
-    data = np.frombuffer(_read(path), np.uint8)
+    data = np.frombuffer(read_image_bytes(path), np.uint8)
     small = cv2.imdecode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) if data.size else None
     height, width = (decode_image(data.tobytes(), str(path)) if small is None else small).shape[:2]
     return width / height
 
 
-def _read(path: Path) -> bytes:
+def read_image_bytes(path: Path) -> bytes:
+    """Read an image file as it is, not decoded.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, is no file (a pipe would never end), or is larger than any image may be.
+    """
     try:
         return read_file(path, int(BYTES_PER_PIXEL * 1e6 * max_megapixels()))
     except OSError as error:

@@ -20,7 +20,7 @@ from capture.photographs import PhotoDrawer
 from capture.store.errors import remedy
 from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
-from pipeline.ports import require_ports
+from pipeline.ports import require_devices
 from pipeline.run_status import read_status
 from rig.clock import Clock, ScaledClock, SystemClock
 from rig.devices import Identity
@@ -49,20 +49,16 @@ class Rig:
 
 
 def assemble(lab: Lab, *, realtime: bool) -> Rig:
-    """Make the devices of a lab, none of them connected yet.
+    """Make the devices of a lab that has some (`require_devices`), none of them connected yet.
 
     Raises
     ------
     LabError
-        If rig.yaml describes no devices, or the twin's coins cannot be had.
+        If the twin's coins cannot be had.
     """
     twin = lab.rig.twin
     config = lab.rig.camera
-    if config is None:
-        raise LabError(
-            f"{lab.folder / 'rig.yaml'} describes no devices: this lab is for photographs. To use a rig, describe its "
-            "devices there (docs/lab.md)."
-        )
+    assert config is not None, "a lab without devices is refused before"
     if twin is None:
         clock: Clock = SystemClock()
         return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, None)
@@ -98,7 +94,7 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
 @contextmanager
 def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     """The same, for a job that holds the rig already (`sole_driver`)."""
-    require_ports(lab)
+    require_devices(lab)
     rig = assemble(lab, realtime=realtime)
     try:
         connect_all((rig.station.connect, rig.camera.connect))

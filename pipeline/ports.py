@@ -1,4 +1,4 @@
-"""What rig.yaml says of the devices' ports that no rig can have, found before anything is opened."""
+"""What rig.yaml says of devices and their ports that no rig can have, found before anything is opened."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rig.registry import STATION
 TWIN = "twin://"
 
 
-def require_ports(lab: Lab) -> None:
-    """Check that every device has a port of its own, and that what is emulated has a twin to emulate it.
+def require_devices(lab: Lab) -> None:
+    """Check that there are devices, each with a port of its own, and that what is emulated has a twin to emulate it.
 
     Raises
     ------
@@ -22,7 +22,10 @@ def require_ports(lab: Lab) -> None:
         Naming the line of rig.yaml, and what to write there.
     """
     if lab.rig.camera is None:
-        return  # no devices at all
+        raise LabError(
+            f"{lab.folder / 'rig.yaml'} describes no devices: this lab is for photographs. To use a rig, describe its "
+            "devices there (docs/lab.md)."
+        )
     has_twin, taken = lab.rig.twin is not None, dict[str, str]()
     if isinstance(lab.rig.camera, TwinCameraConfig) and not has_twin:
         raise _wrong(

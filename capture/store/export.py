@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
@@ -164,7 +163,7 @@ def _copy(store: Store, frame: Frame, sha256: str, path: Path, format_: Format) 
         data = encode_for_exchange(decode_image(data, str(store.path(sha256))), format_, frame.mm_per_pixel)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    if hash_file(path) != hashlib.sha256(data).hexdigest():
+    if hash_file(path) != hash_bytes(data):
         raise StoreError(f"{path} reads back differently than it was written: its disk is faulty. Use another.")
     return len(data)
 

@@ -18,7 +18,7 @@ from pipeline.assembly import assemble, sole_driver
 from pipeline.bench.device_checks import Check, check_devices, tried
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.ports import require_ports
+from pipeline.ports import require_devices
 from pipeline.wording import count
 
 LITTLE_DISK_BYTES = 20e9
@@ -49,7 +49,7 @@ class Diagnosis:
 def diagnose(lab: Lab, *, realtime: bool) -> Iterator[Check]:
     """Make each check that needs no coin, one at a time; one that fails does not keep the others from being made."""
     with sole_driver(lab):
-        require_ports(lab)
+        require_devices(lab)
         rig = assemble(lab, realtime=realtime)
         try:
             yield from _folder(lab)

@@ -17,7 +17,7 @@ from pipeline.assembly import assemble, connected, sole_driver
 from pipeline.bench.keyboard import keys, require_terminal
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
-from pipeline.ports import require_ports
+from pipeline.ports import require_devices
 from pipeline.reporter import Reporter
 from pipeline.signals import Stop, stop_on_signals
 from rig.bench import BenchLayout, PointMm
@@ -251,7 +251,7 @@ def _changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _connected_station(lab: Lab, realtime: bool) -> Iterator[Station]:
     """Connect what moves and what shines; the camera may be missing."""
-    require_ports(lab)
+    require_devices(lab)
     with sole_driver(lab), assemble(lab, realtime=realtime).station as station:
         yield station
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calibration.image import Image, ImageError, decode_image
+from calibration.image import Image, ImageError, decode_image, read_image_bytes
 from calibration.outline import find_coins
 from capture.names import printable
 from capture.store.records import NewEntry
@@ -18,7 +18,7 @@ def read_entries(shown: Sequence[Addition], sale: str) -> list[NewEntry] | str:
     """The entries of one image file, which shows these coin sides; or why it cannot be used, in a sentence."""
     path = shown[0].photo.path
     try:
-        data = path.read_bytes()
+        data = read_image_bytes(path)
         image = decode_image(data, str(path))
         boxes = [_box(image, each.photo.half) for each in shown]
         for each, box in zip(shown, boxes, strict=True):
@@ -30,8 +30,6 @@ def read_entries(shown: Sequence[Addition], sale: str) -> list[NewEntry] | str:
             return f"{path}: a coin lies across its middle, where obverse and reverse should meet. Cut it by hand."
     except ImageError as error:
         return str(error)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}."
     source = printable(path.name)
     return [NewEntry(each.coin, data, source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True)]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.files import hash_bytes
-from calibration.image import ImageError, decode_image
+from calibration.image import ImageError, decode_image, read_image_bytes
 from capture.names import printable
 from capture.quality import check_photograph
 from capture.store import Store
@@ -177,9 +177,7 @@ class _Run:
         for label in labels:
             source = _source(label.path, self._directory)
             try:
-                if not label.path.is_file() and label.path.exists():
-                    raise ImageError(f"{label.path} is no file but a device or a folder.")
-                data = label.path.read_bytes()
+                data = read_image_bytes(label.path)
                 sha256 = hash_bytes(data)
                 if sha256 in self._known or sha256 in self._new_hashes:
                     self._count["known"] += 1
@@ -188,8 +186,6 @@ class _Run:
                 photograph = _photograph(label, source, data)
             except ImageError as error:
                 self._refused.append(printable(str(error)))
-            except OSError as error:
-                self._refused.append(f"{printable(str(label.path))} cannot be read: {error.strerror}.")
             else:
                 self._new_hashes[sha256] = label
                 self._coins.add(label.coin)

@@ -26,7 +26,7 @@ from capture.store.records import Session
 from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import DEFAULT_PLAN, Lab
-from pipeline.ports import require_ports
+from pipeline.ports import require_devices
 from pipeline.scanning.cautions import find_cautions, find_coin_on_two_trays
 from pipeline.scanning.disk import ShotSize, free_bytes, kept_bytes, shot_size
 from pipeline.scanning.estimate import CoinPose, Estimate, estimate_scan, poses_of
@@ -152,7 +152,7 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
     LabError
         If a tray or the plan is wrong, or the rig cannot do what they ask for: with the file, its line and the remedy.
     """
-    require_ports(lab)
+    require_devices(lab)
     bundle, station = latest(lab.calibrations), Station(lab.rig.station, SystemClock())
     size = shot_size(lab, store, bundle)
     scans: list[PlannedScan] = []

@@ -48,7 +48,7 @@ def test_a_collection_needs_no_devices(rig: Rig, photographs: Path) -> None:
     assert rig("init", "--collection", "--lab", "lab").code == 0
     added = rig("catalogue", "add", photographs, "--lab", "lab", "--json")
     assert added.code == 0 and added.json["coins"] == len(COINS)
-    for command in (("doctor",), ("home",)):
+    for command in (("doctor",), ("home",), ("scan", "--tray", "1", "--dry-run")):
         ran = rig(*command, "--lab", "lab")
         assert ran.code == 1 and "describes no devices" in ran.err and "Traceback" not in ran.err
 
