@@ -26,6 +26,19 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def were(number: int) -> str:
+    """A number of things, as a subject: ``1 was``, ``2 were``."""
+    return f"{number:,} {'was' if number == 1 else 'were'}"
+
+
+def describe_pages(file: str, pages: int) -> str:
+    """Say that of a file of several pages the first was read, and how to get at the others."""
+    return (
+        f"{file} has {pages} pages, and only the first was read. For the others, save each page as a file of its own: "
+        "`tiffsplit` does that, or the scanner's program."
+    )
+
+
 def moment(time: str) -> datetime:
     """A time of the store, as clocks here show it."""
     return datetime.fromisoformat(time).astimezone()

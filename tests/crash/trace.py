@@ -118,7 +118,7 @@ def _acknowledge(descriptor: int) -> None:
     Journal.log = noted(Journal.log, lambda line, *_: {"line": line.number})  # type: ignore[method-assign]
     save = noted(calibration.bundle.save, lambda folder, *_: {"calibration": folder.name})
     pipeline.bench.calibrate.save = save  # type: ignore[attr-defined]
-    put = noted(pipeline.learning.compare.put_in_use, lambda _, lab, name, id_: {"model": name, "id": id_})
+    put = noted(pipeline.learning.compare.put_in_use, lambda _, lab, name, id_: {"model": name})
     pipeline.learning.compare.put_in_use = put
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import random
+import resource
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path, fuzz_rounds: int) -> No
             a_run().load(path, {"seed": 1})
         except TrainingError as error:
             assert str(path) in str(error) and "\n" not in str(error)
+
+
+def test_an_index_that_promises_too_much_takes_no_memory(tmp_path: Path) -> None:
+    index = FaissIndex("m1")
+    index.add([GalleryEntry("e", "c")], Features(np.eye(1, 8, dtype=np.float32), np.zeros((1, 2, 4, 4), np.float16)))
+    index.save(tmp_path / "index")
+    path = tmp_path / "index" / "pooled.faiss"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:37] + (1 << 33).to_bytes(8, "little") + whole[45:])  # 32 GB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CatalogueIndexError):
+        FaissIndex.load(tmp_path / "index", "m1")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000, "kB"
 
 
 def test_damaged_indexes_are_refused(tmp_path: Path, fuzz_rounds: int) -> None:
