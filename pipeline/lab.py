@@ -138,10 +138,12 @@ class Lab:
         path = self.folder / kind / f"{name}.yaml"
         if not is_plain_name(name) or not path.is_file():
             if name.endswith(".yaml"):
-                raise LabError(f"{kind} are named without folder and .yaml: give {printable(Path(name).stem)}.")
+                raise UsageError(f"{kind} are named without folder and .yaml: give {printable(Path(name).stem)}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
-            raise LabError(
+            if not name.strip():
+                raise UsageError(f"--{word} is empty. Name one of the {kind} of {self.folder}: {shown}.")
+            raise UsageError(
                 f"{word} {printable(name)} does not exist in {self.folder} ({kind}: {shown}). Name one of these, or "
                 f"write {printable(str(path))}."
             )
@@ -164,8 +166,9 @@ def open_lab(option: Path | None) -> Lab:
     folder = lab_folder(option)
     if not (folder / "rig.yaml").is_file():
         raise LabError(
-            f"there is no lab in {folder} (no rig.yaml). "
-            f"Make one with `rig init --lab {folder}`, or name another with --lab or $RIG_LAB."
+            f"there is no lab in {folder} (no rig.yaml). Make one with `rig init --lab {shlex.quote(str(folder))}`: as "
+            "it stands, of simulated devices; with --bench, for real ones; with --collection, for photographs and "
+            "catalogues alone. Or name another with --lab or $RIG_LAB."
         )
     return Lab(folder, read_document(folder / "rig.yaml", RigConfig))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from calibration.files import near_path, read_limit
 from pipeline.errors import LabError
+from pipeline.wording import count
 
 MAX_BYTES = 64_000_000  # a table of a million lines; a FIFO or a device is no table at all
 MAX_UNPACKED_BYTES = 1_000_000_000
@@ -154,8 +155,8 @@ def _table(path: Path, lines: Iterator[tuple[int, list[str]]], what: str) -> Tab
             continue
         if any(values[len(header) :]):
             raise LabError(
-                f"{path}, line {line}: {len(values)} {what}s, and the header has {len(header)} columns. If a {what} "
-                "holds the separator, put it in double quotes."
+                f"{path}, line {line}: {count(len(values), what)}, and the header has "
+                f"{count(len(header), 'column')}. If a {what} holds the separator, put it in double quotes."
             )
         rows.append(Row(line, dict(zip(header, values + [""] * len(header), strict=False))))
     if header is None:

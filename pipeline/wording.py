@@ -7,6 +7,9 @@ from datetime import datetime
 from rich.markup import escape
 
 from capture.names import printable
+from capture.wording import count
+
+__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "were"]
 
 
 def literal(text: str) -> str:
@@ -19,11 +22,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number of things: ``1 coin``, ``2 coins``, ``3 entries``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def were(number: int) -> str:

@@ -118,7 +118,7 @@ def test_a_killed_night_resumes_where_it_was_and_accounts_for_every_coin(rig: Ri
 def test_what_does_not_fit_on_the_disk_is_not_begun(rig: Rig, night: Path) -> None:
     configure(night, "batch: {keep_free_gb: 1000000}")
     dry = rig(*BATCH, "--dry-run", "--lab", night, "--json")
-    assert dry.code == 0 and dry.json["fits"] is False and dry.json["disk_bytes"] > 0
+    assert dry.code == 1 and dry.json["fits"] is False and dry.json["disk_bytes"] > 0
     ran = rig(*BATCH, "--lab", night)
     assert ran.code == 1
     assert "too small" in ran.err and "are needed" in ran.err and "keep_free_gb" in ran.err

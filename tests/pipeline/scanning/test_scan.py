@@ -213,6 +213,7 @@ def test_a_missing_lab_is_reported_and_none_is_made_where_one_was_named(rig: Rig
         ran = rig(*args, **extra)
         assert ran.code == 1
         assert "there is no lab in nowhere" in ran.err and "rig init" in ran.err
+        assert "--bench" in ran.err and "--collection" in ran.err
         assert not (tmp_path / "nowhere").exists()
 
 
