@@ -88,7 +88,8 @@ def standing_out(
 
 def border_apart(distance: npt.NDArray[np.float32], noise: float) -> float:
     """The share of the image's border that is not the background: other things, or a room."""
-    border = distance[_border(*distance.shape, 0.025)]
+    height, width = distance.shape
+    border = distance[_border(height, width, 0.025)]
     return float(np.mean(border > max(MIN_CONTRAST, 4.0 * noise)))
 
 
