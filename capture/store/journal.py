@@ -90,7 +90,7 @@ class Journal:
         return len(missing)
 
     def missing_lines(self) -> dict[int, Content]:
-        """What lines say that are damaged or gone on disk, going by sound rows, by number."""
+        """What lines say that are damaged or missing on disk, going by sound rows, by number."""
         written = self.on_disk()
         rows = self.in_index(on_damage=lambda number: None)
         return {number: row for number, row in rows.items() if number not in written}
