@@ -17,6 +17,8 @@ from tests.pipeline.scanning.test_scan import SCAN, SHORT, TINY, places, stored,
 from tests.processes import Command, run
 from tests.terminals import Terminal
 
+NIGHT = ("batch", "--trays", "1", "--no-identify")
+
 
 def set_speed(lab: Path, speed: int) -> None:
     """How fast the twin runs: slowly, for time to do something in the middle of a scan."""
@@ -79,8 +81,15 @@ def test_a_batch_whose_terminal_is_closed_continues(short_lab: Path) -> None:
     assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
 
 
-@pytest.mark.parametrize("command", [SCAN, ("batch", "--trays", "1", "--no-identify")], ids=["scan", "batch"])
-@pytest.mark.parametrize("number", [1, 2], ids=["output", "error"])
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        pytest.param(SCAN, 1, id="scan's output", marks=pytest.mark.slow),
+        pytest.param(SCAN, 2, id="scan's errors"),
+        pytest.param(NIGHT, 1, id="batch's output"),
+        pytest.param(NIGHT, 2, id="batch's errors", marks=pytest.mark.slow),
+    ],
+)
 def test_a_scan_that_nobody_reads_is_finished(
     rig: Rig, tiny_lab: Path, command: tuple[object, ...], number: int
 ) -> None:
