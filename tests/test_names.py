@@ -41,13 +41,19 @@ def _names(module: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
+@functools.cache
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower())
+
+
 def test_names_use_the_words_of_the_project() -> None:
     found = [
         f"{path}:{line}: {name} ==> {INSTEAD[word]}"
         for path, module in _modules(*PACKAGES, "tests")
         for line, name in _names(module)
-        for word in re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower())
-        if word in INSTEAD and not name.startswith("test_")
+        if not name.startswith("test_")
+        for word in _words(name)
+        if word in INSTEAD
     ]
     assert not found, "\n".join(found)
 
