@@ -35,9 +35,7 @@ def small_lab(image: Image, size_px: int = WORKING_SIZE_PX) -> Lab:
 def distances_from_plain(lab: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
     """How far each pixel is from the background (Lab), and the background's own spread; the likelier way first."""
     height, width = lab.shape[:2]
-    edge = max(2, round(0.025 * min(height, width)))
-    border = np.ones((height, width), bool)
-    border[edge:-edge, edge:-edge] = False
+    border = _border(height, width, 0.025)
     centre = np.median(lab[border], axis=0)
     # On a coloured cloth a shadow is dark but keeps the cloth's hue, and the coin has another: hue decides there.
     ways = [BY_LIGHTNESS, BY_HUE]
@@ -58,9 +56,7 @@ def distances_from_uneven(
     height, width = lab.shape[:2]
     terms, rows_of_terms = _second_order(height, width)
     colours = lab.reshape(-1, 3)
-    edge = max(2, round(0.05 * min(height, width)))
-    background = np.ones((height, width), bool)
-    background[edge:-edge, edge:-edge] = False
+    background = _border(height, width, 0.05)
     for weights in (BY_LIGHTNESS, BY_HUE):
         fits = background
         for _ in range(SURFACE_ROUNDS):
@@ -77,10 +73,26 @@ def distances_from_uneven(
         yield distance, noise
 
 
-def standing_out(distance: npt.NDArray[np.float32], noise: float) -> tuple[Blob, float]:
-    """What is farther from the background than its own spread explains, and that threshold (Lab)."""
-    threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
-    return (distance > threshold).astype(np.uint8), threshold
+def standing_out(
+    distance: npt.NDArray[np.float32], noise: float, where: npt.NDArray[np.bool_] | None = None
+) -> tuple[Blob, float]:
+    """What is farther from the background than its own spread explains, and that threshold (Lab).
+
+    Parameters
+    ----------
+    where
+        (H, W), a part of the image that is looked at alone; at least one pixel.
+    """
+    threshold = max(_split(distance if where is None else distance[where]), MIN_CONTRAST, 4.0 * noise)
+    apart = distance > threshold
+    return (apart if where is None else apart & where).astype(np.uint8), threshold
+
+
+def border_apart(distance: npt.NDArray[np.float32], noise: float) -> float:
+    """The share of the image's border that is not the background: other things, or a room."""
+    height, width = distance.shape
+    border = distance[_border(height, width, 0.025)]
+    return float(np.mean(border > max(MIN_CONTRAST, 4.0 * noise)))
 
 
 def tidy(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -120,6 +132,14 @@ def _lengths(apart: npt.NDArray[np.float32], weights: tuple[float, float, float]
     total = squares[..., 0] + squares[..., 1]
     total += squares[..., 2]
     return np.asarray(np.sqrt(total, out=total), np.float32)
+
+
+def _border(height: int, width: int, share: float) -> npt.NDArray[np.bool_]:
+    """The outer pixels of an image, so much of its shorter side on each side."""
+    edge = max(2, round(share * min(height, width)))
+    border = np.ones((height, width), bool)
+    border[edge:-edge, edge:-edge] = False
+    return border
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:

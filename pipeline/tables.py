@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import read_limit
+from calibration.files import near_path, read_limit
 from pipeline.errors import LabError
 from pipeline.wording import count
 
@@ -65,8 +65,9 @@ def read_table(path: Path) -> Table:
 def _bytes_of(path: Path) -> bytes:
     try:
         if not path.is_file():
+            near = None if path.exists() else near_path(path)
             what = "is not a file" if path.exists() else "does not exist"
-            raise LabError(f"{path} {what}. Name a CSV or Excel file.")
+            raise LabError(f"{path} {what}. {f'Did you mean {near}?' if near else 'Name a CSV or Excel file.'}")
         most_mb = read_limit("RIG_MAX_TABLE_MB", MAX_BYTES / 1e6)
         if path.stat().st_size > most_mb * 1e6:
             raise LabError(

@@ -9,7 +9,7 @@ from rich.markup import escape
 from capture.names import printable
 from capture.wording import count
 
-__all__ = ["count", "duration", "literal", "minute", "moment"]
+__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "were"]
 
 
 def literal(text: str) -> str:
@@ -22,6 +22,19 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def were(number: int) -> str:
+    """A number of things, as a subject: ``1 was``, ``2 were``."""
+    return f"{number:,} {'was' if number == 1 else 'were'}"
+
+
+def describe_pages(file: str, pages: int) -> str:
+    """Say that of a file of several pages the first was read, and how to get at the others."""
+    return (
+        f"{file} has {pages} pages, and only the first was read. For the others, save each page as a file of its own: "
+        "`tiffsplit` does that, or the scanner's program."
+    )
 
 
 def moment(time: str) -> datetime:

@@ -102,4 +102,4 @@ def import_(
 
     imported = import_directory(open_lab(lab), directory, labels, reporter, dry_run=dry_run)
     print_result(imported, print_imported, json=json)
-    return LEFT_OVER if imported.refused or imported.skipped else DONE
+    return LEFT_OVER if imported.refused or imported.skipped or imported.more_pages else DONE

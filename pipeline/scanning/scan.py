@@ -138,6 +138,9 @@ def scan_tray(
                 monitor.end("failed", explain(error))
                 notifier.ended(f"The scan of tray {tray} failed: {explain(error)}")
                 raise
+            finally:
+                if options.fresh and find_interrupted(store, tray) is not None:
+                    reporter.report("To resume, leave out --fresh: with it, the scan starts over.")
             return replace(result, wall_s=time.monotonic() - started_s)
 
 

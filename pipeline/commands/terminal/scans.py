@@ -109,7 +109,7 @@ def print_scan(result: ScanResult) -> None:
             console,
             f"[yellow]{count(untaken, 'shot')} {are} not taken yet[/yellow]: run the same command again to resume.",
         )
-    if result.unidentified:
+    if result.unidentified and result.finished:
         are = "is" if len(result.unidentified) == 1 else "are"
         print_sentences(
             console,

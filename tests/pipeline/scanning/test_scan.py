@@ -113,11 +113,12 @@ def test_a_killed_scan_is_resumed_and_takes_every_shot_once(rig: Rig, short_lab:
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, short_lab: Path, number: signal.Signals) -> None:
     lab = short_lab
-    scan = start(lab)
+    scan = start(lab, "--fresh")
     wait_for_frames(lab, scan, 5)
     scan.send_signal(number)
     out, err = scan.communicate(timeout=60)
     assert scan.returncode == 3, err
+    assert "To resume, leave out --fresh" in err
     assert err.count("Stopping: the coin goes back into its slot") == 1
     assert "shots are not taken yet" in out and "no good frame" not in out
     assert "Run the same command again to resume" in err and "Traceback" not in err

@@ -119,7 +119,8 @@ def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, sho
     assert scan.returncode == 3
     coin = re.search(r"Coin 1994\.\d of slot \d .*Leave it there: the same command finds it", err)
     assert coin is not None, err
-    assert coin.group() in rig("status", "--lab", short_lab).out
+    ended = rig("status", "--lab", short_lab).out
+    assert coin.group() in ended and "left over" in ended and "scanning" not in ended
     set_speed(short_lab, 1000)
     assert rig(*SCAN, "--lab", short_lab).code == 0
     assert places(short_lab) == {"slot"}
