@@ -167,20 +167,20 @@ def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
 
 @pytest.mark.parametrize("command", [("batch", "--trays", 1), ("scan", "--tray", 1)], ids=["batch", "scan"])
 def test_a_run_in_which_nothing_happens_any_more_raises_an_alarm(
-    rig: Rig, short_lab: Path, hook: Hook, command: tuple[object, ...]
+    rig: Rig, tiny_lab: Path, hook: Hook, command: tuple[object, ...]
 ) -> None:
-    configure(short_lab, f"notify: {{webhook: '{hook.url}'}}")
-    hang = functools.partial(hang_in_the_third_image, short_lab / "continue")
-    night = Command(*command, "--no-identify", "--lab", short_lab, before=hang)
+    configure(tiny_lab, f"notify: {{webhook: '{hook.url}'}}")
+    hang = functools.partial(hang_in_the_third_image, tiny_lab / "continue")
+    night = Command(*command, "--no-identify", "--lab", tiny_lab, before=hang)
     deadline_s = time.monotonic() + 60
-    while (seen := rig("status", "--lab", short_lab, "--json").json)["alarm"] is None:
+    while (seen := rig("status", "--lab", tiny_lab, "--json").json)["alarm"] is None:
         assert night.poll() is None and time.monotonic() < deadline_s, night.err
     assert "Nothing has happened for" in seen["alarm"] and "Look at the rig" in seen["alarm"]
-    (short_lab / "continue").touch()
+    (tiny_lab / "continue").touch()
     assert night.wait(60) == 0
     troubles = [body["text"] for body in hook.bodies if body["what"] == "trouble"]
     assert troubles and all("nothing has happened" in text for text in troubles)
-    ended = rig("status", "--lab", short_lab, "--json").json
+    ended = rig("status", "--lab", tiny_lab, "--json").json
     assert ended["alarm"] is None and ended["status"]["stalled_since"] is None
     assert "nothing has happened" in Path(ended["status"]["log"]).read_text()
 

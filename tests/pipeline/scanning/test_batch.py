@@ -27,7 +27,7 @@ from pipeline.assembly import assemble
 from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 from pipeline.scanning.trays import mount, next_time, tray_names
-from tests.pipeline.conftest import COINS, SHORT_PLAN, Rig, command, with_faults
+from tests.pipeline.conftest import COINS, SHORT_PLAN, Rig, command, lay_out, with_faults
 from tests.pipeline.scanning.test_scan import stored, wait_for_frames
 from tests.processes import Command, environment
 
@@ -38,9 +38,9 @@ BATCH = ("batch", "--trays", "1-2", "--no-identify")
 
 
 @pytest.fixture
-def night(short_lab: Path) -> Path:
+def night(lab: Path) -> Path:
     """A lab whose nights are short."""
-    return short_lab
+    return lay_out(lab, SHORT_PLAN)
 
 
 def start(lab: Path, *more: object) -> Command:
