@@ -131,8 +131,7 @@ class Lab:
 
     def command(self, command: str) -> str:
         """A command as it has to be typed here to mean this lab."""
-        is_default = self.folder == lab_folder(None)
-        return command if is_default else f"{command} --lab {shlex.quote(str(self.folder))}"
+        return command_for(self.folder, command)
 
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"
@@ -153,6 +152,12 @@ class Lab:
 def lab_folder(option: Path | None) -> Path:
     """Which lab is meant: ``--lab``, else ``$RIG_LAB``, else ``./lab``."""
     return option or Path(os.environ.get("RIG_LAB") or "lab")
+
+
+def command_for(folder: Path, command: str) -> str:
+    """A command as it has to be typed here to mean the lab in a folder."""
+    is_default = folder == lab_folder(None)
+    return command if is_default else f"{command} --lab {shlex.quote(str(folder))}"
 
 
 def open_lab(option: Path | None) -> Lab:

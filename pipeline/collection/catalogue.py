@@ -144,7 +144,7 @@ def require_catalogue(lab: Lab) -> None:
                 return
     raise LabError(
         f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
-        "Fill it with `rig catalogue add DIR`."
+        f"Fill it with `{lab.command('rig catalogue add DIR')}`."
     )
 
 
