@@ -7,16 +7,18 @@ images in one file, the small preview of a raw file, an image larger than `MAX_M
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import read_limit
+from calibration.durable_files import read_limit
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it would print, our errors say better
 
@@ -34,6 +36,7 @@ _NEW_SUBFILE, _DNG_VERSION, _SUB_IFDS, _MAKE, _BITS, _FORMAT = (
     258,
     339,
 )  # TIFF 6.0 and DNG 1.7 tags
+_PNG_DEPTH = 24  # where the bits of a value are in a PNG
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two of more than 4 GB
 _NO_PAGE = 0b101  # of NewSubfileType: a smaller copy, a mask
 _LIGHT_COIN = 150  # grey level from which a cut-out is put on a dark ground
@@ -99,7 +102,10 @@ def count_pages(data: bytes) -> int:
 
 
 def _common(data: bytes) -> Pixels:
-    """JPEG, PNG, TIFF, WebP and BMP: OpenCV decodes, Pillow knows what else is in the file."""
+    """JPEG, PNG, TIFF, WebP and BMP. Pillow knows what else is in the file.
+
+    It decodes JPEG and PNG, too, to the same bits: OpenCV's decoders would print what they think of a damaged one.
+    """
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
@@ -115,11 +121,15 @@ def _common(data: bytes) -> Pixels:
             count = getattr(opened, "n_frames", 1)
             if count > 1 and opened.format not in ("TIFF", "JPEG", "MPO"):  # there the others are thumbnails or pages
                 raise Undecodable(f"is an animation of {count} images. Save the one that is meant.")
-            if opened.mode in ("F", "I"):
+            if opened.format == "TIFF" and opened.mode in ("F", "I"):
                 raise Undecodable(_NUMBERS)
             if _has_alpha(opened):
                 return _on_ground(np.asarray(opened.convert("RGBA"), np.uint8))
             profile = opened.info.get("icc_profile")
+            if opened.format in ("JPEG", "MPO", "PNG"):
+                is_deep = opened.format == "PNG" and data[_PNG_DEPTH] == 16
+                pixels = _png_of_16_bits(data) if is_deep else _upright(opened)
+                return _to_srgb(pixels, profile) if profile else pixels
     except Undecodable:
         raise
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError) as error:
@@ -141,6 +151,30 @@ def _common(data: bytes) -> Pixels:
         raise Undecodable("is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
     rgb = cv2.cvtColor(_eight_bits(bgr), cv2.COLOR_BGR2RGB)
     return _to_srgb(np.asarray(rgb, np.uint8), profile) if profile else np.asarray(rgb, np.uint8)
+
+
+def _upright(opened: Any) -> Pixels:
+    """Decode what Pillow has opened, turned as its EXIF data say."""
+    from PIL import ImageOps
+
+    opened.load()
+    if opened.mode == "CMYK":
+        light = 255 - np.asarray(opened, np.uint16)
+        return np.asarray(light[:, :, :3] * light[:, :, 3:] // 255, np.uint8)
+    with suppress(Exception):  # of damaged EXIF data it raises what it likes: the image is sound
+        opened = ImageOps.exif_transpose(opened)
+    return np.asarray(opened.convert("RGB"), np.uint8)
+
+
+def _png_of_16_bits(data: bytes) -> Pixels:
+    import imagecodecs
+
+    logging.getLogger("imagecodecs").addHandler(logging.NullHandler())  # or its warnings would be printed
+
+    def read() -> Pixels:
+        return _any_channels(_eight_bits(np.asarray(imagecodecs.png_decode(data))))
+
+    return _refusing("is a damaged PNG file.", read)
 
 
 def _jpeg_xl(data: bytes) -> Pixels:

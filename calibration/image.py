@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.decoding import Undecodable, decode, max_megapixels
-from calibration.files import near_path, read_file
+from calibration.durable_files import near_path, read_file
 
 Image = npt.NDArray[np.uint8]
 

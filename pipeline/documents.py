@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from calibration.files import read_limit
+from calibration.durable_files import read_limit
 from pipeline.errors import LabError
 from pipeline.validation import Lines, Location, describe, without_tags
 

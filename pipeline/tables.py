@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import near_path, read_limit
+from calibration.durable_files import near_path, read_limit
 from pipeline.errors import LabError
 from pipeline.wording import count
 

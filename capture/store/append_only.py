@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from calibration.files import make_folder, sync_folder, write_atomically
+from calibration.durable_files import make_folder, sync_folder, write_atomically
 from capture.store.errors import StoreError, remedy
 from capture.store.files import Content, seal, unseal
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import bagit
 
-from calibration.files import hash_bytes, hash_file, install_folder, make_folder
+from calibration.durable_files import hash_bytes, hash_file, install_folder, make_folder
 from calibration.image import decode_image, encode_for_exchange
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from calibration.files import canonical_json
+from calibration.durable_files import canonical_json
 from capture.store.append_only import Lines
 from capture.store.errors import DamagedRowError, StoreError
 from capture.store.files import Content, Files

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calibration.files import sync_folder
+from calibration.durable_files import sync_folder
 from capture.store.database import Database
 from capture.store.deletion import finish_deletions
 from capture.store.errors import StoreError, remedy

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from calibration.files import hash_bytes
+from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.store.errors import StoreError
 from capture.store.files import Content, Files

@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from calibration.files import parse_json, replacing, write_atomically
+from calibration.durable_files import parse_json, replacing, write_atomically
 from calibration.image import Image
 from models.embedding.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
 from models.embedding.forward import Forward, fastest

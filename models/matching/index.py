@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import install_folder, make_folder, parse_json
+from calibration.durable_files import install_folder, make_folder, parse_json
 from models.embedding.embedder import Features
 
 Rows = npt.NDArray[np.int64]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.decoding import count_pages
-from calibration.files import hash_bytes
+from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image, read_image_bytes
 from capture.names import printable
 from capture.quality import check_photograph

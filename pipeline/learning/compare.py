@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelPromoted, ModelRefused
 from models.embedding.embedder import CARD_FILE, Embedder

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_bytes, hash_file, parse_json
+from calibration.durable_files import hash_bytes, hash_file, parse_json
 from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.names import printable

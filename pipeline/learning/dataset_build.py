@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_file, install_folder, make_folder
+from calibration.durable_files import hash_file, install_folder, make_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt

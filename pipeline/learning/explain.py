@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name

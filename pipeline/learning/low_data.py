@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import make_folder, write_atomically
+from calibration.durable_files import make_folder, write_atomically
 from calibration.image import Image
 from calibration.outline import crop_coin
 from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve

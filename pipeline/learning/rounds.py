@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from calibration.files import make_folder, parse_json
+from calibration.durable_files import make_folder, parse_json
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
 from models.embedding.embedder import CARD_FILE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from models.evaluation.evaluation import evaluate
 from models.training.augmentation import Augmentation
 from models.training.training import train

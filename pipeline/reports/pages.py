@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.names import printable
 from capture.plan import Plan
 from capture.store.records import Entry, Session

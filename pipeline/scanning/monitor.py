@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from calibration.files import make_folder
+from calibration.durable_files import make_folder
 from capture.engine.events import (
     CoinFinished,
     CoinFound,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.bundle import Bundle
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
