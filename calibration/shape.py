@@ -17,6 +17,8 @@ EDGE_PX = 2
 SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
 FOUR_SIDES = 0.84  # share that four of its corners span: sheets and boards askew 0.86 at least, coins cut down 0.76
 
+ENCLOSED = 0.955  # of the least quadrilateral around it; coins cut down 0.95 at most, halves 0.914, round ones 0.86
+
 
 def is_sheet(hull: npt.NDArray[Any]) -> bool:
     """Whether an outline has four straight sides: paper, a board, a screen."""
@@ -32,8 +34,11 @@ def has_four_sides(hull: npt.NDArray[Any]) -> bool:
     for tolerance in np.arange(0.01, 0.2, 0.005):
         corners = cv2.approxPolyDP(hull, tolerance * length, True)
         if len(corners) <= 4:
-            return bool(cv2.contourArea(corners) > FOUR_SIDES * cv2.contourArea(hull))
-    return False
+            if cv2.contourArea(corners) > FOUR_SIDES * cv2.contourArea(hull):
+                return True
+            break
+    area, _ = cv2.minEnclosingConvexPolygon(hull.astype(np.float32), 4)
+    return bool(cv2.contourArea(hull) > ENCLOSED * area)
 
 
 def touches_edge(blob: Blob) -> bool:

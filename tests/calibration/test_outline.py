@@ -177,6 +177,23 @@ def test_a_sheet_that_the_edge_cuts_off_is_no_coin() -> None:
     assert find_coins(image) == []
 
 
+CARDS = (
+    ((200, 110), (430, 150), (500, 380), (150, 330)),
+    ((240, 60), (470, 250), (370, 420), (190, 330)),
+    ((300, 60), (520, 190), (330, 430), (170, 270)),
+)
+
+
+@pytest.mark.parametrize("corners", CARDS, ids=["card", "book", "screen"])
+def test_cards_seen_askew_are_no_coins(corners: tuple[tuple[int, int], ...]) -> None:
+    card = np.zeros((480, 640), np.uint8)
+    cv2.fillPoly(card, [np.array(corners, np.int32)], (1,), cv2.LINE_8)
+    rounded = cv2.morphologyEx(card, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31)))
+    image = an_image(DARK, (), size=(640, 480))
+    image[rounded > 0] = (190, 70, 60)
+    assert find_coins(image) == []
+
+
 @pytest.mark.parametrize("ground", [DARK, (8, 8, 9)])
 def test_a_dark_coin_beside_bright_ones_is_counted(ground: tuple[int, int, int]) -> None:
     bright = ((130.0, 130.0, 85.0), (460.0, 140.0, 90.0), (150.0, 380.0, 80.0))
