@@ -84,7 +84,7 @@ def test_a_tray_that_does_not_exist_names_those_that_do(rig: Rig, lab: Path) -> 
     assert ran.code == 2
     assert "tray 9 does not exist" in ran.err and "1, 2" in ran.err
     ran = rig("scan", "--tray", "1.yaml", "--lab", lab)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "trays are named without folder and .yaml: give 1" in ran.err
 
 
