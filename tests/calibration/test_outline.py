@@ -235,6 +235,16 @@ def test_half_a_coin_keeps_its_outline() -> None:
     assert outline.mask[100, 200] and not outline.mask[170, 200]
 
 
+def test_a_coin_that_a_piece_broke_off_of_keeps_its_outline_beside_a_scale_bar() -> None:
+    image = an_image(coins=((180.0, 150.0, 135.0),))
+    piece = np.zeros((300, 400), np.uint8)
+    cv2.circle(piece, (40, 165), 80, (1,), cv2.FILLED)
+    image[piece > 0] = an_image(coins=())[piece > 0]
+    cv2.rectangle(image, (386, 40), (399, 260), (10, 10, 10), cv2.FILLED)
+    (outline,) = find_coins(image)
+    assert outline.mask[150, 250] and not outline.mask[165, 90]
+
+
 def test_normalising_undoes_place_size_brightness_and_colour() -> None:
     reference = normalise(*_found(an_image(WHITE)))
     elsewhere = an_image(DARK, ((230.0, 170.0, 60.0),), colour=(60, 66, 50), seed=0)
