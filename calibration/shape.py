@@ -16,7 +16,7 @@ LONGEST = 1.35  # longer axis over the shorter one
 EDGE_PX = 2
 SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
 FOUR_SIDES = 0.84  # share that four of its corners span: sheets and boards askew 0.86 at least, coins cut down 0.76
-ROUND_EDGE, EDGE_REACH = 0.5, 0.1  # a coin that a quarter broke off of keeps 0.78; boards, keyboards 0.35 at most
+ROUND_EDGE, EDGE_REACH = 0.5, 0.1  # a coin that lost a quarter keeps 0.78; boards, keyboards 0.35 at most
 ENCLOSED = 0.955  # of the least quadrilateral around it; coins cut down 0.95 at most, halves 0.914, round ones 0.86
 
 
@@ -64,7 +64,7 @@ def is_round(contour: npt.NDArray[Any], blob: Blob) -> bool:
 
 
 def is_chipped(contour: npt.NDArray[Any]) -> bool:
-    """Whether a thing may be a coin that a piece broke off of: most of its edge lies on the circle around it."""
+    """Whether a thing may be a coin that lost a piece: most of its edge lies on the circle around it."""
     (x, y), radius = cv2.minEnclosingCircle(contour)
     across, down = contour[:, 0, 0] - x, contour[:, 0, 1] - y
     on_circle = np.abs(np.hypot(across, down) - radius) < EDGE_REACH * radius

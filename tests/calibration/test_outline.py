@@ -235,7 +235,7 @@ def test_half_a_coin_keeps_its_outline() -> None:
     assert outline.mask[100, 200] and not outline.mask[170, 200]
 
 
-def test_a_coin_that_a_piece_broke_off_of_keeps_its_outline_beside_a_scale_bar() -> None:
+def test_a_coin_that_lost_a_piece_keeps_its_outline_beside_a_scale_bar() -> None:
     image = an_image(coins=((180.0, 150.0, 135.0),))
     piece = np.zeros((300, 400), np.uint8)
     cv2.circle(piece, (40, 165), 80, (1,), cv2.FILLED)
