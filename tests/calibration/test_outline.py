@@ -279,8 +279,9 @@ def shared() -> Path:
     return Path(folder) / "data"
 
 
-def test_real_studio_photographs(shared: Path) -> None:
-    for path in sorted((shared / "toulouse").glob("*.jpg"))[::6]:
+@pytest.mark.parametrize("step", [18, pytest.param(1, marks=pytest.mark.slow)])
+def test_real_studio_photographs(shared: Path, step: int) -> None:
+    for path in sorted((shared / "toulouse").glob("*.jpg"))[::step]:
         image = read_image(path)
         half = image.shape[1] // 2
         for side in (image[:, :half], image[:, half:]):
@@ -289,11 +290,12 @@ def test_real_studio_photographs(shared: Path) -> None:
             assert 0.15 < outline.radius_px / half < 0.55, path.name
 
 
-def test_real_hand_held_photographs(shared: Path) -> None:
+@pytest.mark.parametrize("step", [45, pytest.param(4, marks=pytest.mark.slow)])
+def test_real_hand_held_photographs(shared: Path, step: int) -> None:
     folder = shared / "euro_same_coin"
     with (folder / "labels.csv").open() as file:
         names = [row["file"] for row in csv.DictReader(file)]
-    for name in names[::15]:
+    for name in names[::step]:
         outline = find_coin(read_image(folder / name))
         assert outline.confidence > 0.8, name
         assert 0.35 < outline.radius_px / 288 < 0.5, name
