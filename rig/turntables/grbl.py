@@ -64,13 +64,21 @@ class GrblTurntable(GrblProtocol):
 
     def _read_settings(self) -> None:
         """Learn how fast the axis is, and what else matters."""
-        settings = {found[1]: found[2] for line in self._ask("$$") if (found := SETTING.fullmatch(line))}
+        settings = self._list_settings()
         axis = self.config.axis
         rate = grbl_dialects.axis_value(settings, MAX_RATE, axis)
         self._fastest_deg_s = rate / 60 if rate else math.inf
         self._acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, axis)
         own = [f"${first + grbl_dialects.AXES.index(axis)}" for first in (100, MAX_RATE, ACCELERATION, 130)]
         self._settings = {name: settings[name] for name in (*REPORTED, *own) if name in settings}
+
+    def _list_settings(self) -> dict[str, str]:
+        for _ in range(TRIES):
+            settings = {found[1]: found[2] for line in self._ask("$$") if (found := SETTING.fullmatch(line))}
+            if settings:
+                return settings
+            self._resynchronise()  # that "ok" was meant for an earlier line
+        raise DeviceError(self.link.device, "it does not list its settings ($$).", "Switch it off and on again.")
 
     # Homing
 
