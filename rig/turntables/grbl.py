@@ -27,6 +27,7 @@ from rig.turntables.grbl_dialects import GRBL, HOMING_DISABLED, Dialect
 from rig.turntables.grbl_protocol import PROMPT_S, GrblConfig, GrblProtocol, RefusedError
 
 SETTING = re.compile(r"(\$\d+)=(-?[\d.]+)")
+BUILD = re.compile(r"\[.*")  # of the answer to $I
 MAX_RATE, ACCELERATION = 110, 120  # deg/min, deg/s², of the first axis
 # Kept with the session, besides the axis' own.
 REPORTED = ("$1", "$10", "$13", "$20", "$21", "$22", "$23", "$24", "$25", "$27", "$44", "$45", "$46")
@@ -50,7 +51,7 @@ class GrblTurntable(GrblProtocol):
     def _greet(self) -> str:
         """Reset it until it says who it is: it may just be starting, or have been running all along."""
         banner = self._reset(self.config.boot_s)
-        self._build = self._ask("$I")
+        self._build = self._ask("$I", lists=BUILD)
         found = grbl_dialects.identify(banner, self._build)
         if found is None:
             raise DeviceError(
@@ -64,21 +65,14 @@ class GrblTurntable(GrblProtocol):
 
     def _read_settings(self) -> None:
         """Learn how fast the axis is, and what else matters."""
-        settings = self._list_settings()
+        lines = self._ask("$$", lists=SETTING)
+        settings = {found[1]: found[2] for line in lines if (found := SETTING.fullmatch(line))}
         axis = self.config.axis
         rate = grbl_dialects.axis_value(settings, MAX_RATE, axis)
         self._fastest_deg_s = rate / 60 if rate else math.inf
         self._acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, axis)
         own = [f"${first + grbl_dialects.AXES.index(axis)}" for first in (100, MAX_RATE, ACCELERATION, 130)]
         self._settings = {name: settings[name] for name in (*REPORTED, *own) if name in settings}
-
-    def _list_settings(self) -> dict[str, str]:
-        for _ in range(TRIES):
-            settings = {found[1]: found[2] for line in self._ask("$$") if (found := SETTING.fullmatch(line))}
-            if settings:
-                return settings
-            self._resynchronise()  # that "ok" was meant for an earlier line
-        raise DeviceError(self.link.device, "it does not list its settings ($$).", "Switch it off and on again.")
 
     # Homing
 
