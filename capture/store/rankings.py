@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from capture.store.record_kinds import RANKING, ranking_content
-from capture.store.records import Candidate, Ranking, RankedCoin, now
+from capture.store.records import Candidate, RankedCoin, Ranking, now
 from capture.store.transaction import Storage
 
 
