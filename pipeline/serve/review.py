@@ -14,13 +14,13 @@ from capture.store import Store
 from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.records import Candidate, Entry, Frame, Ranking
 from pipeline.collection.decisions import Decision, Decisions, decision_of
-from pipeline.collection.reviews import Person, review_match, undo_review
+from pipeline.collection.reviews import review_match, undo_review
 from pipeline.errors import UsageError
 from pipeline.reports.cards import SHOWN, cite_others, entries_of
 from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import diameter_mm
-from pipeline.serve.pages import Page, read_json, text_of
+from pipeline.serve.pages import Page, person_of, read_json, text_of
 from pipeline.serve.queue import ORDER, QueueItem, Reason, ReviewQueue
 from pipeline.wording import minute
 from rig.sides import SIDES
@@ -76,7 +76,7 @@ def review_routes(page: Page) -> APIRouter:
         decision = text_of(sent, "decision")
         if decision not in get_args(Decision):
             raise UsageError(f"{decision!r} is no decision. Load the page again.")
-        coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), _person(sent)
+        coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), person_of(sent)
         review = await run_in_threadpool(review_match, opened.lab, coin, entry, person, cast(Decision, decision))
         return JSONResponse({**review.as_json(), "opinions": _opinions(opened.store, coin, entry)})
 
@@ -87,7 +87,7 @@ def review_routes(page: Page) -> APIRouter:
         number = sent.get("number")
         if not isinstance(number, int) or not 0 < number < 2**53:
             raise UsageError("'number' has to be that of a decision. Load the page again.")
-        review = await run_in_threadpool(undo_review, opened.lab, number, _person(sent))
+        review = await run_in_threadpool(undo_review, opened.lab, number, person_of(sent))
         return JSONResponse(review.as_json())
 
     return routes
@@ -181,8 +181,3 @@ def _as_opinions(decisions: Decisions, coin: str, entry: str) -> list[dict[str, 
         {"number": line.number, "who": line.who, "decision": decision_of(line), "why": line.why, "at": minute(line.at)}
         for line in decisions.opinions.get((coin, entry), {}).values()
     ]
-
-
-def _person(sent: dict[str, Any]) -> Person:
-    who, why = text_of(sent, "who", default=""), text_of(sent, "why", default="")
-    return Person(who.strip()[:100] or None, why)
