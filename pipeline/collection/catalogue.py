@@ -17,7 +17,7 @@ from capture.photographs import read_photo_folder
 from capture.store import Store
 from capture.store.journal_lines import EntriesReplaced
 from capture.store.records import Entry, NewEntry
-from pipeline.collection.additions import plan_additions
+from pipeline.collection.additions import Addition, plan_additions
 from pipeline.collection.catalogue_images import read_entries
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -168,7 +168,11 @@ def add_directory(
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
-    sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
+    sides = [
+        Addition(coin, side, photo, printable(photo.path.name))
+        for coin, both in folder.sides.items()
+        for side, photo in both.items()
+    ]
     unusable = (*folder.refused, *folder.contradictions)
     if not sides and not unusable:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
-from pipeline.commands.terminal.catalogue import print_added, print_built, print_catalogue, print_change
+from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
+from pipeline.commands.terminal.catalogue import print_added, print_built, print_catalogue, print_change, print_records
 from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.errors import UsageError
 from pipeline.lab import IN_USE, open_lab
 
 app = typer.Typer(no_args_is_help=True, help="The reference images that coins are compared with.")
@@ -18,28 +19,47 @@ app = typer.Typer(no_args_is_help=True, help="The reference images that coins ar
 SaleOption = Annotated[str | None, typer.Option("--sale", metavar="NAME", help="A whole sale (`rig catalogue list`).")]
 
 
-@app.command(epilog="Example: `rig catalogue add plates/1936/`")
+@app.command(epilog='Example: `rig catalogue add hess1936.xlsx --sale "Hess 1936-03-18" --dry-run`')
 def add(
-    directory: Annotated[
-        Path,
+    source: Annotated[
+        str,
         typer.Argument(
-            metavar="DIR", help="Images: obverse and reverse side by side in one, or COIN_obv and COIN_rev."
+            metavar="SOURCE",
+            help="A folder of images (obverse beside reverse, or COIN_obv and COIN_rev); a table (CSV, Excel, JSON); "
+            "a IIIF manifest, also by its address.",
         ),
     ],
     sale: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the sale is called, if not as the folder.")
+        str | None, typer.Option(metavar="NAME", help="What the sale is called, if not as the folder or file.")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of stored images of the same name; those are kept.")
+    ] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Which column of a table is what (docs/catalogue.md).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check a table or manifest and its images; change nothing.")
+    ] = False,
+    skip_wrong: Annotated[
+        bool, typer.Option("--skip-wrong", help="Leave wrong lines of a table out, and add the rest.")
     ] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Add reference images. Those that are there already, byte for byte, are left alone."""
+    """Add reference images, and what their sale says of each coin. What is there already is left alone."""
     from pipeline.collection.catalogue import add_directory
+    from pipeline.collection.records import AddOptions, add_records, holds_records
 
-    added = add_directory(open_lab(lab), directory, reporter, sale=sale, replace=replace)
+    if holds_records(source):
+        options = AddOptions(sale, mapping, replace, dry_run, skip_wrong)
+        records = add_records(open_lab(lab), source, reporter, options)
+        print_result(records, print_records, json=json)
+        return DONE if not records.wrong else LEFT_OVER if skip_wrong else FAILED
+    if mapping or dry_run or skip_wrong:
+        raise UsageError("--mapping, --dry-run and --skip-wrong are for tables and manifests. Leave them out.")
+    added = add_directory(open_lab(lab), Path(source), reporter, sale=sale, replace=replace)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.commands.terminal.output import print_line, reporter
-from pipeline.wording import count, were
+from pipeline.commands.terminal.output import print_failure, print_line, reporter
+from pipeline.wording import count, was, were
 
 if TYPE_CHECKING:
     from pipeline.collection.catalogue import AddedEntries, CatalogueChange, CatalogueList
     from pipeline.collection.identify import BuiltCatalogue
+    from pipeline.collection.records import AddedRecords
 
 MOST_LINES = 20  # of coins, before they are counted only
 MOST_NAMED = 3
@@ -24,13 +25,37 @@ def print_added(added: AddedEntries) -> None:
     if added.replaced:
         print_line(f"{count(added.replaced, 'corrected image')} took the place of the former, which is kept.")
     if added.renamed:
-        shown = ", ".join(f"{coin} is {name!r}" for coin, name in list(added.renamed.items())[:MOST_NAMED])
-        more = f" and {len(added.renamed) - MOST_NAMED} more" if len(added.renamed) > MOST_NAMED else ""
-        print_line(f"Names that another sale has as well: here {shown}{more}.")
+        print_line(_describe_renamed(added.renamed))
     for line in added.refused:
         reporter.warn(line)
     if added.skipped:
         reporter.warn(f"left alone, as they are no images: {', '.join(added.skipped)}.")
+
+
+def print_records(added: AddedRecords) -> None:
+    """Print what adding records did or would do, and what is wrong with them."""
+    would = "Would add" if not added.is_added else "Added"
+    said = f"{count(added.records, 'record')} ({added.corrected:,} corrected, {added.unchanged:,} unchanged)"
+    print_line(
+        f"{would} {said} and {count(added.entries, 'image')} of {count(added.coins, 'coin')} to "
+        f"{', '.join(added.sales) or 'no sale'}; {count(added.known, 'image')} {was(added.known)} there already."
+    )
+    if added.replaced:
+        print_line(f"{count(added.replaced, 'corrected image')}: the former {was(added.replaced)} kept.")
+    if added.renamed:
+        print_line(_describe_renamed(added.renamed))
+    for note in added.notes:
+        reporter.warn(note)
+    for wrong in added.wrong:
+        print_failure(wrong)
+    if added.wrong and not added.is_added and not added.is_dry_run:
+        print_failure("Nothing was added. Correct these lines, or leave them out: --skip-wrong.")
+
+
+def _describe_renamed(renamed: dict[str, str]) -> str:
+    shown = ", ".join(f"{coin} is {name!r}" for coin, name in list(renamed.items())[:MOST_NAMED])
+    more = f" and {len(renamed) - MOST_NAMED} more" if len(renamed) > MOST_NAMED else ""
+    return f"Names that another sale has as well: here {shown}{more}."
 
 
 def print_catalogue(listed: CatalogueList) -> None:
