@@ -21,10 +21,10 @@ from capture.store.lots import Lot, NewLot
 from capture.store.records import NewEntry
 from pipeline.collection.additions import Addition, plan_additions
 from pipeline.collection.catalogue_images import ReadEntries, read_entries
-from pipeline.collection.source_images import ImageProblem, SourceImages, find_by_coin, plain_coin
+from pipeline.collection.source_images import ImageProblem, SourceImages, find_by_coin
 from pipeline.collection.sources.columns import ColumnMapping, read_mapping
 from pipeline.collection.sources.downloads import download, is_address
-from pipeline.collection.sources.lots import SourceLot, SourceLots
+from pipeline.collection.sources.lots import SourceLot, SourceLots, plain_coin
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
 from pipeline.collection.sources.tables import read_json, read_lots_json, read_lots_table
 from pipeline.errors import LabError, UsageError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ from capture.names import printable
 from capture.photographs import PhotoSide, read_photo_folder
 from pipeline.collection.additions import Addition
 from pipeline.collection.sources.downloads import download, is_address
-from pipeline.collection.sources.lots import SourceImage, SourceLot
+from pipeline.collection.sources.lots import SourceImage, SourceLot, plain_coin
 from pipeline.errors import LabError
 
 STITCHED = (1.6, 2.5)  # times as wide as high: obverse beside reverse
@@ -73,7 +72,7 @@ class SourceImages:
         found: list[Addition] = []
         for image in lot.images:
             path = self._path(image)
-            source = printable(image.name)
+            source = printable(image.name.replace("\\", "/"))
             if image.side is not None:
                 found.append(Addition(lot.coin, image.side, PhotoSide(path), source))
                 continue
@@ -141,10 +140,3 @@ def find_by_coin(lot: SourceLot, by_name: Mapping[str, T]) -> T | None:
     """What bears the name of a record's coin, or of its lot."""
     names = (plain_coin(lot.coin), plain_coin(lot.details.lot or ""))
     return next((by_name[name] for name in names if name and name in by_name), None)
-
-
-def plain_coin(name: str) -> str:
-    """A coin's or lot's name as it is compared: ``Lot 0231``, ``lot231`` and ``231`` are the same."""
-    words = re.sub(r"[\W_]+", " ", name.casefold()).strip()
-    number = re.fullmatch(r"(?:lot|los|nr|no)?\s*0*(\d+)", words)
-    return number[1] if number else words

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
-from pipeline.commands.terminal.catalogue import print_added, print_built, print_catalogue, print_change, print_records
+from pipeline.commands.terminal.catalogue import (
+    print_added,
+    print_built,
+    print_catalogue,
+    print_change,
+    print_exported,
+    print_records,
+    print_shown,
+    print_stats,
+)
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.errors import UsageError
 from pipeline.lab import IN_USE, open_lab
@@ -73,9 +82,51 @@ def list_(
     debug: DebugOption = False,
 ) -> int:
     """List the sales of the catalogue (the folders that were added), or the entries of one."""
-    from pipeline.collection.catalogue import list_catalogue
+    from pipeline.collection.contents import list_catalogue
 
     print_result(list_catalogue(open_lab(lab), sale, removed=removed), print_catalogue, json=json)
+    return DONE
+
+
+@app.command(epilog='Example: `rig catalogue show "lot 231"`, or `rig catalogue show 231 --sale "Hess 1936-03-18"`')
+def show(
+    coin: Annotated[str, typer.Argument(metavar="COIN", help="A coin, a lot's number, or an entry.")],
+    sale: Annotated[str | None, typer.Option(metavar="NAME", help="Of this sale alone.")] = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Print what the catalogue says of a coin, where it was read, what was said before, and its images."""
+    from pipeline.collection.contents import show_coin
+
+    print_result(show_coin(open_lab(lab), coin, sale), print_shown, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig catalogue stats`")
+def stats(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
+    """Count sales, coins and images, and of how many coins weight, type and the like are known."""
+    from pipeline.collection.contents import count_catalogue
+
+    print_result(count_catalogue(open_lab(lab)), print_stats, json=json)
+    return DONE
+
+
+@app.command(epilog='Example: `rig catalogue export out/hess --sale "Hess 1936-03-18"`')
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    sale: Annotated[str | None, typer.Option(metavar="NAME", help="This sale alone.")] = None,
+    base_url: Annotated[
+        str, typer.Option("--base-url", metavar="URL", help="Where the folder will be found on the web.")
+    ] = "http://localhost:8000/",
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Export the catalogue with its images: CSV, JSON, a IIIF 3 manifest, and JSON-LD in Nomisma's terms."""
+    from pipeline.collection.exports import export_catalogue
+
+    print_result(export_catalogue(open_lab(lab), folder, sale, base_url, reporter), print_exported, json=json)
     return DONE
 
 

@@ -95,6 +95,13 @@ class SourceLots:
         self.lots = list(joined.values())
 
 
+def plain_coin(name: str) -> str:
+    """A coin's or lot's name as it is compared: ``Lot 0231``, ``lot231`` and ``231`` are the same."""
+    words = re.sub(r"[\W_]+", " ", name.casefold()).strip()
+    number = re.fullmatch(r"(?:lot|los|nr|no)?\s*0*(\d+)", words)
+    return number[1] if number else words
+
+
 def _read_lot(
     where: str, values: Mapping[str, str], states: frozenset[str], more: tuple[SourceImage, ...]
 ) -> SourceLot:

@@ -62,6 +62,8 @@ def _read_one(manifest: dict[str, Any], columns: Columns, found: SourceLots) -> 
     base = _values(columns, _metadata(manifest))
     base |= {name: text for name, text in _stated(manifest).items() if name not in base}
     canvases = list(_canvases(manifest))
+    if not any({"lot", "coin"} & set(_values(columns, canvas.metadata)) for canvas in canvases):
+        base.setdefault("url", _id(manifest))  # it is of one coin
     for number, canvas in enumerate(canvases, 1):
         own = _values(columns, canvas.metadata)
         side = _side_of(canvas.label, own.pop("side", ""))
@@ -97,7 +99,7 @@ def _stated(manifest: dict[str, Any]) -> dict[str, str]:
     part_of = _first(manifest.get("partOf")) or _first(manifest.get("within"))
     stated = {
         "rights": "; ".join(each for each in map(_text, rights) if each),
-        "url": url or _id(manifest),
+        "url": url,
         "date": str(manifest.get("navDate", "")).partition("T")[0],
         "sale": _text(part_of.get("label")) if isinstance(part_of, dict) else "",
     }
