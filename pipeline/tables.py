@@ -45,7 +45,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RawSheet:
     """A table as it stands in its file, before anything is known of its header.
 
     Attributes
@@ -63,7 +63,7 @@ class Sheet:
     guess: str | None = None
 
 
-def read_sheets(path: Path, encoding: str | None = None) -> tuple[Sheet, ...]:
+def read_sheets(path: Path, encoding: str | None = None) -> tuple[RawSheet, ...]:
     """Read a CSV file, or all sheets of an Excel workbook, as they are; without one, letters are guessed if need be.
 
     Raises
@@ -79,7 +79,7 @@ def read_sheets(path: Path, encoding: str | None = None) -> tuple[Sheet, ...]:
     if encoding is None and not data.startswith(tuple(mark for mark, _ in _BOMS)) and not _is_utf8(data):
         encoding, guess = _guess_letters(path, data)
     text = _decoded(path, data, encoding)
-    return (Sheet("", tuple(_separated(path, text)), guess),)
+    return (RawSheet("", tuple(_separated(path, text)), guess),)
 
 
 def read_table(path: Path) -> Table:
@@ -198,7 +198,7 @@ def _csv(path: Path, text: str, separator: str, start: int) -> Iterator[tuple[in
         yield line, values
 
 
-def _excel(path: Path, data: bytes) -> tuple[Sheet, ...]:
+def _excel(path: Path, data: bytes) -> tuple[RawSheet, ...]:
     import openpyxl  # half a second, and few tables are workbooks
 
     try:
@@ -206,7 +206,7 @@ def _excel(path: Path, data: bytes) -> tuple[Sheet, ...]:
         if unpacked <= MAX_UNPACKED_BYTES:
             is_large = len(data) > MERGED_BYTES
             workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=is_large, data_only=True)
-            return tuple(Sheet(each.title, _lines_of(each, is_large)) for each in workbook.worksheets)
+            return tuple(RawSheet(each.title, _lines_of(each, is_large)) for each in workbook.worksheets)
     except Exception as error:  # on damaged workbooks openpyxl raises whatever its parsers do
         raise LabError(f"{path} is a damaged Excel workbook. Save it again, or as CSV.") from error
     raise LabError(f"{path} would unpack to {unpacked // 1_000_000} MB. Divide it into several tables.")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from capture.store.lot_details import LotDetails
-from capture.store.records import Row
+from capture.store.records import StoredRow
 
 
 @dataclass(frozen=True)
-class Lot(Row):
+class Lot(StoredRow):
     """One version of what a sale says of a coin; of several the one with the highest number counts.
 
     Attributes

@@ -53,7 +53,7 @@ def from_json(row: Any, name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Row:
+class StoredRow:
     """What all kinds of rows share: made of a row or a record, and their forms."""
 
     @classmethod
@@ -85,7 +85,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Coin(Row):
+class Coin(StoredRow):
     """A coin: its accession number or a catalogue's name for it, and what is known of it."""
 
     id: str
@@ -94,7 +94,7 @@ class Coin(Row):
 
 
 @dataclass(frozen=True)
-class Calibration(Row):
+class Calibration(StoredRow):
     """A calibration bundle: ``folder`` is its name under the lab's ``calibrations/``."""
 
     id: str
@@ -103,7 +103,7 @@ class Calibration(Row):
 
 
 @dataclass(frozen=True)
-class Session(Row):
+class Session(StoredRow):
     """One run of a plan over a tray, or one import of photographs.
 
     Attributes
@@ -144,7 +144,7 @@ class Session(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame(Row):
+class Frame(StoredRow):
     """The stored image of a shot, or an imported photograph.
 
     Attributes
@@ -229,7 +229,7 @@ class Frame(Row):
 
 
 @dataclass(frozen=True)
-class Entry(Row):
+class Entry(StoredRow):
     """One coin side in one lot or record of a catalogue.
 
     ``box`` is (left, top, right, bottom) in px where the side is one part of an image: obverse beside reverse, or a
@@ -318,7 +318,18 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Model(Row):
+class RankedCoin:
+    """A ranking in a few words: ``candidates`` are name, entry and probability of the first, best first."""
+
+    session_id: str
+    coin: str
+    verdict: str
+    number: int
+    candidates: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True)
+class Model(StoredRow):
     """A model that embeddings and rankings were made with."""
 
     id: str
@@ -329,7 +340,7 @@ class Model(Row):
 
 
 @dataclass(frozen=True)
-class Deletion(Row):
+class Deletion(StoredRow):
     """The tombstone of a frame that a person deleted: ``who``, ``why`` and ``at``; ``number`` is the frame's."""
 
     frame_id: str

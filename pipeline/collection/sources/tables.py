@@ -10,7 +10,7 @@ from calibration.durable_files import parse_json
 from pipeline.collection.sources.columns import ColumnMapping, Columns, find_field
 from pipeline.collection.sources.lots import SourceLots
 from pipeline.errors import LabError
-from pipeline.tables import Sheet, read_bytes, read_sheets
+from pipeline.tables import RawSheet, read_bytes, read_sheets
 from pipeline.wording import count
 
 HEADER_LINES = 30  # among which the header is looked for
@@ -91,7 +91,7 @@ def read_json(path: Path) -> Any:
         raise LabError(f"{path}{line}: this is no valid JSON. Export it again.") from error
 
 
-def _find_header(sheet: Sheet, mapping: ColumnMapping) -> int | None:
+def _find_header(sheet: RawSheet, mapping: ColumnMapping) -> int | None:
     """The place of the line that names most fields; None if none names two."""
     if mapping.header_line is not None:
         return next((at for at, (line, _) in enumerate(sheet.lines) if line == mapping.header_line), None)
@@ -103,7 +103,9 @@ def _find_header(sheet: Sheet, mapping: ColumnMapping) -> int | None:
     return best
 
 
-def _read_sheet(path: Path, sheet: Sheet, at: int, mapping: ColumnMapping, found: SourceLots, *, is_one: bool) -> None:
+def _read_sheet(
+    path: Path, sheet: RawSheet, at: int, mapping: ColumnMapping, found: SourceLots, *, is_one: bool
+) -> None:
     names, lines = _names(sheet, at)
     doubled = [name for name in dict.fromkeys(names) if name and names.count(name) > 1 and find_field(name)]
     if doubled:
@@ -136,7 +138,7 @@ def _read_sheet(path: Path, sheet: Sheet, at: int, mapping: ColumnMapping, found
             found.add(where, values, stated)
 
 
-def _names(sheet: Sheet, at: int) -> tuple[list[str], int]:
+def _names(sheet: RawSheet, at: int) -> tuple[list[str], int]:
     """The columns' names, and how many lines the header takes: one below or above may name what this one does not."""
     names = _cleaned(sheet.lines[at][1])
     below = _cleaned(sheet.lines[at + 1][1]) if at + 1 < len(sheet.lines) else []
