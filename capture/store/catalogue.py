@@ -34,7 +34,7 @@ class Catalogue:
         instead_of
             Entries that these take the place of: they are removed, and kept.
         lots
-            What sales say of coins now; what was said before is kept.
+            What sales say of coins now; what was stated before is kept.
 
         Raises
         ------

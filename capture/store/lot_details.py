@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class LotDetails:
-    """What is said of a coin; None where nothing is.
+    """What is stated of a coin; None where nothing is.
 
     Attributes
     ----------

@@ -35,13 +35,13 @@ class Lot(StoredRow):
 
     @property
     def details(self) -> LotDetails:
-        """What is said of the coin."""
+        """What is stated of the coin."""
         return LotDetails.of(self.content)
 
 
 @dataclass(frozen=True)
 class NewLot:
-    """What is said of a coin, to be stored; see `Lot`."""
+    """What is stated of a coin, to be stored; see `Lot`."""
 
     coin: str
     catalogue: str

@@ -58,7 +58,7 @@ class ExportedCoin:
 
     @property
     def known(self) -> dict[str, Any]:
-        """What is said of it, by field."""
+        """What is stated of it, by field."""
         return self.lot.known() if self.lot else {}
 
     def address(self, base: str) -> str:

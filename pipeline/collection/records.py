@@ -68,7 +68,7 @@ class AddedRecords:
     Attributes
     ----------
     records, corrected, unchanged
-        Of how many coins something is said now that was not before; something else than before; the same.
+        Of how many coins something is stated now that was not before; something else than before; the same.
     entries, known, replaced
         Images that are new, were there already, or took the place of a former one.
     coins
@@ -114,7 +114,7 @@ class AddedRecords:
 
 @dataclass
 class _Planned:
-    """A coin as it will be added: its record and what is said of it, and its new images."""
+    """A coin as it will be added: its record and what is stated of it, and its new images."""
 
     lot: SourceLot
     sale: str
@@ -251,9 +251,9 @@ class _Run:
             coin = names.get(lot.coin) or plan.renamed.get(lot.coin, lot.coin)
             if {lot.coin, coin} & plan.left_out:
                 continue
-            said = self._compare(lot, sale, coin, latest.get(coin))
-            self._unchanged += said is None
-            planned = _Planned(lot, sale, coin, said, coin in latest)
+            stated = self._compare(lot, sale, coin, latest.get(coin))
+            self._unchanged += stated is None
+            planned = _Planned(lot, sale, coin, stated, coin in latest)
             planned.new = [each for each in plan.new if each.coin == coin] if lot.images or coin not in names else []
             self._planned.append(planned)
 
@@ -291,7 +291,7 @@ class _Run:
         return checked
 
     def write(self, checked: dict[Path, ReadEntries], reporter: Reporter) -> None:
-        """Add what was planned: each coin with all its images and what is said of it, or not at all."""
+        """Add what was planned: each coin with all its images and what is stated of it, or not at all."""
         with reporter.progress("Adding records") as progress:
             for start in range(0, len(self._planned), _BATCH):
                 progress(start, len(self._planned))
@@ -306,12 +306,12 @@ class _Run:
 
     def result(self, is_added: bool) -> AddedRecords:
         """What it came to, or would."""
-        said = [planned for planned in self._planned if planned.details]
+        stated = [planned for planned in self._planned if planned.details]
         new = [each for planned in self._planned for each in planned.new]
         replaced: set[str] = {entry.id for each in new for entry in each.replaces}
         return AddedRecords(
-            records=sum(not planned.is_corrected for planned in said),
-            corrected=sum(planned.is_corrected for planned in said),
+            records=sum(not planned.is_corrected for planned in stated),
+            corrected=sum(planned.is_corrected for planned in stated),
             unchanged=self._unchanged,
             entries=len(new),
             known=self._known,

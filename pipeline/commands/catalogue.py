@@ -96,7 +96,7 @@ def show(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Print what the catalogue says of a coin, where it was read, what was said before, and its images."""
+    """Print what the catalogue says of a coin, where it was read, what was stated before, and its images."""
     from pipeline.collection.contents import show_coin
 
     print_result(show_coin(open_lab(lab), coin, sale), print_shown, json=json)

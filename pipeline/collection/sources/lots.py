@@ -1,4 +1,4 @@
-"""Records as they were read: coins of a sale, what is said of each, and its images."""
+"""Records as they were read: coins of a sale, what is stated of each, and its images."""
 
 from __future__ import annotations
 
@@ -62,33 +62,33 @@ class SourceLots:
     notes: list[str] = field(default_factory=list)
 
     def add(self, where: str, values: Mapping[str, str], states: Iterable[str], more: Any = ()) -> None:
-        """Add what is said at a place, by field, with ``more`` images; if it cannot be used, why."""
+        """Add what is stated at a place, by field, with ``more`` images; if it cannot be used, why."""
         try:
             self.lots.append(_read_lot(where, values, frozenset(states) & set(FIELDS), tuple(more)))
         except ValueProblem as problem:
             self.wrong.append(printable(f"{where}: {problem}"))
 
     def join(self) -> None:
-        """Put together what is said of one coin at several places, such as a line for each side."""
+        """Put together what is stated of one coin at several places, such as a line for each side."""
         joined: dict[tuple[str | None, str], SourceLot] = {}
         for lot in self.lots:
             former = joined.setdefault((lot.sale, lot.coin), lot)
             if former is lot:
                 continue
-            said, before = lot.details.known(), former.details.known()
-            contradiction = next((name for name in said if said[name] != before.get(name, said[name])), None)
+            stated, before = lot.details.known(), former.details.known()
+            contradiction = next((name for name in stated if stated[name] != before.get(name, stated[name])), None)
             twice = {each.side for each in lot.images} & {each.side for each in former.images} - {None}
             if contradiction:
                 name = contradiction.replace("_", " ")
                 self.wrong.append(
-                    f"{lot.where}: {name} {said[contradiction]!r} of {lot.coin} contradicts {before[contradiction]!r} "
-                    f"at {former.where}."
+                    f"{lot.where}: {name} {stated[contradiction]!r} of {lot.coin} contradicts "
+                    f"{before[contradiction]!r} at {former.where}."
                 )
             elif twice and any(each not in former.images for each in lot.images):
                 self.wrong.append(f"{lot.where}: {lot.coin} has another image of this side at {former.where}.")
             else:
                 images = (*former.images, *(each for each in lot.images if each not in former.images))
-                details = LotDetails(**{**said, **before})
+                details = LotDetails(**{**stated, **before})
                 joined[lot.sale, lot.coin] = replace(
                     former, details=details, images=images, states=former.states | lot.states
                 )

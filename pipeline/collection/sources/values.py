@@ -74,7 +74,7 @@ def read_date(text: str) -> str:
     Raises
     ------
     ValueProblem
-        If it is none, or cannot be told.
+        If it is none, or has two meanings.
     """
     plain = " ".join(text.replace("\u00a0", " ").split()).strip(" .,")
     plain = re.sub(r"[T ]00:00(:00(\.0+)?)?(Z|\+00:00)?$", "", plain)

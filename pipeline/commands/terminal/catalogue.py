@@ -39,9 +39,9 @@ def print_added(added: AddedEntries) -> None:
 def print_records(added: AddedRecords) -> None:
     """Print what adding records did or would do, and what is wrong with them."""
     would = "Would add" if not added.is_added else "Added"
-    said = f"{count(added.records, 'record')} ({added.corrected:,} corrected, {added.unchanged:,} unchanged)"
+    stated = f"{count(added.records, 'record')} ({added.corrected:,} corrected, {added.unchanged:,} unchanged)"
     print_line(
-        f"{would} {said} and {count(added.entries, 'image')} of {count(added.coins, 'coin')} to "
+        f"{would} {stated} and {count(added.entries, 'image')} of {count(added.coins, 'coin')} to "
         f"{', '.join(added.sales) or 'no sale'}; {count(added.known, 'image')} {was(added.known)} there already."
     )
     if added.replaced:
@@ -71,9 +71,9 @@ def print_catalogue(listed: CatalogueList) -> None:
         entries = count(len(sale.entries), "entry", "entries")
         print_line(f"{sale.name}: {count(sale.coins, 'coin')}, {entries}")
         for entry in sale.entries if listed.is_detailed else ():
-            said = _describe_lot(entry.lot) if entry.lot else ""
+            stated = _describe_lot(entry.lot) if entry.lot else ""
             print_line(
-                "  " + "  ".join(filter(None, (entry.coin_id, entry.side or "side unknown", entry.source, said)))
+                "  " + "  ".join(filter(None, (entry.coin_id, entry.side or "side unknown", entry.source, stated)))
             )
 
 
@@ -116,7 +116,7 @@ def print_exported(exported: ExportedCatalogue) -> None:
 
 
 def _describe_lot(lot: LotDetails) -> str:
-    """The telling part of what is said of a coin, in a line."""
+    """The telling part of what is stated of a coin, in a line."""
     known = lot.known()
     units = (("plate", "pl. {}"), ("page", "p. {}"), ("type", "{}"), ("metal", "{}"), ("weight_g", "{:g} g"))
     return ", ".join(form.format(known[name]) for name, form in units if name in known)
