@@ -83,6 +83,16 @@ class Catalogue:
         sql = f"SELECT * FROM entry WHERE {where} ORDER BY number"
         return [Entry.of(row) for row in self._storage.read(sql, tuple(named.values()))]
 
+    def get(self, entry_id: str) -> Entry | None:
+        """An entry by its id, be it removed or not; None if there is none."""
+        rows = self._storage.read("SELECT * FROM entry WHERE id = ?", (entry_id,))
+        return Entry.of(rows[0]) if rows else None
+
+    def numbered(self, number: int) -> Entry | None:
+        """The entry of this number; None if there is none."""
+        rows = self._storage.read("SELECT * FROM entry WHERE number = ?", (number,))
+        return Entry.of(rows[0]) if rows else None
+
     def count(self) -> int:
         """How many entries there are, removed ones included."""
         return int(self._storage.read("SELECT count(*) FROM entry")[0][0])

@@ -303,6 +303,17 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class RankedCoin:
+    """A ranking in a few words: ``candidates`` are name, entry and probability of the first, best first."""
+
+    session_id: str
+    coin: str
+    verdict: str
+    number: int
+    candidates: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True)
 class Model(_Row):
     """A model that embeddings and rankings were made with."""
 

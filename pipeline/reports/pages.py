@@ -18,17 +18,22 @@ from pipeline.wording import count
 
 
 def page_template(name: str) -> Template:
-    """A page of ``pipeline/reports/templates``, with everything that is filled in escaped."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.reports"),
+    """A page of ``pipeline/reports/templates``."""
+    environment = page_environment("pipeline.reports")
+    environment.filters["commands"] = _commands
+    return environment.get_template(name)
+
+
+def page_environment(package: str) -> Environment:
+    """The ``templates`` folder of a package, with everything that is filled in escaped and made visible."""
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["commands"] = _commands
-    return environment.get_template(name)
 
 
 def _visible(value: object) -> object:
