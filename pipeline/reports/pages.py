@@ -70,7 +70,10 @@ def write_drawing(path: Path, svg: str) -> Path:
 
 
 def cite(entry: Entry) -> str:
-    """An entry as a person would cite it: sale, plate and lot, or the image's name; the side is left out."""
+    """An entry as a person would cite it: sale, lot and plate, or the image's name; the side is left out."""
+    if entry.lot is not None and entry.lot.lot:
+        page = f"pl. {entry.lot.plate}" if entry.lot.plate else f"p. {entry.lot.page}" if entry.lot.page else ""
+        return ", ".join(filter(None, (entry.catalogue, f"lot {entry.lot.lot}", page)))
     side = entry.side or ""
     name = Path(entry.source).stem.removesuffix(side).removesuffix(side[:3]).rstrip(", _-")
     return f"{entry.catalogue}, {name}" if name else entry.catalogue
