@@ -22,6 +22,7 @@ from pipeline.commands import (
     labs,
     learning,
     models,
+    page,
     reviews,
     scans,
     store,
@@ -54,6 +55,7 @@ app.add_typer(labs.app)
 app.add_typer(scans.app)
 app.add_typer(identification.app)
 app.add_typer(reviews.app)
+app.add_typer(page.app)
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(store.app, name="store")
 app.add_typer(calibration.app, name="calibrate", rich_help_panel=calibration.PANEL)
