@@ -91,7 +91,7 @@ class Identifier:
         else:
             with Store.open(lab.store) as store:
                 store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-                unusable = embed_catalogue(store, embedder, progress)
+                unusable = embed_catalogue(lab, store, embedder, progress)
                 index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
