@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -34,9 +35,7 @@ def small_lab(image: Image, size_px: int = WORKING_SIZE_PX) -> Lab:
 def distances_from_plain(lab: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
     """How far each pixel is from the background (Lab), and the background's own spread; the likelier way first."""
     height, width = lab.shape[:2]
-    edge = max(2, round(0.025 * min(height, width)))
-    border = np.ones((height, width), bool)
-    border[edge:-edge, edge:-edge] = False
+    border = _border(height, width, 0.025)
     centre = np.median(lab[border], axis=0)
     # On a coloured cloth a shadow is dark but keeps the cloth's hue, and the coin has another: hue decides there.
     ways = [BY_LIGHTNESS, BY_HUE]
@@ -46,7 +45,7 @@ def distances_from_plain(lab: npt.NDArray[np.float32]) -> Iterator[tuple[npt.NDA
         apart = lab - centre
         if centre[0] < DARK_BACKGROUND:  # whatever is darker than a dark plate is the coin's shadow on it
             apart[:, :, 0] = np.maximum(apart[:, :, 0], 0.0)
-        distance = np.sqrt(np.sum((apart * np.array(weights, np.float32)) ** 2, axis=2)).astype(np.float32)
+        distance = _lengths(apart, weights)
         yield distance, float(np.median(distance[border]))
 
 
@@ -55,30 +54,45 @@ def distances_from_uneven(
 ) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
     """The same for a background whose light falls off: a surface of second order, fitted from the border inwards."""
     height, width = lab.shape[:2]
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    edge = max(2, round(0.05 * min(height, width)))
-    background = np.ones((height, width), bool)
-    background[edge:-edge, edge:-edge] = False
+    terms, rows_of_terms = _second_order(height, width)
+    colours = lab.reshape(-1, 3)
+    background = _border(height, width, 0.05)
     for weights in (BY_LIGHTNESS, BY_HUE):
-        fits = background.copy()
+        fits = background
         for _ in range(SURFACE_ROUNDS):
-            known = terms[fits].astype(np.float64)
+            which = np.flatnonzero(fits)
+            known = rows_of_terms.take(which, axis=0)
             # six unknowns, some 10,000 pixels: the normal equations cost a fiftieth of a decomposition of all rows
-            factors = np.linalg.solve(known.T @ known, known.T @ lab[fits])
+            factors = np.linalg.solve(known.T @ known, known.T @ colours.take(which, axis=0))
             surface = terms @ factors.astype(np.float32)
-            distance = np.sqrt(np.sum(((lab - surface) * np.array(weights, np.float32)) ** 2, axis=2))
+            distance = _lengths(lab - surface, weights)
             noise = float(np.median(distance[background]))
-            fits = distance < max(MIN_CONTRAST / 2.0, 3.0 * noise)
-            if fits.sum() < background.sum() / 2:
+            fitted, fits = fits, distance < max(MIN_CONTRAST / 2.0, 3.0 * noise)
+            if fits.sum() < background.sum() / 2 or np.array_equal(fits, fitted):
                 break
-        yield distance.astype(np.float32), noise
+        yield distance, noise
 
 
-def standing_out(distance: npt.NDArray[np.float32], noise: float) -> tuple[Blob, float]:
-    """What is farther from the background than its own spread explains, and that threshold (Lab)."""
-    threshold = max(_split(distance), MIN_CONTRAST, 4.0 * noise)
-    return (distance > threshold).astype(np.uint8), threshold
+def standing_out(
+    distance: npt.NDArray[np.float32], noise: float, where: npt.NDArray[np.bool_] | None = None
+) -> tuple[Blob, float]:
+    """What is farther from the background than its own spread explains, and that threshold (Lab).
+
+    Parameters
+    ----------
+    where
+        (H, W), a part of the image that is looked at alone; at least one pixel.
+    """
+    threshold = max(_split(distance if where is None else distance[where]), MIN_CONTRAST, 4.0 * noise)
+    apart = distance > threshold
+    return (apart if where is None else apart & where).astype(np.uint8), threshold
+
+
+def border_apart(distance: npt.NDArray[np.float32], noise: float) -> float:
+    """The share of the image's border that is not the background: other things, or a room."""
+    height, width = distance.shape
+    border = distance[_border(height, width, 0.025)]
+    return float(np.mean(border > max(MIN_CONTRAST, 4.0 * noise)))
 
 
 def tidy(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -101,6 +115,31 @@ def disc(radius_px: float) -> npt.NDArray[np.uint8]:
     """A structuring element."""
     across = 2 * round(radius_px) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)), np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _second_order(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """The terms of a surface of second order: (height, width, 6), and as rows for its fit."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    return terms, terms.reshape(-1, terms.shape[-1]).astype(np.float64)
+
+
+def _lengths(apart: npt.NDArray[np.float32], weights: tuple[float, float, float]) -> npt.NDArray[np.float32]:
+    """Length of each pixel's weighted difference (Lab), (H, W); numpy's sum over three numbers takes thrice as long."""
+    squares = apart * np.array(weights, np.float32)
+    squares *= squares
+    total = squares[..., 0] + squares[..., 1]
+    total += squares[..., 2]
+    return np.asarray(np.sqrt(total, out=total), np.float32)
+
+
+def _border(height: int, width: int, share: float) -> npt.NDArray[np.bool_]:
+    """The outer pixels of an image, so much of its shorter side on each side."""
+    edge = max(2, round(share * min(height, width)))
+    border = np.ones((height, width), bool)
+    border[edge:-edge, edge:-edge] = False
+    return border
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:

@@ -16,8 +16,8 @@ from zipfile import ZipFile
 import numpy as np
 import yaml
 
+from calibration.durable_files import install_folder, make_folder, read_limit
 from calibration.errors import CalibrationError
-from calibration.files import install_folder, make_folder, read_limit
 from calibration.flat import Flat
 from calibration.lens import Lens
 

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import read_limit
+from calibration.durable_files import read_limit
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it would print, our errors say better
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -24,8 +26,24 @@ MAX_MEGAPIXELS = 200.0  # an image of 200 MP takes 0.6 GB as RGB; `RIG_MAX_MEGAP
 _JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # ISO/IEC 23008-12, brands
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\x00")  # Fujifilm, Olympus, Panasonic
-_NEW_SUBFILE, _DNG_VERSION, _SUB_IFDS, _MAKE = 254, 50706, 330, 271  # TIFF 6.0 and DNG 1.7 tags
+_NEW_SUBFILE, _DNG_VERSION, _SUB_IFDS, _MAKE, _BITS, _FORMAT = (
+    254,
+    50706,
+    330,
+    271,
+    258,
+    339,
+)  # TIFF 6.0 and DNG 1.7 tags
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two of more than 4 GB
+_NO_PAGE = 0b101  # of NewSubfileType: a smaller copy, a mask
 _LIGHT_COIN = 150  # grey level from which a cut-out is put on a dark ground
+
+
+_NUMBERS = (
+    "holds 32-bit or floating-point numbers, and which of them is white cannot be known. Save it with 8 or 16 bits a "
+    "colour."
+)
+_MOST_PAGES = 10_000  # that are counted
 
 
 class Undecodable(Exception):  # noqa: N818 - a reason; `calibration.image` makes the error of it
@@ -54,6 +72,32 @@ def decode(data: bytes) -> Pixels:
     return _common(data)
 
 
+def count_pages(data: bytes) -> int:
+    """How many images of full size a file holds that `decode` reads: it takes the first page of a scanner's TIFF.
+
+    Thumbnails and masks, which are marked as such, are no pages.
+    """
+    from PIL import Image as Pillow
+
+    if data[:4] not in _TIFF:
+        return 1
+    limit = Pillow.MAX_IMAGE_PIXELS
+    Pillow.MAX_IMAGE_PIXELS = None
+    pages = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = Pillow.open(io.BytesIO(data))
+            for number in range(_MOST_PAGES):
+                opened.seek(number)
+                pages += not opened.tag_v2.get(_NEW_SUBFILE, 0) & _NO_PAGE  # type: ignore[attr-defined]
+    except Exception:  # the end, or damage behind the first page, which is read all the same
+        pass
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+    return max(pages, 1)
+
+
 def _common(data: bytes) -> Pixels:
     """JPEG, PNG, TIFF, WebP and BMP: OpenCV decodes, Pillow knows what else is in the file."""
     from PIL import Image as Pillow
@@ -71,15 +115,15 @@ def _common(data: bytes) -> Pixels:
             count = getattr(opened, "n_frames", 1)
             if count > 1 and opened.format not in ("TIFF", "JPEG", "MPO"):  # there the others are thumbnails or pages
                 raise Undecodable(f"is an animation of {count} images. Save the one that is meant.")
+            if opened.mode in ("F", "I"):
+                raise Undecodable(_NUMBERS)
             if _has_alpha(opened):
                 return _on_ground(np.asarray(opened.convert("RGBA"), np.uint8))
             profile = opened.info.get("icc_profile")
     except Undecodable:
         raise
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError) as error:
-        if (
-            data[:4] in (b"II*\x00", b"MM\x00*") or data[:2] == b"BM"
-        ):  # of these OpenCV reads kinds that Pillow does not
+        if data[:4] in _TIFF or data[:2] == b"BM":  # of these OpenCV reads kinds that Pillow does not
             profile = None
         else:
             raise Undecodable("is damaged, or not an image. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.") from error
@@ -92,6 +136,8 @@ def _common(data: bytes) -> Pixels:
     except cv2.error as error:
         raise Undecodable("is damaged, or too large to be read.") from error
     if bgr is None:
+        if data[:4] in _TIFF and not _has_common_numbers(data):
+            raise Undecodable(_NUMBERS)
         raise Undecodable("is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
     rgb = cv2.cvtColor(_eight_bits(bgr), cv2.COLOR_BGR2RGB)
     return _to_srgb(np.asarray(rgb, np.uint8), profile) if profile else np.asarray(rgb, np.uint8)
@@ -160,19 +206,31 @@ def _is_raw_tiff(data: bytes) -> bool:
     """Whether a TIFF is a raw file or the preview out of one: DNG, NEF, CR2, ARW and the like."""
     if data[8:10] == b"CR" and data[:2] == b"II":
         return True
+    tags = _tiff_tags(data)
+    return _DNG_VERSION in tags or (tags.get(_NEW_SUBFILE, 0) & 1 == 1 and (_SUB_IFDS in tags or _MAKE in tags))
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """The tags of a TIFF's first image, each with its first value or where it is; those that can be read."""
+    tags: dict[int, int] = {}
     if data[:4] not in (b"II*\x00", b"MM\x00*"):
-        return False
+        return tags
     order = "<" if data[:2] == b"II" else ">"
     try:
         (offset,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, offset)
-        tags = {}
         for number in range(min(count, 512)):
             tag, _, _, value = struct.unpack_from(f"{order}HHII", data, offset + 2 + 12 * number)
             tags[tag] = value if order == "<" else value >> 16 or value
     except struct.error:
-        return False
-    return _DNG_VERSION in tags or (tags.get(_NEW_SUBFILE, 0) & 1 == 1 and (_SUB_IFDS in tags or _MAKE in tags))
+        pass
+    return tags
+
+
+def _has_common_numbers(data: bytes) -> bool:
+    """Whether a TIFF holds whole numbers of at most 16 bits."""
+    tags = _tiff_tags(data)
+    return tags.get(_BITS, 8) <= 16 and tags.get(_FORMAT, 1) == 1
 
 
 def max_megapixels() -> float:
@@ -207,7 +265,7 @@ def _eight_bits(pixels: npt.NDArray[Any]) -> Pixels:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype != np.uint16:
-        raise Undecodable("holds numbers that are not 8-bit or 16-bit values. Save it as an 8-bit image.")
+        raise Undecodable(_NUMBERS)
     top = next(bits for bits in (8, 10, 12, 14, 16) if int(pixels.max(initial=0)) < 1 << bits)
     return np.asarray(np.rint(pixels * np.float32(255.0 / ((1 << top) - 1))), np.uint8)
 

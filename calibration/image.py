@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.decoding import Undecodable, decode, max_megapixels
-from calibration.files import read_file
+from calibration.durable_files import near_path, read_file
 
 Image = npt.NDArray[np.uint8]
 
@@ -62,6 +62,10 @@ def read_image_bytes(path: Path) -> bytes:
     """
     try:
         return read_file(path, int(BYTES_PER_PIXEL * 1e6 * max_megapixels()))
+    except FileNotFoundError as error:
+        near = near_path(path)
+        remedy = f"Did you mean {near}?" if near is not None else "Check the path."
+        raise ImageError(f"{path} does not exist. {remedy}") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
 

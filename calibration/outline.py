@@ -21,6 +21,7 @@ from calibration.background import (
     MIN_CONTRAST,
     Blob,
     Lab,
+    border_apart,
     disc,
     distances_from_plain,
     distances_from_uneven,
@@ -30,6 +31,7 @@ from calibration.background import (
 )
 from calibration.image import Image, ImageError
 from calibration.separate import FRAGMENT_SOLIDITY, contour_of, separate, solidity
+from calibration.shape import has_four_sides, is_round, is_sheet, touches_edge
 
 MIN_AREA_FRACTION = 0.015
 MIN_SOLIDITY = 0.82
@@ -39,16 +41,41 @@ MAX_FRAGMENT_ELONGATION = 2.4  # of half a coin, whose outline has no notch: two
 DOUBTFUL = 0.8  # below this confidence an uneven background is tried as well
 MOUNT_RINGS = (0.03, 0.06, 0.09, 0.12, 0.15, 0.18)  # bands inside its outline in which a mount is even, in its radius
 MOUNT_EVEN = 0.95  # share of one such band at least; no band of a coin is
-SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
 MOUNT_FILLED = 0.8  # share of a mount that a coin may cover
 MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
 BESIDE_GAP, BESIDE_REACH, BESIDE_THICK = 0.12, 2.5, 0.05  # radii of the coin: its own glow, how far, the thinnest thing
+CLUTTERED = 0.22  # share of the image's border that is no background: 0.3 in offices, 0.22 at most beside single coins
+SMOOTH, TIDY = 0.95, 0.06  # half coins are more solid than that; what is less, such as spade money, has to lie alone
+FEW, THING_FRACTION = 4, 0.0008  # more things than that on a sheet, of this share of the image, are print or a board
+RESTLESS = 8.0  # median distance of the border from what it is taken for; beside single coins 7.2 at most
+FAINTER, GLOW_PX, LIKE_SIZED = 0.7, 3, 2.5  # beside bright coins: threshold over theirs, halo (small px), radii
 CROP_MARGIN = 0.96  # the coin's radius over half the crop
 GREY_MEAN = 116.0
 GREY_STD = 46.0
 
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What things lie on.
+
+    On a desk or before an office only what is round is taken for a coin; on a plain ground fragments are found as well.
+
+    Attributes
+    ----------
+    distance
+        How far each pixel is from it (Lab).
+    threshold
+        How far a thing is at least.
+    clutter
+        How much of it shows something else, from 0 to 1: of the image's border, or of a sheet.
+    """
+
+    distance: npt.NDArray[np.float32]
+    threshold: float
+    clutter: float
 
 
 class NoCoinError(ImageError):
@@ -207,6 +234,15 @@ def _neutral(grey: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> 
 def _find_by(distance: npt.NDArray[np.float32], noise: float, lab: Lab, size: tuple[int, int]) -> list[Outline]:
     """The coins of one distance map, largest first; ``size`` is the image's (width, height)."""
     apart, threshold = standing_out(distance, noise)
+    around = Ground(distance, threshold, border_apart(distance, noise) if noise <= RESTLESS else 1.0)
+    outlines = _coins_of(apart, around, lab, size)
+    if outlines:
+        outlines += _fainter(outlines, apart, around, noise, lab, size)
+    return sorted(outlines, key=lambda outline: -outline.radius_px)
+
+
+def _coins_of(apart: Blob, ground: Ground, lab: Lab, size: tuple[int, int]) -> list[Outline]:
+    """The coins among what stands out."""
     found = tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
     outlines = []
@@ -217,9 +253,28 @@ def _find_by(distance: npt.NDArray[np.float32], noise: float, lab: Lab, size: tu
             mounted = _on_mount(blob, lab, size)
             if mounted:
                 outlines += mounted
-            elif (outline := _outline(blob, distance, threshold, size)) is not None:
+            elif (outline := _outline(blob, ground, size)) is not None:
                 outlines.append(outline)
-    return sorted(outlines, key=lambda outline: -outline.radius_px)
+    return outlines
+
+
+def _fainter(
+    found: list[Outline], apart: Blob, ground: Ground, noise: float, lab: Lab, size: tuple[int, int]
+) -> list[Outline]:
+    """Coins that those found outshine: round things in what is left of the image, of a size with them."""
+    rest = cv2.dilate(apart, disc(GLOW_PX)) == 0
+    if not rest.any():
+        return []
+    faint, threshold = standing_out(ground.distance, noise, rest)
+    if threshold > FAINTER * ground.threshold:
+        return []
+    seen = _coins_of(faint, Ground(ground.distance, threshold, clutter=1.0), lab, size)
+    low, high = (limit * found[0].radius_px for limit in (1 / LIKE_SIZED, LIKE_SIZED))
+    return [
+        each
+        for each in seen
+        if low < each.radius_px < high and not any(np.any(each.mask & other.mask) for other in found)
+    ]
 
 
 def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
@@ -242,6 +297,7 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
     apart = ((distance > threshold) & (depth > inner * reach)).astype(np.uint8)
     found = tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
+    ground = Ground(distance, threshold, clutter=float(_count_things(apart) > FEW))
     outlines = []
     for label in range(1, count):
         area = stats[label, cv2.CC_STAT_AREA]
@@ -249,7 +305,7 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
             continue
         for piece in separate((labels == label).astype(np.uint8), apart):
             deeper = _on_mount(piece, lab, size)
-            outline = _outline(piece, distance, threshold, size)
+            outline = _outline(piece, ground, size)
             if deeper:
                 outlines += deeper
             elif outline is not None and outline.confidence >= MOUNTED_CONFIDENCE:
@@ -257,15 +313,13 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
     return outlines
 
 
-def is_sheet(hull: npt.NDArray[Any]) -> bool:
-    """Whether an outline has four straight sides: paper, a board, a screen."""
-    corners = cv2.approxPolyDP(hull, 0.04 * cv2.arcLength(hull, True), True)
-    (_, _), (side_a, side_b), _ = cv2.minAreaRect(hull)
-    fills = cv2.contourArea(hull) / max(1.0, side_a * side_b)
-    return fills > SHEET or (len(corners) == 4 and cv2.contourArea(corners) > 0.93 * cv2.contourArea(hull))
+def _count_things(apart: Blob) -> int:
+    """How many things stand out, down to small ones: squares of a board, letters, keys."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
+    return int(np.sum(stats[1:, cv2.CC_STAT_AREA] > THING_FRACTION * apart.size))
 
 
-def _outline(blob: Blob, distance: npt.NDArray[np.float32], threshold: float, size: tuple[int, int]) -> Outline | None:
+def _outline(blob: Blob, ground: Ground, size: tuple[int, int]) -> Outline | None:
     """Judge one connected thing; None if it is no coin."""
     contour = contour_of(blob)
     hull = cv2.convexHull(contour)
@@ -278,6 +332,9 @@ def _outline(blob: Blob, distance: npt.NDArray[np.float32], threshold: float, si
     longest = MAX_FRAGMENT_ELONGATION if solid >= FRAGMENT_SOLIDITY else MAX_ELONGATION
     if max(side_a, side_b) > longest * max(1.0, min(side_a, side_b)):
         return None
+    is_whole = ground.clutter <= (CLUTTERED if solid >= SMOOTH else TIDY) and not touches_edge(blob)
+    if (not is_whole or has_four_sides(hull)) and not is_round(contour, blob):
+        return None
     large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
     cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)
     left, top, right, bottom = _around(contour, blob.shape, size)
@@ -288,8 +345,8 @@ def _outline(blob: Blob, distance: npt.NDArray[np.float32], threshold: float, si
     radius = float(np.sqrt(moments["m00"] / np.pi))
     perimeter = float(cv2.arcLength(hull, True))
     roundness = 4.0 * np.pi * hull_area / perimeter**2
-    contrast = float(np.median(distance[blob > 0]))
-    clear = contrast / (contrast + 1.5 * threshold) / 0.4
+    contrast = float(np.median(ground.distance[blob > 0]))
+    clear = contrast / (contrast + 1.5 * ground.threshold) / 0.4
     confidence = float(np.clip(roundness * min(1.0, clear) * area / hull_area, 0.0, 1.0))
     return Outline(centre, radius, np.asarray(large, np.uint8).view(np.bool_), confidence)
 

@@ -19,14 +19,19 @@ def clean_name(text: str) -> str:
     Raises
     ------
     NameProblem
-        If nothing visible is left, or it holds control characters (a line break, an escape code).
+        If nothing visible is left, or it holds control characters (a line break, an escape code) or what is no letter.
     """
     composed = unicodedata.normalize("NFC", text)
     name = " ".join(filter(None, "".join(map(_plain, composed)).split(" ")))
     if not name:
         raise NameProblem("is empty.")
     for letter in name:
-        if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
+        if "\udc80" <= letter <= "\udcff":  # how Python keeps bytes that are no letters
+            byte = ord(letter) - 0xDC00
+            raise NameProblem(f"holds a byte that is no letter in UTF-8 (0x{byte:02X}). Rename it.")
+        if unicodedata.category(letter) == "Cs":
+            raise NameProblem(f"holds half of a letter (U+{ord(letter):04X}). Type it again by hand.")
+        if unicodedata.category(letter) in ("Cc", "Zl", "Zp"):
             raise NameProblem(f"holds a control character (U+{ord(letter):04X}). Type it again by hand.")
     return name
 

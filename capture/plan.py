@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from calibration.files import canonical_json, hash_bytes
+from calibration.durable_files import canonical_json, hash_bytes
 from capture.names import NameProblem, clean_name
 from rig.sides import SIDES, Side
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.cameras import CAMERAS, Camera
 from capture.photographs import PhotoDrawer
 from capture.store.errors import remedy

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from calibration.files import read_limit
+from calibration.durable_files import read_limit
 from pipeline.errors import LabError
 from pipeline.validation import Lines, Location, describe, without_tags
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 2_000_000, 50_000, 40  # of a file; aliases count as what they stand for
+MAX_MB, MAX_VALUES, MAX_LEVELS = 2.0, 50_000, 40  # of a file; aliases count as what they stand for
 EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -52,8 +52,11 @@ def parse(path: Path) -> tuple[Any, Lines]:
     try:
         if path.exists() and not path.is_file():
             raise LabError(f"{path} is no file but a folder or a device. Put a text file in its place.")
-        if path.stat().st_size > MAX_BYTES:
-            raise LabError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB: that is no file of a lab.")
+        most_mb = read_limit("RIG_MAX_YAML_MB", MAX_MB)
+        if path.stat().st_size > most_mb * 1e6:
+            raise LabError(
+                f"{path} is larger than {most_mb:g} MB. Check that it is a file of a lab; if so, set RIG_MAX_YAML_MB."
+            )
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
         raise LabError(f"{path} does not exist. `rig init` makes a lab with all its files.") from error
@@ -77,7 +80,10 @@ def parse(path: Path) -> tuple[Any, Lines]:
     except RecursionError as error:
         raise LabError(f"{path} is nested too deeply. Write it as `rig init` does.") from error
     document = _Document(path, text.splitlines())
-    return (document.build(node, ()) if node else {}), document.lines
+    try:
+        return (document.build(node, ()) if node else {}), document.lines
+    except RecursionError as error:
+        raise LabError(f"{path} is nested too deeply. Write it as `rig init` does.") from error
 
 
 def line_of(path: Path, location: Location) -> int:
@@ -92,17 +98,24 @@ class _Document:
     def __init__(self, path: Path, text: list[str]) -> None:
         self.lines: Lines = {}
         self._path, self._text = path, text
-        self._elements = 0
+        self._values = 0
+        self._most_values = int(read_limit("RIG_MAX_YAML_ELEMENTS", MAX_VALUES))
+        self._most_levels = int(read_limit("RIG_MAX_YAML_LEVELS", MAX_LEVELS))
 
     def build(self, node: yaml.Node, at: Location) -> Any:
         """Turn a node, and all below it, into plain data."""
         line = node.start_mark.line + 1
         self.lines.setdefault(at, line)
-        self._elements += 1
-        if self._elements > read_limit("RIG_MAX_YAML_ELEMENTS", MAX_ELEMENTS) or len(at) > MAX_DEPTH:
+        self._values += 1
+        if self._values > self._most_values:
             raise LabError(
-                f"{self._path}, line {line}: this stands for too much: more than {MAX_ELEMENTS:,} values, or "
-                f"{MAX_DEPTH} levels. Write it out, without * and &, or set RIG_MAX_YAML_ELEMENTS."
+                f"{self._path}, line {line}: this stands for more than {self._most_values:,} values. Write it out, "
+                "without * and &, or set RIG_MAX_YAML_ELEMENTS."
+            )
+        if len(at) > self._most_levels:
+            raise LabError(
+                f"{self._path}, line {line}: this is nested in more than {self._most_levels:,} levels, or a * stands "
+                "for what it is in. Write it as `rig init` does, or set RIG_MAX_YAML_LEVELS."
             )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)

@@ -131,17 +131,18 @@ class Lab:
 
     def command(self, command: str) -> str:
         """A command as it has to be typed here to mean this lab."""
-        is_default = self.folder == lab_folder(None)
-        return command if is_default else f"{command} --lab {shlex.quote(str(self.folder))}"
+        return command_for(self.folder, command)
 
     def _named(self, kind: str, name: str, word: str) -> Path:
         path = self.folder / kind / f"{name}.yaml"
         if not is_plain_name(name) or not path.is_file():
             if name.endswith(".yaml"):
-                raise LabError(f"{kind} are named without folder and .yaml: give {printable(Path(name).stem)}.")
+                raise UsageError(f"{kind} are named without folder and .yaml: give {printable(Path(name).stem)}.")
             known = sorted((p.stem for p in (self.folder / kind).glob("*.yaml")), key=natural)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "") or "none yet"
-            raise LabError(
+            if not name.strip():
+                raise UsageError(f"--{word} is empty. Name one of the {kind} of {self.folder}: {shown}.")
+            raise UsageError(
                 f"{word} {printable(name)} does not exist in {self.folder} ({kind}: {shown}). Name one of these, or "
                 f"write {printable(str(path))}."
             )
@@ -151,6 +152,12 @@ class Lab:
 def lab_folder(option: Path | None) -> Path:
     """Which lab is meant: ``--lab``, else ``$RIG_LAB``, else ``./lab``."""
     return option or Path(os.environ.get("RIG_LAB") or "lab")
+
+
+def command_for(folder: Path, command: str) -> str:
+    """A command as it has to be typed here to mean the lab in a folder."""
+    is_default = folder == lab_folder(None)
+    return command if is_default else f"{command} --lab {shlex.quote(str(folder))}"
 
 
 def open_lab(option: Path | None) -> Lab:
@@ -164,8 +171,9 @@ def open_lab(option: Path | None) -> Lab:
     folder = lab_folder(option)
     if not (folder / "rig.yaml").is_file():
         raise LabError(
-            f"there is no lab in {folder} (no rig.yaml). "
-            f"Make one with `rig init --lab {folder}`, or name another with --lab or $RIG_LAB."
+            f"there is no lab in {folder} (no rig.yaml). Make one with `rig init --lab {shlex.quote(str(folder))}`: as "
+            "it stands, of simulated devices; with --bench, for real ones; with --collection, for photographs and "
+            "catalogues alone. Or name another with --lab or $RIG_LAB."
         )
     return Lab(folder, read_document(folder / "rig.yaml", RigConfig))
 

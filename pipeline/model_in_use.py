@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from calibration.files import parse_json, write_atomically
+from calibration.durable_files import parse_json, write_atomically
 from models.embedding.embedder import CARD_FILE, Embedder
 from pipeline.errors import LabError
 from pipeline.lab import IN_USE, Lab

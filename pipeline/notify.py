@@ -1,4 +1,4 @@
-"""Notifying somebody who is not there: by webhook and e-mail, of trouble and of the end of a batch.
+"""Notifying somebody who is not there: by webhook and e-mail, of trouble, of a failure, and of the end of a batch.
 
 Everything is sent from a thread of its own, with timeouts and a few tries, so that neither a dead network nor a wrong
 address holds up a scan. What came of each message is written to the journal.
@@ -66,7 +66,7 @@ class EmailConfig(BaseModel):
 
 
 class NotifyConfig(BaseModel):
-    """``notify:`` of rig.yaml: who is notified of trouble and of the end of a batch."""
+    """``notify:`` of rig.yaml: who is notified of trouble, of a scan that fails and of the end of a batch."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -132,7 +132,10 @@ def send(config: NotifyConfig, message: Message) -> Iterator[Sent]:
 
 def send_test(config: NotifyConfig, lab_name: str) -> Deliveries:
     """Send a test message over every channel, and see what comes of it."""
-    text = "This is a test by `rig notify`. You will be notified like this of trouble and of the end of a batch."
+    text = (
+        "This is a test by `rig notify`. You will be notified like this of trouble, of a scan that fails and of the "
+        "end of a batch."
+    )
     return Deliveries(tuple(send(config, Message("test", f"{lab_name}: a test", text, {}))))
 
 
@@ -194,6 +197,8 @@ class Notifier:
             except queue.Empty:
                 item = ("heartbeat", "")
             if item is None:
+                if gathered:
+                    self._send("trouble", "\n".join(gathered))
                 return
             what, text = item
             if what == "trouble":

@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ValidationError
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.store.journal_lines import BatchState, TrayState
 from capture.store.records import now
 from pipeline.lab import Lab

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import read_limit
+from calibration.durable_files import near_path, read_limit
 from pipeline.errors import LabError
+from pipeline.wording import count
 
 MAX_BYTES = 64_000_000  # a table of a million lines; a FIFO or a device is no table at all
 MAX_UNPACKED_BYTES = 1_000_000_000
@@ -64,8 +65,9 @@ def read_table(path: Path) -> Table:
 def _bytes_of(path: Path) -> bytes:
     try:
         if not path.is_file():
+            near = None if path.exists() else near_path(path)
             what = "is not a file" if path.exists() else "does not exist"
-            raise LabError(f"{path} {what}. Name a CSV or Excel file.")
+            raise LabError(f"{path} {what}. {f'Did you mean {near}?' if near else 'Name a CSV or Excel file.'}")
         most_mb = read_limit("RIG_MAX_TABLE_MB", MAX_BYTES / 1e6)
         if path.stat().st_size > most_mb * 1e6:
             raise LabError(
@@ -153,8 +155,8 @@ def _table(path: Path, lines: Iterator[tuple[int, list[str]]], what: str) -> Tab
             continue
         if any(values[len(header) :]):
             raise LabError(
-                f"{path}, line {line}: {len(values)} {what}s, and the header has {len(header)} columns. If a {what} "
-                "holds the separator, put it in double quotes."
+                f"{path}, line {line}: {count(len(values), what)}, and the header has "
+                f"{count(len(header), 'column')}. If a {what} holds the separator, put it in double quotes."
             )
         rows.append(Row(line, dict(zip(header, values + [""] * len(header), strict=False))))
     if header is None:

@@ -7,6 +7,9 @@ from datetime import datetime
 from rich.markup import escape
 
 from capture.names import printable
+from capture.wording import count
+
+__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "were"]
 
 
 def literal(text: str) -> str:
@@ -21,9 +24,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number of things: ``1 coin``, ``2 coins``, ``3 entries``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def were(number: int) -> str:
+    """A number of things, as a subject: ``1 was``, ``2 were``."""
+    return f"{number:,} {'was' if number == 1 else 'were'}"
+
+
+def describe_pages(file: str, pages: int) -> str:
+    """Say that of a file of several pages the first was read, and how to get at the others."""
+    return (
+        f"{file} has {pages} pages, and only the first was read. For the others, save each page as a file of its own: "
+        "`tiffsplit` does that, or the scanner's program."
+    )
 
 
 def moment(time: str) -> datetime:

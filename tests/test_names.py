@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +23,12 @@ INSTEAD = {  # good English, but not for these things
 def _modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+            yield str(path.relative_to(ROOT)), _parsed(path)
+
+
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def _names(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -35,13 +41,19 @@ def _names(module: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
+@functools.cache
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower())
+
+
 def test_names_use_the_words_of_the_project() -> None:
     found = [
         f"{path}:{line}: {name} ==> {INSTEAD[word]}"
         for path, module in _modules(*PACKAGES, "tests")
         for line, name in _names(module)
-        for word in re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower())
-        if word in INSTEAD and not name.startswith("test_")
+        if not name.startswith("test_")
+        for word in _words(name)
+        if word in INSTEAD
     ]
     assert not found, "\n".join(found)
 

@@ -35,7 +35,6 @@ from rig.devices import Identity
 from rig.errors import EnvelopeError, NoAnswerError, NotConnectedError
 
 log = logging.getLogger(__name__)
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it would print, the errors here say better
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import Field
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
 from capture.cameras.watchdog import in_time
 from rig.clock import Clock

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from calibration.image import IMAGE_SUFFIXES, Image, ImageError, read_image
 from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
+from capture.wording import count
 from rig.clock import Clock
 from rig.devices import Identity
 from rig.errors import NoAnswerError, NotConnectedError
@@ -38,7 +39,7 @@ class ReplayCamera(CameraDriver[ReplayConfig]):
         if not self._paths:
             raise NotConnectedError(self._name, "there are no images in the folder.", "Correct `camera: folder:`.")
         self._handle = ThreadPoolExecutor(1, "replay")
-        return Identity(self._config.kind, self._port, f"{len(self._paths)} images")
+        return Identity(self._config.kind, self._port, count(len(self._paths), "image"))
 
     def close(self) -> None:
         """Forget the folder."""

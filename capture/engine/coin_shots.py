@@ -11,6 +11,7 @@ from capture.engine.state import RunState, TrayCoin
 from capture.engine.transport import CoinTransport
 from capture.plan import Shot
 from capture.store.journal_lines import CoinSkipped
+from capture.wording import count
 from rig.errors import AlarmError
 
 
@@ -94,8 +95,8 @@ def check_stop(context: ScanContext, state: RunState) -> None:
     if context.stop.is_set():
         context.emit(Stopping())
         raise ScanStopped(
-            f"Stopped on request after {state.done_shots} of {len(state.shots)} shots. Every frame is kept, and the "
-            "coin is back in its slot. Run the same command again to resume."
+            f"Stopped on request after {state.done_shots} of {count(len(state.shots), 'shot')}. Every frame is kept, "
+            "and the coin is back in its slot. Run the same command again to resume."
         )
 
 

@@ -7,16 +7,17 @@ every reader, and the next line starts behind it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from calibration.files import make_folder, sync_folder
+from calibration.durable_files import make_folder, sync_folder, write_atomically
 from capture.store.errors import StoreError, remedy
 from capture.store.files import Content, seal, unseal
 
 LINES_PER_FILE = 10_000
 _TAIL_BYTES = 65_536
 _MOST_LINES = 1 << 62  # that SQLite can number
+_lasting: set[Path] = set()  # files whose names this process has forced onto the disk
 _FIELDS = {"number": int, "at": str, "kind": str, "detail": dict}
 
 
@@ -43,6 +44,20 @@ class Lines:
             by_path.setdefault(self.path(number), []).append(seal({"number": number, **content}) + "\n")
         for path, texts in by_path.items():
             _append(path, "".join(texts).encode())
+
+    def rewrite(self, lines: Mapping[int, Content]) -> None:
+        """Write lines that are damaged or gone again, in their place among those that are whole.
+
+        Raises
+        ------
+        OSError
+            If they cannot be written; what was there before is untouched.
+        """
+        whole = {content["number"]: content for content in self.read()}
+        merged = {**{number: {"number": number, **content} for number, content in lines.items()}, **whole}
+        for path in sorted({self.path(number) for number in lines}):
+            texts = [seal(merged[number]) + "\n" for number in sorted(merged) if self.path(number) == path]
+            write_atomically(path, "".join(texts))
 
     def read(self, after: int = 0) -> Iterator[Content]:
         """Whole lines with a number above `after`, in the order they were written."""
@@ -71,7 +86,6 @@ class Lines:
 def _append(path: Path, data: bytes) -> None:
     try:
         make_folder(path.parent)
-        is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             size = os.fstat(descriptor).st_size
@@ -83,8 +97,9 @@ def _append(path: Path, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if is_new:
-            sync_folder(path.parent)
+        if path not in _lasting:
+            sync_folder(path.parent)  # also if it was there: whoever made it may have been killed before doing this
+            _lasting.add(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}. {remedy(error)}") from error
 

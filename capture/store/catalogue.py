@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from calibration.files import hash_bytes
+from calibration.durable_files import hash_bytes
 from capture.store.files import shorten
 from capture.store.record_kinds import ENTRY, REMOVED, entry_content
 from capture.store.records import Entry, NewEntry, now

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import canonical_json
+from calibration.durable_files import canonical_json
 from capture.store.errors import StoreError
 from capture.store.record_kinds import MODEL
 from capture.store.records import Model, from_json, now

@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import bagit
 
-from calibration.files import hash_bytes, hash_file, install_folder, make_folder
+from calibration.durable_files import hash_bytes, hash_file, install_folder, make_folder
 from calibration.image import decode_image, encode_for_exchange
 from capture.store.errors import StoreError, remedy
 from capture.store.records import Frame, Session, now
 from capture.store.store import Store
+from capture.wording import count
 
 Format = Literal["original", "tiff", "jpeg"]
 IMAGES: dict[Format, str] = {
@@ -31,7 +32,7 @@ SIZES: dict[Format, float] = {"original": 1.0, "tiff": 4.0, "jpeg": 1.5}  # over
 SPARE_BYTES = 16 * 1024 * 1024  # for what is written beside the images
 
 README = """\
-{count} frames of {coins} coins out of {sessions} sessions, exported {at} by {software}.
+{frames} of {coins} out of {sessions}, exported {at} by {software}.
 
 frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw as the camera gave it,
                     .calibrated without distortion and uneven light; {images}
@@ -209,9 +210,9 @@ def _describe(
             else:
                 missing.append(calibration.id)
     readme = README.format(
-        count=len(files),
-        coins=len(present),
-        sessions=len(sessions),
+        frames=count(len(files), "frame"),
+        coins=count(len(present), "coin"),
+        sessions=count(len(sessions), "session"),
         at=now(),
         images=IMAGES[format_],
         software=", ".join(sorted({session.software for session in sessions})),
@@ -224,10 +225,12 @@ def _journal_row(number: int, line: dict[str, Any]) -> dict[str, Any]:
     return {"id": number, **{name: line[name] for name in ("session_id", "at", "kind", "detail")}}
 
 
-def _seal(folder: Path, bag: bool, count: int) -> None:
+def _seal(folder: Path, bag: bool, frames: int) -> None:
     """Make a bag of the folder, checked; or list the hashes of a plain one."""
     if bag:
-        made = bagit.make_bag(str(folder), {"External-Description": f"{count} frames of coins"}, checksums=["sha256"])
+        made = bagit.make_bag(
+            str(folder), {"External-Description": f"{count(frames, 'frame')} of coins"}, checksums=["sha256"]
+        )
         try:
             made.validate()
         except bagit.BagError as error:

@@ -27,7 +27,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from calibration.files import canonical_json, hash_bytes, hash_file, make_folder, parse_json, sync_folder, write_synced
+from calibration.durable_files import (
+    canonical_json,
+    hash_bytes,
+    hash_file,
+    make_folder,
+    parse_json,
+    sync_folder,
+    write_synced,
+)
 from capture.store.errors import StoreError, remedy
 
 FILE_MODE = 0o444

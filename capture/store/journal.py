@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from calibration.files import canonical_json
+from calibration.durable_files import canonical_json
 from capture.store.append_only import Lines
 from capture.store.errors import DamagedRowError, StoreError
-from capture.store.files import Content
+from capture.store.files import Content, Files
 from capture.store.journal_lines import JournalLine, as_line, kinds_of
 from capture.store.records import from_json, now
 from capture.store.transaction import Storage, Transaction
@@ -19,12 +20,17 @@ from capture.store.transaction import Storage, Transaction
 L = TypeVar("L", bound=JournalLine)
 
 
+def journal_folder(files: Files) -> Path:
+    """Where a store's lines lie."""
+    return files.folder / "records" / "journal"
+
+
 class Journal:
     """The store's journal, reached as ``store.journal``: lines on disk first, then rows."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._disk = Lines(storage.files.folder / "records" / "journal")
+        self._disk = Lines(journal_folder(storage.files))
 
     def log(self, line: L, session_id: str | None = None) -> L:
         """Write a line, and return it with its number; it is safe when this returns.
@@ -83,6 +89,18 @@ class Journal:
         self._disk.append(missing)
         return len(missing)
 
+    def missing_lines(self) -> dict[int, Content]:
+        """What lines say that are damaged or missing on disk, going by sound rows, by number."""
+        written = self.on_disk()
+        rows = self.in_index(on_damage=lambda number: None)
+        return {number: row for number, row in rows.items() if number not in written}
+
+    def insert_rows(self, lines: Mapping[int, Content]) -> None:
+        """Make the rows of lines that are still to be written."""
+        with self._storage.rows_alone() as transaction:
+            for line in lines.values():
+                _restore_row(transaction, line)
+
     def on_disk(self) -> dict[int, Content]:
         """What the lines on disk say, by number."""
         return {line["number"]: line for line in self._disk.read()}
@@ -136,8 +154,7 @@ class Journal:
             return 0
         lines = list(self._disk.read(after=last))
         for line in lines:
-            is_known = transaction.exists("session", line["session_id"])
-            _insert(transaction, line if is_known else {**line, "session_id": None})  # its record may be lost
+            _restore_row(transaction, line)
         return len(lines)
 
 
@@ -163,6 +180,11 @@ def _content(row: sqlite3.Row) -> Content:
             f"the index is damaged: the detail of event {row['id']} is not as it was written. Run `rig store rebuild`."
         )
     return {**{name: row[name] for name in ("session_id", "at", "kind")}, "detail": detail}
+
+
+def _restore_row(transaction: Transaction, line: Content) -> None:
+    is_known = transaction.exists("session", line["session_id"])
+    _insert(transaction, line if is_known else {**line, "session_id": None})  # its record may be lost
 
 
 def _insert(transaction: Transaction, line: Content) -> None:

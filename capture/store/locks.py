@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from calibration.files import make_folder, parse_json, sync_folder, write_synced
+from calibration.durable_files import make_folder, parse_json, sync_folder, write_synced
 from capture.names import printable
 from capture.store.errors import StoreError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calibration.files import sync_folder
+from calibration.durable_files import sync_folder
 from capture.store.database import Database
 from capture.store.deletion import finish_deletions
 from capture.store.errors import StoreError, remedy
@@ -39,7 +39,8 @@ class Rebuilt:
     unfit
         Records that do not fit, a sentence each.
     salvaged
-        Records that were damaged or gone and are written again from the old index, as "frame 0123".
+        Records and lines of the journal that were damaged or gone and are written again from the old index, as
+        "frame 0123" or "event 7".
     embeddings
         How many embeddings the old index had: the new one has none, and they are computed again when needed.
     former
@@ -76,7 +77,9 @@ def rebuild(folder: Path, dry_run: bool = False, progress: Progress = lambda don
         with tempfile.TemporaryDirectory() as elsewhere:
             new = Path(elsewhere) / "index.sqlite"
             with closing(Database(new)) as database:
-                restored = restore_rows(Storage(files, database), progress, set_aside=False)
+                storage = Storage(files, database)
+                restored = restore_rows(storage, progress, set_aside=False)
+                Journal(storage).insert_rows(files.lines)
             return _compare(former, new, restored, files, None)
     try:
         with _alone(folder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from calibration.files import canonical_json
+from calibration.durable_files import canonical_json
 from capture.plan import Shot
 from capture.store.files import Content, StoredFile
 from capture.store.records import (

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from calibration.files import canonical_json, parse_json
+from calibration.durable_files import canonical_json, parse_json
 from calibration.image import Image
 from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine

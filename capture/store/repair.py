@@ -18,6 +18,7 @@ from capture.store.files import Content
 from capture.store.journal import Journal
 from capture.store.record_kinds import FRAME, KINDS
 from capture.store.transaction import BATCH, RecordKind, Storage, Transaction
+from capture.wording import count, was
 
 _NUMBERED = ("session", "frame", "entry", "model", "match", "deletion")
 
@@ -60,15 +61,17 @@ def repair(storage: Storage) -> list[str]:
             path.unlink()
             done.append(f"{path.name} was only half written and is removed.")
     restored = restore_rows(storage)
-    for kind, count in restored.counts.items():
-        done.append(f"{count} {kind} records were whole and are in the index again.")
+    for kind, number in restored.counts.items():
+        is_ = "is" if number == 1 else "are"
+        done.append(f"{count(number, f'{kind} record')} {was(number)} whole and {is_} in the index again.")
     done += restored.unfit + restored.unreadable
     deleted = finish_deletions(storage)
     if deleted:
-        done.append(f"a deletion of {deleted} frames was interrupted and is finished.")
+        done.append(f"a deletion of {count(deleted, 'frame')} was interrupted and is finished.")
     written = write_missing_records(storage)
     if written:
-        done.append(f"{written} records were written that the index had and the files lacked.")
+        records = count(written, "record")
+        done.append(f"{records} {was(written)} written that the index had and the files lacked.")
     indexed = {row["sha256"] for row in storage.read("SELECT sha256 FROM file")}
     for sha256, path in files.all_files():
         if sha256 not in indexed:

@@ -1,4 +1,4 @@
-"""Records that are damaged or gone, written again from the rows of an index that is sound."""
+"""Records and lines of the journal that are damaged or gone, written again from the rows of an index that is sound."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from capture.store.append_only import Lines
 from capture.store.database import Database
 from capture.store.errors import NewerStoreError, StoreError
 from capture.store.files import Content, Files
+from capture.store.journal import Journal, journal_folder
 from capture.store.record_kinds import KINDS
 from capture.store.transaction import Storage
 
@@ -27,6 +29,7 @@ class SalvagedFiles(Files):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.salvaged = {kind.name: dict[str, Content]() for kind in KINDS}
+        self.lines: dict[int, Content] = {}
         try:
             with closing(Database(folder / "index.sqlite", writing=False)) as database:
                 if not database.is_behind() and not database.has_problems():
@@ -38,15 +41,16 @@ class SalvagedFiles(Files):
 
     @property
     def names(self) -> list[str]:
-        """What was salvaged, as "frame 0123"."""
-        return [f"{kind} {name.split('/')[-1]}" for kind, records in self.salvaged.items() for name in records]
+        """What was salvaged, as "frame 0123" or "event 7"."""
+        records = [f"{kind} {name.split('/')[-1]}" for kind, records in self.salvaged.items() for name in records]
+        return records + [f"event {number}" for number in self.lines]
 
     def write(self) -> None:
-        """Write the records; what is left of damaged ones is set aside.
+        """Write the records, and set aside what is left of damaged ones; write the lines among those that are whole.
 
         Raises
         ------
-        StoreError
+        StoreError, OSError
             If they cannot be written.
         """
         for kind, records in self.salvaged.items():
@@ -54,6 +58,7 @@ class SalvagedFiles(Files):
                 if self.record_path(kind, name).exists():
                     self.set_aside(self.record_path(kind, name))
             self.keep_records(kind, records)
+        Lines(journal_folder(self)).rewrite(self.lines)
 
     def all_records(self, kind: str) -> Iterator[tuple[str, Path]]:
         """Every record of one kind, also those that are still to be written."""
@@ -76,6 +81,7 @@ class SalvagedFiles(Files):
                 if not self._is_readable(kind.name, name) and self._has_images(content)
             }
             self.salvaged[kind.name] = found
+        self.lines = Journal(storage).missing_lines()
 
     def _is_readable(self, kind: str, name: str) -> bool:
         try:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from calibration.files import hash_bytes
+from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.store.errors import StoreError
 from capture.store.files import Content, Files
@@ -112,12 +112,12 @@ def _check_image(path: str, sha256: str, data: bytes | None) -> Iterator[Problem
 def _check_record(files: Files, kind: str, name: str, content: Content) -> Iterator[Problem]:
     path = files.record_path(kind, name)
     if not path.exists():
-        yield Problem("missing", f"the record of {kind} {name.split('/')[-1]}", _RESTORE)
+        yield Problem("missing", f"the record of {kind} {name.split('/')[-1]}", _REWRITE)
         return
     try:
         kept = files.read_record(path)
     except StoreError:
-        yield Problem("damaged", str(path), _RESTORE)
+        yield Problem("damaged", str(path), _REWRITE)
         return
     if kept != content:
         yield Problem("index", f"the row of {kind} {name.split('/')[-1]} differs from {path}", _REBUILD)
@@ -147,7 +147,7 @@ def _check_journal(journal: Journal, lines: dict[int, Content]) -> Iterator[Prob
         lines = {**journal.on_disk(), **lines}  # lines that came since
     for number, row in rows.items():
         if number not in lines:
-            yield Problem("damaged", journal.path(number), _RESTORE)
+            yield Problem("damaged", journal.path(number), _REWRITE)
         elif lines[number] != row:
             yield Problem("index", f"the row of event {number} differs from {journal.path(number)}", _REBUILD)
     for number in sorted(listed - set(rows)):
@@ -156,4 +156,5 @@ def _check_journal(journal: Journal, lines: dict[int, Content]) -> Iterator[Prob
 
 _REBUILD = "Run `rig store rebuild`: it rebuilds the index from the records."
 _RESTORE = "Restore it from a backup."
+_REWRITE = "Run `rig store rebuild`: it is written again from the index. Or restore it from a backup."
 _ORPHAN = "It belongs to no row; it is set aside when the store is next repaired."

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from calibration.files import parse_json, replacing, write_atomically
+from calibration.durable_files import parse_json, replacing, write_atomically
 from calibration.image import Image
 from models.classification.heads import Tuning, TypeClassifier
 from models.embedding.backbones import CROP_PX, WeightsError, build, freeze_statistics, pretrained

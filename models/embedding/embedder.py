@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from calibration.files import parse_json, replacing, write_atomically
+from calibration.durable_files import parse_json, replacing, write_atomically
 from calibration.image import Image
 from models.embedding.backbones import BACKBONES, CROP_PX, TIMM, WeightsError, backbone, build, pretrained
 from models.embedding.forward import Forward, fastest
@@ -114,8 +114,9 @@ class Embedder:
             card = parse_json(card_path.read_bytes())
             if not isinstance(card["name"], str):
                 raise TypeError("its card has no name")
+            state = {key: value.float() for key, value in load_file(weights_path).items()}
             network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
-            network.load_state_dict({key: value.float() for key, value in load_file(weights_path).items()})
+            network.load_state_dict(state)
             return cls(network, card)
         except Exception as error:  # of damaged files torch and safetensors raise what they like
             raise WeightsError(

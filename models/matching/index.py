@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +18,14 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import install_folder, make_folder, parse_json
+from calibration.durable_files import install_folder, make_folder, parse_json
 from models.embedding.embedder import Features
 
 Rows = npt.NDArray[np.int64]
 _VECTORS, _GRIDS, _ENTRIES = "pooled.faiss", "grids.npy", "entries.json"
+# What FAISS writes before the numbers of an IndexFlatIP (facebookresearch/faiss, impl/index_write.cpp): kind,
+# dimensions, vectors, two fillers, whether it is trained, metric, and how many numbers follow, in float32.
+_HEAD = struct.Struct("<4siqqq?iQ")
 
 
 class CatalogueIndexError(Exception):
@@ -173,6 +177,7 @@ class FaissIndex:
             index = cls(document["model_id"])
             index._entries = [GalleryEntry(**entry) for entry in document["entries"]]
             if index._entries:
+                _check_sizes(folder / _VECTORS)
                 index._vectors = faiss.read_index(str(folder / _VECTORS))
                 index._grids = np.load(folder / _GRIDS, mmap_mode="r")
                 if not index._vectors.ntotal == len(index._entries) == len(index._grids):
@@ -187,3 +192,17 @@ class FaissIndex:
                 "Build it again: `rig catalogue build`."
             )
         return index
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse a file that is not as long as it says: FAISS would first make room for whatever a damaged one promises.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    with path.open("rb") as stream:
+        kind, dimensions, vectors, _, _, _, _, numbers = _HEAD.unpack(stream.read(_HEAD.size))
+    if kind != b"IxFI" or numbers != dimensions * vectors or path.stat().st_size != _HEAD.size + 4 * numbers:
+        raise ValueError("its sizes contradict each other")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from calibration.files import replacing
+from calibration.durable_files import replacing
 from models.embedding.embedder import EmbedderNetwork
 from models.training import processes
 from models.training.batches import TrainingError

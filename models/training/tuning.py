@@ -20,7 +20,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from calibration.files import canonical_json, make_folder
+from calibration.durable_files import canonical_json, make_folder
 from models.training.augmentation import Augmentation
 from models.training.config import with_current_names
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from calibration.plate import RingSpec, plate_angle_deg
 from pipeline.assembly import Rig
 from pipeline.errors import LabError
+from pipeline.wording import count
 from rig.devices import Handler
 from rig.errors import AlarmError, DeviceError, NothingThereError
 
@@ -67,17 +68,16 @@ def check_devices(rig: Rig, ring: RingSpec) -> Iterator[Check]:
         yield tried("round trip", lambda: _round_trip(rig))
         yield tried("grip", lambda: _grip(rig))
         yield tried("stop of the arm", lambda: _stop_arm(rig))
-        if failed:
-            yield Check("stop of the turntable", "not tried", "The camera is needed for it. Fix the camera first.")
-        else:
-            yield tried("stop of the turntable", lambda: _stop_turntable(rig, ring))
     else:
         yield Check("motion, grip and stop", "not tried", "Homing comes first.")
     if failed:
-        yield Check("lights and exposure", "not tried", "The camera is needed for it. Fix the camera first.")
+        yield Check("lights and what they show", "not tried", "The camera is needed for it. Fix the camera first.")
     else:
-        yield tried("lights", lambda: _lights(rig))
-        yield tried("exposure", lambda: _exposure(rig))
+        seen: list[str] = []
+        yield tried("lights", lambda: _lights(rig, seen))
+        if home.status == "ok":
+            yield tried("stop of the turntable", lambda: _stop_turntable(rig, ring, _any_of(seen)))
+        yield tried("exposure", lambda: _exposure(rig, _any_of(seen)))
     yield Check("coins", "not tried", _never_tried(rig))
 
 
@@ -157,9 +157,9 @@ def _stop_arm(rig: Rig) -> str:
 # The turntable
 
 
-def _stop_turntable(rig: Rig, ring: RingSpec) -> str:
+def _stop_turntable(rig: Rig, ring: RingSpec, light: str) -> str:
     """Stop it half-way round, and see by the ring on the plate that it stands still before it arrived."""
-    rig.station.show(rig.station.light_names[-1])
+    rig.station.show(light)
     rig.camera.configure(RING_EXPOSURE_US, 1.0)
     rig.station.rotate_to(180.0)
     target_deg = _plate_deg(rig, ring)
@@ -198,26 +198,34 @@ def _interrupt(rig: Rig, device: Any, move: Callable[[], object]) -> None:
 # Light and camera
 
 
-def _lights(rig: Rig) -> str:
+def _lights(rig: Rig, seen: list[str]) -> str:
+    """Show every light; what the camera sees of them is added to `seen`, also where others are dark."""
     rig.camera.configure(EXPOSURE_US, 1.0)
     rig.station.dark()
     dark = _brightness(rig)
-    dead = []
     for name in rig.station.light_names:
         rig.station.show(name)
-        if _brightness(rig) < dark + BRIGHTER:
-            dead.append(name)
+        if _brightness(rig) >= dark + BRIGHTER:
+            seen.append(name)
     rig.station.dark()
+    dead = [name for name in rig.station.light_names if name not in seen]
     if dead:
         raise LabError(
-            f"{', '.join(dead)}: the controller reports it lit, the camera sees no difference. "
-            "Check the LEDs and their supply, and that nothing covers the lens."
+            f"{', '.join(dead)}: the controller reports {'it' if len(dead) == 1 else 'them'} lit, the camera sees no "
+            "difference. Check the LEDs and their supply, and that nothing covers the lens."
         )
-    return f"{len(rig.station.light_names)} lights, each read back and seen by the camera."
+    return f"{count(len(rig.station.light_names), 'light')}, each read back and seen by the camera."
 
 
-def _exposure(rig: Rig) -> str:
-    rig.station.show(rig.station.light_names[0])
+def _any_of(seen: list[str]) -> str:
+    """A light that the camera sees: without one, nothing that is seen says anything of the other devices."""
+    if not seen:
+        raise _NotTriedError("The camera sees no light. Fix the lights first.")
+    return seen[-1]
+
+
+def _exposure(rig: Rig, light: str) -> str:
+    rig.station.show(light)
     seen = []
     for exposure_us in (EXPOSURE_US, 2 * EXPOSURE_US):
         rig.camera.configure(exposure_us, 1.0)

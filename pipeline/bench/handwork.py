@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image, encode_jpeg, encode_lossless, encode_png
 from capture.quality import Quality, check
 from pipeline.assembly import assemble, connected, sole_driver

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from calibration.board import BoardSpec
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image
 from calibration.plate import RingSpec, ring_image
 from pipeline.errors import UsageError

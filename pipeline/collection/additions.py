@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import hash_file
+from calibration.durable_files import hash_file
 from capture.names import NameProblem, clean_name, printable
 from capture.photographs import PhotoSide
 from capture.store import Store

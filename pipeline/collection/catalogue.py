@@ -22,6 +22,7 @@ from pipeline.collection.catalogue_images import read_entries
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
+from pipeline.wording import describe_pages
 
 _BATCH = 64  # images to a transaction
 
@@ -143,7 +144,7 @@ def require_catalogue(lab: Lab) -> None:
                 return
     raise LabError(
         f"the catalogue of {lab.folder} is empty: there is nothing to match against. "
-        "Fill it with `rig catalogue add DIR`."
+        f"Fill it with `{lab.command('rig catalogue add DIR')}`."
     )
 
 
@@ -191,7 +192,9 @@ def add_directory(
                 if isinstance(read, str):
                     refused.append(printable(read))
                 else:
-                    entries += read
+                    entries += read.entries
+                    if read.pages > 1:
+                        reporter.warn(describe_pages(printable(str(shown[0].photo.path)), read.pages))
                     old += [entry for addition in shown for entry in addition.replaces]
             added += store.catalogue.add_entries(entries, old)
             if old:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from calibration.decoding import count_pages
 from calibration.image import Image, ImageError, decode_image, read_image_bytes
 from calibration.outline import find_coins
 from capture.names import printable
@@ -14,7 +16,15 @@ from pipeline.collection.photographs import require_one_coin
 Box = tuple[int, int, int, int]
 
 
-def read_entries(shown: Sequence[Addition], sale: str) -> list[NewEntry] | str:
+@dataclass(frozen=True)
+class ReadEntries:
+    """The entries of one image file, and how many pages it has: the first was read."""
+
+    entries: tuple[NewEntry, ...]
+    pages: int = 1
+
+
+def read_entries(shown: Sequence[Addition], sale: str) -> ReadEntries | str:
     """The entries of one image file, which shows these coin sides; or why it cannot be used, in a sentence."""
     path = shown[0].photo.path
     try:
@@ -31,7 +41,8 @@ def read_entries(shown: Sequence[Addition], sale: str) -> list[NewEntry] | str:
     except ImageError as error:
         return str(error)
     source = printable(path.name)
-    return [NewEntry(each.coin, data, source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True)]
+    entries = (NewEntry(each.coin, data, source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True))
+    return ReadEntries(tuple(entries), count_pages(data))
 
 
 def _box(image: Image, half: str | None) -> Box | None:

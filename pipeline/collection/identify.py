@@ -32,6 +32,7 @@ from pipeline.reports.cards import IMAGE_PX, OwnImage
 from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
 from pipeline.reports.photograph_page import photograph_card, write_photograph_page
+from pipeline.reports.report import find_scan, write_report
 from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
@@ -210,6 +211,35 @@ def identify_photographs(
             ]
         page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), page)
+
+
+def identify_session(
+    lab: Lab, session_id: str | None, tray: str | None, model: str, reporter: Reporter, *, top: int
+) -> Answers:
+    """Identify the coins of a stored scan by its frames, keep the rankings, and write its report again.
+
+    Nothing moves: a scan that was made without identifying, or whose catalogue has grown since, is caught up on.
+
+    Raises
+    ------
+    LabError, WeightsError
+        If there is no such scan, or it has no good frame; and see `load_model`.
+    """
+    with Store.open(lab.store) as store:
+        session = find_scan(lab, store, session_id, tray)
+        photographed = {frame.coin_id for frame in store.frames.find(session.id)}
+        coins = [coin for coin in session.frozen_tray().coins.values() if coin in photographed]
+        if not coins:
+            raise LabError(f"no frame of the scan of tray {session.name} ({session.id}) is good: nothing to identify.")
+        identifier = Identifier.open(lab, model, reporter)
+        answers = []
+        with reporter.progress(f"Identifying tray {session.name}") as progress:
+            for number, coin in enumerate(coins):
+                progress(number, len(coins))
+                answers.append(identifier.identify_scanned(store, session.id, coin))
+            progress(len(coins), len(coins))
+        report = write_report(lab, store, session)
+    return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), report)
 
 
 def _answer_once(identifier: Identifier, seen: dict[Path, SeenCoin], errors: dict[Path, str]) -> Answer:

@@ -7,7 +7,6 @@ keeps the former; where two folders label one photograph differently, nothing is
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from calibration.files import hash_bytes
+from calibration.decoding import count_pages
+from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image, read_image_bytes
 from capture.names import printable
 from capture.quality import check_photograph
@@ -27,6 +27,7 @@ from capture.store.records import Photograph
 from pipeline.collection.labels import Label, Labelled, label_by_name, read_labels
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 
 _BATCH = 64
@@ -49,6 +50,10 @@ class Imported:
         Why files could not be taken, a sentence each.
     skipped
         Files of the folder that are no photographs.
+    copies
+        Photographs left out because another of this import has the same bytes: which, by file.
+    more_pages
+        Files of several pages, of which the first was taken: how many they have.
     """
 
     photographs: int
@@ -61,6 +66,8 @@ class Imported:
     failures: dict[str, str] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     relabelled: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
+    more_pages: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -74,6 +81,8 @@ class Imported:
             "failures": self.failures,
             "refused": self.refused,
             "skipped": self.skipped,
+            "copies": self.copies,
+            "more_pages": self.more_pages,
         }
 
 
@@ -90,6 +99,8 @@ def import_directory(lab: Lab, directory: Path, labels: Path | None, reporter: R
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the photographs.")
     labelled = read_labels(labels) if labels else label_by_name(directory)
+    if not labelled.labels and labelled.skipped:
+        raise UsageError(f"{directory} holds no photograph that can be used: {' '.join(labelled.skipped)}")
     if not labelled.labels:
         raise UsageError(
             f"{directory} holds no photographs (JPEG, PNG, TIFF, WebP, HEIC, raw, JPEG XL). "
@@ -131,6 +142,8 @@ class _Run:
         self._failures: dict[str, str] = {}
         self._relabelled: dict[str, str] = {}
         self._same_names: dict[str, str] = {}
+        self._copies: dict[str, str] = {}
+        self._more_pages: dict[str, int] = {}
 
     def take(self, labels: list[Label]) -> None:
         """Check some photographs, and store those that are new."""
@@ -171,6 +184,8 @@ class _Run:
             failures=self._failures,
             skipped=labelled.skipped,
             relabelled=self._relabelled,
+            copies=self._copies,
+            more_pages=self._more_pages,
         )
 
     def _new(self, labels: list[Label]) -> Iterator[Photograph]:
@@ -179,7 +194,10 @@ class _Run:
             try:
                 data = read_image_bytes(label.path)
                 sha256 = hash_bytes(data)
-                if sha256 in self._known or sha256 in self._new_hashes:
+                if sha256 in self._new_hashes:
+                    self._leave_out_copy(label, source, self._new_hashes[sha256])
+                    continue
+                if sha256 in self._known:
                     self._count["known"] += 1
                     self._compare_label(label, source, sha256)
                     continue
@@ -192,18 +210,23 @@ class _Run:
                 self._sessions.add(label.session)
                 if photograph.quarantine_reasons:
                     self._failures[source] = ", ".join(photograph.quarantine_reasons)
+                pages = count_pages(data)
+                if pages > 1:
+                    self._more_pages[source] = pages
                 yield photograph
+
+    def _leave_out_copy(self, label: Label, source: str, first: Label) -> None:
+        """Leave out what has the bytes of another photograph of this import; report a contradiction."""
+        if (first.coin, first.side) == (label.coin, label.side):
+            self._copies[source] = _source(first.path, self._directory)
+        else:
+            self._refused.append(
+                f"{printable(str(label.path))} is the same photograph as {printable(str(first.path))}, of coin "
+                f"{first.coin}: it was not imported. If both names are right, they are one coin."
+            )
 
     def _compare_label(self, label: Label, source: str, sha256: str) -> None:
         """Apply what a table says of a known photograph if it was corrected; report a contradiction."""
-        twin = self._new_hashes.get(sha256)
-        if twin is not None:
-            if (twin.coin, twin.side) != (label.coin, label.side):
-                self._refused.append(
-                    f"{printable(str(label.path))} is the same photograph as {printable(str(twin.path))}, of coin "
-                    f"{twin.coin}: it was not imported. If both names are right, they are one coin."
-                )
-            return
         frame = self._labels.by_table(self._known[sha256])
         now = (label.coin, label.side or frame.side, label.session if label.is_from_table else frame.placement)
         if now == (frame.coin_id, frame.side, frame.placement):
@@ -230,7 +253,7 @@ class _Run:
                     was=(was,),
                     table=self._name,
                     placement=now[2],
-                    who=getpass.getuser(),
+                    who=name_of_user(),
                     why="the label table was corrected",
                 )
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from calibration.files import install_folder
+from calibration.durable_files import install_folder
 from capture.plan import DEFAULT_LIGHTS, Plan
 from pipeline.errors import UsageError
 from rig.bench import SlotGrid

@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.image import Image, ImageError, read_image
+from calibration.decoding import count_pages
+from calibration.image import Image, ImageError, decode_image, read_image_bytes
 from calibration.outline import NoCoinError, Outline, find_coins, normalise
 from calibration.plates import count_page
 from capture.names import printable
 from capture.quality import check_photograph
 from pipeline.reporter import Reporter
-from pipeline.wording import count
+from pipeline.wording import count, describe_pages
 
 ROW = 0.5  # radii that centres may differ by in height, in one row
 
 
 @dataclass(frozen=True)
 class SeenCoin:
-    """The crop of one coin out of a photograph, where it is there, and which checks the photograph fails."""
+    """The crop of one coin out of a photograph, where it is there, and which checks the photograph fails.
+
+    ``pages`` is how many the file has: the first was read.
+    """
 
     crop: Image
     outline: Outline
     fails: tuple[str, ...] = ()
+    pages: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ def see_photographs(query: PhotographQuery, reporter: Reporter) -> SeenPhotograp
                 coins[path] = see_coin(path, query.coin)
             except ImageError as error:
                 errors[path] = printable(str(error))
+    for path, seen in coins.items():
+        if seen.pages > 1:
+            reporter.warn(describe_pages(printable(str(path)), seen.pages))
     return SeenPhotographs(query, coins, errors)
 
 
@@ -70,7 +78,8 @@ def see_coin(path: Path, number: int | None = None) -> SeenCoin:
     ImageError
         If it cannot be read, shows no coin, or shows several and `number` does not name one.
     """
-    image = read_image(path)
+    data = read_image_bytes(path)
+    image = decode_image(data, str(path))
     coins = coins_in_order(image, str(path))
     if number is None and len(coins) > 1:
         raise ImageError(
@@ -81,7 +90,7 @@ def see_coin(path: Path, number: int | None = None) -> SeenCoin:
         raise ImageError(f"{path} shows {len(coins)} coin{'s' if len(coins) > 1 else ''}: there is no coin {number}.")
     chosen = coins[(number or 1) - 1]
     reasons = check_photograph(image).reasons if len(coins) == 1 else ()
-    return SeenCoin(normalise(image, chosen), chosen, tuple(reasons))
+    return SeenCoin(normalise(image, chosen), chosen, tuple(reasons), count_pages(data))
 
 
 def require_one_coin(image: Image, name: str) -> None:

@@ -6,7 +6,6 @@ The latest decision about a frame, or about a coin and an entry, counts; former 
 from __future__ import annotations
 
 import difflib
-import getpass
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from capture.store.records import Entry
 from pipeline.collection.storekeeping import Selection
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.wording import count
 from rig.sides import Side
 
@@ -38,17 +38,8 @@ class Person:
 
     @property
     def who(self) -> str:
-        """The name that the journal keeps.
-
-        Raises
-        ------
-        UsageError
-            If no name was given, and the system does not know who is logged in.
-        """
-        try:
-            return printable((self.name or "").strip() or getpass.getuser())
-        except (KeyError, OSError, ImportError) as error:
-            raise UsageError("nobody is logged in by name here. Give yours: --by NAME. Nothing was changed.") from error
+        """The name that the journal keeps."""
+        return printable((self.name or "").strip()) or name_of_user()
 
     @property
     def reason(self) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.files import parse_json, write_atomically
+from calibration.durable_files import parse_json, write_atomically
 from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher

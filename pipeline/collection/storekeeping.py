@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from capture.store.rebuild import Rebuilt, rebuild
 from capture.store.verify import Problem
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 
 
@@ -207,5 +207,5 @@ def delete_marked(lab: Lab, marking: DeletionResult, why: str) -> DeletionResult
     if not why.strip():
         raise UsageError("--why: give the reason in a few words; it is kept with the deletion. Nothing was deleted.")
     with Store.open(lab.store, alone=True) as store:
-        delete_frames(store.storage, marking.marked.frames, getpass.getuser(), why.strip())
+        delete_frames(store.storage, marking.marked.frames, name_of_user(), why.strip())
     return replace(marking, is_done=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from calibration.files import hash_bytes
+from calibration.durable_files import hash_bytes
 from calibration.image import encode_jpeg
 from capture.photographs import photo_sides
 from capture.store import Store

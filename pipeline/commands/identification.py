@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
 from pipeline.commands.terminal.identification import print_answers, print_imported
 from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.errors import UsageError
 from pipeline.lab import IN_USE, open_lab
+
+if TYPE_CHECKING:
+    from pipeline.collection.answers import Answers
 
 app = typer.Typer()
 
 
 @app.command(
-    epilog="Example: `rig identify photo.jpg`. Both sides of one coin: `rig identify obv.jpg rev.jpg --same-coin`"
+    epilog="Example: `rig identify photo.jpg`. Both sides of one coin: `rig identify obv.jpg rev.jpg --same-coin`. A "
+    "tray that was scanned without identifying: `rig identify --tray 3`"
 )
 def identify(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs of one coin side each.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[IMAGE...]", help="Photographs of one coin side each.")
+    ] = None,
+    tray: Annotated[
+        str | None, typer.Option(help="The coins of the newest scan of this tray, by its frames; nothing moves.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="The same, of this scan.")] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="How many candidates to show.")] = 5,
     same_coin: Annotated[bool, typer.Option("--same-coin", help="All images show one coin: answer once.")] = False,
     coin: Annotated[
@@ -34,13 +45,22 @@ def identify(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Which catalogue entry shows the same physical coin as these photographs?"""
+    """Which catalogue entry shows the same physical coin as these photographs, or as the frames of a scan?"""
     from pipeline.collection.answers import answer_without_model
     from pipeline.collection.catalogue import require_catalogue
     from pipeline.collection.photographs import PhotographQuery, see_photographs
 
+    if sum((bool(images), tray is not None, session is not None)) != 1:
+        raise UsageError("Name photographs, or with --tray or --session a scan: one of the three.")
     opened = open_lab(lab)
     require_catalogue(opened)
+    if not images:
+        if same_coin or report or coin is not None:
+            raise UsageError("--same-coin, --coin and --report are for photographs: leave them out for a scan.")
+        with reporter.step("Loading PyTorch"):
+            from pipeline.collection.identify import identify_session
+        answers = identify_session(opened, session, tray, model, reporter, top=top)
+        return _print_answers(answers, json=json)
     photographs = see_photographs(PhotographQuery(images, same_coin, coin), reporter)
     if photographs.coins:  # only then is it worth seconds to load what a model needs
         with reporter.step("Loading PyTorch"):
@@ -49,6 +69,10 @@ def identify(
         answers = identify_photographs(opened, photographs, model, reporter, top=top, report=report)
     else:
         answers = answer_without_model(photographs)
+    return _print_answers(answers, json=json)
+
+
+def _print_answers(answers: Answers, *, json: bool) -> int:
     print_result(answers, print_answers, json=json)
     if answers.page is not None:
         reporter.report(f"Report: {answers.page}")
@@ -78,4 +102,4 @@ def import_(
 
     imported = import_directory(open_lab(lab), directory, labels, reporter, dry_run=dry_run)
     print_result(imported, print_imported, json=json)
-    return LEFT_OVER if imported.refused or imported.skipped else DONE
+    return LEFT_OVER if imported.refused or imported.skipped or imported.more_pages else DONE

@@ -69,7 +69,7 @@ def scan(
     preflight = check_scan(opened, tray, options)  # a mistake is reported before anything is written
     if dry_run:
         print_result(preflight, print_scan_estimate, json=json)
-        return DONE
+        return FAILED if preflight.obstacles else DONE
     preflight.require_ready()
     if not fresh and not may_repeat(opened, preflight, reporter):
         return DONE
@@ -118,7 +118,7 @@ def batch(
     planned = plan_batch(opened, names, options)  # a mistake in any tray is reported before the catalogue is embedded
     if dry_run:
         print_result(planned, print_batch_estimate, json=json)
-        return DONE
+        return FAILED if planned.preflight.obstacles else DONE
     if not json:
         print_batch_plan(planned)
     identifier = None if no_identify else partial(open_identifier, opened, model, reporter)

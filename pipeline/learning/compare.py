@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelPromoted, ModelRefused
 from models.embedding.embedder import CARD_FILE, Embedder
@@ -146,7 +146,7 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
         raise UsageError("name the dataset whose test coins judge it: `--dataset NAME`, or use --force.")
     in_use = name_in_use(lab)
     if model in (in_use, IN_USE):
-        raise LabError(f"{in_use} is in use already. `rig models list` shows the others.")
+        raise LabError(f"{in_use} is in use already. `{lab.command('rig models list')}` shows the others.")
     own = lab.folder / "models" / check_name(model, "model") / CARD_FILE
     if model != STARTER and not own.is_file():
         raise LabError(f"{lab.folder} has no model {model}: {own.parent} does not exist. Train it, or copy it there.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_bytes, hash_file, parse_json
+from calibration.durable_files import hash_bytes, hash_file, parse_json
 from calibration.image import Image
 from calibration.outline import crop_coin
 from capture.names import printable
@@ -220,13 +221,13 @@ def open_dataset(lab: Lab, name: str) -> Dataset:
     dataset = Dataset(path.parent, read_manifest(path)) if path.is_file() else latest(lab, name)
     if dataset is None:
         known = ", ".join(sorted(path.name for path in (lab.folder / "datasets").glob("*"))) or "none yet"
-        raise LabError(f"there is no dataset {name} in {lab.folder} ({known}). Make it: `rig dataset build {name}`.")
+        build = lab.command(f"rig dataset build {shlex.quote(name)}")
+        raise LabError(f"there is no dataset {name} in {lab.folder} ({known}). Make it: `{build}`.")
     lost = [part for part in PARTS if not (dataset.folder / f"{part}.npy").is_file()]
     if lost:
-        raise LabError(
-            f"{dataset.folder} lacks {lost[0]}.npy. Make it again: "
-            f"`rig dataset build {dataset.manifest['name']} --from {dataset.folder / MANIFEST}`."
-        )
+        manifest = shlex.quote(str(dataset.folder / MANIFEST))
+        build = lab.command(f"rig dataset build {shlex.quote(dataset.manifest['name'])} --from {manifest}")
+        raise LabError(f"{dataset.folder} lacks {lost[0]}.npy. Make it again: `{build}`.")
     return dataset
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import hash_file, install_folder, make_folder
+from calibration.durable_files import hash_file, install_folder, make_folder
 from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.journal_lines import DatasetBuilt
@@ -165,7 +165,7 @@ def _divide(lab: Lab, cut: _Crops, former: Dataset | None, kept: _Kept, shares: 
     if len(coins) < FEWEST_COINS:
         raise LabError(
             f"{lab.folder} holds good frames of {count(len(coins), 'coin')}; a dataset takes at least {FEWEST_COINS}. "
-            "Scan a tray, or import photographs: `rig import DIR --labels CSV`."
+            f"Scan a tray, or import photographs: `{lab.command('rig import DIR --labels CSV')}`."
         )
     former_mates = former.manifest["together"] if former else []
     mates = sorted([*kept.mates, *(pair for pair in former_mates if pair not in kept.mates)])

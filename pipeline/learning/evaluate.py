@@ -101,7 +101,7 @@ def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sa
     if not samples:
         raise LabError(
             f"{lab.folder} holds no labelled photographs to evaluate on. "
-            "Bring some in: `rig import DIR --labels CSV` (columns file, coin, type, session)."
+            f"Bring some in: `{lab.command('rig import DIR --labels CSV')}` (columns file, coin, type, session)."
         )
     return samples
 

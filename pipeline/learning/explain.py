@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name
@@ -21,6 +21,7 @@ from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
 from pipeline.reports.evidence import overlay_pair
+from pipeline.wording import count
 from rig.sides import Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -200,7 +201,7 @@ def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
                 except NoCoinError:
                     continue
     if len(crops) >= REFERENCE_COINS // 2:
-        return crops, f"{len(crops)} entries of the catalogue"
+        return crops, f"{count(len(crops), 'entry', 'entries')} of the catalogue"
     drawer = ProceduralDrawer(REFERENCE_SEED)
     crops = []
     for number in range(REFERENCE_COINS):

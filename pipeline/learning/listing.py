@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.files import parse_json
+from calibration.durable_files import parse_json
 from models.embedding.backbones import WeightsError
 from models.embedding.embedder import CARD_FILE, STARTER_DIR, Embedder
 from pipeline.lab import Lab

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.files import make_folder, write_atomically
+from calibration.durable_files import make_folder, write_atomically
 from calibration.image import Image
 from calibration.outline import crop_coin
 from models.classification.classification import ClassificationConfig, Classifier, Point, TypeSample, low_data_curve
@@ -24,6 +24,7 @@ from pipeline.reporter import Progress, Reporter
 from pipeline.reports import plots
 from pipeline.reports.evidence import overlay
 from pipeline.reports.pages import write_drawing
+from pipeline.wording import count
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 
@@ -95,7 +96,8 @@ def measure_low_data(
 
     def keep(point: Point, classifier: Classifier) -> None:
         reporter.report(
-            f"{point.share:.0%} of the coins ({point.coins}, {point.pictures} images): {point.accuracy:.1%} right"
+            f"{point.share:.0%} of the coins ({point.coins}, {count(point.pictures, 'image')}): "
+            f"{point.accuracy:.1%} right"
         )
         if point.share == max(shares):
             with contextlib.suppress(ExplanationError):

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from calibration.files import make_folder, parse_json
+from calibration.durable_files import make_folder, parse_json
 from capture.store import Store
 from capture.store.journal_lines import Judgement, ModelFigures, ModelJudged, ModelPromoted
 from models.embedding.embedder import CARD_FILE
@@ -211,7 +211,7 @@ def draw_rounds(lab: Lab, name: str) -> Rounds:
 
 
 def _draw(lab: Lab, name: str, judged: Sequence[Round]) -> Path:
-    labels = [f"{each.after.model}\n{each.trained_coins} coins" for each in judged]
+    labels = [f"{each.after.model}\n{count(each.trained_coins, 'coin')}" for each in judged]
     series = {
         "in use before": [(each.before.rank1, *each.before.rank1_interval95) for each in judged],
         "new model": [(each.after.rank1, *each.after.rank1_interval95) for each in judged],

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.files import install_folder
+from calibration.durable_files import install_folder
 from models.embedding.embedder import Embedder
 from models.evaluation.evaluation import evaluate
 from models.matching.probability import fit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from models.evaluation.evaluation import evaluate
 from models.training.augmentation import Augmentation
 from models.training.training import train
@@ -19,6 +19,7 @@ from pipeline.learning.recipe import STARTER_RECIPE, Recipe, gather_with_dataset
 from pipeline.learning.train import TURNS_TO_VALIDATE
 from pipeline.reporter import Reporter
 from pipeline.reports.tuning_page import write_tuning_page
+from pipeline.wording import count
 
 STORAGE_FILE, TUNED_FILE = "trials.db", "tuned.yaml"
 
@@ -127,7 +128,7 @@ def _write_recipe(tuned: Path, original: Path, recipe: Recipe, found: list[Trial
     document["name"] = f"{recipe.name}-tuned"
     document["augmentation"] = recipe.augmentation.model_copy(update=best.numbers).model_dump(exclude_none=True)
     head = (
-        f"# The best of {len(found)} trials of {steps} steps by `rig tune`: mAP {best.reached.map:.4f}, "
-        f"Rank-1 {best.reached.rank1:.1%} on the real coins.\n"
+        f"# The best of {count(len(found), 'trial')} of {count(steps, 'step')} by `rig tune`: "
+        f"mAP {best.reached.map:.4f}, Rank-1 {best.reached.rank1:.1%} on the real coins.\n"
     )
     return write_atomically(tuned, head + yaml.safe_dump(document, sort_keys=False))

@@ -218,10 +218,10 @@ def _devices(night: Night) -> Iterator[Need]:
             alike[failure.remedy].append(failure.problem)
         usual = sorted(alike.items(), key=lambda each: len(each[1]), reverse=True)[:KINDS_SHOWN]
         recovered = sum(_role(line) == role for line in night.lines_of(DeviceRecovered))
-        times = "each time" if recovered >= len(failed) else f"{recovered} times"
+        times = "each time" if recovered >= len(failed) else count(recovered, "time")
         yield Need(
             max((failure.device for failure in failed), key=len),
-            f"It failed {len(failed)} times, and recovered by itself {times}",
+            f"It failed {count(len(failed), 'time')}, and recovered by itself {times}",
             " ".join(f"{count(len(problems), 'time')}: {problems[-1]}" for _, problems in usual),
             " ".join(remedy for remedy, _ in usual),
         )
@@ -242,7 +242,7 @@ def _quarantined(night: Night) -> Iterator[Need]:
         yield Need(
             f"Tray {tray.tray}",
             f"{count(shots, 'shot')} of {count(len(coins), 'coin')} in quarantine",
-            ", ".join(f"{reason} ({count} takes)" for reason, count in reasons.most_common()),
+            ", ".join(f"{reason} ({count(takes, 'take')})" for reason, takes in reasons.most_common()),
             "See them below. If they are needed, fix the cause and scan the tray again: "
             f"`rig scan --tray {tray.tray} --fresh`.",
             coins,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, encode_jpeg, read_image
 from pipeline.lab import Lab
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration.files import hash_bytes, write_atomically
+from calibration.durable_files import hash_bytes, write_atomically
 from calibration.image import Image, ImageError, decode_image, encode_jpeg
 from calibration.outline import find_coins
 from capture.store import Store, StoreError

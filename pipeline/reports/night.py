@@ -131,7 +131,7 @@ def newest_batch(store: Store, lab: Lab) -> str:
     """
     last = store.journal.last(BatchBegan)
     if last is None:
-        raise LabError(f"there was no batch in {lab.folder} yet. Start one: `rig batch --trays 1-12`.")
+        raise LabError(f"there was no batch in {lab.folder} yet. Start one: `{lab.command('rig batch --trays all')}`.")
     return last.batch
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from capture.names import printable
 from capture.plan import Plan
 from capture.store.records import Entry, Session
 from pipeline.lab import Lab
+from pipeline.wording import count
 
 
 def page_template(name: str) -> Template:
@@ -78,8 +79,8 @@ def clock_direction(azimuth_deg: float) -> str:
 def plan_line(plan: Plan) -> str:
     """A plan in a line."""
     return (
-        f"{plan.name}: {len(plan.lights)} lights, {len(plan.turntable_deg)} turntable angles, "
-        f"{len(plan.tilt_deg)} tilt, {plan.exposure_us} µs"
+        f"{plan.name}: {count(len(plan.lights), 'light')}, {count(len(plan.turntable_deg), 'turntable angle')}, "
+        f"{count(len(plan.tilt_deg), 'tilt')}, {plan.exposure_us} µs"
     )
 
 

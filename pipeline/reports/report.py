@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,21 +27,30 @@ UPPER_LEFT_DEG = 135.0  # where catalogues are lit from
 
 
 def write_report_of(lab: Lab, session_id: str | None, tray: str | None) -> WrittenReport:
-    """Write the report of a session; without an id, of the newest scan (of `tray`).
+    """Write the report of a scan (`find_scan`)."""
+    with Store.open(lab.store, writing=False) as store:
+        return WrittenReport(write_report(lab, store, find_scan(lab, store, session_id, tray)))
+
+
+def find_scan(lab: Lab, store: Store, session_id: str | None, tray: str | None) -> Session:
+    """The session of this id; without an id, the newest scan (of `tray`).
 
     Raises
     ------
     LabError
-        If nothing was scanned yet.
+        If nothing was scanned yet, or the session is no scan.
     """
-    with Store.open(lab.store, writing=False) as store:
-        if session_id is not None:
-            return WrittenReport(write_report(lab, store, store.sessions.get(session_id)))
-        scans = store.sessions.find("scan", tray)
-        if not scans:
-            which = f"tray {tray} was never" if tray else "nothing was ever"
-            raise LabError(f"{which} scanned in {lab.folder}. Scan first: `rig scan --tray {tray or 3}`.")
-        return WrittenReport(write_report(lab, store, scans[-1]))
+    scans = store.sessions.find("scan", tray)
+    if session_id is not None:
+        session = store.sessions.get(session_id)
+        if session.kind != "scan":
+            raise LabError(f"session {session_id} is no scan of a tray. Name one, or leave it out for the newest scan.")
+        return session
+    if not scans:
+        which = f"tray {tray} was never" if tray else "nothing was ever"
+        scan = lab.command(f"rig scan --tray {shlex.quote(tray or '3')}")
+        raise LabError(f"{which} scanned in {lab.folder}. Scan first: `{scan}`.")
+    return scans[-1]
 
 
 def write_report(lab: Lab, store: Store, session: Session) -> Path:

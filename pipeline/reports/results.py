@@ -57,9 +57,20 @@ class WrittenReport:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """A scanned tray; ``skipped`` has a sentence for each coin that was passed over and is still to be seen to.
+    """A scanned tray.
 
-    ``hardware_s`` is what the devices took by their own clock, which for a twin is not that of the wall.
+    Attributes
+    ----------
+    hardware_s
+        What the devices took by their own clock, which for a twin is not that of the wall.
+    skipped
+        A sentence for each coin that was passed over and is still to be seen to.
+    unidentified
+        Coins that are photographed and not identified.
+    was_to_identify
+        Whether they were to be.
+    identify_later
+        The command that identifies them.
     """
 
     tray: str
@@ -70,12 +81,17 @@ class ScanResult:
     hardware_s: float
     finished: bool
     is_twin: bool
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[str, ...]
+    unidentified: tuple[str, ...]
+    was_to_identify: bool
+    identify_later: str
 
     @property
     def left_over(self) -> bool:
         """Whether something is left to do, or lies in quarantine."""
-        return not self.finished or bool(self.skipped) or any(coin.frames < coin.planned for coin in self.coins)
+        is_unidentified = self.was_to_identify and bool(self.unidentified)
+        is_incomplete = any(coin.frames < coin.planned for coin in self.coins)
+        return not self.finished or bool(self.skipped) or is_unidentified or is_incomplete
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from capture.store import Store
-from capture.store.journal_lines import NotificationSent
 from pipeline.assembly import sole_driver
-from pipeline.errors import explain
+from pipeline.errors import LabError, explain
 from pipeline.lab import DEFAULT_PLAN, Lab
-from pipeline.notify import Notifier, Sent
+from pipeline.notify import Notifier
 from pipeline.reporter import Reporter
 from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import plan_batch
@@ -23,6 +22,7 @@ from pipeline.scanning.batch_results import BatchResult
 from pipeline.scanning.batch_run import BatchRun
 from pipeline.scanning.identification import OPENING, OpenIdentifier
 from pipeline.scanning.monitor import STOPPED_AT_ONCE, JobMonitor
+from pipeline.scanning.notices import notifying
 from pipeline.scanning.options import BatchOptions
 from pipeline.scanning.scan import STOPPING
 from pipeline.scanning.whereabouts import report_coin_out
@@ -48,41 +48,45 @@ def run_batch(
         If the rig cannot be switched on.
     """
     started_s = time.monotonic()
-    monitored = JobMonitor(lab, options.plan or DEFAULT_PLAN, trays, options.until)
-    with surviving_hang_up(), sole_driver(lab), monitored as monitor, Store.open(lab.store) as store:
-        plan = plan_batch(lab, trays, options, store)
-        batch = plan.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        monitor.begin_batch(batch, [tray for tray in trays if tray in plan.finished])
+    monitor = JobMonitor(lab, options.plan or DEFAULT_PLAN, trays, options.until)
+    with surviving_hang_up(), sole_driver(lab), Store.open(lab.store) as store:
         for line in store.repairs:
             reporter.report(f"Repaired after an interruption: {line}")
-        monitor.expect(plan.to_do, realtime=options.realtime)
-        limits = BatchLimits(lab, monitor, plan)
-        run = BatchRun(lab, store, batch, plan, monitor, limits, reporter)
-        about = f"{lab.folder.resolve().name}, batch {batch}"
-        with Notifier(lab.rig.notify, about, monitor.as_json, _journal(store)) as notifier:
-            monitor.on_trouble = notifier.trouble
+        plan = plan_batch(lab, trays, options, store)
+        batch = plan.batch or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        with notifying(lab, store, monitor, f"batch {batch}") as notifier:
             try:
                 for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
                     reporter.warn(caution)
                 plan.preflight.require_ready()
-                monitor.announce(OPENING)
-                identifier = open_identifier() if open_identifier is not None else None
-                with stop_on_signals(limits.stop, lambda: reporter.report(STOPPING)):
-                    with report_coin_out(store, reporter):
-                        run.run(identifier, realtime=options.realtime)
-                    result = run.finish(time.monotonic() - started_s)
-                notifier.ended(result.summary())
-            except BaseException as error:
-                is_failure = isinstance(error, Exception)
-                why = explain(error) if is_failure else STOPPED_AT_ONCE
-                run.end("failed" if is_failure else "stopped", why)
-                notifier.ended(why)
+            except LabError as error:  # nothing has begun: `rig status` keeps the last run
+                notifier.ended(explain(error))
                 raise
-        return result
+            with monitor:
+                monitor.begin_batch(batch, [tray for tray in trays if tray in plan.finished])
+                monitor.expect(plan.to_do, realtime=options.realtime)
+                limits = BatchLimits(lab, monitor, plan)
+                run = BatchRun(lab, store, batch, plan, monitor, limits, reporter)
+                return _run(run, open_identifier, notifier, started_s, realtime=options.realtime)
 
 
-def _journal(store: Store) -> Callable[[Sent], None]:
-    def note(sent: Sent) -> None:
-        store.journal.log(NotificationSent(channel=sent.channel, what=sent.what, ok=sent.ok, why=sent.why))
-
-    return note
+def _run(
+    run: BatchRun, open_identifier: OpenIdentifier | None, notifier: Notifier, started_s: float, *, realtime: bool
+) -> BatchResult:
+    """Run a batch to its end, whichever that is, and notify of it."""
+    reporter = run.reporter
+    try:
+        run.monitor.announce(OPENING)
+        identifier = open_identifier() if open_identifier is not None else None
+        with stop_on_signals(run.limits.stop, lambda: reporter.report(STOPPING)):
+            with report_coin_out(run.store, reporter):
+                run.run(identifier, realtime=realtime)
+            result = run.finish(time.monotonic() - started_s)
+        notifier.ended(result.summary())
+    except BaseException as error:
+        is_failure = isinstance(error, Exception)
+        why = explain(error) if is_failure else STOPPED_AT_ONCE
+        run.end("failed" if is_failure else "stopped", why)
+        notifier.ended(why)
+        raise
+    return result

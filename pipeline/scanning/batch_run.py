@@ -82,8 +82,8 @@ class BatchRun:
         plan = self.plan
         if plan.batch is not None:
             self.reporter.report(
-                f"Resuming batch {plan.batch}: {len(plan.finished)} of {len(plan.trays)} trays are photographed "
-                "already and are left alone. To scan all of them again: --fresh."
+                f"Resuming batch {plan.batch}: {len(plan.finished)} of {count(len(plan.trays), 'tray')} photographed "
+                "already and left alone. To scan all of them again: --fresh."
             )
         if not plan.to_do:  # identify what is photographed, or only write the report: no rig is needed
             self._begin()

@@ -23,7 +23,8 @@ def require_calibration(lab: Lab, store: Store, rig: Rig, reporter: Reporter) ->
     bundle = latest(lab.calibrations)
     if bundle is None:
         if rig.world is None:
-            raise LabError(f"{lab.folder} was never calibrated. Run `rig calibrate` first: it takes about ten minutes.")
+            command = lab.command("rig calibrate")
+            raise LabError(f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes.")
         reporter.report("This twin lab was never calibrated: calibrating now (at the bench: `rig calibrate`).")
         rig.station.home()
         bundle = calibrate_rig(lab, rig, SilentReporter())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from capture.plan import Plan, Tray
 from pipeline.errors import LabError
@@ -12,17 +12,19 @@ from pipeline.wording import count, duration
 SHORTEST_US, LONGEST_US = 500, 2_000_000  # exposures that a lightbox and a camera on a bench have use for
 
 
-def find_cautions(lab: Lab, tray: Tray, plan: Plan, coin_s: float) -> Iterator[str]:
+def find_cautions(lab: Lab, tray: Tray, plan: Plan, coin_s: float, trays: Collection[str]) -> Iterator[str]:
     """A sentence or two for each thing to think about before this tray is scanned.
 
     Parameters
     ----------
     coin_s
         How long the longest coin takes, as estimated.
+    trays
+        Those that are to be scanned, this one included: see `find_coin_on_two_trays` for them.
     """
     yield from _exposure(lab, plan)
     yield from _patience(lab, coin_s)
-    yield from _other_trays(lab, tray)
+    yield from _other_trays(lab, tray, trays)
 
 
 def find_coin_on_two_trays(trays: Sequence[Tray]) -> Iterator[str]:
@@ -57,10 +59,10 @@ def _patience(lab: Lab, coin_s: float) -> Iterator[str]:
         )
 
 
-def _other_trays(lab: Lab, tray: Tray) -> Iterator[str]:
+def _other_trays(lab: Lab, tray: Tray, trays: Collection[str]) -> Iterator[str]:
     """Other tray files that list coins of this one, as a file does that was copied and not changed."""
     for path in sorted((lab.folder / "trays").glob("*.yaml")):
-        if path.stem == tray.id:
+        if path.stem in trays:
             continue
         try:
             listed = set(lab.tray(path.stem).coins.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from calibration.files import make_folder
+from calibration.durable_files import make_folder
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
@@ -38,6 +38,7 @@ from pipeline.wording import count, duration
 
 log = logging.getLogger(__name__)
 
+AT_THE_END: dict[TrayWord, TrayWord] = {"scanning": "left over", "waiting": "not begun"}
 STOPPED_AT_ONCE = "Stopped at once. Run the same command again to resume."
 STALLED_S = 600.0  # without an event; bringing a failed rig back takes half of that at most
 MEASURED_SHOTS = 10  # from then on the time left goes by how long shots took, not by the estimate
@@ -151,7 +152,10 @@ class JobMonitor:
             self.on_trouble(f"Tray {tray}: {state}. {why or ''}".strip())
 
     def end(self, state: BatchState, why: str | None = None, report: str | None = None) -> None:
-        """Note what the job came to."""
+        """Note what the job came to; nothing is being scanned any more."""
+        with self._heartbeat.lock:
+            for each in self.status.trays:
+                each.state = AT_THE_END.get(each.state, each.state)
         (log.error if state == "failed" else log.info)("Ended: %s", f"{state}. {why}" if why else f"{state}.")
         self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
 

@@ -174,7 +174,7 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
                 raise LabError(_complaint(lab, scan, obstacle))
         uncalibrated += find_obstacles(scan.shots, scan.tray, station, bundle)  # of the calibration alone, by now
         coin_s = scan.estimate.time_s / max(1, scan.coins)
-        cautions = tuple(find_cautions(lab, scan.tray, scan.plan, coin_s))
+        cautions = tuple(find_cautions(lab, scan.tray, scan.plan, coin_s, trays))
         scans.append(replace(scan, cautions=cautions, repeats=_repeated(store, scan) if store is not None else None))
     free = free_bytes(lab)
     obstacles += find_coin_on_two_trays([scan.tray for scan in scans])

@@ -6,10 +6,11 @@ The rig moves in this thread; frames are checked and written in the engine's, co
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from calibration.bundle import Bundle
 from capture.engine.context import ScanContext
@@ -20,7 +21,9 @@ from capture.store import Store
 from capture.store.journal_lines import BatchState, ScanBegan, ScanReported
 from capture.store.records import Session
 from pipeline.assembly import Rig, sole_driver, switched_on
-from pipeline.lab import DEFAULT_PLAN, Lab
+from pipeline.errors import explain
+from pipeline.lab import Lab
+from pipeline.notify import Notifier
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
@@ -28,10 +31,11 @@ from pipeline.reports.results import ScanResult, coin_results
 from pipeline.scanning.calibration import frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay
-from pipeline.scanning.identification import OPENING, Identification, OpenIdentifier
+from pipeline.scanning.identification import OPENING, Identification, OpenIdentifier, unidentified
 from pipeline.scanning.monitor import JobMonitor
+from pipeline.scanning.notices import notifying
 from pipeline.scanning.options import ScanOptions
-from pipeline.scanning.preflight import Preflight, check_trays
+from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
 from pipeline.scanning.sessions import begin_session, find_interrupted, report_resumption, skipped_coins, tray_state
 from pipeline.scanning.whereabouts import report_coin_out
 from pipeline.signals import Stop, stop_on_signals
@@ -115,11 +119,7 @@ def scan_tray(
         If a device fails. Every frame taken is kept, and the same command resumes.
     """
     started_s = time.monotonic()
-    with (
-        sole_driver(lab),
-        JobMonitor(lab, options.plan or DEFAULT_PLAN, [tray]) as monitor,
-        Store.open(lab.store) as store,
-    ):
+    with sole_driver(lab), Store.open(lab.store) as store:
         for line in store.repairs:
             reporter.report(f"Repaired after an interruption: {line}")
         preflight = _check(lab, store, tray, options)
@@ -128,49 +128,83 @@ def scan_tray(
         for caution in planned.cautions:
             reporter.warn(caution)
         preflight.require_ready()
-        monitor.announce(OPENING)
-        identifier = open_identifier() if open_identifier is not None else None
-        with report_coin_out(store, reporter), switched_on(lab, realtime=options.realtime) as rig:
-            if rig.world is not None:
-                rig.world.fill(planned.tray.coins, tray)
-            bundle = require_calibration(lab, store, rig, reporter)
-            monitor.expect([planned], realtime=options.realtime)
-            hardware_started_s = rig.clock.now()
-            session = planned.session or begin_session(store, rig, bundle, planned)
-            store.journal.log(ScanBegan(), session.id)
-            monitor.log_to(session.id)
-            monitor.begin_tray(tray, session.id)
-            with Identification(store, identifier, reporter) as identification:
-                job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
-                coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
-                with stop_on_signals(job.stop, lambda: reporter.report(STOPPING)):
-                    stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
-            if stopped is not None:
-                stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped
-                reporter.report(stopped)
-            hardware_s = rig.clock.now() - hardware_started_s
-        session = store.sessions.get(session.id)
-        skipped = skipped_coins(store, session)
-        for sentence in skipped:
-            reporter.report(sentence)
-        report = write_report(lab, store, session)
-        store.journal.log(ScanReported(path=str(report)), session.id)
-        result = ScanResult(
-            tray=tray,
-            session=session.id,
-            coins=coin_results(store, session),
-            report=report,
-            wall_s=time.monotonic() - started_s,
-            hardware_s=hardware_s,
-            finished=session.finished_at is not None,
-            is_twin=lab.rig.twin is not None,
-            skipped=tuple(skipped),
-        )
-        state, why = tray_state(store, session)
-        monitor.end_tray(tray, state, why)
-        end: BatchState = "left over" if result.left_over else "done"
-        monitor.end("stopped" if job.stop.is_set() else end, stopped or why, str(report))
-        return result
+        monitor = JobMonitor(lab, planned.plan.name, [tray])
+        with notifying(lab, store, monitor, f"tray {tray}") as notifier, monitor:
+            try:
+                result = _scan(
+                    lab, store, planned, monitor, notifier, open_identifier, reporter, realtime=options.realtime
+                )
+            except Exception as error:
+                monitor.end("failed", explain(error))
+                notifier.ended(f"The scan of tray {tray} failed: {explain(error)}")
+                raise
+            finally:
+                if options.fresh and find_interrupted(store, tray) is not None:
+                    reporter.report("To resume, leave out --fresh: with it, the scan starts over.")
+            return replace(result, wall_s=time.monotonic() - started_s)
+
+
+def _scan(
+    lab: Lab,
+    store: Store,
+    planned: PlannedScan,
+    monitor: JobMonitor,
+    notifier: Notifier,
+    open_identifier: OpenIdentifier | None,
+    reporter: Reporter,
+    *,
+    realtime: bool,
+) -> ScanResult:
+    """Switch on, photograph, and write the report."""
+    started_s, tray = time.monotonic(), planned.tray.id
+    monitor.announce(OPENING)
+    identifier = open_identifier() if open_identifier is not None else None
+    with report_coin_out(store, reporter), switched_on(lab, realtime=realtime) as rig:
+        if rig.world is not None:
+            rig.world.fill(planned.tray.coins, tray)
+        bundle = require_calibration(lab, store, rig, reporter)
+        monitor.expect([planned], realtime=realtime)
+        hardware_started_s = rig.clock.now()
+        session = planned.session or begin_session(store, rig, bundle, planned)
+        store.journal.log(ScanBegan(), session.id)
+        monitor.log_to(session.id)
+        monitor.begin_tray(tray, session.id)
+        with Identification(store, identifier, reporter) as identification:
+            job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
+            coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
+            with stop_on_signals(job.stop, lambda: reporter.report(STOPPING)):
+                stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
+        if stopped is not None:
+            stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped
+            reporter.report(stopped)
+            if job.stop.is_hang_up or not job.stop.is_set():  # whoever pressed Ctrl-C knows
+                notifier.ended(stopped)
+        hardware_s = rig.clock.now() - hardware_started_s
+    session = store.sessions.get(session.id)
+    skipped = skipped_coins(store, session)
+    for sentence in skipped:
+        reporter.report(sentence)
+    report = write_report(lab, store, session)
+    store.journal.log(ScanReported(path=str(report)), session.id)
+    result = ScanResult(
+        tray=tray,
+        session=session.id,
+        coins=coin_results(store, session),
+        report=report,
+        wall_s=time.monotonic() - started_s,
+        hardware_s=hardware_s,
+        finished=session.finished_at is not None,
+        is_twin=lab.rig.twin is not None,
+        skipped=tuple(skipped),
+        unidentified=tuple(unidentified(store, session)),
+        was_to_identify=identifier is not None,
+        identify_later=lab.command(f"rig identify --tray {shlex.quote(tray)}"),
+    )
+    state, why = tray_state(store, session)
+    monitor.end_tray(tray, state, why)
+    end: BatchState = "left over" if result.left_over else "done"
+    monitor.end("stopped" if job.stop.is_set() else end, stopped or why, str(report))
+    return result
 
 
 def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], str | None]) -> str | None:

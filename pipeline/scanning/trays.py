@@ -27,6 +27,9 @@ def tray_names(lab: Lab, text: str) -> tuple[str, ...]:
         Naming the part that is wrong, and the trays there are.
     """
     known = sorted((path.stem for path in (lab.folder / "trays").glob("*.yaml")), key=natural)
+    there = f"{', '.join(known[:30]) or 'none yet'}{', ...' if len(known) > 30 else ''}"
+    if not text.strip():
+        raise UsageError(f"--trays is empty. Name trays of {lab.folder} ({there}), such as 1-3,7, or `all`.")
     names: dict[str, None] = {}
     for part in (part.strip() for part in text.split(",")):
         ends = re.fullmatch(r"(\d+)\s*-\s*(\d+)", part)
@@ -41,7 +44,7 @@ def tray_names(lab: Lab, text: str) -> tuple[str, ...]:
             what = f"there is no tray {', '.join(unknown[:6])}" if any(unknown) else "this names no tray"
             raise UsageError(
                 f"--trays {text}: {part!r}: {what} in {lab.folder}. Give names and ranges, such as 1-3,7; "
-                f"there are {', '.join(known[:30]) or 'none yet'}{', ...' if len(known) > 30 else ''}."
+                f"there are {there}."
             )
         names |= dict.fromkeys(wanted)
     return tuple(names)

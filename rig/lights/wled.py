@@ -34,6 +34,7 @@ from rig.link import SerialLink
 from rig.serial_device import TRIES
 
 ASK_AGAIN_S = 0.5  # while it starts
+STARTED = "Ada"  # what it prints when it listens (WLED::setup, wled.cpp)
 ANSWER_BYTES = 2600
 OFF = {"transition": 0, "tt": 0, "live": False, "nl": {"on": False}}
 TAGS = 250  # a night light lasts 1 to 255 minutes
@@ -71,7 +72,7 @@ class WledLightbox(SerialLightbox[WledConfig]):
 
     def _greet(self) -> str:
         """Wait until it answers, check its LEDs, and go dark."""
-        # An ESP32 may or may not restart when its port opens, and says nothing certain when it is up: ask until
+        # An ESP32 may or may not restart when its port opens, and may or may not print that it has started: ask until
         # it answers.
         answer = None
         deadline = time.monotonic() + self.config.boot_s
@@ -179,7 +180,11 @@ class WledLightbox(SerialLightbox[WledConfig]):
         self.link.send(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
     def _ask(self, timeout_s: float, *, any_answer: bool = False) -> dict[str, Any] | None:
-        """Ask for state and info, and return them; None when no sound answer to this question comes."""
+        """Ask for state and info, and return them; None when no sound answer to this question comes.
+
+        With `any_answer`, one to an earlier question will do, and it is not waited for once it turns out that the
+        controller has only now started: it never heard the question.
+        """
         self._tag = self._tag % TAGS + 1
         self._send({"nl": {"dur": self._tag}, "v": True})
         found: list[dict[str, Any]] = []
@@ -188,10 +193,10 @@ class WledLightbox(SerialLightbox[WledConfig]):
             answer = wled_state.read(line)
             if answer is not None and (any_answer or wled_state.tag(answer) == self._tag):
                 found.append(answer)
-            return bool(found)
+            return bool(found) or (any_answer and line == STARTED)
 
         try:
             self.link.wait_for(is_answer, timeout_s, "state")
         except NoAnswerError:
             return None
-        return found[0]
+        return found[0] if found else None

@@ -178,4 +178,4 @@ class Sensor:
         )
         np.clip(level, 0, 1, out=level)
         level *= np.float32(self._LEVELS - 1)
-        return np.asarray(self._encode[level.astype(np.uint16)], np.uint8)
+        return np.asarray(self._encode.take(level.astype(np.uint16)), np.uint8)

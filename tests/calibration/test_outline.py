@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import GREY_MEAN, NoCoinError, Outline, find_coin, find_coins, normalise
+from calibration.plates import count_page
 
 WHITE, DARK, TEAL = (252, 252, 250), (26, 26, 28), (20, 130, 125)
 
@@ -145,6 +146,49 @@ def test_a_board_or_a_sheet_without_a_coin_is_no_coin() -> None:
     assert find_coins(sheet) == find_coins(board.astype(np.uint8)) == []
 
 
+def a_room(coins: tuple[tuple[float, float, float], ...] = ()) -> Image:
+    """A board that is held up before a desk and a wall: nothing at the image's border is one background."""
+    image = an_image((105, 105, 108), coins, colour=(205, 190, 150), size=(640, 480))
+    bare = an_image((105, 105, 108), (), size=(640, 480))
+    on_coin = np.any(image.astype(int) - bare > 25, axis=2)
+    for colour, corners in (
+        ((40, 40, 42), ((0, 0), (640, 0), (640, 40), (0, 70))),  # the ceiling
+        ((185, 185, 180), ((600, 120), (640, 110), (640, 380), (606, 360))),  # a notice
+        ((60, 60, 62), ((0, 150), (110, 130), (120, 330), (0, 350))),  # a screen
+        ((225, 225, 220), ((0, 420), (60, 350), (175, 365), (150, 479), (0, 479))),  # a keyboard
+        ((215, 215, 210), ((240, 150), (430, 130), (460, 360), (230, 330))),  # the board
+        ((150, 40, 40), ((470, 480), (480, 390), (560, 370), (600, 480))),  # a sleeve
+    ):
+        cv2.fillPoly(bare, [np.array(corners, np.int32)], colour, cv2.LINE_AA)
+    bare[on_coin] = image[on_coin]
+    return bare
+
+
+def test_in_a_room_only_what_is_round_is_a_coin() -> None:
+    assert find_coins(a_room()) == []
+    (outline,) = find_coins(a_room(((340.0, 245.0, 60.0),)))
+    assert outline.centre_px == pytest.approx((340, 245), abs=3)
+    assert outline.radius_px == pytest.approx(60, abs=4)
+
+
+def test_a_sheet_that_the_edge_cuts_off_is_no_coin() -> None:
+    image = an_image((150, 120, 80), (), size=(640, 480))
+    cv2.fillPoly(image, [np.array(((190, 40), (470, 80), (455, 479), (60, 479), (50, 450)), np.int32)], (245, 245, 242))
+    assert find_coins(image) == []
+
+
+@pytest.mark.parametrize("ground", [DARK, (8, 8, 9)])
+def test_a_dark_coin_beside_bright_ones_is_counted(ground: tuple[int, int, int]) -> None:
+    bright = ((130.0, 130.0, 85.0), (460.0, 140.0, 90.0), (150.0, 380.0, 80.0))
+    image = an_image(ground, bright, colour=(225, 215, 195), size=(600, 500))
+    dim = an_image(ground, ((440.0, 370.0, 78.0),), colour=(54, 44, 33), size=(600, 500))
+    image[270:, 330:] = dim[270:, 330:]
+    outlines = find_coins(image)
+    assert len(outlines) == 4
+    (dark,) = (each for each in outlines if each.centre_px[0] > 330 and each.centre_px[1] > 270)
+    assert dark.centre_px == pytest.approx((440, 370), abs=3) and dark.radius_px == pytest.approx(78, abs=4)
+
+
 def test_a_worn_coin_with_dark_hollows_is_no_pattern() -> None:
     image = an_image(DARK, colour=(110, 100, 80))
     for number in range(20):  # between letters and columns, and where the edge is clipped
@@ -226,3 +270,17 @@ def test_real_hand_held_photographs(shared: Path) -> None:
         outline = find_coin(read_image(folder / name))
         assert outline.confidence > 0.8, name
         assert 0.35 < outline.radius_px / 288 < 0.5, name
+
+
+def test_real_rooms_and_desks_hold_no_coin(shared: Path) -> None:
+    """Chessboards before an office, a board on a desk, one with a computer mouse on it, a bare wall, colour charts."""
+    names = [*(shared / "calibration").glob("ch*/*.jpg"), *(shared / "calibration").glob("coins_dslr/flat/*")]
+    names += (shared / "calibration" / "colorchecker").glob("*.jpg")
+    assert len(names) > 20
+    assert [path.name for path in names if find_coins(read_image(path))] == []
+
+
+def test_small_coins_beside_larger_ones_are_counted(shared: Path) -> None:
+    folder = shared / "calibration" / "coins_dslr" / "coins"
+    image = read_image(folder / "_DSC1772.JPG")
+    assert count_page(image, find_coins(image)) == 6, "four that are large enough to be cut out, and two small ones"

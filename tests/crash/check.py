@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from calibration.bundle import latest
 from capture.store import Store
 from capture.store.files import Content
 from capture.store.record_kinds import DELETION, FRAME, KINDS
 from models.embedding.embedder import CARD_FILE, Embedder
+from models.matching.index import CatalogueIndexError, FaissIndex
 from tests.processes import run
 
 Records = dict[tuple[str, str], Content]
@@ -38,11 +41,23 @@ def check_reopened(lab: Path, before: Records, after: Records, promised: Iterabl
     verified = run_well(lab, "store", "verify", "--json")
     assert json.loads(verified)["problems"] == []
     _check_records(lab, before, after, promised)
+    _check_catalogue(lab)
     rebuilt = json.loads(run_well(lab, "store", "rebuild", "--json"))
     assert (rebuilt["lost"], rebuilt["unfit"]) == ([], [])
     _check_records(lab, before, after, promised)
     _check_calibration(lab, [note["calibration"] for note in promised if "calibration" in note])
     _check_model(lab, [note["model"] for note in promised if "model" in note])
+
+
+def check_repeated(lab: Path, args: Iterable[object], when_done: str = "") -> None:
+    """Whoever finds a lab like that runs the same command again: it comes to its end, and all is well.
+
+    Where the command had come to its end already, it may say so in these words.
+    """
+    (lab / "twin" / "world.json").unlink(missing_ok=True)  # where the twin's coins are is not forced onto the disk
+    ran = run(*args, "--lab", lab)
+    assert ran.code == 0 or (when_done and when_done in ran.err), f"{args}: {ran.out}{ran.err}"
+    assert json.loads(run_well(lab, "store", "verify", "--json"))["problems"] == []
 
 
 def run_well(lab: Path, *args: object) -> str:
@@ -80,6 +95,26 @@ def _check_calibration(lab: Path, names: list[str]) -> None:
     if names:
         newest = latest(lab / "calibrations")
         assert newest is not None and names[-1].endswith(newest.id)
+
+
+def _check_catalogue(lab: Path) -> None:
+    """The whole catalogue is embedded by the model in use, and a search index is whole or is none."""
+    in_use = lab / "models" / "in-use.json"
+    ids = [json.loads(in_use.read_text())["id"]] if in_use.exists() else []
+    with Store.open(lab / "store", writing=False) as store:
+        entries = [entry.id for entry in store.catalogue.entries()]
+        for model_id in ids:
+            assert set(entries) <= store.embeddings.image_ids(model_id)
+        for folder in (lab / "catalogue").glob("*"):
+            try:
+                index = FaissIndex.load(folder, folder.name)
+            except CatalogueIndexError:
+                continue  # it is made again
+            rows = [entry.entry_id for entry in index.entries]
+            pooled, grids = store.embeddings.get(folder.name, rows)
+            found = [index.search(vector[None], 1)[0] for vector in pooled]
+            assert np.allclose(pooled[found], pooled)
+            assert grids is not None and np.array_equal(index.grids(np.arange(len(rows))), grids)
 
 
 def _check_model(lab: Path, names: list[str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.crash.trace import Call
+from tests.crash.trace import UNMODELLED, Call
 
 NEVER = 1 << 60
 SECTOR = 512  # a write is torn between two of these
@@ -123,8 +123,16 @@ class Disk:
             node = self._find(call.paths[0])
             if node is not None:
                 self._name(number, call.paths[1], node)
+        elif call.name in UNMODELLED:
+            assert not any(map(self._is_inside, call.paths)), (call.name, call.paths)
         elif call.name == "close":
             self._open.pop(call.descriptor, None)
+        elif call.name.startswith("dup") or (call.name == "fcntl" and "F_DUPFD" in call.flags):
+            self._open.pop(call.result, None)
+            if call.descriptor in self._open:
+                self._open[call.result] = self._open[call.descriptor]  # both move on together
+        elif call.name == "fcntl":
+            pass
         elif call.descriptor in self._open:
             node = self._open[call.descriptor][0]
             if call.name in ("fsync", "fdatasync"):
@@ -135,6 +143,8 @@ class Disk:
                 self._add(Change(number, node, offset=call.numbers[0], data=b"", name="cut"))
             else:
                 self._do_write(number, call)
+        elif call.name != "lseek":  # written through a descriptor that nobody saw opened
+            assert not any(map(self._is_inside, call.paths)), (call.name, call.paths)
 
     def _do_open(self, number: int, call: Call) -> None:
         self._open.pop(call.result, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from collections.abc import Callable
@@ -10,22 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
-from models.embedding.embedder import CARD_FILE, STARTER_DIR
-from tests.crash.check import check_reopened, read_records
+from models.embedding.embedder import Embedder
+from tests.crash.check import check_reopened, check_repeated, read_records
 from tests.crash.disk import Disk
 from tests.crash.trace import STRACE, record
 from tests.pipeline.conftest import COINS, SHORT_PLAN
 
 MODEL = "sharper"
+REPEATED = 20  # every such state: the same command again
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and how a lab is brought to where it has something to do; ``{lab}`` is the lab's folder."""
+    """A command, and how a lab is brought to where it has something to do; ``{lab}`` is the lab's folder.
+
+    Given again when it is done, it may fail with `when_done`.
+    """
 
     args: tuple[object, ...]
     prepare: Callable[[Path, Path], None]
+    when_done: str = ""
 
 
 def _with_short_plan(lab: Path, photographs: Path) -> None:
@@ -37,10 +42,15 @@ def _with_photographs(lab: Path, photographs: Path) -> None:
 
 
 def _with_model(lab: Path, photographs: Path) -> None:
-    folder = lab / "models" / MODEL
-    shutil.copytree(STARTER_DIR, folder)
-    card = json.loads((folder / CARD_FILE).read_text())
-    (folder / CARD_FILE).write_text(json.dumps({**card, "name": MODEL}))
+    """A model of other weights: it has another id, and sees the whole catalogue otherwise."""
+    starter = Embedder.load("starter")
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weights in starter.network.parameters():
+            weights += 0.05 * weights.std(correction=0) * torch.randn_like(weights)
+    sharper = Embedder(starter.network, {**starter.card, "name": MODEL})
+    assert sharper.id != starter.id
+    sharper.save(lab / "models" / MODEL)
 
 
 SCANNED = ("delete",)  # begins in a lab that is scanned
@@ -49,7 +59,7 @@ JOBS = {
     "scan": Job(("scan", "--tray", 1, "--no-identify"), _with_short_plan),
     "delete": Job(("store", "delete", "--coin", COINS[0], "--why", "not ours", "--yes"), lambda lab, photographs: None),
     "calibrate": Job(("calibrate",), lambda lab, photographs: None),
-    "promote": Job(("models", "promote", MODEL, "--force"), _with_model),
+    "promote": Job(("models", "promote", MODEL, "--force"), _with_model, "is in use already"),
 }
 
 
@@ -65,7 +75,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
     shutil.copytree(source, lab)
     job.prepare(lab, photographs)
     shutil.copytree(lab, before)
-    calls = record(lab, *(str(each).replace("{lab}", str(lab)) for each in job.args))
+    calls = record(lab, *_args(job, lab))
     disk, was, became = Disk(before, lab, calls), read_records(before), read_records(lab)
     check_reopened(lab, was, became, disk.promises(disk.end))
     points = disk.points()
@@ -76,9 +86,15 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
         disk.build(found, point, chance)
         try:
             check_reopened(found, was, became, disk.promises(point))
+            if number % REPEATED == 1:
+                check_repeated(found, _args(job, found), job.when_done)
         except BaseException as error:
             error.add_note(f"{name}, state {number}: the power was cut at call {point} of {disk.end}")
             raise
         shutil.rmtree(found)
     counts = f"{len(states)} states of {len(points)} moments and {len(disk.changes)} changes"
     print(f"{name}: {counts}, nothing acknowledged is lost")
+
+
+def _args(job: Job, lab: Path) -> list[str]:
+    return [str(each).replace("{lab}", str(lab)) for each in job.args]

@@ -24,11 +24,16 @@ from capture.store.transaction import Storage
 from tests import processes
 
 STRACE = shutil.which("strace")
+UNMODELLED = ("truncate", "fallocate", "sendfile", "copy_file_range", "symlink", "symlinkat")  # `Disk` refuses them
 CALLS = (
-    "open,openat,creat,close,lseek,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,"
-    "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir"
-)
+    "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,"
+    "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,"
+) + ",".join(UNMODELLED)
 RELATIVE = ("openat", "renameat", "renameat2", "linkat", "unlinkat", "mkdirat")  # to folders that are open
+ON_DESCRIPTORS = (
+    *("write", "pwrite64", "writev", "pwritev", "lseek", "ftruncate", "fsync", "fdatasync"),
+    *("close", "dup", "dup2", "dup3", "fcntl"),
+)
 LONGEST = 100_000_000  # of what is written at once: nothing is cut off
 ANY_TRACER = 0x59616D61, ctypes.c_ulong(-1)  # PR_SET_PTRACER, PR_SET_PTRACER_ANY
 
@@ -146,11 +151,14 @@ def _as_call(found: re.Match[str], began: int) -> Call:
     strings = [bytes.fromhex(each.replace("\\x", "")) for each in _STRING.findall(arguments)]
     outside = _STRING.sub('""', arguments)
     folders = [(number, _plain(path)) for number, path in _DESCRIPTOR.findall(outside)]
-    if name in ("write", "pwrite64", "writev", "pwritev", "lseek", "ftruncate", "fsync", "fdatasync", "close"):
+    if name in ON_DESCRIPTORS:
         numbers = tuple(int(each) for each in re.findall(r", (\d+)(?=,|$)", outside))
         descriptor, path = folders[0] if folders else ("-1", "")
         data = b"".join(strings)[:result] if "write" in name else b""
-        return Call(name, began, (path,), int(descriptor), result, data, numbers)
+        return Call(name, began, (path,), int(descriptor), result, data, numbers, outside)
+    if name in UNMODELLED:
+        given = [path for _, path in folders] + [os.fsdecode(each) for each in strings]
+        return Call(name, began, tuple(given), result=result)
     at = iter([path for _, path in folders])
     paths = tuple(str(Path(next(at, "/") if name in RELATIVE else "/", os.fsdecode(each))) for each in strings)
     return Call(name, began, paths, -1, result, flags=outside)

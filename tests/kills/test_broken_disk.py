@@ -21,6 +21,7 @@ from tests.kills.check import check_lab, check_readers, check_scans, lies_in_ord
 from tests.kills.faults import Fault
 from tests.kills.jobs import SCAN
 from tests.kills.processes import run
+from tests.pipeline.conftest import COINS, SHORT_PLAN, lay_out
 from tests.processes import Ran
 
 STORE = ("open store/tmp", "rename store", "make store", "fsync store")
@@ -43,6 +44,7 @@ def check_heals(lab: Path) -> None:
     check_lab(lab)
 
 
+FULL_INDEX_WORDS = ("index", "full", "same command")
 FAULTS = {
     "the disk is full": (
         Fault("files", "ENOSPC", STORE, MID_SCAN),
@@ -70,19 +72,20 @@ FAULTS = {
         ("Input/output error", "same command"),
     ),
     "the file system is read-only": (Fault("files", "EROFS", STORE, MID_SCAN), ("Read-only file system",)),
-    "the index is full": (Fault("index", "ENOSPC", ("COMMIT",), 30), ("index", "full", "same command")),
+    "the index is full": (Fault("index", "ENOSPC", ("COMMIT",), 30), FULL_INDEX_WORDS),
     "the index is broken": (Fault("index", "EIO", ("COMMIT",), 30), ("index", "I/O error", "same command")),
     "the index is read-only": (Fault("index", "EROFS", ("COMMIT",), 30), ("index", "same command")),
 }
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        pytest.param(*fault, id=name, marks=() if name == "the index is full" else pytest.mark.slow)
-        for name, fault in FAULTS.items()
-    ],
-)
+def test_a_full_index_stops_even_a_short_scan_safely(own_lab: Path) -> None:
+    fault = Fault("index", "ENOSPC", ("COMMIT",), 12)
+    check_failed(run(lay_out(own_lab, SHORT_PLAN, COINS[:2]), *SCAN, fault=fault), own_lab, FULL_INDEX_WORDS)
+    check_heals(own_lab)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "words"), FAULTS.values(), ids=FAULTS)
 def test_what_cannot_be_kept_stops_the_scan_safely(fault: Fault, words: tuple[str, ...], own_lab: Path) -> None:
     check_failed(run(own_lab, *SCAN, fault=fault), own_lab, words)
     check_heals(own_lab)

@@ -27,6 +27,7 @@ tilt_deg: [0]
 """
 
 SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0, 180]\n"
+TINY_PLAN = "sides: [obverse, reverse]\nlights: [az060]\nturntable_deg: [0]\n"
 
 # A quarter of the pixels: the tests are about what happens to frames, not about their size.
 SMALL_CAMERA = """\
@@ -97,11 +98,25 @@ def lab(made_lab: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made_lab, tmp_path / "lab"))
 
 
+def lay_out(lab: Path, plan: str, *trays: tuple[str, ...]) -> Path:
+    """Give a lab this plan, and coins to its trays 1, 2 and so on."""
+    (lab / "plans" / "default.yaml").write_text(plan)
+    for number, coins in enumerate(trays, 1):
+        slots = "".join(f"  {slot}: {coin}\n" for slot, coin in enumerate(coins, 1))
+        (lab / "trays" / f"{number}.yaml").write_text(f"slots:\n{slots}")
+    return lab
+
+
 @pytest.fixture
 def short_lab(lab: Path) -> Path:
-    """Such a lab with a plan of 4 shots a coin: what happens to a scan does not depend on its length."""
-    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
-    return lab
+    """Such a lab with 2 coins on tray 1, 1 on tray 2, 4 shots of each: what happens does not depend on the length."""
+    return lay_out(lab, SHORT_PLAN, COINS[:2], COINS[3:4])
+
+
+@pytest.fixture
+def tiny_lab(lab: Path) -> Path:
+    """Such a lab with 1 coin on tray 1 and 2 shots of it: for what happens to any scan."""
+    return lay_out(lab, TINY_PLAN, COINS[:1])
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+import typer.testing
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from calibration.image import Image, encode_jpeg
@@ -16,7 +19,9 @@ from rig.twin.coins.reproduction import reproduction
 from rig.twin.coins.surface import beam_from, shade
 from tests.processes import Ran
 
+typer.testing._get_command = functools.cache(get_command)  # the tree of commands takes a tenth of a second to make
 SEED = 21
+DRAWER = ProceduralDrawer(SEED)
 
 
 def run(*args: object) -> Ran:
@@ -25,14 +30,16 @@ def run(*args: object) -> Ran:
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 
+@functools.cache
 def photograph(coin: str) -> Image:
     """A catalogue's photograph of a coin."""
-    return reproduction(ProceduralDrawer(SEED).side_texture(coin, "obverse"), len(coin), "photograph")
+    return reproduction(DRAWER.side_texture(coin, "obverse"), len(coin), "photograph")
 
 
+@functools.cache  # the coins take longest to make, and tests look at the same
 def frame(coin: str, lamp_deg: float, turns: int) -> Image:
     """A coin on a dark plate under a lamp, turned by so many right angles."""
-    surface = ProceduralDrawer(SEED).side_texture(coin, "obverse")
+    surface = DRAWER.side_texture(coin, "obverse")
     light = shade(surface, [beam_from(lamp_deg, 35.0, (1.3, 1.3, 1.3))], (0.1, 0.1, 0.1))
     seen = np.clip(light * 1.2, 0, 1) ** (1 / 2.2) * surface.coverage[..., None]
     turned = np.rot90((seen * 255).astype(np.uint8), turns)

@@ -98,10 +98,10 @@ def test_a_torn_world_of_the_twin_is_named(scanned_copy: Path, rig: Rig) -> None
 
 
 @pytest.fixture
-def scanned_copy(short_lab: Path, rig: Rig) -> Path:
+def scanned_copy(tiny_lab: Path, rig: Rig) -> Path:
     """A lab of one's own with a scan of tray 1."""
-    run_well("scan", "--tray", 1, "--no-identify", "--lab", short_lab)
-    return short_lab
+    run_well("scan", "--tray", 1, "--no-identify", "--lab", tiny_lab)
+    return tiny_lab
 
 
 def test_a_limit_on_memory_is_named_before_native_code_dies_of_it(empty_lab: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.plan import Plan, Tray
-from pipeline.documents import read_document
+from pipeline.documents import parse, read_document
 from pipeline.errors import LabError
 from pipeline.lab import RigConfig
 from tests.mutations import mutate
@@ -35,9 +35,9 @@ SLIPS = {
         "a: &a [x, x, x, x, x, x, x, x, x]\n"
         + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         "line",
-        "stands for too much",
+        "stands for more than 50,000 values",
     ),
-    "a list that holds itself": ("trays/1.yaml", "slots: &a [*a]\n", "line 1", "stands for too much"),
+    "a list that holds itself": ("trays/1.yaml", "slots: &a [*a]\n", "line 1", "a * stands for"),
     "nested without end": ("trays/1.yaml", "slots: " + "[" * 5000 + "\n", "trays/1.yaml", "nested too deeply"),
     "slot beyond the tray": ("trays/1.yaml", "slots:\n  21: 1994.1\n", "line 2", "1 to 20"),
     "empty tray": ("trays/1.yaml", "slots:\n  1:\n", "Every slot is empty", "accession"),
@@ -121,3 +121,23 @@ def test_damaged_files_are_read_or_refused_in_a_paragraph(tmp_path: Path, fuzz_r
             read_document(path, model, **({"id": "1"} if model is Tray else {}))
         except LabError as error:
             assert str(error).startswith(str(path)) and "\n" not in str(error)
+
+
+def test_limits_of_yaml_are_those_that_are_set(lab: Path) -> None:
+    path = lab / "trays" / "1.yaml"
+    for text, variable, more in (
+        ("slots: " + "[" * 45 + "]" * 45, "RIG_MAX_YAML_LEVELS", "90"),
+        ("slots: [" + "a, " * 60_000 + "]", "RIG_MAX_YAML_ELEMENTS", "70000"),
+        ("#" + "a" * 2_100_000 + "\nslots: [a]", "RIG_MAX_YAML_MB", "3"),
+    ):
+        path.write_text(text)
+        with pytest.raises(LabError, match=variable):
+            parse(path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(variable, more)
+            assert parse(path)[0]["slots"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RIG_MAX_YAML_LEVELS", "1000000")
+            path.write_text("slots: &a [*a]\n")
+            with pytest.raises(LabError, match="nested too deeply"):
+                parse(path)

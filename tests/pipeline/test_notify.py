@@ -165,20 +165,38 @@ def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
     assert ran.code == 1 and "names nobody" in ran.err
 
 
-def test_a_night_in_which_nothing_happens_any_more_raises_an_alarm(rig: Rig, short_lab: Path, hook: Hook) -> None:
-    configure(short_lab, f"notify: {{webhook: '{hook.url}'}}")
-    hang = functools.partial(hang_in_the_third_image, short_lab / "continue")
-    night = Command("batch", "--trays", 1, "--no-identify", "--lab", short_lab, before=hang)
+@pytest.mark.parametrize("command", [("batch", "--trays", 1), ("scan", "--tray", 1)], ids=["batch", "scan"])
+def test_a_run_in_which_nothing_happens_any_more_raises_an_alarm(
+    rig: Rig, tiny_lab: Path, hook: Hook, command: tuple[object, ...]
+) -> None:
+    configure(tiny_lab, f"notify: {{webhook: '{hook.url}'}}")
+    hang = functools.partial(hang_in_the_third_image, tiny_lab / "continue")
+    night = Command(*command, "--no-identify", "--lab", tiny_lab, before=hang)
     deadline_s = time.monotonic() + 60
-    while (seen := rig("status", "--lab", short_lab, "--json").json)["alarm"] is None:
+    while (seen := rig("status", "--lab", tiny_lab, "--json").json)["alarm"] is None:
         assert night.poll() is None and time.monotonic() < deadline_s, night.err
     assert "Nothing has happened for" in seen["alarm"] and "Look at the rig" in seen["alarm"]
-    (short_lab / "continue").touch()
+    (tiny_lab / "continue").touch()
     assert night.wait(60) == 0
-    assert ["nothing has happened" in body["text"] for body in hook.bodies if body["what"] == "trouble"] == [True]
-    ended = rig("status", "--lab", short_lab, "--json").json
+    troubles = [body["text"] for body in hook.bodies if body["what"] == "trouble"]
+    assert troubles and all("nothing has happened" in text for text in troubles)
+    ended = rig("status", "--lab", tiny_lab, "--json").json
     assert ended["alarm"] is None and ended["status"]["stalled_since"] is None
     assert "nothing has happened" in Path(ended["status"]["log"]).read_text()
+
+
+def test_a_scan_that_fails_notifies_and_one_that_is_finished_does_not(rig: Rig, short_lab: Path, hook: Hook) -> None:
+    configure(short_lab, f"notify: {{webhook: '{hook.url}'}}")
+    document = (short_lab / "rig.yaml").read_text()
+    with_faults(short_lab, "{kind: unplugged, device: turntable, after_messages: 20}")
+    scan = ("scan", "--tray", 1, "--no-identify", "--lab", short_lab)
+    assert rig(*scan).code == 1
+    (failed,) = hook.bodies
+    assert failed["what"] == "end" and failed["subject"].startswith("lab, tray 1: The scan of tray 1 failed")
+    assert "turntable" in failed["text"] and failed["status"]["ended"]["state"] == "failed"
+    (short_lab / "rig.yaml").write_text(document)
+    assert rig(*scan).code == 0
+    assert len(hook.bodies) == 1, "somebody is at the bench"
 
 
 @pytest.mark.slow

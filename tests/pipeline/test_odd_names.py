@@ -12,7 +12,19 @@ from capture.store.records import NewEntry
 from tests.capture.conftest import PLAN, TRAY, add_frame, small_image
 from tests.pipeline.conftest import Rig
 
-ODD = ("[/]", "1921[b].4", "[red]x[/red]", "a/b", "a_b", "a:b", "A_B", "CON", "Ὀ" * 25)
+ODD = (
+    "[/]",
+    "1921[b].4",
+    "[red]x[/red]",
+    "a/b",
+    "a_b",
+    "a:b",
+    "A_B",
+    "CON",
+    "Ὀ" * 25,
+    "Ὀ" * 200 + "a",
+    "Ὀ" * 200 + "b",
+)
 FORGED = "2024.9\x1b[2J\nrig: done \u202egnp.exe\x9b"
 SHOWN = "2024.9\\u001b[2J\\u000arig: done \\u202egnp.exe\\u009b"
 

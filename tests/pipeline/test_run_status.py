@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.pipeline.conftest import SHORT_PLAN, Rig, with_faults
+from tests.pipeline.conftest import Rig, with_faults
 from tests.pipeline.scanning.test_scan import SCAN, wait_for_frames
 from tests.pipeline.scanning.test_unattended import set_speed
 from tests.processes import Command, run
@@ -38,8 +38,8 @@ def test_a_lab_in_which_nothing_was_scanned_says_so(rig: Rig, lab: Path) -> None
     assert {seen[key] for key in ("holder", "status", "alarm", "coin_out")} == {None}
 
 
-def test_what_a_failed_scan_came_to_and_how_it_resumes(rig: Rig, lab: Path) -> None:
-    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
+def test_what_a_failed_scan_came_to_and_how_it_resumes(rig: Rig, short_lab: Path) -> None:
+    lab = short_lab
     with_faults(lab, "{kind: unplugged, device: turntable, after_messages: 20}")
     failed = rig(*SCAN, RIG_LAB=str(lab))
     assert failed.code == 1
@@ -84,6 +84,6 @@ def test_a_suspended_scan_and_a_killed_one_are_distinguished(rig: Rig, short_lab
     assert re.search(r"Coin 1994\.\d of slot \d ", killed) and "Leave it there" in killed
 
 
-def test_how_a_scan_ended_is_known_on_a_full_disk_too(rig: Rig, short_lab: Path) -> None:
-    assert run(*SCAN, "--lab", short_lab, before=fill_the_disk_for_the_status).code == 0
-    assert rig("status", "--lab", short_lab, "--json").json["status"]["ended"]["state"] == "done"
+def test_how_a_scan_ended_is_known_on_a_full_disk_too(rig: Rig, tiny_lab: Path) -> None:
+    assert run(*SCAN, "--lab", tiny_lab, before=fill_the_disk_for_the_status).code == 0
+    assert rig("status", "--lab", tiny_lab, "--json").json["status"]["ended"]["state"] == "done"

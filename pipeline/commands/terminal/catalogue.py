@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.commands.terminal.output import print_line, reporter
-from pipeline.wording import count
+from pipeline.wording import count, were
 
 if TYPE_CHECKING:
     from pipeline.collection.catalogue import AddedEntries, CatalogueChange, CatalogueList
@@ -18,7 +18,7 @@ MOST_NAMED = 3
 def print_added(added: AddedEntries) -> None:
     """Print what `catalogue add` added, and why the rest was not."""
     print_line(
-        f"Added {count(added.entries, 'image')} of {count(added.coins, 'coin')}; {added.known} were there already, "
+        f"Added {count(added.entries, 'image')} of {count(added.coins, 'coin')}; {were(added.known)} there already, "
         f"{len(added.refused)} could not be used."
     )
     if added.replaced:

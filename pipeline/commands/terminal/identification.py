@@ -14,11 +14,13 @@ from pipeline.commands.terminal.output import (
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import other_names
 from pipeline.sentences import print_sentences
-from pipeline.wording import count, literal
+from pipeline.wording import count, describe_pages, literal, were
 
 if TYPE_CHECKING:
     from pipeline.collection.answers import Answers
     from pipeline.collection.imports import Imported
+
+MOST_COPIES = 10  # before they are counted only
 
 CANDIDATE_COLUMNS = (
     Column("", is_number=True),
@@ -53,8 +55,15 @@ def print_imported(done: Imported) -> None:
     """Print what `import` brought in, and why the rest was not."""
     print_line(
         f"{'Would import' if done.is_dry_run else 'Imported'} {count(done.photographs, 'photograph')} of "
-        f"{count(done.coins, 'coin')} from {count(done.sessions, 'session')}; {done.known} were there already."
+        f"{count(done.coins, 'coin')} from {count(done.sessions, 'session')}; {were(done.known)} there already."
     )
+    if done.copies:
+        copies = count(len(done.copies), "file", "files")
+        print_line(f"Left out {copies} with the same bytes as another of this import:")
+        for file, other in list(done.copies.items())[:MOST_COPIES]:
+            print_line(f"  {file} = {other}")
+        if len(done.copies) > MOST_COPIES:
+            print_line(f"  and {len(done.copies) - MOST_COPIES:,} more (`--json` lists them)")
     if done.relabelled:
         print_line(
             f"{'Would correct' if done.is_dry_run else 'Corrected'} {count(len(done.relabelled), 'label')}; the former "
@@ -66,5 +75,7 @@ def print_imported(done: Imported) -> None:
         print_line(f"{count(done.quarantined, 'photograph')} failed a check and will not train:")
         for file, reason in done.failures.items():
             print_line(f"  {file}: {reason}")
+    for file, pages in done.more_pages.items():
+        reporter.warn(describe_pages(file, pages))
     for line in (*done.refused, *done.skipped):
         reporter.warn(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.commands.terminal.output import print_line
+from pipeline.lab import command_for
 from pipeline.wording import count
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def print_made_lab(made: MadeLab) -> None:
     if made.kind == "collection":
         print_line(
             f"Made an empty lab for photographs in {made.folder}.",
-            f"Next: rig catalogue add DIR --lab {made.folder}",
+            f"Next: {command_for(made.folder, 'rig catalogue add DIR')}",
         )
         return
     trays = f"tray {made.trays[0]}" if len(made.trays) == 1 else f"trays {made.trays[0]} to {made.trays[-1]}"
     print_line(
         f"Made a twin lab in {made.folder}: {count(made.coins, 'coin')} on {trays}, "
         f"{count(made.entries, 'catalogue image')}.",
-        f"Next: rig scan --tray {made.trays[0]} --lab {made.folder}",
+        f"Next: {command_for(made.folder, f'rig scan --tray {made.trays[0]}')}",
     )

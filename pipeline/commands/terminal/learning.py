@@ -39,7 +39,7 @@ def print_tuned(result: Tuned) -> None:
     table.add_row("mAP", f"{first.reached.map:.4f}", f"{best.reached.map:.4f}", "")
     table.add_row("Rank-1", f"{first.reached.rank1:.1%}", f"{best.reached.rank1:.1%}", "")
     console.print(table)
-    print_line(f"{len(result.trials)} trials, drawn in {result.page}")
+    print_line(f"{count(len(result.trials), 'trial')}, drawn in {result.page}")
     print_line(f"Train with the best: rig train {result.recipe}")
 
 

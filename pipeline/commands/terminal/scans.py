@@ -109,6 +109,13 @@ def print_scan(result: ScanResult) -> None:
             console,
             f"[yellow]{count(untaken, 'shot')} {are} not taken yet[/yellow]: run the same command again to resume.",
         )
+    if result.unidentified and result.finished:
+        are = "is" if len(result.unidentified) == 1 else "are"
+        print_sentences(
+            console,
+            f"{count(len(result.unidentified), 'coin')} {are} not identified: `{literal(result.identify_later)}` does "
+            "that, without moving anything.",
+        )
     print_line(f"Scanned in {_times(result)}.", f"Report: {result.report}")
 
 

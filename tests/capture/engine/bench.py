@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.bundle import Bundle
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.flat import flat_field
 from calibration.image import Image
 from calibration.lens import Lens
@@ -39,6 +39,7 @@ from rig.twin.world import Contents, World
 TRAY = Tray(id="3", slots={1: "2024.1.1", 2: None, 7: "2024.1.2"})
 PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0, 90.0))
 SHOTS = PLAN.shots(TRAY)
+SHORT_PLAN = Plan(lights=("az000", "az120"), turntable_deg=(0.0,))
 SHORTEST_PLAN = Plan(sides=("obverse",), lights=("az000",), turntable_deg=(0.0,))
 # A quarter of the pixels: what happens to frames does not depend on their size.
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0))

@@ -31,6 +31,7 @@ from rig.twin.faults import DeadLamp, FrozenFrame, Unplugged
 from tests.capture.engine.bench import (
     IN_ORDER,
     PLAN,
+    SHORT_PLAN,
     SHORTEST_PLAN,
     SHOTS,
     TRAY,
@@ -145,6 +146,7 @@ def test_a_dead_lamp_leads_to_quarantine(tmp_path: Path) -> None:
         assert bench.lies() == IN_ORDER
 
 
+@pytest.mark.slow
 def test_after_a_device_failed_the_next_run_resumes(tmp_path: Path) -> None:
     with open_bench(tmp_path, [Unplugged(device="lightbox", after_messages=24)]) as bench:
         with pytest.raises(DeviceError, match="lightbox"):
@@ -220,13 +222,13 @@ def test_a_coin_is_known_by_a_side_of_which_there_is_one_light_only(tmp_path: Pa
 
 def test_a_coin_let_go_into_its_slot_in_mid_turn_is_looked_at_though_nothing_misses(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
-        bench.run()
+        bench.run(plan=SHORT_PLAN)
         session = bench.store.sessions.find()[-1]
         bench.store.journal.log(TurningOver(slot=7, coin="2024.1.2", side="reverse"), session.id)
         bench.store.journal.log(Returned(slot=7, coin="2024.1.2", found="arm"), session.id)
         lying = next(coin for coin in bench.world._state.coins if coin.coin == "2024.1.2")
         lying.side = "reverse"
-        bench.run(tray=TRAY)
+        bench.run(plan=SHORT_PLAN, tray=TRAY)
         assert bench.lies() == IN_ORDER
 
 
@@ -311,10 +313,11 @@ def _kill_and_resume(
 
 # Hardware seconds at which the coin hangs on the arm, lies in the flip station, is photographed, is being turned back.
 @pytest.mark.parametrize(
-    "kill_after_s", [18.1, *(pytest.param(at_s, marks=pytest.mark.slow) for at_s in (32.4, 42.5, 49.7))]
+    ("kill_after_s", "plan"),
+    [(18.1, SHORT_PLAN), *(pytest.param(at_s, PLAN, marks=pytest.mark.slow) for at_s in (32.4, 42.5, 49.7))],
 )
-def test_killed_and_started_again(tmp_path: Path, kill_after_s: float) -> None:
-    _kill_and_resume(tmp_path, kill_after_s)
+def test_killed_and_started_again(tmp_path: Path, kill_after_s: float, plan: Plan) -> None:
+    _kill_and_resume(tmp_path, kill_after_s, plan=plan)
 
 
 # While it lifts a coin, and on the way back: this arm has no sense of what it holds.

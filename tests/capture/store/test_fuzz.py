@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from calibration.files import canonical_json, hash_bytes
+from calibration.durable_files import canonical_json, hash_bytes
 from capture.store import Store, StoreError
 from capture.store.files import seal
 from capture.store.journal_lines import JournalLine

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from capture.store import Store, StoreError
+from capture.store import Store, StoreError, append_only
 from capture.store.journal_lines import (
     BatchBegan,
     BatchLine,
@@ -223,3 +223,17 @@ def test_what_another_version_wrote_is_read(store: Store) -> None:
     write("lifting", '{"coin": "a"}')
     with pytest.raises(StoreError, match=r"line 4 cannot be understood: slot of 'lifting'"):
         store.journal.lines(CoinLine)
+
+
+def test_the_name_of_a_file_that_a_killed_writer_made_is_forced_onto_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "records" / "journal" / "000000.jsonl"
+    path.parent.mkdir(parents=True)
+    path.touch()  # made, and killed before its folder was synced
+    synced: list[Path] = []
+    monkeypatch.setattr(append_only, "sync_folder", synced.append)
+    with Store.open(folder) as store:
+        store.journal.log(note())
+        store.journal.log(note())
+    assert synced == [path.parent], "once, with the first line"

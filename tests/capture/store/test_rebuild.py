@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from capture.store import Store, StoreError
 from capture.store.files import Files
-from capture.store.journal_lines import JournalLine
+from capture.store.journal_lines import JournalLine, Lifting
 from capture.store.rebuild import rebuild
 from capture.store.records import Candidate, NewEntry
 from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
@@ -203,3 +204,29 @@ def test_killed_while_it_is_rebuilt_there_is_always_an_index(filled: Path, delay
             assert store.verify() == []
         assert {**after, "events": 0} == {**before, "events": 0}
         assert after["events"][: len(before["events"])] == before["events"]
+
+
+def test_a_line_of_the_journal_that_is_damaged_is_written_again_from_a_good_row(filled: Path) -> None:
+    with Store.open(filled) as store:
+        for _ in range(4):
+            store.journal.log(note())
+    (path,) = (filled / "records" / "journal").glob("*.jsonl")
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0][:40] + b"X" + lines[0][41:], *lines[1:-2], lines[-1]]))  # and one is gone
+    numbers = [json.loads(line)["content"]["number"] for line in (lines[0], lines[-2])]
+    with Store.open(filled, writing=False) as store:
+        found = [problem for problem in store.verify() if problem.kind == "damaged"]
+    assert len(found) == 2 and all("`rig store rebuild`: it is written again" in problem.remedy for problem in found)
+    tried = rebuild(filled, dry_run=True)
+    assert tried.salvaged == tuple(f"event {number}" for number in numbers)
+    assert tried.rows["event"][0] == tried.rows["event"][1]
+    rebuilt = rebuild(filled)
+    assert (rebuilt.salvaged, rebuilt.lost, rebuilt.unfit) == (tried.salvaged, (), ())
+    assert path.read_bytes().startswith(whole), "and a line about the rebuilding"
+    path.unlink()
+    assert len(rebuild(filled).salvaged) == len(lines) + 1
+    with Store.open(filled) as store:
+        assert store.verify() == []
+        assert store.journal.log(Lifting(slot=1, coin="2024.1.1", side="obverse")).number == len(lines) + 3
+    assert path.read_bytes().startswith(whole)

@@ -43,6 +43,7 @@ def test_a_fit_rig_gets_a_line_per_check_and_no_complaint(rig: Rig, lab: Path) -
 ILLS = {
     "unplugged turntable": ("{kind: unplugged, device: turntable}", "turntable", "cable"),
     "third light": ("{kind: dead lamp, first: 15, last: 24}", "lights", "az120"),
+    "first light": ("{kind: dead lamp, first: 0, last: 4}, {kind: dead lamp, first: 55, last: 59}", "lights", "az000"),
     "dead pump": ("{kind: dead pump}", "grip", "the pump does not run"),
     "deaf arm": ("{kind: deaf to stop, device: arm}", "stop of the arm", "kept moving"),
     "deaf turntable": (
@@ -63,6 +64,15 @@ def test_what_is_ill_is_named_and_the_rest_is_still_checked(
     failed = [check for check in ran.json if check["status"] == "fail"]
     assert [check["name"] for check in failed] == [name] and word in failed[0]["found"]
     assert "camera" in [check["name"] for check in ran.json if check["status"] == "ok"]
+
+
+def test_lights_that_are_all_dead_are_one_finding(rig: Rig, lab: Path) -> None:
+    """Without light a camera cannot be blamed for its exposure, nor the plate for its ring."""
+    with_faults(lab, "{kind: dead lamp, first: 0, last: 59}")
+    checks = {check["name"]: check for check in rig("doctor", "--lab", lab, "--json").json}
+    assert [name for name, check in checks.items() if check["status"] == "fail"] == ["lights"]
+    for name in ("exposure", "stop of the turntable"):
+        assert checks[name]["status"] == "not tried" and "Fix the lights first" in checks[name]["found"]
 
 
 def test_an_arm_that_feels_nothing_is_not_called_fit_to_grip(rig: Rig, lab: Path) -> None:
@@ -168,7 +178,7 @@ def test_what_needs_no_camera_works_without_one(rig: Rig, lab: Path, bench: tupl
     assert looked.code == 1 and "no images" in looked.err and "Traceback" not in looked.err
     checks = {check["name"]: check for check in rig("doctor", "--lab", lab, "--json").json}
     assert checks["camera"]["status"] == "fail" and checks["round trip"]["status"] == "ok"
-    assert "camera" in checks["lights and exposure"]["found"]
+    assert "camera" in checks["lights and what they show"]["found"]
     listed = rig("devices", "--no-probe", "--lab", lab, "--json").json["devices"]
     assert {each["port"] for each in listed} >= {cable.port for cable in bench[1].values()}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from calibration.image import encode_jpeg, read_image
 from tests.pipeline.conftest import COINS, Rig
@@ -177,3 +178,73 @@ def test_links_pipes_and_names_that_no_disk_can_have_cost_no_other_photograph(
     added = rig("catalogue", "add", folder, "--lab", lab, "--json")
     assert added.code != 0
     assert all(name in added.out + added.err for name in ("self.jpg", "gone_obv.jpg", "pipe_obv.jpg"))
+
+
+def test_copies_within_an_import_were_not_there_before(rig: Rig, lab: Path, holiday: Path) -> None:
+    name = f"{COINS[0]}-monday.jpg"
+    (holiday / "again").mkdir()
+    shutil.copy(holiday / name, holiday / "again" / "copy.jpg")
+    shutil.copy(holiday / name, holiday / "other.jpg")
+    with (holiday / "labels.csv").open("a") as table:
+        table.write(f"again/copy.jpg,{COINS[0]},follis,monday\nother.jpg,{COINS[1]},follis,monday\n")
+    args = ("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab)
+    planned = rig(*args, "--json", "--dry-run")
+    assert (planned.json["photographs"], planned.json["known"]) == (6, 0)
+    assert planned.json["copies"] == {"again/copy.jpg": name}
+    (contradiction,) = planned.json["refused"]
+    assert "other.jpg is the same photograph as" in contradiction
+    ran = rig(*args)
+    assert "from 2 sessions; 0 were there already." in ran.out and f"  again/copy.jpg = {name}" in ran.out
+    assert rig(*args, "--json").json["known"] == 8, "from then on they were there"
+
+
+def test_of_a_file_of_several_pages_the_others_are_named(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
+    pages = [Pillow.fromarray(read_image(path)) for path in sorted(holiday.glob("*.jpg"))[:3]]
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    pages[0].save(folder / "c1_obv.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(folder / "c2_obv.tif")
+    ran = rig("import", folder, "--lab", lab, "--json")
+    assert (ran.code, ran.json["photographs"], ran.json["more_pages"]) == (3, 2, {"c1_obv.tif": 3}), ran.err
+    for args in (("identify", folder / "c1_obv.tif"), ("catalogue", "add", folder)):
+        ran = rig(*args, "--lab", lab)
+        assert "c1_obv.tif has 3 pages, and only the first was read" in ran.err and "tiffsplit" in ran.err
+        assert "c2_obv.tif has" not in ran.err
+
+
+def test_a_name_in_other_letters_is_hinted_at(rig: Rig, lab: Path, holiday: Path) -> None:
+    (holiday / "0.jpg").write_bytes((holiday / f"{COINS[0]}-monday.jpg").read_bytes())
+    (holiday / "labels.csv").write_text("file,coin\n0.JPG,A\n")
+    ran = rig("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab)
+    assert ran.code == 3 and f"0.JPG does not exist. Did you mean {holiday / '0.jpg'}?" in ran.err
+    ran = rig("import", holiday, "--labels", holiday / "Label.csv", "--lab", lab)
+    assert ran.code == 1 and f"Did you mean {holiday / 'labels.csv'}?" in ran.err
+    ran = rig("identify", holiday.parent / "Holiday" / "O.jpg", "--lab", lab)
+    assert ran.code != 0 and f"Did you mean {holiday / '0.jpg'}?" in ran.err
+    assert "Did you mean" not in rig("identify", holiday / "zebra.png", "--lab", lab).err
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint32, np.int16])
+def test_numbers_whose_range_nobody_knows_are_refused_with_the_reason(
+    rig: Rig, lab: Path, tmp_path: Path, kind: type
+) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name, shape in (("grey", (40, 60)), ("colour", (40, 60, 3))):
+        (folder / f"{name}_obv.tif").write_bytes(cv2.imencode(".tiff", np.ones(shape, kind))[1].tobytes())
+    ran = rig("import", folder, "--lab", lab, "--dry-run")
+    assert ran.code == 3 and ran.err.count("holds 32-bit or floating-point numbers") == 2, ran.err
+    assert "8 or 16 bits" in ran.err and "OpenCV" not in ran.err and "loadsave" not in ran.err
+
+
+def test_bytes_that_are_no_letters_are_called_that(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    photograph = (holiday / f"{COINS[0]}-monday.jpg").read_bytes()
+    for name in (b"Ath\xe8nes_obv.jpg", b"a\x07_obv.jpg", b"\xff\xfe_obv.jpg"):
+        (folder / os.fsdecode(name)).write_bytes(photograph)
+    ran = rig("import", folder, "--lab", lab, "--json", "--dry-run")
+    err = ran.err
+    assert ran.code == 2 and "holds no photograph that can be used" in err
+    assert "holds a byte that is no letter in UTF-8 (0xE8). Rename it." in err and "(0xFF)" in err, (ran.err, ran.out)
+    assert "control character (U+0007)" in err and "U+DC" not in err

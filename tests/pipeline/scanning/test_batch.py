@@ -27,7 +27,7 @@ from pipeline.assembly import assemble
 from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 from pipeline.scanning.trays import mount, next_time, tray_names
-from tests.pipeline.conftest import COINS, SHORT_PLAN, Rig, command, with_faults
+from tests.pipeline.conftest import COINS, SHORT_PLAN, Rig, command, lay_out, with_faults
 from tests.pipeline.scanning.test_scan import stored, wait_for_frames
 from tests.processes import Command, environment
 
@@ -38,9 +38,9 @@ BATCH = ("batch", "--trays", "1-2", "--no-identify")
 
 
 @pytest.fixture
-def night(short_lab: Path) -> Path:
+def night(lab: Path) -> Path:
     """A lab whose nights are short."""
-    return short_lab
+    return lay_out(lab, SHORT_PLAN)
 
 
 def start(lab: Path, *more: object) -> Command:
@@ -118,7 +118,7 @@ def test_a_killed_night_resumes_where_it_was_and_accounts_for_every_coin(rig: Ri
 def test_what_does_not_fit_on_the_disk_is_not_begun(rig: Rig, night: Path) -> None:
     configure(night, "batch: {keep_free_gb: 1000000}")
     dry = rig(*BATCH, "--dry-run", "--lab", night, "--json")
-    assert dry.code == 0 and dry.json["fits"] is False and dry.json["disk_bytes"] > 0
+    assert dry.code == 1 and dry.json["fits"] is False and dry.json["disk_bytes"] > 0
     ran = rig(*BATCH, "--lab", night)
     assert ran.code == 1
     assert "too small" in ran.err and "are needed" in ran.err and "keep_free_gb" in ran.err

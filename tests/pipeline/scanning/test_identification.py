@@ -20,11 +20,33 @@ def test_a_catalogue_that_cannot_be_embedded_holds_up_no_scan(
     with Store.open(short_lab / "store", writing=False) as store:
         path = store.path(store.catalogue.entries(sale="sale")[0].sha256)
     path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-1] + b"?")
     ran = rig("scan", "--tray", 1, "--lab", short_lab, "--json")
-    assert [(coin["frames"], coin["verdict"]) for coin in ran.json["coins"]] == [(4, None)] * 3
-    assert "Embedding the catalogue: 0 of 1" in ran.err and ran.err.count("could not be identified") == 3
+    assert ran.code == 3, "names are left over"
+    assert [(coin["frames"], coin["verdict"]) for coin in ran.json["coins"]] == [(4, None)] * 2
+    assert "Embedding the catalogue: 0 of 1" in ran.err and ran.err.count("could not be identified") == 2
     assert "Traceback" not in ran.err and path.name[:12] in ran.err, "the damaged file is named"
+
+    path.write_bytes(sound)
+    later = rig("identify", "--tray", 1, "--top", 1, "--lab", short_lab, "--json")
+    assert later.code == 0, later.err
+    assert [each["image"] for each in later.json] == [each["candidates"][0]["coin"] for each in later.json]
+    assert [each["image"] for each in later.json] == list(COINS[:2])
+    assert (
+        later.json == rig("identify", "--session", ran.json["session"], "--top", 1, "--lab", short_lab, "--json").json
+    )
+    assert f"Report: {ran.json['report']}" in later.err and "not identified" not in Path(ran.json["report"]).read_text()
+
+
+def test_a_scan_that_was_not_identified_names_the_command_that_does_it(rig: Rig, short_lab: Path) -> None:
+    scanned = rig("scan", "--tray", 1, "--no-identify", "--lab", short_lab, COLUMNS="400")
+    assert scanned.code == 0
+    assert f"2 coins are not identified: `rig identify --tray 1 --lab {short_lab}` does that" in scanned.out
+    for wrong in ((), ("x.jpg", "--tray", "1"), ("--tray", "1", "--same-coin")):
+        assert rig("identify", *wrong, "--lab", short_lab).code == 2
+    never = rig("identify", "--tray", 2, "--lab", short_lab)
+    assert never.code == 1 and f"Scan first: `rig scan --tray 2 --lab {short_lab}`" in never.err
 
 
 def test_an_empty_catalogue_is_reported_before_anything_moves(rig: Rig, short_lab: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from capture.plan import Plan
 from capture.store import Store
 from capture.store.records import Session
-from pipeline.errors import LabError
+from pipeline.errors import LabError, UsageError
 from pipeline.lab import open_lab
 from tests.pipeline.conftest import COINS, with_faults
 from tests.pipeline.loop import run
@@ -66,7 +66,8 @@ def test_a_light_that_was_not_calibrated_and_a_full_disk_are_shown_by_a_dry_run_
     )
     (lab / "plans" / "default.yaml").write_text(SHORT.replace("az060", "extra"))
     dry = run("scan", "--tray", 1, "--dry-run", "--lab", lab)
-    assert dry.code == 0 and "Light extra is not in calibration" in dry.out and "too small" in dry.out
+    assert dry.code == 1, "as the scan itself would"
+    assert "Light extra is not in calibration" in dry.out and "too small" in dry.out
     for command in (("scan", "--tray", 1), ("batch", "--trays", "1")):
         with pytest.raises(LabError, match=r"Light extra is not in calibration .* Run `rig calibrate` again"):
             run(*command, "--no-identify", "--lab", lab)
@@ -155,7 +156,9 @@ def test_what_was_hardly_meant_is_warned_of(lab: Path) -> None:
     slow = run("scan", "--tray", 2, "--plan", "slow", "--dry-run", "--lab", lab)
     assert "9000 ms, which is very long" in slow.out and "is given up after 0.1 min" in slow.out
     night = run("batch", "--trays", "1,3", "--dry-run", "--lab", lab)
+    assert night.code == 1
     assert f"would not start: Coin {COINS[1]} is on tray 1 (slot 1) and on tray 3 (slot 1)." in night.out
+    assert night.out.count(COINS[1]) == 1, "one finding, one message"
     assert len(run("batch", "--trays", "1", "--plan", "quick", "--dry-run", "--lab", lab, "--json").json["to_do"]) == 1
 
 
@@ -180,7 +183,7 @@ def test_a_plan_that_is_asked_for_is_not_overridden_by_an_interrupted_scan(lab: 
     conflict = "Tray 1 has an interrupted scan by plan other (1 shot missing), and --plan asks for default."
     for command in (scan, ("batch", "--trays", "1", "--no-identify", "--lab", lab)):
         dry = run(*command, "--plan", "default", "--dry-run")
-        assert f"would not start: {conflict}" in dry.out and "add --fresh" in dry.out
+        assert dry.code == 1 and f"would not start: {conflict}" in dry.out and "add --fresh" in dry.out
         with pytest.raises(LabError, match=re.escape(conflict)):
             run(*command, "--plan", "default")
     assert "plan other" in run(*scan, "--dry-run").out, "without --plan, its own"
@@ -188,3 +191,31 @@ def test_a_plan_that_is_asked_for_is_not_overridden_by_an_interrupted_scan(lab: 
     assert "by plan other" in resumed.err and "changed" not in resumed.err
     assert len(sessions(lab)) == 1
     assert run(*scan, "--plan", "default").code == 0
+
+
+WRONG_NAMES = (
+    (("scan", "--tray", "99"), "tray 99 does not exist in .*trays: 1, 2"),
+    (("scan", "--tray", "1", "--plan", "quik"), "plan quik does not exist"),
+    (("scan", "--tray", ""), "--tray is empty. Name one of the trays of .*: 1, 2"),
+    (("scan", "--tray", "1.yaml"), "named without folder and .yaml: give 1"),
+    (("batch", "--trays", "99"), "there is no tray 99"),
+    (("batch", "--trays", " "), "--trays is empty. Name trays of .* or `all`"),
+    (("batch", "--trays", "1", "--plan", "quik"), "plan quik does not exist"),
+)
+
+
+@pytest.mark.parametrize(("command", "complaint"), WRONG_NAMES, ids=[" ".join(words) for words, _ in WRONG_NAMES])
+def test_a_name_that_there_is_not_is_wrong_usage(lab: Path, command: tuple[str, ...], complaint: str) -> None:
+    for dry in ((), ("--dry-run",)):
+        with pytest.raises(UsageError, match=complaint):  # exit 2
+            run(*command, *dry, "--no-identify", "--lab", lab)
+
+
+def test_what_did_not_start_leaves_the_last_run_in_the_status(lab: Path) -> None:
+    assert run("scan", "--tray", 1, "--no-identify", "--lab", lab).code == 0
+    before = (lab / "status.json").read_bytes()
+    rewrite(lab, "rig.yaml", "camera:\n", "batch: {keep_free_gb: 1000000}\ncamera:\n")
+    for command in (("scan", "--tray", 2), ("batch", "--trays", "1-2")):
+        with pytest.raises(LabError, match="too small"):
+            run(*command, "--no-identify", "--lab", lab)
+        assert (lab / "status.json").read_bytes() == before

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import Rig
-from tests.pipeline.scanning.test_scan import SCAN, SHORT, places, stored, wait_for_frames
+from tests.pipeline.scanning.test_scan import SCAN, SHORT, TINY, places, stored, wait_for_frames
 from tests.processes import Command, run
 from tests.terminals import Terminal
+
+NIGHT = ("batch", "--trays", "1", "--no-identify")
 
 
 def set_speed(lab: Path, speed: int) -> None:
@@ -76,26 +78,33 @@ def test_a_batch_whose_terminal_is_closed_continues(short_lab: Path) -> None:
     wait_for_frames(short_lab, batch, 2)
     hang_up_twice(batch, terminal)
     assert batch.wait(60) == 0
-    assert [count for _, count in stored(short_lab)] == [1] * 6 * SHORT
+    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
 
 
-@pytest.mark.parametrize("command", [SCAN, ("batch", "--trays", "1", "--no-identify")], ids=["scan", "batch"])
-@pytest.mark.parametrize("number", [1, 2], ids=["output", "error"])
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        pytest.param(SCAN, 1, id="scan's output", marks=pytest.mark.slow),
+        pytest.param(SCAN, 2, id="scan's errors"),
+        pytest.param(NIGHT, 1, id="batch's output"),
+        pytest.param(NIGHT, 2, id="batch's errors", marks=pytest.mark.slow),
+    ],
+)
 def test_a_scan_that_nobody_reads_is_finished(
-    rig: Rig, short_lab: Path, command: tuple[object, ...], number: int
+    rig: Rig, tiny_lab: Path, command: tuple[object, ...], number: int
 ) -> None:
-    ran = run(*command, "--lab", short_lab, before=functools.partial(no_reader, number))
+    ran = run(*command, "--lab", tiny_lab, before=functools.partial(no_reader, number))
     assert ran.code == 0
     assert "Traceback" not in ran.err and "Errno" not in ran.err
-    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
-    assert rig("status", "--lab", short_lab, "--json").json["status"]["ended"]["state"] == "done"
+    assert [count for _, count in stored(tiny_lab)] == [1] * TINY
+    assert rig("status", "--lab", tiny_lab, "--json").json["status"]["ended"]["state"] == "done"
 
 
-def test_a_result_that_cannot_be_written_is_a_failure(short_lab: Path) -> None:
-    ran = run(*SCAN, "--json", "--lab", short_lab, before=full_disk)
+def test_a_result_that_cannot_be_written_is_a_failure(tiny_lab: Path) -> None:
+    ran = run(*SCAN, "--json", "--lab", tiny_lab, before=full_disk)
     assert ran.code == 1
     assert "standard output could not be written: No space left on device" in ran.err
-    assert [count for _, count in stored(short_lab)] == [1] * 3 * SHORT
+    assert [count for _, count in stored(tiny_lab)] == [1] * TINY
 
 
 def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, short_lab: Path) -> None:
@@ -110,7 +119,8 @@ def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, sho
     assert scan.returncode == 3
     coin = re.search(r"Coin 1994\.\d of slot \d .*Leave it there: the same command finds it", err)
     assert coin is not None, err
-    assert coin.group() in rig("status", "--lab", short_lab).out
+    ended = rig("status", "--lab", short_lab).out
+    assert coin.group() in ended and "left over" in ended and "scanning" not in ended
     set_speed(short_lab, 1000)
     assert rig(*SCAN, "--lab", short_lab).code == 0
     assert places(short_lab) == {"slot"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import hashlib
 import json
@@ -171,6 +172,27 @@ def read_file(path: Path, most_bytes: int) -> bytes:
             return stream.read()
     finally:
         os.close(descriptor)
+
+
+def near_path(path: Path) -> Path | None:
+    """What may be meant by a path that leads to nothing: the same letters in other cases, or a slip.
+
+    A folder on the way is looked for in the same manner.
+    """
+    parent = path.parent if path.parent.is_dir() else None
+    if parent is None:
+        parent = near_path(path.parent) if path.parent != path else None
+    if parent is None:
+        return None
+    if (parent / path.name).exists():
+        return parent / path.name
+    try:
+        names = sorted(each.name for each in parent.iterdir())
+    except OSError:
+        return None
+    same = [name for name in names if name.casefold() == path.name.casefold()]
+    near = same or difflib.get_close_matches(path.name, names, 1, 0.8)
+    return parent / near[0] if near else None
 
 
 def read_limit(variable: str, default: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from calibration.files import canonical_json, hash_bytes, hash_file, install_folder, replacing, write_atomically
+from calibration.durable_files import canonical_json, hash_bytes, hash_file, install_folder, replacing, write_atomically
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
