@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from calibration.files import write_atomically
+from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, decode_image, encode_png
 from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store, StoreError
