@@ -52,7 +52,7 @@ class ScoredCoin:
 
 
 def fuse(searches: Sequence[Mapping[str, Hit]], best_names: Mapping[str, str] | None = None) -> list[ScoredCoin]:
-    """Mean over searches, the best first: verified coins by their surface, then the others by their score.
+    """Mean over searches, the best first: verified coins by surface and score together, then the others by score.
 
     A coin that one search's shortlist left out scores there as the last on it.
 
@@ -80,7 +80,7 @@ def fuse(searches: Sequence[Mapping[str, Hit]], best_names: Mapping[str, str] | 
 
 def rank_key(coin: ScoredCoin) -> tuple[float, float]:
     """What candidates are sorted by."""
-    return (math.inf if coin.surface is None else -coin.surface, -coin.score)
+    return (math.inf if coin.surface is None else -coin.surface - coin.score, -coin.score)
 
 
 def _by_coin(hits: Mapping[str, Hit], best_names: Mapping[str, str]) -> Mapping[str, Hit]:

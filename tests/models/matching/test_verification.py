@@ -79,9 +79,8 @@ def test_the_first_candidates_are_verified_on_every_side(plain: Embedder, catalo
     assert found[0].coin == "11"
     assert [len(each.surfaces) for each in found[:VERIFIED]] == [2] * VERIFIED
     assert not any(each.surfaces for each in found[VERIFIED:])
-    assert [each.surface for each in found[:VERIFIED]] == sorted(
-        (each.surface or 0.0 for each in found[:VERIFIED]), reverse=True
-    )
+    both = [(each.surface or 0.0) + each.score for each in found[:VERIFIED]]
+    assert both == sorted(both, reverse=True)
     alone = matcher.rank_verified([View(crop_of(11, turn_deg=33.0))])
     assert alone[0].coin == "11" and len(alone[0].surfaces) == 1
 
