@@ -7,9 +7,11 @@ images in one file, the small preview of a raw file, an image larger than `MAX_M
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cv2
@@ -26,24 +28,18 @@ MAX_MEGAPIXELS = 200.0  # an image of 200 MP takes 0.6 GB as RGB; `RIG_MAX_MEGAP
 _JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # ISO/IEC 23008-12, brands
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\x00")  # Fujifilm, Olympus, Panasonic
-_NEW_SUBFILE, _DNG_VERSION, _SUB_IFDS, _MAKE, _BITS, _FORMAT = (
-    254,
-    50706,
-    330,
-    271,
-    258,
-    339,
-)  # TIFF 6.0 and DNG 1.7 tags
+# Tags of TIFF 6.0 and DNG 1.7
+_NEW_SUBFILE, _BITS, _MAKE, _SUB_IFDS, _FORMAT, _DNG_VERSION = 254, 258, 271, 330, 339, 50706
+_PNG_DEPTH = 24  # where the bits of a value are in a PNG
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # the last two of more than 4 GB
 _NO_PAGE = 0b101  # of NewSubfileType: a smaller copy, a mask
+_MOST_PAGES = 10_000  # that are counted
 _LIGHT_COIN = 150  # grey level from which a cut-out is put on a dark ground
-
-
 _NUMBERS = (
     "holds 32-bit or floating-point numbers, and which of them is white cannot be known. Save it with 8 or 16 bits a "
     "colour."
 )
-_MOST_PAGES = 10_000  # that are counted
+logging.getLogger("imagecodecs").addHandler(logging.NullHandler())  # or its warnings would be printed
 
 
 class Undecodable(Exception):  # noqa: N818 - a reason; `calibration.image` makes the error of it
@@ -77,49 +73,55 @@ def count_pages(data: bytes) -> int:
 
     Thumbnails and masks, which are marked as such, are no pages.
     """
-    from PIL import Image as Pillow
-
     if data[:4] not in _TIFF:
         return 1
-    limit = Pillow.MAX_IMAGE_PIXELS
-    Pillow.MAX_IMAGE_PIXELS = None
     pages = 0
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            opened = Pillow.open(io.BytesIO(data))
-            for number in range(_MOST_PAGES):
-                opened.seek(number)
-                pages += not opened.tag_v2.get(_NEW_SUBFILE, 0) & _NO_PAGE  # type: ignore[attr-defined]
-    except Exception:  # the end, or damage behind the first page, which is read all the same
-        pass
-    finally:
-        Pillow.MAX_IMAGE_PIXELS = limit
+    with suppress(Exception), _opened(data) as opened:  # the end, or damage behind the first page, which is read
+        for number in range(_MOST_PAGES):
+            opened.seek(number)
+            pages += not opened.tag_v2.get(_NEW_SUBFILE, 0) & _NO_PAGE
     return max(pages, 1)
 
 
-def _common(data: bytes) -> Pixels:
-    """JPEG, PNG, TIFF, WebP and BMP: OpenCV decodes, Pillow knows what else is in the file."""
+@contextmanager
+def _opened(data: bytes) -> Iterator[Any]:
+    """The bytes as Pillow opens them, which neither warns meanwhile nor minds sizes: the limit is ours, and named."""
     from PIL import Image as Pillow
+
+    limit = Pillow.MAX_IMAGE_PIXELS
+    Pillow.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield Pillow.open(io.BytesIO(data))
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+
+
+def _common(data: bytes) -> Pixels:
+    """JPEG, PNG, TIFF, WebP and BMP. Pillow knows what else is in the file.
+
+    It decodes JPEG and PNG, too, to the same bits: OpenCV's decoders would print what they think of a damaged one.
+    """
     from PIL import UnidentifiedImageError
 
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2:
         raise Undecodable("is cut short: its end is missing. Copy it again.")
-    limit = Pillow.MAX_IMAGE_PIXELS
-    Pillow.MAX_IMAGE_PIXELS = None  # the limit is ours, and named
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            opened = Pillow.open(io.BytesIO(data))
+        with _opened(data) as opened:
             _check_size(*opened.size)
             count = getattr(opened, "n_frames", 1)
             if count > 1 and opened.format not in ("TIFF", "JPEG", "MPO"):  # there the others are thumbnails or pages
                 raise Undecodable(f"is an animation of {count} images. Save the one that is meant.")
-            if opened.mode in ("F", "I"):
+            if opened.format == "TIFF" and opened.mode in ("F", "I"):
                 raise Undecodable(_NUMBERS)
             if _has_alpha(opened):
                 return _on_ground(np.asarray(opened.convert("RGBA"), np.uint8))
             profile = opened.info.get("icc_profile")
+            if opened.format in ("JPEG", "MPO", "PNG"):
+                is_deep = opened.format == "PNG" and data[_PNG_DEPTH] == 16
+                pixels = _png_of_16_bits(data) if is_deep else _upright(opened)
+                return _to_srgb(pixels, profile) if profile else pixels
     except Undecodable:
         raise
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError) as error:
@@ -129,8 +131,6 @@ def _common(data: bytes) -> Pixels:
             raise Undecodable("is damaged, or not an image. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.") from error
     except (MemoryError, OverflowError, RecursionError) as error:
         raise Undecodable("is damaged: its sizes make no sense.") from error
-    finally:
-        Pillow.MAX_IMAGE_PIXELS = limit
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
@@ -141,6 +141,28 @@ def _common(data: bytes) -> Pixels:
         raise Undecodable("is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
     rgb = cv2.cvtColor(_eight_bits(bgr), cv2.COLOR_BGR2RGB)
     return _to_srgb(np.asarray(rgb, np.uint8), profile) if profile else np.asarray(rgb, np.uint8)
+
+
+def _upright(opened: Any) -> Pixels:
+    """Decode what Pillow has opened, turned as its EXIF data say."""
+    from PIL import ImageOps
+
+    opened.load()
+    if opened.mode == "CMYK":
+        light = 255 - np.asarray(opened, np.uint16)
+        return np.asarray(light[:, :, :3] * light[:, :, 3:] // 255, np.uint8)
+    with suppress(Exception):  # of damaged EXIF data it raises what it likes: the image is sound
+        opened = ImageOps.exif_transpose(opened)
+    return np.asarray(opened.convert("RGB"), np.uint8)
+
+
+def _png_of_16_bits(data: bytes) -> Pixels:
+    import imagecodecs
+
+    def read() -> Pixels:
+        return _any_channels(_eight_bits(np.asarray(imagecodecs.png_decode(data))))
+
+    return _refusing("is a damaged PNG file.", read)
 
 
 def _jpeg_xl(data: bytes) -> Pixels:

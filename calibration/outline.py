@@ -31,7 +31,7 @@ from calibration.background import (
 )
 from calibration.image import Image, ImageError
 from calibration.separate import FRAGMENT_SOLIDITY, contour_of, separate, solidity
-from calibration.shape import has_four_sides, is_round, is_sheet, touches_edge
+from calibration.shape import has_four_sides, is_chipped, is_round, is_sheet, touches_edge
 
 MIN_AREA_FRACTION = 0.015
 MIN_SOLIDITY = 0.82
@@ -46,7 +46,7 @@ MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
 BESIDE_GAP, BESIDE_REACH, BESIDE_THICK = 0.12, 2.5, 0.05  # radii of the coin: its own glow, how far, the thinnest thing
 CLUTTERED = 0.22  # share of the image's border that is no background: 0.3 in offices, 0.22 at most beside single coins
-SMOOTH, TIDY = 0.95, 0.06  # half coins are more solid than that; what is less, such as spade money, has to lie alone
+SMOOTH, TIDY = 0.95, 0.06  # halves are more solid; what is less and no chipped coin, as spade money, has to lie alone
 FEW, THING_FRACTION = 4, 0.0008  # more things than that on a sheet, of this share of the image, are print or a board
 RESTLESS = 8.0  # median distance of the border from what it is taken for; beside single coins 7.2 at most
 FAINTER, GLOW_PX, LIKE_SIZED = 0.7, 3, 2.5  # beside bright coins: threshold over theirs, halo (small px), radii
@@ -332,8 +332,9 @@ def _outline(blob: Blob, ground: Ground, size: tuple[int, int]) -> Outline | Non
     longest = MAX_FRAGMENT_ELONGATION if solid >= FRAGMENT_SOLIDITY else MAX_ELONGATION
     if max(side_a, side_b) > longest * max(1.0, min(side_a, side_b)):
         return None
-    is_whole = ground.clutter <= (CLUTTERED if solid >= SMOOTH else TIDY) and not touches_edge(blob)
-    if (not is_whole or has_four_sides(hull)) and not is_round(contour, blob):
+    is_plain = solid >= SMOOTH or is_chipped(contour)
+    is_whole = ground.clutter <= (CLUTTERED if is_plain else TIDY) and not touches_edge(blob)
+    if not is_round(contour, blob) and (not is_whole or has_four_sides(hull)):  # in this order: that takes long
         return None
     large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
     cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)

@@ -16,6 +16,8 @@ LONGEST = 1.35  # longer axis over the shorter one
 EDGE_PX = 2
 SHEET = 0.9  # share of its bounding rectangle that a sheet or board fills; half a coin 0.79, a round one 0.79
 FOUR_SIDES = 0.84  # share that four of its corners span: sheets and boards askew 0.86 at least, coins cut down 0.76
+ROUND_EDGE, EDGE_REACH = 0.5, 0.1  # a coin that lost a quarter keeps 0.78; boards, keyboards 0.35 at most
+ENCLOSED = 0.955  # of the least quadrilateral around it; coins cut down 0.95 at most, halves 0.914, round ones 0.86
 
 
 def is_sheet(hull: npt.NDArray[Any]) -> bool:
@@ -32,8 +34,11 @@ def has_four_sides(hull: npt.NDArray[Any]) -> bool:
     for tolerance in np.arange(0.01, 0.2, 0.005):
         corners = cv2.approxPolyDP(hull, tolerance * length, True)
         if len(corners) <= 4:
-            return bool(cv2.contourArea(corners) > FOUR_SIDES * cv2.contourArea(hull))
-    return False
+            if cv2.contourArea(corners) > FOUR_SIDES * cv2.contourArea(hull):
+                return True
+            break
+    area, _ = cv2.minEnclosingConvexPolygon(hull.astype(np.float32), 4)
+    return bool(cv2.contourArea(hull) > ENCLOSED * area)
 
 
 def touches_edge(blob: Blob) -> bool:
@@ -56,3 +61,12 @@ def is_round(contour: npt.NDArray[Any], blob: Blob) -> bool:
     cv2.ellipse(ellipse, fitted, (1,), cv2.FILLED)
     enough = ROUND_ENOUGH if is_free.all() else ROUND_ENOUGH_CUT
     return float(np.sum(ellipse & blob)) > enough * float(np.sum(ellipse | blob))
+
+
+def is_chipped(contour: npt.NDArray[Any]) -> bool:
+    """Whether a thing may be a coin that lost a piece: most of its edge lies on the circle around it."""
+    (x, y), radius = cv2.minEnclosingCircle(contour)
+    across, down = contour[:, 0, 0] - x, contour[:, 0, 1] - y
+    on_circle = np.abs(np.hypot(across, down) - radius) < EDGE_REACH * radius
+    directions = (np.degrees(np.arctan2(down, across)) // 5.0).astype(int)
+    return len(set(directions[on_circle].tolist())) > ROUND_EDGE * 72

@@ -20,11 +20,17 @@ def name_in_use(lab: Lab) -> str:
     if not path.is_file():
         return STARTER
     try:
-        return str(parse_json(path.read_bytes())["model"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LabError(
-            f"{path} cannot be read ({error}). Put a model in use again: `rig models promote starter --force`."
-        ) from error
+        name = parse_json(path.read_bytes())["model"]
+        if isinstance(name, str):
+            return name
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror}. Check its owner and permissions.") from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise LabError(
+        f"{path} is damaged: it does not name a model. Delete it, and the starter is in use again; then promote yours: "
+        "`rig models promote NAME --force`."
+    )
 
 
 def open_model(lab: Lab | None, name: str) -> Embedder:

@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.markup import escape
 
 from capture.names import printable
-from capture.wording import count
+from capture.wording import count, was
 
 __all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "were"]
 
@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 
 def were(number: int) -> str:
     """A number of things, as a subject: ``1 was``, ``2 were``."""
-    return f"{number:,} {'was' if number == 1 else 'were'}"
+    return f"{number:,} {was(number)}"
 
 
 def describe_pages(file: str, pages: int) -> str:

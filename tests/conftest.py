@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--first-state", type=int, default=0, help="of those in tests/crash, to repeat a failed one")
     parser.addoption("--rewrite-answers", action="store_true", help="take what `rig --json` prints now as right")
-    parser.addoption("--fuzz", type=int, default=15, help="how many made-up inputs each reader is given")
+    parser.addoption("--fuzz", type=int, default=10, help="how many made-up inputs each reader is given")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -47,12 +47,14 @@ def list_models(lab: Lab) -> ModelList:
         name = STARTER if folder == STARTER_DIR else folder.name
         card: dict[str, Any] = {}
         try:
-            card = parse_json((folder / CARD_FILE).read_bytes())
+            read = parse_json((folder / CARD_FILE).read_bytes())
+            card = read if isinstance(read, dict) else {}
             model_id: str | None = Embedder.load(folder).id
-        except (WeightsError, ValueError):
+        except (WeightsError, OSError, ValueError):
             model_id = None
         figures = _figures(card) if model_id else "damaged: copy or train it again"
-        listed.append(ListedModel(name, model_id, _lineage(card), figures, card, name == in_use))
+        lineage = _lineage(card) if model_id else "nobody can tell"
+        listed.append(ListedModel(name, model_id, lineage, figures, card, name == in_use))
     return ModelList(tuple(listed))
 
 

@@ -10,7 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from calibration.bundle import Bundle
 from capture.engine.context import ScanContext
@@ -131,8 +131,16 @@ def scan_tray(
         monitor = JobMonitor(lab, planned.plan.name, [tray])
         with notifying(lab, store, monitor, f"tray {tray}") as notifier, monitor:
             try:
-                result = _scan(
-                    lab, store, planned, monitor, notifier, open_identifier, reporter, realtime=options.realtime
+                return _scan(
+                    lab,
+                    store,
+                    planned,
+                    monitor,
+                    notifier,
+                    open_identifier,
+                    reporter,
+                    started_s=started_s,
+                    realtime=options.realtime,
                 )
             except Exception as error:
                 monitor.end("failed", explain(error))
@@ -141,7 +149,6 @@ def scan_tray(
             finally:
                 if options.fresh and find_interrupted(store, tray) is not None:
                     reporter.report("To resume, leave out --fresh: with it, the scan starts over.")
-            return replace(result, wall_s=time.monotonic() - started_s)
 
 
 def _scan(
@@ -153,10 +160,11 @@ def _scan(
     open_identifier: OpenIdentifier | None,
     reporter: Reporter,
     *,
+    started_s: float,
     realtime: bool,
 ) -> ScanResult:
     """Switch on, photograph, and write the report."""
-    started_s, tray = time.monotonic(), planned.tray.id
+    tray = planned.tray.id
     monitor.announce(OPENING)
     identifier = open_identifier() if open_identifier is not None else None
     with report_coin_out(store, reporter), switched_on(lab, realtime=realtime) as rig:

@@ -27,6 +27,7 @@ from rig.turntables.grbl_dialects import GRBL, HOMING_DISABLED, Dialect
 from rig.turntables.grbl_protocol import PROMPT_S, GrblConfig, GrblProtocol, RefusedError
 
 SETTING = re.compile(r"(\$\d+)=(-?[\d.]+)")
+BUILD = re.compile(r"\[.*")  # of the answer to $I
 MAX_RATE, ACCELERATION = 110, 120  # deg/min, deg/s², of the first axis
 # Kept with the session, besides the axis' own.
 REPORTED = ("$1", "$10", "$13", "$20", "$21", "$22", "$23", "$24", "$25", "$27", "$44", "$45", "$46")
@@ -50,7 +51,7 @@ class GrblTurntable(GrblProtocol):
     def _greet(self) -> str:
         """Reset it until it says who it is: it may just be starting, or have been running all along."""
         banner = self._reset(self.config.boot_s)
-        self._build = self._ask("$I")
+        self._build = self._ask("$I", lists=BUILD)
         found = grbl_dialects.identify(banner, self._build)
         if found is None:
             raise DeviceError(
@@ -64,7 +65,8 @@ class GrblTurntable(GrblProtocol):
 
     def _read_settings(self) -> None:
         """Learn how fast the axis is, and what else matters."""
-        settings = {found[1]: found[2] for line in self._ask("$$") if (found := SETTING.fullmatch(line))}
+        lines = self._ask("$$", lists=SETTING)
+        settings = {found[1]: found[2] for line in lines if (found := SETTING.fullmatch(line))}
         axis = self.config.axis
         rate = grbl_dialects.axis_value(settings, MAX_RATE, axis)
         self._fastest_deg_s = rate / 60 if rate else math.inf

@@ -88,12 +88,20 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         self._send(command)
         self._wait_for_ok(command, min(PROMPT_S, self.config.answer_s))
 
-    def _ask(self, command: str) -> list[str]:
-        """Send a line again until it was understood, and return the lines before its ``ok``."""
+    def _ask(self, command: str, lists: re.Pattern[str] | None = None) -> list[str]:
+        """Send a line again until it was understood, and return the lines before its ``ok``.
+
+        One before which nothing of what the line `lists` came was meant for an earlier line.
+        """
 
         def exchange() -> list[str]:
             self._send(command)
-            return self._wait_for_ok(command, self.config.answer_s)
+            lines = self._wait_for_ok(command, self.config.answer_s)
+            if lists is not None and not any(map(lists.fullmatch, lines)):
+                raise NoAnswerError(
+                    self.link.device, f"no answer to {command!r} but ok.", "Switch it off and on again."
+                )
+            return lines
 
         return retry(exchange, self._agree, (NoAnswerError, RefusedError))
 

@@ -140,7 +140,9 @@ def sources() -> dict[str, Callable[[], bytes]]:
 
 
 @pytest.mark.parametrize("kind", list(sources()))
-def test_damaged_files_are_read_or_refused_and_nothing_else(kind: str, fuzz_rounds: int) -> None:
+def test_damaged_files_are_read_or_refused_and_nothing_else(
+    kind: str, fuzz_rounds: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = sources()[kind]()
     chance = random.Random(kind)
     for _ in range(fuzz_rounds):
@@ -155,3 +157,15 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(kind: str, fuzz_roun
             assert str(error).startswith("mutated ")
         else:
             assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    assert capfd.readouterr() == ("", ""), "no library prints what it thinks of them"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "1"), ("PNG", "L"), ("PNG", "P"), ("PNG", "RGB")]
+)
+def test_every_program_sees_the_same_pixels(kind: str, mode: str) -> None:
+    grain = np.random.default_rng(1).integers(0, 255, (40, 60, 3), np.uint8)
+    stream = io.BytesIO()
+    Pillow.fromarray(cv2.GaussianBlur(grain, (0, 0), 2)).convert(mode).save(stream, kind)
+    seen = cv2.imdecode(np.frombuffer(stream.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decode_image(stream.getvalue(), "x")[:, :, ::-1], seen)

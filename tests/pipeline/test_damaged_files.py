@@ -39,7 +39,19 @@ def check_explained(rig: Rig, *args: object, words: tuple[str, ...]) -> None:
     assert all(word in ran.err for word in words), ran.err
 
 
-@pytest.mark.parametrize("card", ["{}", DEEP, "\x00", '{"name": 3}', '{"name": "x", "backbone": "no such"}'])
+@pytest.mark.parametrize(
+    "card",
+    [
+        "{}",
+        "[]",
+        '"x"',
+        '{"name": "x", "training": {"config": 7}}',
+        DEEP,
+        "\x00",
+        '{"name": 3}',
+        '{"name": "x", "backbone": "no such"}',
+    ],
+)
 def test_a_damaged_model_is_named(empty_lab: Path, rig: Rig, card: str) -> None:
     folder = empty_lab / "models" / "mine"
     folder.mkdir(parents=True)
@@ -50,7 +62,7 @@ def test_a_damaged_model_is_named(empty_lab: Path, rig: Rig, card: str) -> None:
     assert (listed.code, "damaged" in listed.out) == (0, True), listed.err
 
 
-@pytest.mark.parametrize("text", ["", DEEP, "{}", "null", "\ufeff{"])
+@pytest.mark.parametrize("text", ["", DEEP, "{}", '{"model": ["a"]}', "[]", "null", "\ufeff{"])
 def test_a_damaged_note_of_the_model_in_use_is_named(empty_lab: Path, rig: Rig, text: str) -> None:
     path = empty_lab / "models" / "in-use.json"
     path.parent.mkdir(exist_ok=True)

@@ -81,10 +81,10 @@ def test_a_slip_in_a_file_is_reported_with_place_and_remedy(
 
 def test_a_tray_that_does_not_exist_names_those_that_do(rig: Rig, lab: Path) -> None:
     ran = rig("scan", "--tray", 9, "--lab", lab)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "tray 9 does not exist" in ran.err and "1, 2" in ran.err
     ran = rig("scan", "--tray", "1.yaml", "--lab", lab)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "trays are named without folder and .yaml: give 1" in ran.err
 
 
@@ -125,19 +125,25 @@ def test_damaged_files_are_read_or_refused_in_a_paragraph(tmp_path: Path, fuzz_r
 
 def test_limits_of_yaml_are_those_that_are_set(lab: Path) -> None:
     path = lab / "trays" / "1.yaml"
-    for text, variable, more in (
-        ("slots: " + "[" * 45 + "]" * 45, "RIG_MAX_YAML_LEVELS", "90"),
-        ("slots: [" + "a, " * 60_000 + "]", "RIG_MAX_YAML_ELEMENTS", "70000"),
-        ("#" + "a" * 2_100_000 + "\nslots: [a]", "RIG_MAX_YAML_MB", "3"),
+    for text, variable, less in (
+        ("slots: " + "[" * 20 + "]" * 20, "RIG_MAX_YAML_LEVELS", "10"),
+        ("slots: [" + "a, " * 600 + "]", "RIG_MAX_YAML_ELEMENTS", "500"),
+        ("#" + "a" * 21_000 + "\nslots: [a]", "RIG_MAX_YAML_MB", "0.02"),
     ):
         path.write_text(text)
-        with pytest.raises(LabError, match=variable):
-            parse(path)
+        assert parse(path)[0]["slots"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(variable, more)
-            assert parse(path)[0]["slots"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("RIG_MAX_YAML_LEVELS", "1000000")
-            path.write_text("slots: &a [*a]\n")
-            with pytest.raises(LabError, match="nested too deeply"):
+            patch.setenv(variable, less)
+            with pytest.raises(LabError, match=variable):
                 parse(path)
+    path.write_text("slots: " + "[" * 45 + "]" * 45)
+    with pytest.raises(LabError, match="RIG_MAX_YAML_LEVELS"):
+        parse(path)
+
+
+def test_a_list_within_itself_is_refused_whatever_the_limit(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lab / "trays" / "1.yaml"
+    path.write_text("slots: &a [*a]\n")
+    monkeypatch.setenv("RIG_MAX_YAML_LEVELS", "1000000")
+    with pytest.raises(LabError, match="nested too deeply"):
+        parse(path)

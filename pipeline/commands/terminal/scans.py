@@ -124,6 +124,8 @@ def print_batch_estimate(plan: BatchPlan) -> None:
     _print_batch_plan(plan, console)
     for caution in dict.fromkeys(each for scan in plan.to_do for each in scan.cautions):
         print_sentences(console, f"[yellow]warning:[/yellow] {literal(caution)}")
+    for obstacle in plan.preflight.obstacles:
+        print_sentences(console, f"[red]The batch would not start:[/red] {literal(obstacle)}")
     console.print("Nothing was moved.")
 
 
@@ -152,8 +154,6 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
     )
-    for obstacle in plan.preflight.obstacles:
-        print_sentences(out, f"[red]The batch would not start:[/red] {literal(obstacle)}")
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
         print_sentences(

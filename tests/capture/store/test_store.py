@@ -188,6 +188,8 @@ def test_the_index_is_rebuilt_from_the_files_alone(folder: Path) -> None:
             store.coins.types(),
         ) == before
         assert len(store.repairs) == 5
+        assert "1 calibration record was whole and is in the index again." in store.repairs
+        assert "3 coin records were whole and are in the index again." in store.repairs
         assert store.verify() == []
 
 

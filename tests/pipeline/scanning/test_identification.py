@@ -10,32 +10,29 @@ from tests.pipeline.conftest import COINS, Rig
 
 
 def test_a_catalogue_that_cannot_be_embedded_holds_up_no_scan(
-    rig: Rig, short_lab: Path, photographs: Path, tmp_path: Path
+    rig: Rig, tiny_lab: Path, photographs: Path, tmp_path: Path
 ) -> None:
     sale = tmp_path / "sale"
     sale.mkdir()
     both = read_image(photographs / f"{COINS[0]}.jpg")
     (sale / "lot7_obv.jpg").write_bytes(encode_jpeg(both[:, : both.shape[1] // 2], 70))
-    assert rig("catalogue", "add", sale, "--lab", short_lab).code == 0
-    with Store.open(short_lab / "store", writing=False) as store:
+    assert rig("catalogue", "add", sale, "--lab", tiny_lab).code == 0
+    with Store.open(tiny_lab / "store", writing=False) as store:
         path = store.path(store.catalogue.entries(sale="sale")[0].sha256)
     path.chmod(0o644)
     sound = path.read_bytes()
     path.write_bytes(sound[:-1] + b"?")
-    ran = rig("scan", "--tray", 1, "--lab", short_lab, "--json")
+    ran = rig("scan", "--tray", 1, "--lab", tiny_lab, "--json")
     assert ran.code == 3, "names are left over"
-    assert [(coin["frames"], coin["verdict"]) for coin in ran.json["coins"]] == [(4, None)] * 2
-    assert "Embedding the catalogue: 0 of 1" in ran.err and ran.err.count("could not be identified") == 2
+    assert [(coin["frames"], coin["verdict"]) for coin in ran.json["coins"]] == [(2, None)]
+    assert "Embedding the catalogue: 0 of 1" in ran.err and ran.err.count("could not be identified") == 1
     assert "Traceback" not in ran.err and path.name[:12] in ran.err, "the damaged file is named"
 
     path.write_bytes(sound)
-    later = rig("identify", "--tray", 1, "--top", 1, "--lab", short_lab, "--json")
+    later = rig("identify", "--session", ran.json["session"], "--top", 1, "--lab", tiny_lab, "--json")
     assert later.code == 0, later.err
     assert [each["image"] for each in later.json] == [each["candidates"][0]["coin"] for each in later.json]
-    assert [each["image"] for each in later.json] == list(COINS[:2])
-    assert (
-        later.json == rig("identify", "--session", ran.json["session"], "--top", 1, "--lab", short_lab, "--json").json
-    )
+    assert [each["image"] for each in later.json] == list(COINS[:1])
     assert f"Report: {ran.json['report']}" in later.err and "not identified" not in Path(ran.json["report"]).read_text()
 
 
@@ -45,6 +42,7 @@ def test_a_scan_that_was_not_identified_names_the_command_that_does_it(rig: Rig,
     assert f"2 coins are not identified: `rig identify --tray 1 --lab {short_lab}` does that" in scanned.out
     for wrong in ((), ("x.jpg", "--tray", "1"), ("--tray", "1", "--same-coin")):
         assert rig("identify", *wrong, "--lab", short_lab).code == 2
+    assert "no session" in rig("identify", "--session", "x", "--lab", short_lab).err
     never = rig("identify", "--tray", 2, "--lab", short_lab)
     assert never.code == 1 and f"Scan first: `rig scan --tray 2 --lab {short_lab}`" in never.err
 

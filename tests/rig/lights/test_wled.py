@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rig.clock import ScaledClock
 from rig.devices import Light
 from rig.errors import DeviceError, NotConnectedError
+from rig.lights import wled
 from rig.lights.light import LightConfig
 from rig.lights.wled import WledConfig, WledLightbox
 from rig.lights.wled_emulator import BAUD_RATES
@@ -43,6 +44,14 @@ def test_it_connects_and_goes_dark(lightbox: WledLightbox, world: World) -> None
 def test_it_says_what_it_is(world: World, clock: ScaledClock) -> None:
     identity = WledLightbox(CONFIG.lightbox, clock).connect()
     assert (identity.kind, identity.port, identity.firmware) == ("wled", "twin://lightbox", "WLED 0.15.0")
+
+
+def test_as_soon_as_it_says_that_it_listens_it_is_asked_again(
+    world: World, clock: ScaledClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wled, "ASK_AGAIN_S", 20.0)  # what it was asked while it started is lost
+    config = CONFIG.lightbox.model_copy(update={"answer_s": 20.0, "boot_s": 10.0})
+    assert WledLightbox(config, clock).connect().kind == "wled"
 
 
 @pytest.mark.parametrize("azimuth_deg", [0, 60, 120, 180, 240, 300])

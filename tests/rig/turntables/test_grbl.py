@@ -13,7 +13,7 @@ from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError, No
 from rig.link import SerialLink
 from rig.turntables.grbl import GrblTurntable
 from rig.turntables.grbl_protocol import GrblConfig
-from rig.twin.faults import Alarm, Brownout, Jam, LostBytes, Unplugged
+from rig.twin.faults import Alarm, Brownout, Glitch, Jam, LostBytes, Unplugged
 from rig.twin.world import World
 from tests.rig.wires import CONFIG, Wire
 
@@ -143,6 +143,19 @@ def connected(clock: ScaledClock) -> GrblTurntable:
     turntable = GrblTurntable(CONFIG.turntable, clock)
     turntable.connect()
     return turntable
+
+
+@pytest.mark.parametrize("message", range(8))
+def test_an_ok_for_an_earlier_line_answers_no_question(
+    world_with: Callable[..., World], clock: ScaledClock, message: int
+) -> None:
+    stray = Glitch(device="turntable", what="garbage", after_messages=message, data="ok\r\n")
+    world_with(stray)
+    turntable = GrblTurntable(CONFIG.turntable, clock)
+    identity = turntable.connect()
+    assert identity.settings["$110"] and identity.settings["$120"]
+    turntable.close()
+    assert turntable.connect() == identity, "without a stray ok it is the same"
 
 
 def homing_moves(world_with: Callable[..., World], clock: ScaledClock) -> int:
