@@ -21,12 +21,10 @@ import numpy.typing as npt
 
 from models.embedding.embedder import Embedder
 from models.evaluation.measures import Reliability, Tally, interval_over_coins, tar_at_far
-from models.evaluation.open_set import Searches, fnir_at_fpir, fnir_interval, halves, search_open_set
+from models.evaluation.open_set import Searches, fnir_at_fpir, fnir_interval, search_open_set
 from models.evaluation.samples import Sample, SampleCrops, split
 from models.evaluation.scores import embed_in_blocks, score_all
-from models.evaluation.verified import Rankings, rank_all
 from models.matching.grid import Scores
-from models.matching.probability import Probability
 from models.matching.rotation import TURNS
 from models.progress import Progress
 
@@ -67,8 +65,7 @@ class Curves:
 class Evaluation:
     """The figures. Shares are 0 to 1; None where the images do not admit the figure.
 
-    The first candidates are verified if the model can. ``grid_rank1`` is the same without, ``pooled_rank1`` by the
-    shortlist's pooled features instead of the grid, ``rotation_invariant_rank1`` by
+    ``pooled_rank1`` is the same by the shortlist's pooled features instead of the grid, ``rotation_invariant_rank1`` by
     one vector an image without any rotation search (the gallery's are means over turns); ``any_type_rank1`` with all
     coins for candidates; ``same_die_rank1`` with those of the same die only. TAR at FAR is over pairs of any type, and
     apart over pairs of one type.
@@ -83,7 +80,6 @@ class Evaluation:
     queries: int
     labels: int
     rank1_interval95: tuple[float, float]
-    grid_rank1: float
     pooled_rank1: float
     rotation_invariant_rank1: float
     rotation_invariant_rank1_interval95: tuple[float, float]
@@ -129,13 +125,7 @@ def evaluate(
     matrices = score_all(embedder, features, SampleCrops(gallery), turns, on_progress)
     across, inside = slice(0, len(queries)), slice(len(queries), None)
     scores = matrices.grid[across]
-    probability = Probability.from_card(embedder.card) if "probability" in embedder.card else None
-    verify = probability is not None and probability.verifies
-    rankings = rank_all(
-        embedder, features, matrices, queries, gallery, halves(gallery, seed), verify=verify, on_progress=on_progress
-    )
-    grid_ranks = ranks_of_truth(scores, queries, gallery)
-    ranks = _verified_ranks(rankings, grid_ranks, queries) if verify else grid_ranks
+    ranks = ranks_of_truth(scores, queries, gallery)
     own = ranks_of_truth(matrices.grid[inside], within, gallery) if within else None
     dies = Counter(sample.die for sample in gallery)
     hard = [row for row, query in enumerate(queries) if query.die and dies[query.die] > 1]
@@ -143,7 +133,7 @@ def evaluate(
     invariant_hits = ranks_of_truth(matrices.rotation_invariant[across], queries, gallery) == 1
     coins = [query.specimen or query.coin for query in queries]
     genuine, same, all_ = _pairs(scores, queries, gallery)
-    searches, predicted = search_open_set(probability, rankings, queries)
+    searches, predicted = search_open_set(embedder, scores, queries, gallery, seed)
     return Evaluation(
         protocol=PROTOCOL,
         model=f"{embedder.name} {embedder.id}",
@@ -154,7 +144,6 @@ def evaluate(
         queries=len(queries),
         labels=len(gallery),
         rank1_interval95=interval_over_coins(hits, coins, seed),
-        grid_rank1=float(np.mean(grid_ranks == 1)),
         pooled_rank1=float(np.mean(ranks_of_truth(matrices.pooled[across], queries, gallery) == 1)),
         rotation_invariant_rank1=float(np.mean(invariant_hits)),
         rotation_invariant_rank1_interval95=interval_over_coins(invariant_hits, coins, seed),
@@ -182,18 +171,6 @@ def ranks_of_truth(
     for row, query in enumerate(queries):
         among = scores[row, kinds == getattr(query, candidates, "")]
         ranks[row] = np.count_nonzero(among >= scores[row, columns[query.coin]])
-    return ranks
-
-
-def _verified_ranks(
-    rankings: Rankings, grid_ranks: npt.NDArray[np.int64], queries: Sequence[Sample]
-) -> npt.NDArray[np.int64]:
-    """Rank of the right coin once the first candidates were verified; one that was not keeps its rank by the grid."""
-    ranks = grid_ranks.copy()
-    for row, (query, ranked) in enumerate(zip(queries, rankings.of_type, strict=True)):
-        verified = [each.coin for each in ranked if each.surfaces]
-        if query.coin in verified:
-            ranks[row] = verified.index(query.coin) + 1
     return ranks
 
 

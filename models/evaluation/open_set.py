@@ -17,10 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.embedding.embedder import Embedder
 from models.evaluation.measures import RESAMPLES, Reliability, Values, reliability
 from models.evaluation.samples import Sample
-from models.evaluation.verified import Rankings
+from models.matching.fusion import ScoredCoin
+from models.matching.grid import Scores
 from models.matching.probability import Probability
+
+MOST_CANDIDATES = 300  # of a search, as many as matching's shortlist has
 
 
 @dataclass(frozen=True)
@@ -37,23 +41,25 @@ class Searches:
     impostor_values: Values
 
 
-def halves(gallery: Sequence[Sample], seed: int) -> npt.NDArray[np.bool_]:
-    """The coins of a gallery dealt into two halves."""
-    return np.asarray(np.random.default_rng(seed).permutation(len(gallery)) % 2 == 0)
-
-
 def search_open_set(
-    probability: Probability | None,
-    rankings: Rankings,
-    queries: Sequence[Sample],
+    embedder: Embedder, scores: Scores, queries: Sequence[Sample], gallery: Sequence[Sample], seed: int
 ) -> tuple[Searches, Reliability | None]:
-    """Judge the searches of every query in the half of the gallery that has its coin, and in the other."""
+    """Search every query in the half of the gallery that has its coin, and in the other half."""
+    probability = Probability.from_card(embedder.card) if "probability" in embedder.card else None
+    half = np.random.default_rng(seed).permutation(len(gallery)) % 2 == 0
+    of_coin = {sample.coin: half[column] for column, sample in enumerate(gallery)}
+    types = np.array([sample.type for sample in gallery])
     found: dict[bool, list[tuple[str, float, bool]]] = {True: [], False: []}
-    for mated, of_queries in ((True, rankings.mated), (False, rankings.unmated)):
-        for query, ranked in zip(queries, of_queries, strict=True):
-            if ranked:
-                value = ranked[0].score if probability is None else probability.of(ranked)[0]
-                found[mated].append((query.specimen or query.coin, value, ranked[0].coin == query.coin))
+    for row, query in enumerate(queries):
+        for mated in (True, False):
+            among = np.flatnonzero((types == query.type) & (half == (of_coin[query.coin] == mated)))
+            if len(among) == 0:
+                continue
+            order = among[np.argsort(-scores[row, among], kind="stable")][:MOST_CANDIDATES]
+            value = float(scores[row, order[0]])
+            if probability is not None:
+                value = probability.of([ScoredCoin(gallery[n].coin, float(scores[row, n])) for n in order])[0]
+            found[mated].append((query.specimen or query.coin, value, gallery[order[0]].coin == query.coin))
     coins, values, right = zip(*found[True], strict=True)
     impostors = found[False] or [("", -math.inf, False)]  # every type has one coin: nothing to be mistaken for
     searches = Searches(

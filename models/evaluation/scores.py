@@ -21,7 +21,7 @@ from calibration.image import Image
 from models.embedding.embedder import Embedder, Features, rotation_invariant_share
 from models.evaluation.measures import blocks
 from models.matching.grid import Scores, cells_on_coin
-from models.matching.rotation import TURNS, embed_turned, turn_angles_deg
+from models.matching.rotation import TURNS, embed_turned
 from models.progress import Progress
 
 _BLOCK = 256  # images embedded and compared at a time
@@ -40,14 +40,11 @@ class ScoreMatrices:
         By pooled features, the best over all turns of the gallery.
     rotation_invariant
         By the gallery's mean over all turns alone.
-    turns_deg
-        (Q, G) float32: how far each gallery image is turned, counter-clockwise, to lie as the query does.
     """
 
     grid: Scores
     pooled: Scores
     rotation_invariant: Scores
-    turns_deg: Scores
 
 
 def embed_in_blocks(embedder: Embedder, crops: Sequence[Image]) -> Features:
@@ -69,7 +66,7 @@ def score_all(
     on_progress: Progress | None = None,
 ) -> ScoreMatrices:
     """Compare every query with every image of the gallery, at the best of so many turns."""
-    best, rough, invariant, at_deg = (_room((len(queries.grid), len(gallery)), np.float32) for _ in range(4))
+    best, rough, invariant = (_room((len(queries.grid), len(gallery)), np.float32) for _ in range(3))
     rows = list(blocks(len(queries.grid), _BLOCK))
     for row in rows:
         best[row] = rough[row] = -np.inf
@@ -82,9 +79,7 @@ def score_all(
             against = cells_on_coin(turned.grid).T
             total = total + against
             for row in rows:
-                scores = cells_on_coin(queries.grid[row]) @ against
-                at_deg[row, column][scores > best[row, column]] = turn_angles_deg(turns)[step]
-                np.maximum(best[row, column], scores, out=best[row, column])
+                np.maximum(best[row, column], cells_on_coin(queries.grid[row]) @ against, out=best[row, column])
                 np.maximum(rough[row, column], queries.pooled[row] @ turned.pooled.T, out=rough[row, column])
             if on_progress is not None:
                 on_progress(number * turns + step + 1, len(columns) * turns)
@@ -92,7 +87,7 @@ def score_all(
         for row in rows:
             invariant[row, column] = cells_on_coin(queries.grid[row]) @ total
             best[row, column] = (1.0 - share) * best[row, column] + share * invariant[row, column]
-    return ScoreMatrices(best, rough, invariant, at_deg)
+    return ScoreMatrices(best, rough, invariant)
 
 
 def _room(shape: tuple[int, ...], number: type[np.floating[Any]]) -> npt.NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +12,11 @@ from models.matching.index import GalleryEntry
 
 @dataclass(frozen=True)
 class Hit:
-    """The best entry of a coin in one search, its score, and how far the query was turned for it.
-
-    ``surface`` is its score by `models.matching.verification`, None if it was not verified.
-    """
+    """The best entry of a coin in one search, its score, and how far the query was turned for it."""
 
     score: float
     entry: GalleryEntry
     turn_deg: float
-    surface: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +29,6 @@ class ScoredCoin:
         Mean of the similarity in each search (of a side, or of a photograph), which are in ``side_scores``.
     entries, turns_deg
         What was compared, and how far the query was turned for it.
-    surfaces
-        Its surface score in each search; empty unless it was verified in all.
     """
 
     coin: str
@@ -43,18 +36,10 @@ class ScoredCoin:
     entries: tuple[str, ...] = ()
     turns_deg: tuple[float, ...] = ()
     side_scores: tuple[float, ...] = ()
-    surfaces: tuple[float, ...] = ()
-
-    @property
-    def surface(self) -> float | None:
-        """Mean of the surface scores, None if it was not verified."""
-        return float(np.mean(self.surfaces)) if self.surfaces else None
 
 
 def fuse(searches: Sequence[Mapping[str, Hit]], best_names: Mapping[str, str] | None = None) -> list[ScoredCoin]:
-    """Mean over searches, the best first: verified coins by surface and score together, then the others by score.
-
-    A coin that one search's shortlist left out scores there as the last on it.
+    """Mean over searches, the best first; a coin that one search's shortlist left out scores there as the last on it.
 
     Parameters
     ----------
@@ -71,16 +56,8 @@ def fuse(searches: Sequence[Mapping[str, Hit]], best_names: Mapping[str, str] | 
             search[coin].score if coin in search else floor for search, floor in zip(searches, floors, strict=True)
         )
         entries, turns_deg = tuple(hit.entry.entry_id for hit in hits), tuple(hit.turn_deg for hit in hits)
-        surfaces = [search[coin].surface if coin in search else None for search in searches]
-        verified = tuple(surface for surface in surfaces if surface is not None)
-        verified = verified if len(verified) == len(searches) else ()
-        scored.append(ScoredCoin(coin, float(np.mean(scores)), entries, turns_deg, scores, verified))
-    return sorted(scored, key=rank_key)
-
-
-def rank_key(coin: ScoredCoin) -> tuple[float, float]:
-    """What candidates are sorted by."""
-    return (math.inf if coin.surface is None else -coin.surface - coin.score, -coin.score)
+        scored.append(ScoredCoin(coin, float(np.mean(scores)), entries, turns_deg, scores))
+    return sorted(scored, key=lambda each: -each.score)
 
 
 def _by_coin(hits: Mapping[str, Hit], best_names: Mapping[str, str]) -> Mapping[str, Hit]:

@@ -3,7 +3,6 @@
 views --extract-----> features at every turn                             views, embedding.embedder
       --shortlist---> the entries nearest by pooled features             index
       --grid--------> each compared cell by cell, at its best turn       rotation, grid
-      --verify------> the surface of the first few, the design removed   verification
       --same coin---> names that are one coin, sold twice, put together  same_coin
       --fuse--------> one score per coin, over sides and photographs     fusion
       --probability-> how sure it is                                     probability
@@ -11,23 +10,20 @@ views --extract-----> features at every turn                             views, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.image import Image
 from models.embedding.embedder import Embedder, Features
 from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.index import CatalogueIndex, Rows
 from models.matching.probability import Probability
-from models.matching.rotation import search_rotation, turn_angles_deg
+from models.matching.rotation import search_rotation
 from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
-from models.matching.verification import LEAST_OTHERS, OTHERS, VERIFIED, Turned, compare_surfaces
 from models.matching.views import View, crops_at_turns, group_views
 
 SHORTLIST = 300
-ReadCrops = Callable[[Sequence[str]], Mapping[str, Image]]
 
 
 @dataclass(frozen=True)
@@ -67,14 +63,11 @@ class CoinMatcher:
     ----------
     shortlist
         How many entries a side are compared cell by cell.
-    read_crops
-        Gives the crops of some entries, those that can be read; None if nothing is to be verified.
     """
 
     embedder: Embedder
     index: CatalogueIndex
     shortlist: int = SHORTLIST
-    read_crops: ReadCrops | None = None
 
     def match(
         self, views: Sequence[View], probability: Probability, compare: Callable[[Sequence[str]], CoinLinks]
@@ -86,7 +79,7 @@ class CoinMatcher:
         compare
             Gives the links of some names, which `models.matching.same_coin` found.
         """
-        searches = self.search_verified(views) if probability.verifies else self.search(views)
+        searches = self.search(views)
         ranked = fuse(searches)
         links = compare(names_to_compare(ranked, probability))
         groups = group_names(ranked, links, probability)
@@ -115,58 +108,19 @@ class CoinMatcher:
         """
         return fuse(self.search(views, allowed))
 
-    def rank_verified(self, views: Sequence[View]) -> list[ScoredCoin]:
-        """Rank the catalogue's names, the first few of them by their surface."""
-        return fuse(self.search_verified(views))
-
     def search(self, views: Sequence[View], allowed: Rows | None = None) -> list[dict[str, Hit]]:
         """Search for one coin: for every name that is shortlisted its best entry.
 
         Views of one side whose turns are known are put into one search, every other view into a search of its own.
         """
-        return [self._search_group(group, self.extract(group), allowed) for group in self._groups(views)]
-
-    def search_verified(self, views: Sequence[View]) -> list[dict[str, Hit]]:
-        """Search for one coin and verify the names that rank first over all searches."""
-        groups = [(group, self.extract(group)) for group in self._groups(views)]
-        searches = [self._search_group(group, turned) for group, turned in groups]
-        first = [each.coin for each in fuse(searches)[:VERIFIED]]
-        return [
-            {**hits, **self._verify(group, turned, hits, first)}
-            for (group, turned), hits in zip(groups, searches, strict=True)
-        ]
-
-    def _groups(self, views: Sequence[View]) -> list[list[View]]:
-        return group_views(views) if len(self.index) else []
-
-    def _search_group(self, group: Sequence[View], turned: Features, allowed: Rows | None = None) -> dict[str, Hit]:
-        return self.compare_grids(turned, self.find_shortlist(turned, group[0].side, allowed))
-
-    def _verify(
-        self, group: Sequence[View], turned: Features, hits: Mapping[str, Hit], first: Sequence[str]
-    ) -> dict[str, Hit]:
-        """The first names' hits with their surface; none if too few others show what coins of the design share."""
-        if self.read_crops is None:
-            return {}
-        rest = sorted((hit for name, hit in hits.items() if name not in first), key=lambda hit: -hit.score)[:OTHERS]
-        chosen = {name: hits[name] for name in first if name in hits}
-        crops = self.read_crops([hit.entry.entry_id for hit in (*chosen.values(), *rest)])
-        chosen = {name: hit for name, hit in chosen.items() if hit.entry.entry_id in crops}
-        rest = [hit for hit in rest if hit.entry.entry_id in crops]
-        if len(rest) < LEAST_OTHERS or not chosen:
-            return {}
-        turns_deg = turn_angles_deg(len(turned.grid))
-        # One photograph is compared as it lies. Of many, the one lit as the best candidate's entry is.
-        lies_deg = 0.0 if len(group) == 1 else max(chosen.values(), key=lambda hit: hit.score).turn_deg
-
-        def lay(hit: Hit) -> Turned:
-            return Turned(crops[hit.entry.entry_id], lies_deg - hit.turn_deg)
-
-        query = turned.grid[turns_deg.index(lies_deg)]
-        surfaces = compare_surfaces(self.embedder, query, [lay(hit) for hit in chosen.values()], [*map(lay, rest)])
-        return {
-            name: replace(hit, surface=surface) for (name, hit), surface in zip(chosen.items(), surfaces, strict=True)
-        }
+        if len(self.index) == 0:
+            return []
+        searches = []
+        for group in group_views(views):
+            turned = self.extract(group)
+            rows = self.find_shortlist(turned, group[0].side, allowed)
+            searches.append(self.compare_grids(turned, rows))
+        return searches
 
     def extract(self, group: Sequence[View]) -> Features:
         """Features of a group of views at every turn that is tried."""

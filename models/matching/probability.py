@@ -1,28 +1,25 @@
 """From score to probability: how sure is it that a candidate is the same coin?
 
 A score alone says little: it depends on the light, the print and the network. What counts is how far a candidate
-stands out from the others, and where the first candidates were verified, what their surface says. A logistic
-regression on these few numbers is fitted once per embedder, on coins that are in no test set; its parameters live on
-the model's card.
+stands out from the others. A logistic regression on three such numbers is fitted once per embedder, on coins that are
+in no test set; its few parameters live on the model's card.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from models.matching.fusion import ScoredCoin, rank_key
+from models.matching.fusion import ScoredCoin
 
-Search = tuple[Sequence[ScoredCoin], str | None]
 Verdict = Literal["match", "possible", "not in catalogue"]
 MATCH_PROBABILITY = 0.9
 POSSIBLE_PROBABILITY = 0.3
 FEATURE_NAMES = ("lead", "standing", "weakest side's lead")
-SURFACE_NAMES = ("surface", "weakest side's surface")
 _RIDGE = 1e-4
 _PRIOR_COUNT = 8  # impostors of the fitting added to a search's own: all there is in a catalogue of a few coins
 _CATALOGUES = 4  # smaller catalogues that each search is imagined in, when fitting
@@ -38,8 +35,6 @@ class Probability:
 
     ``impostors`` are mean and spread of the scores of other coins, as seen when fitting. ``single``, where it exists,
     speaks for coins seen in one search alone, such as one photograph: these score otherwise than a scan of both sides.
-    ``verified``, where it exists, speaks for searches whose first candidates were verified; ``usual_surface`` is what
-    it takes for the surface of a candidate that was not, the mean of other coins.
     """
 
     mean: tuple[float, ...]
@@ -48,13 +43,6 @@ class Probability:
     intercept: float
     impostors: tuple[float, float]
     single: Probability | None = None
-    verified: Probability | None = None
-    usual_surface: float | None = None
-
-    @property
-    def verifies(self) -> bool:
-        """Whether it knows what a surface says."""
-        return any(each is not None and each.verified is not None for each in (self, self.single))
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Probability:
@@ -70,25 +58,21 @@ class Probability:
     @classmethod
     def _from_plain(cls, plain: Mapping[str, Any]) -> Probability:
         usual, spread = plain.get("impostors") or plain[_FORMER_KEY]
-        single, verified = (cls._from_plain(plain[key]) if key in plain else None for key in ("single", "verified"))
+        single = cls._from_plain(plain["single"]) if "single" in plain else None
         mean, std, weights = (tuple(plain[key]) for key in ("mean", "std", "weights"))
-        surface = plain.get("usual_surface")
-        return cls(mean, std, weights, float(plain["intercept"]), (usual, spread), single, verified, surface)
+        return cls(mean, std, weights, float(plain["intercept"]), (usual, spread), single)
 
     def as_card(self) -> dict[str, Any]:
         """As plain data for the card."""
         plain: dict[str, Any] = {
-            "features": list(FEATURE_NAMES if self.usual_surface is None else FEATURE_NAMES + SURFACE_NAMES),
+            "features": list(FEATURE_NAMES),
             "mean": list(self.mean),
             "std": list(self.std),
             "weights": list(self.weights),
             "intercept": self.intercept,
             "impostors": list(self.impostors),
         }
-        if self.usual_surface is not None:
-            plain["usual_surface"] = self.usual_surface
-        nested = {"single": self.single, "verified": self.verified}
-        return plain | {key: each.as_card() for key, each in nested.items() if each is not None}
+        return plain if self.single is None else {**plain, "single": self.single.as_card()}
 
     def of(self, candidates: Sequence[ScoredCoin]) -> list[float]:
         """Probability of each candidate, in their order; the sum is at most 1, since a coin is one coin."""
@@ -104,23 +88,12 @@ class Probability:
     def _chances(self, candidates: Sequence[ScoredCoin], count: int) -> npt.NDArray[np.float64]:
         if self.single is not None and all(len(candidate.side_scores) <= 1 for candidate in candidates):
             return self.single._chances(candidates, count)
-        if self.verified is not None and any(candidate.surfaces for candidate in candidates[:count]):
-            return self.verified._chances(candidates, count)
-        numbers = evidence(candidates, self.impostors, count, self.usual_surface)
-        standardised = (numbers - np.array(self.mean)) / np.array(self.std)
+        standardised = (evidence(candidates, self.impostors, count) - np.array(self.mean)) / np.array(self.std)
         return _logistic(standardised @ np.array(self.weights) + self.intercept)
 
 
-def evidence(
-    candidates: Sequence[ScoredCoin],
-    impostors: tuple[float, float],
-    count: int,
-    usual_surface: float | None = None,
-) -> npt.NDArray[np.float64]:
+def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float], count: int) -> npt.NDArray[np.float64]:
     """(count, 3), of the first candidates: lead over the best other, standing among the others, weakest side's lead.
-
-    With a `usual_surface`, which stands for that of candidates that were not verified, (count, 5): then their surface
-    and that of their weakest side.
 
     The standing is the distance from the others' mean in units of their spread, where a few `impostors` (mean and
     spread of scores) count as if they had been candidates. Coins from one die lead together on that die's side only.
@@ -141,10 +114,7 @@ def evidence(
             (score - mean) / np.sqrt(square),
             float((sides[place] - best_other).min()),
         )
-    if usual_surface is None:
-        return rows
-    surfaces = [candidate.surfaces or (usual_surface,) for candidate in candidates[:count]]
-    return np.column_stack([rows, [np.mean(each) for each in surfaces], [min(each) for each in surfaces]])
+    return rows
 
 
 def verdict(probability: float | None) -> Verdict:
@@ -154,8 +124,8 @@ def verdict(probability: float | None) -> Verdict:
     return "match" if probability >= MATCH_PROBABILITY else "possible"
 
 
-def fit(searches: Sequence[Search], top: int = 5, seed: int = 0) -> Probability:
-    """Fit on searches whose answer is known; on those that were verified, if some were, once more.
+def fit(searches: Sequence[tuple[Sequence[ScoredCoin], str | None]], top: int = 5, seed: int = 0) -> Probability:
+    """Fit on searches whose answer is known.
 
     Each search is learned from as it is and as it would have been in other catalogues (see `_as_in_other_catalogues`).
 
@@ -171,33 +141,13 @@ def fit(searches: Sequence[Search], top: int = 5, seed: int = 0) -> Probability:
     ValueError
         If no search has a right answer, so that there is nothing to tell apart.
     """
-    fitted = _fit([(_by_score(candidates), coin) for candidates, coin in searches], None, top, seed)
-    verified = [search for search in searches if any(candidate.surfaces for candidate in search[0])]
-    wrong = [
-        surface
-        for candidates, coin in verified
-        for candidate in candidates
-        if candidate.coin != coin
-        for surface in candidate.surfaces
-    ]
-    if not wrong:
-        return fitted
-    return replace(fitted, verified=_fit(verified, float(np.mean(wrong)), top, seed))
-
-
-def _by_score(candidates: Sequence[ScoredCoin]) -> list[ScoredCoin]:
-    """A search as if nothing had been verified."""
-    return sorted((replace(each, surfaces=()) for each in candidates), key=rank_key)
-
-
-def _fit(searches: Sequence[Search], usual_surface: float | None, top: int, seed: int) -> Probability:
     wrong = [candidate.score for candidates, coin in searches for candidate in candidates if candidate.coin != coin]
     impostors = (float(np.mean(wrong)), float(np.std(wrong))) if wrong else (0.0, 1.0)
     rng = np.random.default_rng(seed)
     rows, truths = [], []
     for candidates, coin in searches:
         for catalogue in _as_in_other_catalogues(candidates, coin, rng):
-            rows.append(evidence(catalogue, impostors, min(top, len(catalogue)), usual_surface))
+            rows.append(evidence(catalogue, impostors, min(top, len(catalogue))))
             truths += [candidate.coin == coin for candidate in catalogue[:top]]
     if not any(truths) or all(truths):
         raise ValueError("fitting a probability takes coins that are in the catalogue and coins that are not.")
@@ -215,9 +165,7 @@ def _fit(searches: Sequence[Search], usual_surface: float | None, top: int, seed
         if float(np.abs(step).max()) < 1e-8:
             break
     weights, intercept = tuple(theta[:-1].tolist()), float(theta[-1])
-    return Probability(
-        tuple(mean.tolist()), tuple(std.tolist()), weights, intercept, impostors, usual_surface=usual_surface
-    )
+    return Probability(tuple(mean.tolist()), tuple(std.tolist()), weights, intercept, impostors)
 
 
 def _as_in_other_catalogues(
@@ -233,7 +181,7 @@ def _as_in_other_catalogues(
         if some:
             made.append(some)
         if some and right:
-            made.append(sorted([*right, *some], key=rank_key))
+            made.append(sorted([*right, *some], key=lambda candidate: -candidate.score))
     return made
 
 

@@ -10,7 +10,7 @@ from capture.store.records import Entry
 from models.embedding.embedder import Embedder, Features
 from models.matching.entries import embed_entries
 from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
-from pipeline.collection.entries import EntryCrops, entry_crop
+from pipeline.collection.entries import entry_crop
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
@@ -18,17 +18,17 @@ from pipeline.reporter import Progress
 _BATCH = 32  # images embedded at a time
 
 
-def embed_catalogue(lab: Lab, store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
+def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
     """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
     done = store.embeddings.image_ids(embedder.id)
     waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
-    read, unusable = EntryCrops(lab).read, list[str]()
+    unusable: list[str] = []
     for start in range(0, len(waiting), _BATCH):
         progress(start, len(waiting))
         entries, crops = [], []
         for entry in waiting[start : start + _BATCH]:
             try:
-                crops.append(read(store, entry))
+                crops.append(entry_crop(store, entry))
                 entries.append(entry.id)
             except NoCoinError:
                 unusable.append(entry.id)

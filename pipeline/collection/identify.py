@@ -20,7 +20,6 @@ from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
-from pipeline.collection.entries import EntryCrops
 from pipeline.collection.evidence import EvidenceDrawer
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
@@ -92,12 +91,11 @@ class Identifier:
         else:
             with Store.open(lab.store) as store:
                 store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-                unusable = embed_catalogue(lab, store, embedder, progress)
+                unusable = embed_catalogue(store, embedder, progress)
                 index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
-        matcher = CoinMatcher(embedder, index, read_crops=EntryCrops(lab))
-        probability = Probability.from_card(embedder.card)
+        matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
         return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
@@ -176,8 +174,6 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
 def _candidate(match: Match) -> Candidate:
     found = match.scored
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
-    if found.surfaces:
-        evidence["surfaces"] = found.surfaces
     if match.also:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also

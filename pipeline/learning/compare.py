@@ -170,7 +170,7 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
             return Promotion(model, False, False, 0, comparison)
         store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
         with reporter.progress("Embedding the catalogue") as progress:
-            embed_catalogue(lab, store, embedder, progress)
+            embed_catalogue(store, embedder, progress)
         index = load_index(lab, store, embedder)
         store.journal.log(ModelPromoted(**what, forced=not is_better))
         put_in_use(lab, model, embedder.id)

@@ -20,11 +20,10 @@ from capture.photographs import photo_sides, read_photo
 from models.embedding.embedder import Embedder
 from models.evaluation.samples import Sample, SampleCrops, split
 from models.evaluation.scores import embed_in_blocks, score_all
-from models.evaluation.verified import rank_all
 from models.matching.entries import embed_entries
+from models.matching.fusion import ScoredCoin
 from models.matching.index import FaissIndex, GalleryEntry
 from models.matching.matcher import CoinMatcher
-from models.matching.probability import Search
 from models.matching.views import View
 from models.training.batches import TrainingCoin
 from models.training.relight import Relief, measured_relief
@@ -42,6 +41,8 @@ FRAMES, PRINTS = 8, 4  # images of each side to train on
 IMPOSTORS = 80  # coins of the fitting's catalogue that are never looked for
 LAMPS_DEG = range(0, 360, 30)
 RELIEF_LAMPS_DEG, RELIEF_ELEVATION_DEG = range(0, 360, 45), 38.0  # that a relief is measured from
+
+Search = tuple[list[ScoredCoin], str | None]
 
 
 def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
@@ -130,14 +131,12 @@ def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list
             crops.append(crop_coin(image))
     index = FaissIndex(embedder.id)
     index.add(entries, embed_entries(embedder, crops))
-    crop_of = dict(zip((entry.entry_id for entry in entries), crops, strict=True))
-    matcher = CoinMatcher(embedder, index, read_crops=lambda wanted: {entry: crop_of[entry] for entry in wanted})
     searches: list[Search] = []
     for number, coin in enumerate(names[:coins], 1):
         views = [view for side in SIDES for view in _scan(drawer.side_texture(coin, side), side, rng)]
         one = views[int(rng.integers(len(views)))]
         for seen in (views, [one], [View(one.crop)]):
-            searches.append((matcher.rank_verified(seen), coin))
+            searches.append((CoinMatcher(embedder, index).rank(seen), coin))
         progress(number, coins)
     return searches
 
@@ -145,11 +144,16 @@ def fitting_searches(embedder: Embedder, coins: int, progress: Progress) -> list
 def photograph_searches(embedder: Embedder, samples: Sequence[Sample]) -> list[Search]:
     """Search the first photograph of every coin, among those of its type, for each photograph of another session."""
     gallery, queries, _ = split(samples)
-    features = embed_in_blocks(embedder, SampleCrops(queries))
-    matrices = score_all(embedder, features, SampleCrops(gallery))
-    everything = np.ones(len(gallery), bool)
-    ranked = rank_all(embedder, features, matrices, queries, gallery, everything, verify=True).of_type
-    return [(list(candidates), query.coin) for query, candidates in zip(queries, ranked, strict=True)]
+    scores = score_all(embedder, embed_in_blocks(embedder, SampleCrops(queries)), SampleCrops(gallery)).grid
+    searches: list[Search] = []
+    for query, row in zip(queries, scores, strict=True):
+        found = [
+            ScoredCoin(sample.coin, float(score), side_scores=(float(score),))
+            for sample, score in zip(gallery, row, strict=True)
+            if sample.type == query.type
+        ]
+        searches.append((sorted(found, key=lambda candidate: -candidate.score), query.coin))
+    return searches
 
 
 def relief_of(crops: Sequence[Image]) -> Relief:

@@ -58,7 +58,6 @@ def print_evaluated(result: Evaluated) -> None:
         ("mAP", real.map, synthetic.map),
         ("Rank-1, any type", real.any_type_rank1, synthetic.any_type_rank1),
         ("Rank-1, same die", real.same_die_rank1, synthetic.same_die_rank1),
-        ("Rank-1 by the grid, not verified", real.grid_rank1, synthetic.grid_rank1),
         ("Rank-1 by the shortlist's features", real.pooled_rank1, synthetic.pooled_rank1),
         ("Rank-1 by one vector per image", real.rotation_invariant_rank1, synthetic.rotation_invariant_rank1),
         ("Rank-1 within a session, apart", real.within_session_rank1, synthetic.within_session_rank1),
