@@ -114,6 +114,7 @@ def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
         "entry": candidate.entry_id,
         "probability": round(candidate.probability, 4),
         **({"also": also} if also else {}),
+        **({"registrations": laid} if (laid := candidate.evidence.get("registrations")) else {}),
     }
 
 
