@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import bench, catalogue, identification, labs, learning, models, reviews, scans, store
+from pipeline.commands import bench, catalogue, identification, labs, learning, models, page, reviews, scans, store
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, USAGE
 from pipeline.commands.terminal.output import print_failure, print_line
 from pipeline.errors import LabError, UsageError, explain
@@ -43,6 +43,7 @@ app.add_typer(labs.app)
 app.add_typer(scans.app)
 app.add_typer(identification.app)
 app.add_typer(reviews.app)
+app.add_typer(page.app)
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(store.app, name="store")
 app.add_typer(bench.app)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from capture.names import printable
 from capture.wording import count, was
 
-__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "were"]
+__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "was", "were"]
 
 
 def literal(text: str) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from calibration.durable_files import hash_bytes
 from capture.store.files import shorten
-from capture.store.record_kinds import ENTRY, REMOVED, entry_content
+from capture.store.lots import Lot, NewLot
+from capture.store.record_kinds import ENTRY, LOT, REMOVED, entry_content
 from capture.store.records import Entry, NewEntry, now
-from capture.store.transaction import Storage
+from capture.store.transaction import BATCH, Storage, Transaction
+
+_WITH_LOT = (
+    "SELECT entry.*, lot.content AS lot FROM entry LEFT JOIN lot ON lot.number = (SELECT max(number) FROM lot AS each "
+    "WHERE each.catalogue = entry.catalogue AND each.coin_id = entry.coin_id)"
+)
 
 
 class Catalogue:
@@ -18,13 +24,17 @@ class Catalogue:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def add_entries(self, entries: Iterable[NewEntry], instead_of: Iterable[Entry] = ()) -> list[Entry]:
+    def add_entries(
+        self, entries: Iterable[NewEntry], instead_of: Iterable[Entry] = (), lots: Iterable[NewLot] = ()
+    ) -> list[Entry]:
         """Add images to the catalogue, in one transaction. Bytes that a sale has, or had, are passed over.
 
         Parameters
         ----------
         instead_of
             Entries that these take the place of: they are removed, and kept.
+        lots
+            What sales say of coins now; what was stated before is kept.
 
         Raises
         ------
@@ -65,7 +75,32 @@ class Catalogue:
                 transaction.add(ENTRY, entry.id, entry_content(entry, file))
                 ids.add(entry.id)
                 added.append(entry)
+            for lot in lots:
+                _add_lot(transaction, lot)
         return added
+
+    def lots(self, sale: str, coin: str | None = None) -> list[Lot]:
+        """All versions of what a sale says of its coins, or of one, the oldest first."""
+        sql = "SELECT * FROM lot WHERE catalogue = ?" + (" AND coin_id = ?" if coin is not None else "")
+        parameters = (sale,) if coin is None else (sale, coin)
+        return [Lot.of(row) for row in self._storage.read(f"{sql} ORDER BY number", parameters)]
+
+    def named(self, ids: Collection[str]) -> dict[str, Entry]:
+        """Entries by their ids, removed ones included; those that do not exist are left out."""
+        return {entry.id: entry for entry in self._of_any("id", ids)}
+
+    def of_coins(self, coins: Collection[str]) -> list[Entry]:
+        """The entries of some coins that are matched against, in the order they were added."""
+        found = [entry for entry in self._of_any("coin_id", coins) if entry.removed_at is None]
+        return sorted(found, key=lambda entry: entry.number)
+
+    def _of_any(self, column: str, values: Collection[str]) -> Iterator[Entry]:
+        wanted = list(dict.fromkeys(values))
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
+            marks = ", ".join("?" * len(batch))
+            for row in self._storage.read(f"{_WITH_LOT} WHERE entry.{column} IN ({marks})", tuple(batch)):
+                yield Entry.of(row)
 
     def entries(self, coin: str | None = None, sale: str | None = None, *, removed: bool = False) -> list[Entry]:
         """Entries that are matched against, or those that were removed, in the order they were added.
@@ -78,10 +113,20 @@ class Catalogue:
         wanted = {"coin_id": coin, "catalogue": sale}
         named = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join(
-            ["removed_at IS " + ("NOT NULL" if removed else "NULL"), *(f"{name} = ?" for name in named)]
+            ["removed_at IS " + ("NOT NULL" if removed else "NULL"), *(f"entry.{name} = ?" for name in named)]
         )
-        sql = f"SELECT * FROM entry WHERE {where} ORDER BY number"
+        sql = f"{_WITH_LOT} WHERE {where} ORDER BY entry.number"
         return [Entry.of(row) for row in self._storage.read(sql, tuple(named.values()))]
+
+    def get(self, entry_id: str) -> Entry | None:
+        """An entry by its id, be it removed or not; None if there is none."""
+        rows = self._storage.read(f"{_WITH_LOT} WHERE entry.id = ?", (entry_id,))
+        return Entry.of(rows[0]) if rows else None
+
+    def numbered(self, number: int) -> Entry | None:
+        """The entry of this number; None if there is none."""
+        rows = self._storage.read(f"{_WITH_LOT} WHERE entry.number = ?", (number,))
+        return Entry.of(rows[0]) if rows else None
 
     def count(self) -> int:
         """How many entries there are, removed ones included."""
@@ -99,6 +144,12 @@ class Catalogue:
         with self._storage.transaction() as transaction:
             for entry in entries:
                 transaction.add(REMOVED, entry.id, {"at": at})
+
+
+def _add_lot(transaction: Transaction, new: NewLot) -> None:
+    number = transaction.number()
+    lot = Lot(number, new.coin, new.catalogue, new.details.known(), new.source, new.source_sha256, now())
+    transaction.add(LOT, str(number), {"row": lot.as_record()})
 
 
 def _entry_id(entry: NewEntry, taken: set[str]) -> str:

@@ -146,6 +146,16 @@ class Frames:
         rows = self._storage.read(f"SELECT * FROM frame WHERE {where} ORDER BY number", parameters)
         return [Frame.of(row) for row in rows]
 
+    def get(self, frame_id: str) -> Frame | None:
+        """A frame by its id; None if there is none."""
+        rows = self._storage.read("SELECT * FROM frame WHERE id = ?", (frame_id,))
+        return Frame.of(rows[0]) if rows else None
+
+    def newest(self, session_id: str, first: int) -> list[Frame]:
+        """The newest frames of a session, good and quarantined, the newest first."""
+        sql = "SELECT * FROM frame WHERE session_id = ? ORDER BY number DESC LIMIT ?"
+        return [Frame.of(row) for row in self._storage.read(sql, (session_id, first))]
+
     def count(self) -> int:
         """How many there are, good and quarantined."""
         return int(self._storage.read("SELECT count(*) FROM frame")[0][0])

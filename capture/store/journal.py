@@ -54,8 +54,15 @@ class Journal:
             raise
         return line.model_copy(update={"number": number, "session_id": session_id, "at": content["at"]})
 
-    def lines(self, *types: type[L], session_id: str | None = None) -> list[L]:
-        """Lines of some types and their subclasses, oldest first; `JournalLine` for all; of one session.
+    def lines(self, *types: type[L], session_id: str | None = None, coin: str | None = None, after: int = 0) -> list[L]:
+        """Lines of some types and their subclasses, oldest first; `JournalLine` for all.
+
+        Parameters
+        ----------
+        session_id, coin
+            Those of one session, those about one coin.
+        after
+            Those of greater numbers.
 
         Raises
         ------
@@ -63,7 +70,7 @@ class Journal:
             If one lacks what lines of its kind say.
         """
         kinds = [] if JournalLine in types else kinds_of(*types)
-        return [cast(L, line) for line in self._read(kinds, session_id)]
+        return [cast(L, line) for line in self._read(kinds, session_id, coin, after=after)]
 
     def last(self, *types: type[L], session_id: str | None = None, coin: str | None = None) -> L | None:
         """The latest line of some types and their subclasses, of one session, about one coin; None if there is none.
@@ -76,6 +83,10 @@ class Journal:
         # each kind by itself, so that each is found at the end of an index
         latest = [line for kind in kinds_of(*types) for line in self._read([kind], session_id, coin, latest=True)]
         return cast(L | None, max(latest, key=lambda line: line.number, default=None))
+
+    def last_number(self) -> int:
+        """The number of the newest line; 0 without any."""
+        return int(self._storage.read("SELECT coalesce(max(id), 0) FROM event")[0][0])
 
     def restore_rows(self) -> int:
         """Make the rows of lines that have none; return how many there were. For a writer that is alone."""
@@ -131,9 +142,17 @@ class Journal:
         return f"{self._disk.path(number)}, line {number}"
 
     def _read(
-        self, kinds: Sequence[str], session_id: str | None, coin: str | None = None, *, latest: bool = False
+        self,
+        kinds: Sequence[str],
+        session_id: str | None,
+        coin: str | None = None,
+        *,
+        latest: bool = False,
+        after: int = 0,
     ) -> list[JournalLine]:
         where, parameters = _where(kinds, session_id, coin)
+        if after:
+            where, parameters = f"{where} AND id > ?", (*parameters, after)
         order = "ORDER BY id DESC LIMIT 1" if latest else "ORDER BY id"
         rows = self._storage.read(f"SELECT * FROM event WHERE {where} {order}", parameters)
         return [self._as_line(row) for row in rows]

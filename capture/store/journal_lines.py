@@ -16,7 +16,9 @@ version reads what an earlier one wrote. Details that a model does not name are 
         DatasetBuilt
         ModelJudged         ModelPromoted, ModelRefused
         PersonLine          what a person decided: FramesRelabelled
-            MatchReviewed   MatchConfirmed, MatchRejected
+            MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
+            MatchUndone
+        NeedTicked
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
@@ -386,7 +388,30 @@ class MatchConfirmed(MatchReviewed, kind="match confirmed"):
 
 
 class MatchRejected(MatchReviewed, kind="match rejected"):
-    """It is another coin, however similar."""
+    """It is another coin, however similar; ``share`` is what the two have in common all the same, if that was seen."""
+
+    share: Literal["die", "type"] | None = Field(default=None, exclude_if=lambda share: share is None)
+
+
+class MatchUnsure(MatchReviewed, kind="match unsure"):
+    """A person looked, and cannot decide."""
+
+
+class MatchUndone(PersonLine, kind="match undone"):
+    """A person took back what they had decided about a match: ``undoes`` is the number of that line."""
+
+    entries: tuple[str, ...]
+    undoes: int
+
+
+class NeedTicked(JournalLine, kind="need ticked"):
+    """A person ticked off something that a batch needed a person for, or took the tick back: ``where`` and ``what``."""
+
+    batch: str
+    where: str
+    what: str
+    is_done: bool
+    who: str
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

@@ -22,7 +22,10 @@ from capture.store.repair import Progress, Restored, restore_rows, write_missing
 from capture.store.salvage import SalvagedFiles
 from capture.store.transaction import Storage
 
-TABLES = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event", "deletion")
+TABLES = (
+    *("session", "shot", "frame", "file", "coin", "calibration", "entry", "lot", "model", "match", "event"),
+    "deletion",
+)
 _NAMED = ("session", "frame", "entry", "calibration", "coin")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from calibration.durable_files import canonical_json
 from capture.plan import Shot
 from capture.store.files import Content, StoredFile
+from capture.store.lots import Lot
 from capture.store.records import (
     Calibration,
     Coin,
@@ -144,7 +145,14 @@ def _insert_removed(transaction: Transaction, name: str, content: Content) -> No
     transaction.execute("UPDATE entry SET removed_at = ? WHERE id = ?", (content["at"], name))
 
 
+def _insert_lot(transaction: Transaction, name: str, content: Content) -> None:
+    lot = Lot.of_record(content["row"])
+    transaction.add_coin(lot.coin_id, lot.details.type)
+    transaction.insert("lot", lot.columns())
+
+
 ENTRY = RecordKind("entry", "entry", _insert_entry, _entry, time="added_at")
+LOT = RecordKind("lot", "lot", _insert_lot, _row, key="number")
 REMOVED = RecordKind("removed", "entry", _insert_removed, _removed, where="removed_at NOT NULL", is_state=True)
 
 # --- models and rankings --------------------------------------------------------------------------------------------
@@ -187,7 +195,7 @@ def _insert_ranking(transaction: Transaction, name: str, content: Content) -> No
 MODEL = RecordKind("model", "model", _insert_model, _row)
 RANKING = RecordKind("ranking", "match", _insert_ranking, _ranking, key="number", where="rank = 1", in_session=True)
 
-KINDS = (CALIBRATION, COIN, SESSION, DELETION, FRAME, ENTRY, MODEL, RANKING, FINISHED, REMOVED)
+KINDS = (CALIBRATION, COIN, SESSION, DELETION, FRAME, ENTRY, LOT, MODEL, RANKING, FINISHED, REMOVED)
 """In the order in which rows may name others."""
 
 

@@ -14,10 +14,11 @@ from calibration.image import Image
 from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine
 from capture.store.errors import DamagedRowError
+from capture.store.lot_details import LotDetails
 from capture.store.quarantine import QuarantineReason
 from rig.sides import Side
 
-JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card"})
+JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card", "lot"})
 
 
 def now() -> str:
@@ -52,7 +53,9 @@ def from_json(row: Any, name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class _Row:
+class StoredRow:
+    """What all kinds of rows share: made of a row or a record, and their forms."""
+
     @classmethod
     def of(cls, row: Any) -> Self:
         """Make one of a row of its table."""
@@ -82,7 +85,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class Coin(_Row):
+class Coin(StoredRow):
     """A coin: its accession number or a catalogue's name for it, and what is known of it."""
 
     id: str
@@ -91,7 +94,7 @@ class Coin(_Row):
 
 
 @dataclass(frozen=True)
-class Calibration(_Row):
+class Calibration(StoredRow):
     """A calibration bundle: ``folder`` is its name under the lab's ``calibrations/``."""
 
     id: str
@@ -100,7 +103,7 @@ class Calibration(_Row):
 
 
 @dataclass(frozen=True)
-class Session(_Row):
+class Session(StoredRow):
     """One run of a plan over a tray, or one import of photographs.
 
     Attributes
@@ -141,7 +144,7 @@ class Session(_Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame(_Row):
+class Frame(StoredRow):
     """The stored image of a shot, or an imported photograph.
 
     Attributes
@@ -226,10 +229,11 @@ class Frame(_Row):
 
 
 @dataclass(frozen=True)
-class Entry(_Row):
+class Entry(StoredRow):
     """One coin side in one lot or record of a catalogue.
 
-    ``box`` is (left, top, right, bottom) in px where the side is one part of an image, as in obverse beside reverse.
+    ``box`` is (left, top, right, bottom) in px where the side is one part of an image: obverse beside reverse, or a
+    page. ``lot`` is what its sale says of the coin now (`capture.store.lots.Lot`); None where nothing was recorded.
     """
 
     id: str
@@ -242,6 +246,17 @@ class Entry(_Row):
     added_at: str
     number: int
     removed_at: str | None = None
+    lot: LotDetails | None = None
+
+    @classmethod
+    def of_record(cls, values: dict[str, Any]) -> Self:
+        """Make one of a row, with what its sale says now, or of a record, which does not have that."""
+        lot = values.get("lot")
+        return cls(**{**values, "lot": None if lot is None else LotDetails.of(lot)})
+
+    def as_record(self) -> dict[str, Any]:
+        """Its values as JSON has them; what its sale says has records of its own."""
+        return {name: value for name, value in super().as_record().items() if name != "lot"}
 
     def cut(self, image: Image) -> Image:
         """Cut this side out of its image."""
@@ -303,7 +318,18 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Model(_Row):
+class RankedCoin:
+    """A ranking in a few words: ``candidates`` are name, entry and probability of the first, best first."""
+
+    session_id: str
+    coin: str
+    verdict: str
+    number: int
+    candidates: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True)
+class Model(StoredRow):
     """A model that embeddings and rankings were made with."""
 
     id: str
@@ -314,7 +340,7 @@ class Model(_Row):
 
 
 @dataclass(frozen=True)
-class Deletion(_Row):
+class Deletion(StoredRow):
     """The tombstone of a frame that a person deleted: ``who``, ``why`` and ``at``; ``number`` is the frame's."""
 
     frame_id: str

@@ -20,7 +20,7 @@ from capture.store.record_kinds import FRAME, KINDS
 from capture.store.transaction import BATCH, RecordKind, Storage, Transaction
 from capture.wording import count, was
 
-_NUMBERED = ("session", "frame", "entry", "model", "match", "deletion")
+_NUMBERED = ("session", "frame", "entry", "lot", "model", "match", "deletion")
 
 _UNFIT = (
     KeyError,

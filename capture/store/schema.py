@@ -251,3 +251,27 @@ def m002_order_and_records(db: Database) -> None:
     """Number what is stored, index what is asked often, and make room for tombstones."""
     for statement in SECOND:
         db.execute(statement)
+
+
+THIRD = (
+    """
+    CREATE TABLE lot (                  -- what a sale says of a coin; of several versions the latest counts
+        number INTEGER PRIMARY KEY,
+        coin_id TEXT NOT NULL REFERENCES coin(id),
+        catalogue TEXT NOT NULL,        -- the entry's
+        content TEXT NOT NULL,          -- JSON
+        source TEXT NOT NULL,           -- file, and where in it
+        source_sha256 TEXT,
+        added_at TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX lot_coin ON lot(catalogue, coin_id, number)",
+    "CREATE INDEX entry_catalogue ON entry(catalogue, number)",
+)
+
+
+@migrations()
+def m003_lots(db: Database) -> None:
+    """Make room for what sales say of their coins."""
+    for statement in THIRD:
+        db.execute(statement)

@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from calibration.durable_files import parse_json, replacing, write_atomically
 from calibration.image import Image
@@ -115,7 +116,8 @@ class Embedder:
             if not isinstance(card["name"], str):
                 raise TypeError("its card has no name")
             state = {key: value.float() for key, value in load_file(weights_path).items()}
-            network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
+            with _Unfilled():
+                network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
             network.load_state_dict(state)
             return cls(network, card)
         except Exception as error:  # of damaged files torch and safetensors raise what they like
@@ -174,6 +176,20 @@ class EmbedderNetwork(nn.Module):
         return out
 
 
+class _Unfilled(TorchFunctionMode):
+    """Networks are built without random weights, which take longer than the saved ones that overwrite them."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call what torch calls, but for what draws numbers."""
+        return args[0] if func in (torch.Tensor.normal_, torch.Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
 def rotation_invariant_share(card: Mapping[str, Any]) -> float:
     """Share of a score that is similarity to the rotation-invariant part of an entry; 0 unless the card has one."""
     return float(card.get("rotation_invariant_share", card.get(FORMER_SHARE, 0.0)))
@@ -208,8 +224,8 @@ def _region_weights(cells: int) -> torch.Tensor:
 
 def _as_saved(network: nn.Module) -> nn.Module:
     """The network if its weights are fp16's already, else a rounded copy: training continues with the original."""
-    weights = [value for value in network.state_dict().values() if value.is_floating_point() and _fits_half(value)]
-    if all(torch.equal(value.half().to(value.dtype), value) for value in weights):
+    weights = [value for value in network.state_dict().values() if value.is_floating_point()]
+    if all(torch.equal(value.half().to(value.dtype), value) or not _fits_half(value) for value in weights):
         return network
     rounded = copy.deepcopy(network)
     for value in rounded.state_dict().values():

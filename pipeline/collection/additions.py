@@ -27,11 +27,12 @@ Half = str | None
 
 @dataclass(frozen=True)
 class Addition:
-    """An image to add, and the entries that it takes the place of."""
+    """An image to add, what it is called within its sale, and the entries that it takes the place of."""
 
     coin: str
-    side: Side
+    side: Side | None
     photo: PhotoSide
+    source: str
     replaces: tuple[Entry, ...] = ()
 
 
@@ -49,34 +50,37 @@ class Additions:
         Why others are not added, a sentence each.
     renamed
         Coins that bear the name of another sale's coin, and what they are called in the catalogue.
+    left_out
+        Coins of which an image is not added.
     """
 
     new: tuple[Addition, ...]
     known: int
     refused: tuple[str, ...]
     renamed: dict[str, str]
+    left_out: frozenset[str] = frozenset()
 
 
-def plan_additions(
-    store: Store, sale: str, photos: Sequence[tuple[str, Side, PhotoSide]], *, replace: bool
-) -> Additions:
-    """Compare a folder's images with what the catalogue has of the sale."""
+def plan_additions(store: Store, sale: str, photos: Sequence[Addition], *, replace: bool) -> Additions:
+    """Compare the images of a folder or a table with what the catalogue has of the sale."""
     refused: list[str] = []
+    left_out: set[str] = set()
     named: list[Addition] = []
     plan = _Plan(store, sale)
     paths: dict[str, set[Path]] = {}
-    for coin, _, photo in photos:
-        paths.setdefault(coin, set()).add(photo.path)
-    for coin, side, photo in photos:
+    for each in photos:
+        paths.setdefault(each.coin, set()).add(each.photo.path)
+    for each in photos:
+        path = each.photo.path
         try:
-            addition = Addition(plan.name(clean_name(coin), paths[coin]), side, photo)
-            plan.hash(photo.path)
+            plan.hash(path)
+            named.append(dataclasses.replace(each, coin=plan.name(clean_name(each.coin), paths[each.coin])))
         except NameProblem as problem:
-            refused.append(f"{printable(str(photo.path))}: the coin's name {problem}")
+            refused.append(f"{printable(str(path))}: the coin's name {problem}")
+            left_out.add(each.coin)
         except OSError as error:
-            refused.append(f"{printable(str(photo.path))} cannot be read: {error.strerror}.")
-        else:
-            named.append(addition)
+            refused.append(f"{printable(str(path))} cannot be read: {error.strerror}.")
+            left_out.add(each.coin)
     known = 0
     new: list[Addition] = []
     clashes: list[Addition] = []
@@ -90,8 +94,12 @@ def plan_additions(
             new.append(addition)
     if clashes and not replace and known < len(clashes):
         refused.append(_clash(sale, clashes))
+        left_out |= {each.coin for each in clashes}
         clashes = []
-    return Additions((*new, *clashes), known, (*dict.fromkeys(refused), *doubles), plan.renamed)
+    messages = (*dict.fromkeys(refused), *doubles.values())
+    return Additions(
+        (*new, *clashes), known, messages, plan.renamed, frozenset(left_out | {each.coin for each in doubles})
+    )
 
 
 class _Plan:
@@ -122,21 +130,22 @@ class _Plan:
             return full
         return coin
 
-    def find_doubles(self, additions: Sequence[Addition]) -> tuple[list[Addition], list[str]]:
-        """Of images that are in the folder more than once, the one that is stored, or the first; and the others."""
+    def find_doubles(self, additions: Sequence[Addition]) -> tuple[list[Addition], dict[Addition, str]]:
+        """Of images that are there more than once, the one that is stored, or the first; and why not the others."""
         copies: dict[tuple[str, Half], list[Addition]] = {}
         for addition in additions:
             copies.setdefault(self._key(addition), []).append(addition)
-        singles, doubles = [], []
+        singles: list[Addition] = []
+        doubles: dict[Addition, str] = {}
         for same in copies.values():
             kept = next((each for each in same if self.is_known(each)), same[0])
             singles.append(kept)
-            doubles += [
-                f"{printable(str(each.photo.path))} is the same image as {printable(kept.photo.path.name)}: it was not "
-                "added. If both names are right, they are one coin."
+            doubles |= {
+                each: f"{printable(str(each.photo.path))} is the same image as {printable(kept.photo.path.name)}: "
+                "it was not added. If both names are right, they are one coin."
                 for each in same
                 if each is not kept and (each.coin, each.side) != (kept.coin, kept.side)
-            ]
+            }
         return singles, doubles
 
     def is_known(self, addition: Addition) -> bool:
@@ -155,7 +164,7 @@ class _Plan:
         return tuple({each.id: each for each in found if each is not None}.values())
 
     def _named(self, addition: Addition) -> Entry | None:
-        return self._by_name.get((printable(addition.photo.path.name), addition.photo.half))
+        return self._by_name.get((addition.source, addition.photo.half))
 
     def _key(self, addition: Addition) -> tuple[str, Half]:
         return self.hash(addition.photo.path), addition.photo.half

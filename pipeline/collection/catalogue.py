@@ -17,7 +17,7 @@ from capture.photographs import read_photo_folder
 from capture.store import Store
 from capture.store.journal_lines import EntriesReplaced
 from capture.store.records import Entry, NewEntry
-from pipeline.collection.additions import plan_additions
+from pipeline.collection.additions import Addition, plan_additions
 from pipeline.collection.catalogue_images import read_entries
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -76,60 +76,6 @@ class CatalogueChange:
         return {"coins": self.coins}
 
 
-@dataclass(frozen=True)
-class Sale:
-    """A sale or collection of the catalogue: how many coins it shows, and its entries."""
-
-    name: str
-    entries: tuple[Entry, ...]
-
-    @property
-    def coins(self) -> int:
-        """How many coins its entries show."""
-        return len({entry.coin_id for entry in self.entries})
-
-
-@dataclass(frozen=True)
-class CatalogueList:
-    """The sales of the catalogue, or the entries of one of them; ``is_removed`` where they were removed from it."""
-
-    sales: tuple[Sale, ...]
-    is_detailed: bool
-    is_removed: bool = False
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """As plain data (docs/json.md)."""
-        if not self.is_detailed:
-            return [{"sale": sale.name, "coins": sale.coins, "entries": len(sale.entries)} for sale in self.sales]
-        return [
-            {"entry": entry.id, "coin": entry.coin_id, "side": entry.side, "source": entry.source}
-            for sale in self.sales
-            for entry in sale.entries
-        ]
-
-
-def list_catalogue(lab: Lab, sale: str | None, *, removed: bool = False) -> CatalogueList:
-    """List the sales of the catalogue, or the entries of one; or those that were removed.
-
-    Raises
-    ------
-    LabError
-        If there is no such sale.
-    """
-    with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
-        entries = store.catalogue.entries(removed=removed)
-    by_sale: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_sale.setdefault(entry.catalogue, []).append(entry)
-    if sale is not None and sale not in by_sale:
-        known = ", ".join(by_sale) or "none yet"
-        raise LabError(f"there is no sale {sale} in the catalogue. There are: {known}.")
-    names = [sale] if sale is not None else list(by_sale)
-    return CatalogueList(
-        tuple(Sale(name, tuple(by_sale[name])) for name in names), is_detailed=sale is not None, is_removed=removed
-    )
-
-
 def require_catalogue(lab: Lab) -> None:
     """Refuse to match against nothing, before a model is loaded or anything moves.
 
@@ -168,7 +114,11 @@ def add_directory(
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder. Name the folder that holds the catalogue's images.")
     folder = read_photo_folder(directory)
-    sides = [(coin, side, photo) for coin, both in folder.sides.items() for side, photo in both.items()]
+    sides = [
+        Addition(coin, side, photo, printable(photo.path.name))
+        for coin, both in folder.sides.items()
+        for side, photo in both.items()
+    ]
     unusable = (*folder.refused, *folder.contradictions)
     if not sides and not unusable:
         raise UsageError(f"{directory} holds no images (JPEG, PNG, TIFF, WebP, JPEG XL). Name the folder they are in.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from calibration.decoding import count_pages
 from calibration.image import Image, ImageError, decode_image, read_image_bytes
 from calibration.outline import find_coins
-from capture.names import printable
 from capture.store.records import NewEntry
 from pipeline.collection.additions import Addition
 from pipeline.collection.photographs import require_one_coin
@@ -40,8 +39,9 @@ def read_entries(shown: Sequence[Addition], sale: str) -> ReadEntries | str:
             return f"{path}: a coin lies across its middle, where obverse and reverse should meet. Cut it by hand."
     except ImageError as error:
         return str(error)
-    source = printable(path.name)
-    entries = (NewEntry(each.coin, data, source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True))
+    entries = (
+        NewEntry(each.coin, data, each.source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True)
+    )
     return ReadEntries(tuple(entries), count_pages(data))
 
 

@@ -34,6 +34,7 @@ from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
 from pipeline.reports.photograph_page import photograph_card, write_photograph_page
 from pipeline.reports.report import find_scan, write_report
+from pipeline.reports.sales import chain_of_sales
 from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
@@ -111,7 +112,8 @@ class Identifier:
     def identify(self, image: str, views: Sequence[View]) -> Answer:
         """Rank the catalogue's coins for one coin seen in some views."""
         matches = self.matcher.match(views, self.probability, self.links)
-        candidates = tuple(_candidate(each) for each in matches[:TOP])
+        with Store.open(self.lab.store, writing=False) as store:
+            candidates = tuple(_candidate(each, store) for each in matches[:TOP])
         return Answer(image, verdict(candidates[0].probability if candidates else None), candidates)
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
@@ -181,7 +183,7 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     )
 
 
-def _candidate(match: Match) -> Candidate:
+def _candidate(match: Match, store: Store) -> Candidate:
     found = match.scored
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
     if match.registrations:
@@ -193,6 +195,7 @@ def _candidate(match: Match) -> Candidate:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
         ]
+    evidence["sales"] = chain_of_sales(store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)]))
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 

@@ -12,9 +12,18 @@ from typing import Any
 
 from capture.names import NameProblem, clean_name, printable
 from capture.store import Store
-from capture.store.journal_lines import FramesRelabelled, MatchConfirmed, MatchRejected, MatchReviewed, PersonLine
+from capture.store.journal_lines import (
+    FramesRelabelled,
+    MatchConfirmed,
+    MatchRejected,
+    MatchReviewed,
+    MatchUndone,
+    MatchUnsure,
+    PersonLine,
+)
 from capture.store.labels import Labels
 from capture.store.records import Entry
+from pipeline.collection.decisions import Decision, decision_of, line_of
 from pipeline.collection.storekeeping import Selection
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -25,7 +34,18 @@ from rig.sides import Side
 VERDICTS: dict[type[PersonLine], str] = {
     MatchConfirmed: "confirmed",
     MatchRejected: "rejected",
+    MatchUnsure: "unsure",
+    MatchUndone: "undone",
     FramesRelabelled: "relabelled",
+}
+
+
+_VERBS: dict[Decision, str] = {
+    "same coin": "is the coin of",
+    "same die": "is not the coin, but of the die, of",
+    "same type": "is not the coin, but of the type, of",
+    "different": "is not the coin of",
+    "unsure": "may or may not be the coin of",
 }
 
 
@@ -60,7 +80,7 @@ class Review:
 
     @property
     def verdict(self) -> str:
-        """``confirmed``, ``rejected`` or ``relabelled``."""
+        """``confirmed``, ``rejected``, ``unsure``, ``undone`` or ``relabelled``."""
         return VERDICTS[type(self.line)]
 
     @property
@@ -71,14 +91,16 @@ class Review:
                 side = f", {line.side}" if line.side else ""
                 shows = "shows" if len(line.frames) == 1 else "show"
                 return f"{count(len(line.frames), 'frame')} of {', '.join(line.was)} {shows} {line.coin}{side}."
+            case MatchUndone() as line:
+                return f"Decision {line.undoes} about {line.coin} and {'; '.join(line.entries)} is taken back."
             case MatchReviewed() as line:
-                verb = "is" if isinstance(line, MatchConfirmed) else "is not"
-                return f"{line.coin} {verb} the coin of {'; '.join(line.entries)}."
+                return f"{line.coin} {_VERBS[decision_of(line)]} {'; '.join(line.entries)}."
         raise AssertionError(self.line)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
-        return {"at": self.line.at, "verdict": self.verdict, "counts": self.counts, **self.line.detail()}
+        stamps = {"number": self.line.number, "at": self.line.at}
+        return {**stamps, "verdict": self.verdict, "counts": self.counts, **self.line.detail()}
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,7 @@ class Reviews:
         return [each.as_json() for each in self.reviews]
 
 
-def review_match(lab: Lab, coin: str, entry: str, person: Person, *, is_same: bool) -> Review:
+def review_match(lab: Lab, coin: str, entry: str, person: Person, decision: Decision) -> Review:
     """Record whether a coin is the one that an entry shows.
 
     Parameters
@@ -108,21 +130,44 @@ def review_match(lab: Lab, coin: str, entry: str, person: Person, *, is_same: bo
         If no frame and no entry is of this coin, or there is no such entry.
     """
     with Store.open(lab.store) as store:
-        in_catalogue = store.catalogue.entries()
         coin = _clean(coin, "the coin's name")
-        known = _known_coins(store, in_catalogue)
-        if coin not in known:
+        if not _is_known(store, coin):
             raise LabError(
-                f"no good frame is of coin {coin}, and no entry of the catalogue. {_suggest(coin, known)}"
+                f"no good frame is of coin {coin}, and no entry of the catalogue. "
+                f"{_suggest(coin, _known_coins(store, store.catalogue.entries()))}"
                 "Scan or import it first, or check the spelling."
             )
-        entries = tuple(each.id for each in _named(in_catalogue, entry))
-        line: MatchReviewed
-        if is_same:
-            line = MatchConfirmed(coin=coin, entries=entries, who=person.who, why=person.reason)
-        else:
-            line = MatchRejected(coin=coin, entries=entries, who=person.who, why=person.reason)
-        return Review(store.journal.log(line))
+        entries = tuple(each.id for each in _named(store, entry))
+        return Review(store.journal.log(line_of(decision, coin, entries, person.who, person.reason)))
+
+
+def undo_review(lab: Lab, number: int, person: Person) -> Review:
+    """Take back a decision about a match; what was decided before it counts again.
+
+    Parameters
+    ----------
+    number
+        Of the decision's line in the journal.
+
+    Raises
+    ------
+    UsageError
+        If there is no such decision, somebody else made it, or it is taken back already.
+    """
+    with Store.open(lab.store) as store:
+        lines = store.journal.lines(MatchReviewed, MatchUndone, after=number - 1)
+        line = next((line for line in lines if line.number == number), None)
+        if not isinstance(line, MatchReviewed):
+            raise UsageError(f"there is no decision {number} about a match. `rig reviews --json` lists their numbers.")
+        if line.who != person.who:
+            raise UsageError(
+                f"decision {number} is {line.who}'s, and only they can take it back. Decide otherwise instead: both "
+                "decisions are kept, and the latest counts."
+            )
+        if any(isinstance(each, MatchUndone) and each.undoes == number for each in lines):
+            raise UsageError(f"decision {number} is taken back already. Nothing was changed.")
+        undone = MatchUndone(coin=line.coin, entries=line.entries, undoes=number, who=person.who, why=person.reason)
+        return Review(store.journal.log(undone))
 
 
 def relabel_frames(lab: Lab, coin: str, selection: Selection, side: Side | None, person: Person) -> Review:
@@ -160,11 +205,20 @@ def list_reviews(lab: Lab, coin: str | None) -> Reviews:
     if not (lab.store / "index.sqlite").is_file():
         return Reviews(())
     with Store.open(lab.store, writing=False) as store:
-        lines = store.journal.lines(FramesRelabelled, MatchReviewed)
+        return reviews_of(store, coin)
+
+
+def reviews_of(store: Store, coin: str | None) -> Reviews:
+    """Every decision about a coin, or about any."""
+    lines = store.journal.lines(FramesRelabelled, MatchReviewed, MatchUndone)
+    undone = {line.undoes for line in lines if isinstance(line, MatchUndone)}
     decided: set[object] = set()
     reviews: list[Review] = []
     for line in reversed(lines):
         parts = _parts(line)
+        if isinstance(line, MatchUndone) or line.number in undone:
+            reviews.append(Review(line, counts=isinstance(line, MatchUndone)))
+            continue
         reviews.append(Review(line, counts=not parts <= decided))
         decided |= parts
     return Reviews(tuple(each for each in reversed(reviews) if coin is None or _is_about(each.line, coin)))
@@ -175,7 +229,7 @@ def _parts(line: PersonLine) -> set[object]:
     match line:
         case FramesRelabelled():
             return set(line.frames)
-        case MatchReviewed():
+        case MatchReviewed() | MatchUndone():
             return {(line.coin, entry) for entry in line.entries}
     raise AssertionError(line)
 
@@ -192,6 +246,16 @@ def _clean(name: str, what: str) -> str:
         raise UsageError(f"{what} {problem} Nothing was changed.") from problem
 
 
+def _is_known(store: Store, coin: str) -> bool:
+    """Whether a good frame or an entry shows a coin, without reading every frame there is."""
+    if store.catalogue.entries(coin):
+        return True
+    labels = Labels.read(store)
+    moved = [frame_id for frame_id, line in labels.corrections.items() if line.coin == coin]
+    frames = [*store.frames.find(coin=coin), *(store.frames.select(moved) if moved else [])]
+    return any(frame.coin_id == coin and frame.is_good for frame in labels.apply(frames))
+
+
 def _known_coins(store: Store, entries: Sequence[Entry]) -> set[str]:
     """Coins that a good frame or an entry shows."""
     frames = Labels.read(store).apply(store.frames.find())
@@ -203,10 +267,13 @@ def _suggest(name: str, known: Collection[str]) -> str:
     return f"Did you mean {near[0]}? " if near else ""
 
 
-def _named(entries: Sequence[Entry], name: str) -> list[Entry]:
-    found = [entry for entry in entries if entry.id == name] or [entry for entry in entries if entry.coin_id == name]
+def _named(store: Store, name: str) -> list[Entry]:
+    entry = store.catalogue.get(name)
+    if entry is not None and entry.removed_at is None:
+        return [entry]
+    found = store.catalogue.entries(name)
     if not found:
-        names = {name for entry in entries for name in (entry.id, entry.coin_id)}
+        names = {name for entry in store.catalogue.entries() for name in (entry.id, entry.coin_id)}
         hint = _suggest(name, names) or "`rig catalogue list --sale NAME` lists them."
         raise LabError(f"there is no entry {printable(name)!r} in the catalogue. {hint}".strip())
     return found

@@ -7,9 +7,19 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
-from pipeline.commands.terminal.catalogue import print_added, print_built, print_catalogue, print_change
+from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
+from pipeline.commands.terminal.catalogue import (
+    print_added,
+    print_built,
+    print_catalogue,
+    print_change,
+    print_exported,
+    print_records,
+    print_shown,
+    print_stats,
+)
 from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.errors import UsageError
 from pipeline.lab import IN_USE, open_lab
 
 app = typer.Typer(no_args_is_help=True, help="The reference images that coins are compared with.")
@@ -18,28 +28,47 @@ app = typer.Typer(no_args_is_help=True, help="The reference images that coins ar
 SaleOption = Annotated[str | None, typer.Option("--sale", metavar="NAME", help="A whole sale (`rig catalogue list`).")]
 
 
-@app.command(epilog="Example: `rig catalogue add plates/1936/`")
+@app.command(epilog='Example: `rig catalogue add hess1936.xlsx --sale "Hess 1936-03-18" --dry-run`')
 def add(
-    directory: Annotated[
-        Path,
+    source: Annotated[
+        str,
         typer.Argument(
-            metavar="DIR", help="Images: obverse and reverse side by side in one, or COIN_obv and COIN_rev."
+            metavar="SOURCE",
+            help="A folder of images (obverse beside reverse, or COIN_obv and COIN_rev); a table (CSV, Excel, JSON); "
+            "a IIIF manifest, also by its address.",
         ),
     ],
     sale: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the sale is called, if not as the folder.")
+        str | None, typer.Option(metavar="NAME", help="What the sale is called, if not as the folder or file.")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of stored images of the same name; those are kept.")
+    ] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Which column of a table is what (docs/catalogue.md).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check a table or manifest and its images; change nothing.")
+    ] = False,
+    skip_wrong: Annotated[
+        bool, typer.Option("--skip-wrong", help="Leave wrong lines of a table out, and add the rest.")
     ] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Add reference images. Those that are there already, byte for byte, are left alone."""
+    """Add reference images, and what their sale says of each coin. What is there already is left alone."""
     from pipeline.collection.catalogue import add_directory
+    from pipeline.collection.records import AddOptions, add_records, holds_records
 
-    added = add_directory(open_lab(lab), directory, reporter, sale=sale, replace=replace)
+    if holds_records(source):
+        options = AddOptions(sale, mapping, replace, dry_run, skip_wrong)
+        records = add_records(open_lab(lab), source, reporter, options)
+        print_result(records, print_records, json=json)
+        return DONE if not records.wrong else LEFT_OVER if skip_wrong else FAILED
+    if mapping or dry_run or skip_wrong:
+        raise UsageError("--mapping, --dry-run and --skip-wrong are for tables and manifests. Leave them out.")
+    added = add_directory(open_lab(lab), Path(source), reporter, sale=sale, replace=replace)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
 
@@ -53,9 +82,51 @@ def list_(
     debug: DebugOption = False,
 ) -> int:
     """List the sales of the catalogue (the folders that were added), or the entries of one."""
-    from pipeline.collection.catalogue import list_catalogue
+    from pipeline.collection.contents import list_catalogue
 
     print_result(list_catalogue(open_lab(lab), sale, removed=removed), print_catalogue, json=json)
+    return DONE
+
+
+@app.command(epilog='Example: `rig catalogue show "lot 231"`, or `rig catalogue show 231 --sale "Hess 1936-03-18"`')
+def show(
+    coin: Annotated[str, typer.Argument(metavar="COIN", help="A coin, a lot's number, or an entry.")],
+    sale: Annotated[str | None, typer.Option(metavar="NAME", help="Of this sale alone.")] = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Print what the catalogue says of a coin, where it was read, what was stated before, and its images."""
+    from pipeline.collection.contents import show_coin
+
+    print_result(show_coin(open_lab(lab), coin, sale), print_shown, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig catalogue stats`")
+def stats(lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False) -> int:
+    """Count sales, coins and images, and of how many coins weight, type and the like are known."""
+    from pipeline.collection.contents import count_catalogue
+
+    print_result(count_catalogue(open_lab(lab)), print_stats, json=json)
+    return DONE
+
+
+@app.command(epilog='Example: `rig catalogue export out/hess --sale "Hess 1936-03-18"`')
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    sale: Annotated[str | None, typer.Option(metavar="NAME", help="This sale alone.")] = None,
+    base_url: Annotated[
+        str, typer.Option("--base-url", metavar="URL", help="Where the folder will be found on the web.")
+    ] = "http://localhost:8000/",
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Export the catalogue with its images: CSV, JSON, a IIIF 3 manifest, and JSON-LD in Nomisma's terms."""
+    from pipeline.collection.exports import export_catalogue
+
+    print_result(export_catalogue(open_lab(lab), folder, sale, base_url, reporter), print_exported, json=json)
     return DONE
 
 

@@ -1,4 +1,4 @@
-"""The commands by which a person decides: label, confirm, reject, reviews."""
+"""The commands by which a person decides: label, confirm, reject, undo, reviews."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ class LabelledSide(StrEnum):
     REVERSE = "reverse"
 
 
+class Shared(StrEnum):
+    """What two coins have in common."""
+
+    DIE = "die"
+    TYPE = "type"
+
+
 @app.command(epilog='Example: `rig confirm 2024.1.11 "Hess 1936, plate 3, lot 41, obverse" --why "the same crack"`')
 def confirm(
     coin: CoinArgument,
@@ -42,7 +49,7 @@ def confirm(
     """Confirm that a coin is the same physical coin as a catalogue entry's. Datasets then train on both."""
     from pipeline.collection.reviews import Person, review_match
 
-    print_result(review_match(open_lab(lab), coin, entry, Person(by, why), is_same=True), print_review, json=json)
+    print_result(review_match(open_lab(lab), coin, entry, Person(by, why), "same coin"), print_review, json=json)
     return DONE
 
 
@@ -50,6 +57,9 @@ def confirm(
 def reject(
     coin: CoinArgument,
     entry: EntryArgument,
+    same: Annotated[
+        Shared | None, typer.Option(help="What the two have in common all the same: their die, or their type.")
+    ] = None,
     why: WhyOption = "",
     by: ByOption = None,
     lab: LabOption = None,
@@ -57,9 +67,27 @@ def reject(
     debug: DebugOption = False,
 ) -> int:
     """Record that a coin is not the one of a catalogue entry, however similar they are."""
+    from pipeline.collection.decisions import Decision
     from pipeline.collection.reviews import Person, review_match
 
-    print_result(review_match(open_lab(lab), coin, entry, Person(by, why), is_same=False), print_review, json=json)
+    shared: dict[Shared | None, Decision] = {None: "different", Shared.DIE: "same die", Shared.TYPE: "same type"}
+    print_result(review_match(open_lab(lab), coin, entry, Person(by, why), shared[same]), print_review, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig undo 118`, where `rig reviews --json` has number 118")
+def undo(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Of a decision, as `rig reviews --json` has it.")],
+    why: WhyOption = "",
+    by: ByOption = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take back your decision about a match; what was decided before it counts again. Both stay in the journal."""
+    from pipeline.collection.reviews import Person, undo_review
+
+    print_result(undo_review(open_lab(lab), number, Person(by, why)), print_review, json=json)
     return DONE
 
 

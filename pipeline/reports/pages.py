@@ -18,17 +18,22 @@ from pipeline.wording import count
 
 
 def page_template(name: str) -> Template:
-    """A page of ``pipeline/reports/templates``, with everything that is filled in escaped."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.reports"),
+    """A page of ``pipeline/reports/templates``."""
+    environment = page_environment("pipeline.reports")
+    environment.filters["commands"] = _commands
+    return environment.get_template(name)
+
+
+def page_environment(package: str) -> Environment:
+    """The ``templates`` folder of a package, with everything that is filled in escaped and made visible."""
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["commands"] = _commands
-    return environment.get_template(name)
 
 
 def _visible(value: object) -> object:
@@ -65,7 +70,10 @@ def write_drawing(path: Path, svg: str) -> Path:
 
 
 def cite(entry: Entry) -> str:
-    """An entry as a person would cite it: sale, plate and lot, or the image's name; the side is left out."""
+    """An entry as a person would cite it: sale, lot and plate, or the image's name; the side is left out."""
+    if entry.lot is not None and entry.lot.lot:
+        page = f"pl. {entry.lot.plate}" if entry.lot.plate else f"p. {entry.lot.page}" if entry.lot.page else ""
+        return ", ".join(filter(None, (entry.catalogue, f"lot {entry.lot.lot}", page)))
     side = entry.side or ""
     name = Path(entry.source).stem.removesuffix(side).removesuffix(side[:3]).rstrip(", _-")
     return f"{entry.catalogue}, {name}" if name else entry.catalogue

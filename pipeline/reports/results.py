@@ -11,6 +11,7 @@ from typing import Any
 
 from capture.store import Store
 from capture.store.records import Candidate, Frame, Session
+from pipeline.reports.sales import describe_sales
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,24 @@ def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
         "probability": round(candidate.probability, 4),
         **({"also": also} if also else {}),
         **({"registrations": laid} if (laid := candidate.evidence.get("registrations")) else {}),
+        **({"sales": sales} if (sales := sales_of(candidate)) else {}),
     }
+
+
+def sales_of(candidate: Candidate) -> list[dict[str, Any]]:
+    """Where a candidate's coin was sold, oldest first (`chain_of_sales`), as it was known when they were compared."""
+    return list(candidate.evidence.get("sales", ()))
 
 
 def other_names(candidate: Candidate) -> list[dict[str, Any]]:
     """Other names of a candidate's coin in the catalogue: ``coin``, ``entry`` and ``probability`` of each."""
     return list(candidate.evidence.get("also", ()))
+
+
+def name_of(candidate: Candidate) -> str:
+    """A candidate as a person would cite it: its lot and sale where they are recorded, else the catalogue's name."""
+    own = (sale for sale in sales_of(candidate) if sale["coin"] == candidate.coin and "lot" in sale)
+    return describe_sales(own) or candidate.coin
 
 
 def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:

@@ -6,6 +6,7 @@ device fails as a real port does.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # see `_signals_held_back`
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ import serial
 
 from rig.twin import world as twin_world
 
-HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HELD_BACK = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class Serial(serial.SerialBase):
@@ -56,8 +57,10 @@ class Serial(serial.SerialBase):
     @property
     def in_waiting(self) -> int:
         """Bytes that can be read at once."""
-        with _signals_held_back():
-            self._pump()
+        self._check()
+        if not self._received:
+            with _signals_held_back():
+                self._pump()
         return len(self._received)
 
     def read(self, size: int = 1) -> bytes:
@@ -122,7 +125,8 @@ def _signals_held_back() -> Iterator[Callable[[], None]]:
     """Ctrl-C, SIGTERM and SIGHUP wait for the end, or until the function that is given is called.
 
     A firmware that has its turn does not stop for a signal at the computer. Signals are held back for a whole read,
-    not for each of its many turns: setting a handler takes longer than a turn.
+    not for each of its many turns: setting a handler takes longer than a turn, and by `signal.signal`, which makes
+    enums of what it gives and takes, fifty times as long as by what is below it.
     """
     came: list[int] = []
 
@@ -131,16 +135,16 @@ def _signals_held_back() -> Iterator[Callable[[], None]]:
 
     former = {}
     if threading.current_thread() is threading.main_thread():
-        former = {number: signal.signal(number, hold_back) for number in HELD_BACK}
+        former = {number: _signal.signal(number, hold_back) for number in HELD_BACK}
 
     def let_through() -> None:
         while came:
             number = came.pop(0)
-            _set(number, former[signal.Signals(number)])
+            _set(number, former[number])
             try:
                 signal.raise_signal(number)
             finally:
-                signal.signal(number, hold_back)
+                _signal.signal(number, hold_back)
 
     try:
         yield let_through
@@ -152,4 +156,4 @@ def _signals_held_back() -> Iterator[Callable[[], None]]:
 
 
 def _set(number: int, handler: Any) -> None:
-    signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: not set from Python
+    _signal.signal(number, handler if handler is not None else _signal.SIG_DFL)  # None: not set from Python

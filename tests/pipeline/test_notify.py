@@ -165,7 +165,13 @@ def test_it_says_if_nobody_is_to_be_notified(rig: Rig, lab: Path) -> None:
     assert ran.code == 1 and "names nobody" in ran.err
 
 
-@pytest.mark.parametrize("command", [("batch", "--trays", 1), ("scan", "--tray", 1)], ids=["batch", "scan"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("batch", "--trays", 1), id="batch", marks=pytest.mark.slow),
+        pytest.param(("scan", "--tray", 1), id="scan"),
+    ],
+)
 def test_a_run_in_which_nothing_happens_any_more_raises_an_alarm(
     rig: Rig, tiny_lab: Path, hook: Hook, command: tuple[object, ...]
 ) -> None:

@@ -24,6 +24,7 @@ from rig.twin.world import World
 from tests.rig import driving
 from tests.rig.benches import DEFAULTS, PATIENCE, ROLE, DriverBench
 from tests.rig.pty_harness import Cable
+from tests.variants import usually
 
 KINDS = list(PATIENCE)
 MOVING = [kind for kind in KINDS if ROLE[kind] != "lightbox"]
@@ -34,7 +35,7 @@ LONGEST_S = 60.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
 
-@pytest.fixture(params=["twin", "pty"])
+@pytest.fixture(params=usually(("pty",), ("twin", "pty")))
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, bench_of: Callable[..., DriverBench]
 ) -> Callable[..., DriverBench]:
@@ -246,7 +247,7 @@ def world_on_cables(tmp_path: Path) -> Iterator[Callable[[str], tuple[StationCon
     ("end", "kind"),
     [
         pytest.param(
-            end, kind, id=f"{name}-{kind}", marks=() if end is not signal.SIGINT or is_usual else pytest.mark.slow
+            end, kind, id=f"{name}-{kind}", marks=() if end is signal.SIGTERM or is_usual else pytest.mark.slow
         )
         for kind, is_usual in ((kind, kind in ("grbl", "uarm", "wled")) for kind in KINDS)
         for name, end in (("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM), ("exception", None))

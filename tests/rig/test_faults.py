@@ -18,6 +18,7 @@ from rig.twin import world as twin_world
 from rig.twin.faults import Alarm, Brownout, Glitch, Jam, Unplugged
 from tests.rig.benches import PATIENCE, ROLE, DriverBench
 from tests.rig.test_conformance import KINDS, use
+from tests.variants import usually
 
 # A wait ends soon, as nothing in the twin takes time: an axis that is called fast is not waited for long.
 HASTE: dict[str, dict[str, Any]] = {
@@ -35,6 +36,7 @@ FOREVER = 10**6
 # counts steps, so that the camera finds it; or there is no such thing.
 RETRIED, STOPPED, CAMERA, NONE = "retried", "stopped safe", "the camera finds it", "-"
 RETRIED_THEN_STOPPED = "retried, then stopped safe"
+USUAL = ("grbl", "uarm", "wled")  # one of each role; the others' faults are tried by the slow tests as well
 ONE_MESSAGE = {
     "lost byte": "a lost byte",
     "duplicated": "a line twice",
@@ -134,7 +136,12 @@ def check_stopped(bench: DriverBench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [(kind, what) for what, fault in ONE_MESSAGE.items() for kind in kinds(fault, RETRIED)]
+    ("kind", "what"),
+    [
+        pytest.param(kind, what, marks=() if what == "lost byte" or kind in USUAL else pytest.mark.slow)
+        for what, fault in ONE_MESSAGE.items()
+        for kind in kinds(fault, RETRIED)
+    ],
 )
 def test_what_happens_to_one_message_is_made_good(make: Callable[..., DriverBench], kind: str, what: str) -> None:
     bench = make(kind)
@@ -156,7 +163,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another(make: Callable[.
         check_truth(bench, there)
 
 
-@pytest.mark.parametrize("kind", kinds("no answer any more", STOPPED))
+@pytest.mark.parametrize("kind", usually(USUAL, kinds("no answer any more", STOPPED)))
 def test_no_answer_at_all_is_reported(make: Callable[..., DriverBench], kind: str) -> None:
     bench = make(kind)
     upset(bench, "silent", "answered", messages=FOREVER)
@@ -179,7 +186,7 @@ def test_a_line_of_noise_alone_is_reported(make: Callable[..., DriverBench], kin
     check_stopped(bench)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", usually(USUAL, KINDS))
 def test_a_device_that_is_silent_from_the_start_is_reported(make: Callable[..., DriverBench], kind: str) -> None:
     boot = {} if kind == "dmx" else {"boot_s": 0.4}
     bench = DriverBench(kind, **(PATIENCE[kind] | HASTE[kind] | boot))
@@ -318,7 +325,7 @@ def test_an_error_of_wled_is_asked_again(make: Callable[..., DriverBench]) -> No
 # The cable
 
 
-@pytest.mark.parametrize("over", ["twin", "pty"])
+@pytest.mark.parametrize("over", usually(("pty",), ("twin", "pty")))
 @pytest.mark.parametrize("kind", kinds("cable pulled", STOPPED))
 def test_unplugged_it_is_reported_and_plugged_in_again_it_works(kind: str, over: str, tmp_path: Path) -> None:
     bench = DriverBench(kind, cable_in=tmp_path if over == "pty" else None)

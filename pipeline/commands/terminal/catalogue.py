@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.commands.terminal.output import print_line, reporter
-from pipeline.wording import count, were
+from pipeline.commands.terminal.output import print_failure, print_line, reporter
+from pipeline.reports.sales import describe_sales
+from pipeline.wording import count, minute, was, were
 
 if TYPE_CHECKING:
-    from pipeline.collection.catalogue import AddedEntries, CatalogueChange, CatalogueList
+    from capture.store.lot_details import LotDetails
+    from pipeline.collection.catalogue import AddedEntries, CatalogueChange
+    from pipeline.collection.contents import CatalogueList, CatalogueStats, ShownCoins
+    from pipeline.collection.exports import ExportedCatalogue
     from pipeline.collection.identify import BuiltCatalogue
+    from pipeline.collection.records import AddedRecords
 
 MOST_LINES = 20  # of coins, before they are counted only
 MOST_NAMED = 3
@@ -24,13 +29,37 @@ def print_added(added: AddedEntries) -> None:
     if added.replaced:
         print_line(f"{count(added.replaced, 'corrected image')} took the place of the former, which is kept.")
     if added.renamed:
-        shown = ", ".join(f"{coin} is {name!r}" for coin, name in list(added.renamed.items())[:MOST_NAMED])
-        more = f" and {len(added.renamed) - MOST_NAMED} more" if len(added.renamed) > MOST_NAMED else ""
-        print_line(f"Names that another sale has as well: here {shown}{more}.")
+        print_line(_describe_renamed(added.renamed))
     for line in added.refused:
         reporter.warn(line)
     if added.skipped:
         reporter.warn(f"left alone, as they are no images: {', '.join(added.skipped)}.")
+
+
+def print_records(added: AddedRecords) -> None:
+    """Print what adding records did or would do, and what is wrong with them."""
+    would = "Would add" if not added.is_added else "Added"
+    stated = f"{count(added.records, 'record')} ({added.corrected:,} corrected, {added.unchanged:,} unchanged)"
+    print_line(
+        f"{would} {stated} and {count(added.entries, 'image')} of {count(added.coins, 'coin')} to "
+        f"{', '.join(added.sales) or 'no sale'}; {count(added.known, 'image')} {was(added.known)} there already."
+    )
+    if added.replaced:
+        print_line(f"{count(added.replaced, 'corrected image')}: the former {was(added.replaced)} kept.")
+    if added.renamed:
+        print_line(_describe_renamed(added.renamed))
+    for note in added.notes:
+        reporter.warn(note)
+    for wrong in added.wrong:
+        print_failure(wrong)
+    if added.wrong and not added.is_added and not added.is_dry_run:
+        print_failure("Nothing was added. Correct these lines, or leave them out: --skip-wrong.")
+
+
+def _describe_renamed(renamed: dict[str, str]) -> str:
+    shown = ", ".join(f"{coin} is {name!r}" for coin, name in list(renamed.items())[:MOST_NAMED])
+    more = f" and {len(renamed) - MOST_NAMED} more" if len(renamed) > MOST_NAMED else ""
+    return f"Names that another sale has as well: here {shown}{more}."
 
 
 def print_catalogue(listed: CatalogueList) -> None:
@@ -42,7 +71,55 @@ def print_catalogue(listed: CatalogueList) -> None:
         entries = count(len(sale.entries), "entry", "entries")
         print_line(f"{sale.name}: {count(sale.coins, 'coin')}, {entries}")
         for entry in sale.entries if listed.is_detailed else ():
-            print_line(f"  {entry.coin_id}  {entry.side or 'side unknown'}  {entry.source}")
+            stated = _describe_lot(entry.lot) if entry.lot else ""
+            print_line(
+                "  " + "  ".join(filter(None, (entry.coin_id, entry.side or "side unknown", entry.source, stated)))
+            )
+
+
+def print_shown(shown: ShownCoins) -> None:
+    """Print all that is known of a coin."""
+    for each in shown.records:
+        print_line(f"{each.coin} ({each.sale})")
+        if each.versions:
+            for name, value in each.versions[0].details.known().items():
+                print_line(f"  {name.replace('_', ' ')}: {value}")
+            print_line(f"  read from {each.versions[0].source}")
+        for entry in each.entries:
+            box = f", box {' '.join(map(str, entry.box))}" if entry.box else ""
+            print_line(f"  {entry.side or 'side unknown'}: {entry.source}{box}")
+        for former, later in zip(each.versions[1:], each.versions, strict=False):
+            print_line(f"  until {minute(later.added_at)}: {_describe_lot(former.details)} ({former.source})")
+    if len(shown.sales) > 1:
+        print_line(f"Sold: {describe_sales(shown.sales)}")
+
+
+def print_stats(stats: CatalogueStats) -> None:
+    """Print figures of the catalogue."""
+    removed = f"; {stats.removed:,} removed" if stats.removed else ""
+    entries = count(stats.entries, "entry", "entries")
+    print_line(f"{count(stats.sales, 'sale')}, {count(stats.coins, 'coin')}, {entries}{removed}.")
+    if stats.first_sale:
+        print_line(f"Sales from {stats.first_sale} to {stats.last_sale}.")
+    for name, coins in stats.known.items():
+        print_line(f"  {name.replace('_', ' ')}: of {count(coins, 'coin')}")
+    for metal, coins in stats.metals.items():
+        print_line(f"  of {metal}: {count(coins, 'coin')}")
+
+
+def print_exported(exported: ExportedCatalogue) -> None:
+    """Print what was exported, and where it lies."""
+    print_line(
+        f"Exported {count(exported.entries, 'image')} of {count(exported.coins, 'coin')} in "
+        f"{count(exported.sales, 'sale')} to {exported.folder}."
+    )
+
+
+def _describe_lot(lot: LotDetails) -> str:
+    """The telling part of what is stated of a coin, in a line."""
+    known = lot.known()
+    units = (("plate", "pl. {}"), ("page", "p. {}"), ("type", "{}"), ("metal", "{}"), ("weight_g", "{:g} g"))
+    return ", ".join(form.format(known[name]) for name, form in units if name in known)
 
 
 def print_built(built: BuiltCatalogue) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from capture.names import printable
 from pipeline.commands.terminal.output import (
     coloured_verdict,
     console,
@@ -12,7 +13,9 @@ from pipeline.commands.terminal.output import (
     reporter,
 )
 from pipeline.fitted_table import Column, FittedTable
-from pipeline.reports.results import other_names
+from pipeline.reports.cards import MATCH, POSSIBLE
+from pipeline.reports.results import other_names, sales_of
+from pipeline.reports.sales import describe_sale, describe_sales
 from pipeline.sentences import print_sentences
 from pipeline.wording import count, describe_pages, literal, were
 
@@ -41,13 +44,20 @@ def print_answers(result: Answers) -> None:
         if answer.fails:
             reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
         print_sentences(console, f"{literal(answer.image)}: {coloured_verdict(answer.verdict)}")
+        if answer.candidates and answer.verdict in (MATCH, POSSIBLE):
+            chain = describe_sales(sales_of(answer.candidates[0]))
+            if chain:
+                print_line(f"  {printable(chain)}")
         rows = []
         for rank, each in enumerate(answer.candidates, 1):
             chance = f"{each.probability:.3f}"
-            rows.append((str(rank), literal(each.coin), literal(each.entry_id), f"{each.score:.3f}", chance))
+            cited = {sale["coin"]: describe_sale(sale) for sale in sales_of(each) if "lot" in sale}
+            entry = cited.get(each.coin, each.entry_id)
+            rows.append((str(rank), literal(each.coin), literal(entry), f"{each.score:.3f}", chance))
             for other in other_names(each):
                 chance = f"{other['probability']:.3f} same coin"
-                rows.append(("", f"also {literal(other['coin'])}", literal(other["entry"]), "", chance))
+                entry = cited.get(other["coin"], other["entry"])
+                rows.append(("", f"also {literal(other['coin'])}", literal(entry), "", chance))
         console.print(FittedTable(CANDIDATE_COLUMNS, rows))
 
 

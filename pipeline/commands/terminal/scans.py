@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
 from pipeline.fitted_table import Column, FittedTable
+from pipeline.reports.results import name_of
 from pipeline.sentences import print_sentences
 from pipeline.wording import count, duration, literal, minute
 from rig.sides import SIDES
@@ -91,7 +92,7 @@ def print_scan(result: ScanResult) -> None:
         best = coin.candidates[0] if coin.candidates else None
         frames = str(coin.frames) if coin.frames == coin.planned else f"[red]{coin.frames} of {coin.planned}[/red]"
         match = (
-            literal(best.coin) if best else "",
+            literal(name_of(best)) if best else "",
             f"{best.probability:.3f}" if best else "",
             coloured_verdict(coin.verdict),
         )

@@ -9,6 +9,8 @@ import pytest
 
 from capture.store import Store
 from capture.store.journal_lines import Lifting
+from capture.store.lot_details import LotDetails
+from capture.store.lots import NewLot
 from capture.store.records import Candidate, NewEntry, Photograph
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, small_image
 
@@ -29,7 +31,8 @@ def filled(folder: Path) -> Path:
         store.frames.add_photographs(other.id, [Photograph("c7", small_image(51), "2.jxl", type="20c")])
         store.sessions.finish(other.id)
         entries = store.catalogue.add_entries(
-            [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
+            [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)],
+            lots=[NewLot("RIC 9", "sale", LotDetails(lot="9", weight_g=3.87, type="RIC 9"), "sale.csv, line 2")],
         )
         store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
         store.embeddings.add_model("m1", "starter", {"layers": 3})

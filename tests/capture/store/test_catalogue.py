@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from capture.store import Store, StoreError
+from capture.store.lot_details import LotDetails
+from capture.store.lots import NewLot
 from capture.store.records import Candidate, NewEntry
 from tests.capture.conftest import PLAN, TRAY, small_image
 
@@ -45,6 +47,20 @@ def test_entries_outlive_the_index(store: Store) -> None:
     with Store.open(store.folder) as again:
         assert sorted(entry.id for entry in again.catalogue.entries()) == sorted(entry.id for entry in entries[:2])
         assert again.coins.types() == {"RIC 7": "RIC", "RIC 8": None}
+
+
+def test_what_a_sale_says_is_kept_in_every_version_and_outlives_the_index(store: Store) -> None:
+    first = LotDetails(lot="231", weight_g=3.8)
+    store.catalogue.add_entries(ENTRIES, lots=[NewLot("RIC 7", "sale 12", first, "sale.csv, line 2", "0" * 64)])
+    corrected = LotDetails(lot="231", weight_g=3.87, type="RIC 7a", date="1936-03-18")
+    store.catalogue.add_entries((), lots=[NewLot("RIC 7", "sale 12", corrected, "sale.csv, line 2", "1" * 64)])
+    store.close()
+    for path in store.folder.glob("index.sqlite*"):
+        path.unlink()
+    with Store.open(store.folder) as again:
+        assert [lot.details for lot in again.catalogue.lots("sale 12")] == [first, corrected]
+        assert [entry.lot for entry in again.catalogue.entries()] == [corrected, corrected, None]
+        assert again.coins.types()["RIC 7"] == "RIC 7a" and again.verify() == []
 
 
 def test_embeddings_come_back_in_the_order_asked_for(store: Store) -> None:

@@ -21,7 +21,7 @@ from tests.capture.conftest import PLAN, TRAY, add_frame, note, small_image
 from tests.capture.store.test_migration import read_all
 from tests.processes import Process
 
-EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "model", "match", "event")
+EVERYTHING = ("session", "shot", "frame", "file", "coin", "calibration", "entry", "lot", "model", "match", "event")
 
 
 def test_all_but_embeddings_is_in_the_records(filled: Path) -> None:

@@ -13,6 +13,8 @@ from calibration.image import decode_image, encode_jpeg
 from capture.store import Store
 from capture.store.deletion import delete_frames
 from capture.store.journal_lines import Lifting
+from capture.store.lot_details import LotDetails
+from capture.store.lots import NewLot
 from capture.store.record_kinds import KINDS
 from capture.store.records import Candidate, Frame, NewEntry, Photograph
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
@@ -44,7 +46,8 @@ def fill_every_kind(store: Store) -> None:
     store.frames.add_photographs(other.id, [Photograph("c7", jpeg, "1.jpg", type="10c")])
     store.sessions.finish(other.id)
     entries = store.catalogue.add_entries(
-        [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)]
+        [NewEntry(f"RIC {n}", small_image(60 + n), f"{n}.jxl", "sale") for n in (9, 1)],
+        lots=[NewLot("RIC 9", "sale", LotDetails(lot="9"), "sale.csv, line 2")],
     )
     store.catalogue.remove_entries(store.catalogue.entries("RIC 1"))
     store.embeddings.add_model("m1", "starter", {"layers": 3})

@@ -11,15 +11,11 @@ import torch
 
 from models.embedding.backbones import BACKBONES, CROP_PX, WeightsError, build, pretrained
 
-LARGE = ("convnext_base", "convnext_base-base", "vit_b_16", "vit_b_16-base")
 
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in sorted(BACKBONES)]
-)
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_the_grid_is_as_the_table_says(name: str) -> None:
     backbone = BACKBONES[name]
-    with torch.inference_mode():
+    with torch.device("meta"):  # shapes without numbers
         grid = build(name).eval()(torch.zeros(1, 3, CROP_PX, CROP_PX))
     assert grid.shape == (1, backbone.channels, backbone.cells, backbone.cells)
 

@@ -14,10 +14,8 @@ from models.embedding.embedder import Embedder, EmbedderNetwork, to_tensor
 from models.explanation.explanation import explain
 from models.training.losses import LossConfig, make_loss
 from tests.models.model_coins import crop_of, settled
+from tests.variants import usually
 
-SMALL = ("mobilenet_v3_small", "mobilenet_v3_small-base")
-LARGE = tuple(sorted(set(BACKBONES) - set(SMALL)))
-NETWORKS = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 TIMM = importlib.util.find_spec("timm") is not None
 
 
@@ -63,7 +61,7 @@ def goes_the_whole_way(name: str, folder: Path) -> None:
         assert exact.common + sum(pair.part for pair in exact.pairs) == pytest.approx(exact.score, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", usually(("mobilenet_v3_small",), sorted(BACKBONES)))
 def test_a_network_builds_learns_is_saved_and_explained(name: str, tmp_path: Path) -> None:
     goes_the_whole_way(name, tmp_path)
 

@@ -110,6 +110,7 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", os.path.join(os.environ["RIG_SHARED"], "weights"))  # noqa: PTH118
 
 
+@pytest.mark.slow
 @NEEDS_WEIGHTS
 def test_a_countermark_that_two_coins_share_is_in_the_top_of_the_evidence(weights: None) -> None:
     _, part = shares_found(Embedder.load("resnet18"), 5, others=8, is_planted=True, same_type=True)

@@ -40,7 +40,7 @@ def _train(loss: str) -> None:
 @pytest.mark.parametrize(
     ("count", "loss"),
     [
-        (2, "ntxent"),
+        pytest.param(2, "ntxent", marks=pytest.mark.slow),
         pytest.param(2, "arcface", marks=pytest.mark.slow),
         pytest.param(3, "ntxent", marks=pytest.mark.slow),  # parts of unequal size
     ],

@@ -54,7 +54,13 @@ ILLS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "name", "word"), ILLS.values(), ids=ILLS)
+@pytest.mark.parametrize(
+    ("fault", "name", "word"),
+    [
+        pytest.param(*ill, id=name, marks=() if name in ("third light", "deaf turntable") else pytest.mark.slow)
+        for name, ill in ILLS.items()
+    ],
+)
 def test_what_is_ill_is_named_and_the_rest_is_still_checked(
     rig: Rig, lab: Path, fault: str, name: str, word: str
 ) -> None:

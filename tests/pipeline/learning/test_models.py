@@ -17,7 +17,7 @@ from models.embedding.embedder import STARTER_DIR, Embedder, EmbedderNetwork
 from pipeline.errors import LabError, UsageError
 from tests.pipeline.loop import album, run
 
-COINS = [f"e{number}" for number in range(8)]
+COINS = [f"e{number}" for number in range(6)]
 
 
 def weak_model(folder: Path) -> None:
@@ -36,7 +36,7 @@ def journal(lab: Path, kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def labelled(lab: Path, tmp_path: Path) -> Path:
-    """A lab with eight coins in a dataset, of which four judge, and two models: the starter again, a useless one."""
+    """A lab with six coins in a dataset, of which three judge, and two models: the starter again, a useless one."""
     labels = album(tmp_path / "days", COINS)
     assert run("import", tmp_path / "days", "--labels", labels, "--lab", lab).code == 0
     assert run("dataset", "build", "days", "--test", 0.5, "--validation", 0, "--lab", lab).code == 0
@@ -74,7 +74,7 @@ def test_a_model_is_judged_on_test_coins_with_the_synthetic_figure_beside(labell
     result = run(
         *("evaluate", "--model", "weak", "--dataset", "days", "--synthetic", 2, "--lab", labelled, "--json")
     ).json
-    assert result["labels"] == 4 and result["queries"] == 8 and "days v1" in result["data"]
+    assert result["labels"] == 3 and result["queries"] == 6 and "days v1" in result["data"]
     assert result["gap"] == pytest.approx(result["synthetic"]["rank1"] - result["rank1"])
     assert 0.0 <= result["fnir_at_fpir"]["0.01"] <= 1.0 and 0.0 <= result["ece"] <= 1.0
     page = Path(result["page"]).read_text()

@@ -54,8 +54,10 @@ def terminate_and_hang_up(scan: Command, terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("end", "why"),
-    [(hang_up_twice, "The terminal was closed. Stopped"), (terminate_and_hang_up, "Stopped on request")],
-    ids=["window closed", "computer shut down"],
+    [
+        pytest.param(hang_up_twice, "The terminal was closed. Stopped", id="window closed"),
+        pytest.param(terminate_and_hang_up, "Stopped on request", id="computer shut down", marks=pytest.mark.slow),
+    ],
 )
 def test_a_scan_whose_terminal_is_closed_puts_the_coin_back(
     rig: Rig, short_lab: Path, end: Callable[[Command, Terminal], None], why: str
@@ -85,7 +87,7 @@ def test_a_batch_whose_terminal_is_closed_continues(short_lab: Path) -> None:
     ("command", "number"),
     [
         pytest.param(SCAN, 1, id="scan's output", marks=pytest.mark.slow),
-        pytest.param(SCAN, 2, id="scan's errors"),
+        pytest.param(SCAN, 2, id="scan's errors", marks=pytest.mark.slow),
         pytest.param(NIGHT, 1, id="batch's output"),
         pytest.param(NIGHT, 2, id="batch's errors", marks=pytest.mark.slow),
     ],

@@ -1,0 +1,122 @@
+"""Images for the page: coins cut out, upright, of one size; small ones from the thumbnails, large ones kept in memory.
+
+A request names a frame or an entry by its id or number, never a path. One image is decoded at a time, so that a
+scan beside has the other core.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Path as PathParameter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from calibration.image import Image, ImageError, encode_jpeg
+from capture.store import StoreError
+from pipeline.reports.evidence import find_evidence
+from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, find_place, portrait, resize
+from pipeline.serve.pages import Page
+
+SIZES_PX = (THUMBNAIL_PX, 640, 1600)
+WHOLE_PX = 1600
+Number = Annotated[int, PathParameter(ge=1, le=2**53)]
+KEPT_BYTES = 128_000_000
+KEPT_S = 86_400  # an image of a frame or an entry never changes
+
+
+class ImageCache:
+    """Encoded images that were made lately, up to `KEPT_BYTES`; one is made at a time."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._size = 0
+        self._lock, self._making = threading.Lock(), threading.Lock()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
+        """The image of a key, made if it is not there."""
+        if (kept := self._find(key)) is not None:
+            return kept
+        with self._making:
+            if (kept := self._find(key)) is not None:
+                return kept
+            made = make()
+        with self._lock:
+            self._images[key] = made
+            self._size += len(made)
+            while self._size > KEPT_BYTES and len(self._images) > 1:
+                self._size -= len(self._images.popitem(last=False)[1])
+        return made
+
+    def _find(self, key: tuple[object, ...]) -> bytes | None:
+        with self._lock:
+            if key in self._images:
+                self._images.move_to_end(key)
+            return self._images.get(key)
+
+
+def image_routes(page: Page) -> APIRouter:
+    """Routes of images: of frames, of entries and the pages they are on, and of the evidence."""
+    routes, cache, opened = APIRouter(), ImageCache(), page.opened
+
+    def answer(request: Request, key: tuple[object, ...], make: Callable[[], Image]) -> Response:
+        try:
+            data = cache.get(key, lambda: encode_jpeg(make(), 86))
+        except (StoreError, ImageError) as error:
+            return page.error(request, str(error), 404)
+        return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={KEPT_S}"})
+
+    @routes.get("/images/frame/{frame_id}")
+    def frame(request: Request, frame_id: str, size: int = 640) -> Response:
+        """A frame's coin, rotated as if the turntable had not turned: all frames of a placement lie in register."""
+        store = opened.store
+        found = store.frames.get(frame_id)
+        if found is None or size not in SIZES_PX:
+            return page.error(request, "There is no such frame.", 404)
+
+        def make() -> Image:
+            if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).frame(found)) is not None:
+                return small
+            image = store.image(found.calibrated_sha256 or found.sha256)
+            return portrait(image, find_place(found, image), -(found.turntable_read_deg or 0.0), size)
+
+        return answer(request, ("frame", frame_id, size), make)
+
+    @routes.get("/images/entry/{number}")
+    def entry(request: Request, number: Number, size: int = 640) -> Response:
+        """An entry's coin side, as it is printed."""
+        store = opened.store
+        found = store.catalogue.numbered(number)
+        if found is None or size not in SIZES_PX:
+            return page.error(request, "There is no such entry.", 404)
+
+        def make() -> Image:
+            if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).entry(found)) is not None:
+                return small
+            side = found.cut(store.image(found.sha256))
+            return portrait(side, find_coin_place(side), 0.0, size)
+
+        return answer(request, ("entry", number, size), make)
+
+    @routes.get("/images/page/{number}")
+    def whole(request: Request, number: Number) -> Response:
+        """The whole image that an entry is a part of."""
+        store = opened.store
+        found = store.catalogue.numbered(number)
+        if found is None:
+            return page.error(request, "There is no such entry.", 404)
+        return answer(request, ("page", number), lambda: resize(store.image(found.sha256), WHOLE_PX))
+
+    @routes.get("/images/evidence")
+    def evidence(request: Request, session: str, coin: str, side: str) -> Response:
+        """Both coins under the maps of where they agree."""
+        drawing = find_evidence(opened.lab, session, coin, side)
+        if drawing is None:
+            return page.error(request, "There is no drawing of this.", 404)
+        return Response(encode_jpeg(drawing, 86), media_type="image/jpeg")  # it is drawn again now and then
+
+    return routes

@@ -1,0 +1,64 @@
+// Texts in the reader's language, and requests to the page. What comes from data is only ever set as text.
+
+const texts = JSON.parse(document.getElementById("texts").textContent);
+
+export function text(name, values = {}) {
+  return (texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+}
+
+export function dataOf(id) {
+  return JSON.parse(document.getElementById(id).textContent);
+}
+
+export function say(message, isProblem = false) {
+  const status = document.getElementById("status");
+  status.textContent = message;
+  status.classList.toggle("problem", isProblem);
+}
+
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+async function answerOf(request) {
+  let response;
+  try {
+    response = await request;
+  } catch {
+    throw new Error(text("script.offline"));
+  }
+  if (response.status === 401) location.assign("/login");
+  const isData = (response.headers.get("content-type") ?? "").startsWith("application/json");
+  const answer = isData ? await response.json() : { error: await response.text() };
+  if (!response.ok) throw new Error(text("script.failed", { error: answer.error }));
+  return answer;
+}
+
+export function get(address, parameters = {}) {
+  const query = new URLSearchParams(parameters).toString();
+  return answerOf(fetch(query ? `${address}?${query}` : address));
+}
+
+export function post(address, sent) {
+  return answerOf(
+    fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent) }),
+  );
+}
+
+// Who decides: kept in this browser; without a token it may be left out, and is whoever runs `rig serve`.
+export function who() {
+  const field = document.getElementById("who");
+  if (!field.value.trim() && field.dataset.mustBeGiven === "yes") {
+    field.focus();
+    throw new Error(text("script.name first"));
+  }
+  return field.value.trim();
+}
+
+export function isTyping(event) {
+  const tag = event.target.tagName;
+  const isField = tag === "TEXTAREA" || tag === "SELECT" || (tag === "INPUT" && event.target.type !== "range");
+  return isField || event.ctrlKey || event.metaKey || event.altKey;
+}

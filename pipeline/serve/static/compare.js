@@ -1,0 +1,156 @@
+// Two coins in register: side by side, blinking, wiped, subtracted, or under the map of where they agree.
+
+import { element, text } from "./api.js";
+
+const BLINK_MS = 600;
+const MOST = 8;
+const UPPER_LEFT_DEG = 135; // where catalogues are lit from
+const DETAIL_FROM = 1.6; // of the zoom, from which large images are shown
+
+export class Comparison {
+  constructor(stages) {
+    this.stages = stages;
+    this.mode = "side";
+    this.lights = {};
+    this.view = { zoom: 1, x: 0, y: 0 };
+    this.wipe = 50;
+    this.item = null;
+    this.candidate = null;
+    this.panes = [];
+    setInterval(() => this.stages.classList.toggle("off", this.mode === "blink" && !this.stages.classList.contains("off")), BLINK_MS);
+    stages.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
+    stages.addEventListener("pointerdown", (event) => this.onDrag(event));
+  }
+
+  show(item, candidate) {
+    if (item !== this.item) this.lights = {};
+    [this.item, this.candidate] = [item, candidate];
+    const names = [...new Set([...item.sides.map((each) => each.side), ...(candidate?.sides ?? []).map((each) => each.side ?? "other")])];
+    this.panes = names.map((name) => this.stage(name));
+    this.stages.replaceChildren(...this.panes.map((each) => each.stage));
+    this.setMode(this.mode);
+    this.place();
+  }
+
+  stage(name) {
+    const own = this.item.sides.find((each) => each.side === name) ?? (name === "other" ? this.item.sides[0] : undefined);
+    const other = this.candidate?.sides.find((each) => (each.side ?? "other") === name);
+    const panes = { name, own, other, ownImage: element("img", { draggable: false }), otherImage: element("img", { draggable: false }) };
+    panes.caption = element("p", { className: "quiet" });
+    const boxes = element(
+      "div",
+      { className: "panes" },
+      element("div", { className: "window own" }, own ? panes.ownImage : element("p", { className: "quiet", textContent: text("script.no image") })),
+      element("div", { className: "window other" }, other ? panes.otherImage : element("p", { className: "quiet", textContent: text("script.no image") })),
+    );
+    panes.otherWindow = boxes.lastChild;
+    const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
+    drawing.addEventListener("error", () => drawing.replaceWith(element("p", { className: "quiet drawing", textContent: text("script.no image") })));
+    if (own && other && this.candidate.rank === 1) {
+      drawing.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
+      boxes.append(drawing);
+    } else {
+      boxes.append(element("p", { className: "quiet drawing", textContent: text("script.no image") }));
+    }
+    panes.drawing = boxes.lastChild;
+    panes.stage = element("section", { className: "stage" }, element("h3", { textContent: text(`script.side.${name}`) }), boxes, panes.caption);
+    if (other) panes.otherImage.alt = `${this.candidate.citation}, ${text(`script.side.${name}`)}`;
+    this.light(panes, 0);
+    return panes;
+  }
+
+  light(panes, step) {
+    const frames = panes.own?.frames ?? [];
+    if (frames.length === 0) return;
+    const number = ((this.lights[panes.name] ?? litAsCatalogues(frames, panes.other?.turn ?? 0)) + step + frames.length) % frames.length;
+    this.lights[panes.name] = number;
+    const frame = frames[number];
+    const lamp = frame.lamp === null ? null : frame.lamp + (panes.other?.turn ?? 0);
+    const values = { light: frame.light, hour: clock(lamp), number: number + 1, total: frames.length };
+    panes.caption.textContent = `${text("script.own")}: ${text(lamp === null ? "script.light" : "script.light.from", values)}`;
+    panes.ownImage.alt = `${this.item.coin}, ${text(`script.side.${panes.name}`)}`;
+    this.load(panes);
+  }
+
+  nextLight(step) {
+    for (const panes of this.panes) this.light(panes, step);
+  }
+
+  load(panes) {
+    const size = this.view.zoom >= DETAIL_FROM ? 1600 : 640;
+    const frame = panes.own?.frames[this.lights[panes.name] ?? 0];
+    if (frame) set(panes.ownImage, `/images/frame/${frame.id}?size=${size}`);
+    if (panes.other) set(panes.otherImage, `/images/entry/${panes.other.number}?size=${size}`);
+  }
+
+  setMode(mode) {
+    this.mode = mode;
+    this.stages.dataset.mode = mode;
+    this.stages.classList.remove("off");
+    for (const panes of this.panes) if (mode === "agreement" && panes.drawing.dataset.src) set(panes.drawing, panes.drawing.dataset.src);
+    this.place();
+  }
+
+  setWipe(percent) {
+    this.wipe = percent;
+    this.place();
+  }
+
+  zoomBy(factor) {
+    this.view.zoom = Math.min(MOST, Math.max(1, this.view.zoom * factor));
+    if (this.view.zoom === 1) this.view = { zoom: 1, x: 0, y: 0 };
+    for (const panes of this.panes) this.load(panes);
+    this.place();
+  }
+
+  moveBy(x, y) {
+    const most = (this.view.zoom - 1) / (2 * this.view.zoom);
+    this.view.x = Math.min(most, Math.max(-most, this.view.x + x));
+    this.view.y = Math.min(most, Math.max(-most, this.view.y + y));
+    this.place();
+  }
+
+  reset() {
+    this.view = { zoom: 1, x: 0, y: 0 };
+    this.place();
+  }
+
+  place() {
+    const { zoom, x, y } = this.view;
+    const seen = `scale(${zoom}) translate(${100 * x}%, ${100 * y}%)`;
+    for (const panes of this.panes) {
+      const turn = panes.other?.turn ?? 0;
+      panes.ownImage.style.transform = `${seen} rotate(${-turn}deg)`;
+      panes.otherImage.style.transform = seen;
+      panes.otherWindow.style.clipPath = this.mode === "wipe" ? `inset(0 0 0 ${this.wipe}%)` : "";
+    }
+  }
+
+  onWheel(event) {
+    event.preventDefault();
+    this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
+  }
+
+  onDrag(event) {
+    const box = event.target.closest(".window")?.getBoundingClientRect();
+    if (!box) return;
+    event.preventDefault();
+    const move = (moved) => this.moveBy(moved.movementX / box.width / this.view.zoom, moved.movementY / box.height / this.view.zoom);
+    document.addEventListener("pointermove", move);
+    document.addEventListener("pointerup", () => document.removeEventListener("pointermove", move), { once: true });
+  }
+}
+
+// Angles are counter-clockwise from the right.
+function clock(lamp) {
+  return ((((Math.round(3 - lamp / 30 - 1) % 12) + 12) % 12) + 1).toString();
+}
+
+export function litAsCatalogues(frames, turn) {
+  const error = (frame) => (frame.lamp === null ? 180 : Math.abs(((((frame.lamp + turn - UPPER_LEFT_DEG + 180) % 360) + 360) % 360) - 180));
+  return frames.reduce((best, frame, number) => (error(frame) < error(frames[best]) ? number : best), 0);
+}
+
+function set(image, address) {
+  if (image.getAttribute("src") !== address) image.src = address;
+}

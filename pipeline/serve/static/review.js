@@ -1,0 +1,246 @@
+// The review: the queue, the coin that is shown, and the decisions.
+
+import { dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
+import { Comparison, litAsCatalogues } from "./compare.js";
+
+const AHEAD = 2; // items that are fetched before they are asked for
+const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
+const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement" };
+const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+const byId = (id) => document.getElementById(id);
+const queue = dataOf("queue");
+const items = queue.items;
+const comparison = new Comparison(byId("stages"));
+const fetched = new Map();
+const decided = []; // this page's own decisions, the newest last
+let at = 0;
+let rank = 0;
+let shown = null;
+
+const keyOf = (item) => JSON.stringify([item.session, item.coin]);
+
+function fetchItem(item) {
+  const key = keyOf(item);
+  if (!fetched.has(key)) {
+    const wanted = get("/review/item", { session: item.session, coin: item.coin });
+    wanted.catch(() => fetched.delete(key));
+    fetched.set(key, wanted);
+  }
+  return fetched.get(key);
+}
+
+async function fetchAhead() {
+  for (const next of items.slice(at + 1, at + 1 + AHEAD)) {
+    const item = await fetchItem(next);
+    const others = item.candidates[firstOpen(item)]?.sides ?? [];
+    for (const side of others) new Image().src = `/images/entry/${side.number}?size=640`;
+    for (const side of item.sides) {
+      const turn = others.find((each) => each.side === side.side)?.turn ?? 0;
+      new Image().src = `/images/frame/${side.frames[litAsCatalogues(side.frames, turn)].id}?size=640`;
+    }
+  }
+  if (items.length < queue.total && at > items.length - 20) {
+    const more = await get("/review/queue", { only: queue.only, start: items.length });
+    const known = new Set(items.map(keyOf));
+    const added = more.items.filter((each) => !known.has(keyOf(each)));
+    items.push(...added);
+    byId("items").append(...added.map(listed));
+  }
+}
+
+function listed(item) {
+  const button = element(
+    "button",
+    { type: "button" },
+    element("span", { className: "name", textContent: item.coin }),
+    element("span", { className: `tag ${item.reason}`, textContent: text(`reason.${item.reason}`) }),
+  );
+  button.addEventListener("click", () => go(items.indexOf(item)));
+  return element("li", {}, button);
+}
+
+async function go(number) {
+  if (number >= items.length) return say(text("script.end"));
+  if (number < 0) return undefined;
+  at = number;
+  const item = items[at];
+  try {
+    const found = await fetchItem(item);
+    if (items[at] !== item) return undefined; // the reader was faster
+    render(found, firstOpen(found));
+    await fetchAhead();
+  } catch (error) {
+    say(error.message, true);
+  }
+  return undefined;
+}
+
+function isDisputed(candidate) {
+  const held = candidate.opinions.map((each) => each.decision).filter((each) => each !== "unsure");
+  return held.includes("same coin") && held.some((each) => each !== "same coin");
+}
+
+// What to show first: what reviewers disagree about, else the candidate that nobody rejected yet.
+function firstOpen(item) {
+  const disputed = item.candidates.findIndex(isDisputed);
+  const isOpen = (each) => each.opinions.length === 0 || ["same coin", "unsure"].includes(each.opinions.at(-1).decision);
+  return disputed >= 0 ? disputed : Math.max(0, item.candidates.findIndex(isOpen));
+}
+
+function render(item, chosen) {
+  shown = item;
+  byId("item").hidden = false;
+  byId("coin").textContent = item.coin;
+  byId("verdict").textContent = text(`script.verdict.${item.verdict}`);
+  byId("verdict").className = `verdict ${item.verdict.split(" ")[0]}`;
+  byId("facts").textContent = [text("script.tray", { tray: item.tray }), item.diameter, item.type, item.ranked].filter(Boolean).join(" · ");
+  byId("why").value = "";
+  byId("items").querySelector("[aria-current]")?.removeAttribute("aria-current");
+  const button = byId("items").children[at]?.firstChild;
+  button?.setAttribute("aria-current", "true");
+  button?.scrollIntoView({ block: "nearest" });
+  choose(chosen);
+}
+
+function choose(number) {
+  rank = Math.min(number, Math.max(0, shown.candidates.length - 1));
+  const candidate = shown.candidates[rank] ?? null;
+  comparison.show(shown, candidate);
+  byId("candidates").replaceChildren(...shown.candidates.map(candidateButton));
+  byId("record").replaceChildren(...(candidate ? record(candidate) : [element("p", { textContent: text("script.no candidates") })]));
+  for (const button of document.querySelectorAll("[data-decision]")) button.disabled = candidate === null;
+}
+
+function candidateButton(candidate, number) {
+  const button = element(
+    "button",
+    { type: "button", className: "candidate" },
+    candidate.sides.length ? element("img", { src: `/images/entry/${candidate.sides[0].number}?size=144`, alt: "" }) : null,
+    element("span", {}, element("kbd", { textContent: candidate.rank }), ` ${candidate.citation}`),
+    element("span", { className: "quiet", textContent: text("script.probability", { probability: candidate.probability.toFixed(3) }) }),
+    ...candidate.opinions.map((each) => element("span", { className: `tag ${each.decision.replace(" ", "-")}`, textContent: text(`decision.${each.decision}`) })),
+  );
+  button.setAttribute("aria-pressed", String(number === rank));
+  button.addEventListener("click", () => choose(number));
+  return button;
+}
+
+function record(candidate) {
+  const facts = [
+    ["script.sale", candidate.sale],
+    ["script.names", candidate.coin],
+    ["script.type", candidate.type],
+    ["script.diameter", candidate.diameter && shown.diameter ? `${candidate.diameter} (${text("script.own")}: ${shown.diameter})` : candidate.diameter],
+    ...candidate.also.map((each) => ["script.also", each]),
+  ].filter(([, value]) => value);
+  const list = element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: text(name) }), element("dd", { textContent: value })]));
+  const boxed = candidate.sides.find((each) => each.boxed);
+  const page = boxed ? element("p", {}, element("a", { href: `/images/page/${boxed.number}`, target: "_blank", textContent: text("script.page") })) : null;
+  const dispute = isDisputed(candidate) ? element("p", { className: "problem", textContent: text("script.disputed") }) : null;
+  return [list, page, dispute, opinions(candidate)].filter(Boolean);
+}
+
+function opinions(candidate) {
+  return element(
+    "ul",
+    { className: "opinions" },
+    ...candidate.opinions.map((each) => {
+      const line = text("script.opinion", { who: each.who, decision: text(`decision.${each.decision}`), at: each.at });
+      const back = element("button", { type: "button", textContent: text("script.takeback") });
+      back.addEventListener("click", () => undo({ number: each.number, item: items[at], coin: shown.coin }));
+      return element("li", {}, `${line} ${each.why} `, back);
+    }),
+  );
+}
+
+async function decide(decision) {
+  const candidate = shown?.candidates[rank];
+  if (!candidate) return;
+  const [item, name] = [items[at], shown.coin];
+  try {
+    const sent = { coin: name, entry: candidate.entry, decision, who: who(), why: byId("why").value };
+    const answer = await post("/review/decide", sent);
+    candidate.opinions = answer.opinions;
+    decided.push({ number: answer.number, item, coin: name });
+    byId("undo").disabled = false;
+    say(text("script.decided", { coin: name, decision: text(`decision.${decision}`) }));
+    mark(item, decision === "unsure" ? "unsure" : "decided");
+    if (at + 1 < items.length) await go(at + 1);
+    else choose(rank);
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function undo(last = decided.at(-1)) {
+  if (!last) return say(text("script.nothing to undo"));
+  try {
+    await post("/review/undo", { number: last.number, who: who() });
+    const index = decided.findIndex((each) => each.number === last.number);
+    if (index >= 0) decided.splice(index, 1);
+    byId("undo").disabled = decided.length === 0;
+    fetched.delete(keyOf(last.item));
+    mark(last.item, last.item.reason);
+    await go(items.indexOf(last.item));
+    say(text("script.undone", { coin: last.coin }));
+  } catch (error) {
+    say(error.message, true);
+  }
+  return undefined;
+}
+
+function mark(item, reason) {
+  const tag = byId("items").children[items.indexOf(item)]?.querySelector(".tag");
+  if (tag) [tag.className, tag.textContent] = [`tag ${reason}`, text(`reason.${reason}`)];
+}
+
+function setMode(mode) {
+  comparison.setMode(mode);
+  for (const button of document.querySelectorAll("[data-mode]")) if (button.tagName === "BUTTON") button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+  byId("wiper").hidden = mode !== "wipe";
+}
+
+function onKey(event) {
+  if (isTyping(event) || shown === null) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const isSlider = event.target.type === "range";
+  if (KEYS[key]) decide(KEYS[key]);
+  else if (MODES[key]) setMode(comparison.mode === MODES[key] ? "side" : MODES[key]);
+  else if (MOVES[key] && !isSlider) comparison.moveBy(...MOVES[key].map((each) => each * 0.08));
+  else if (key >= "1" && key <= "5" && shown.candidates[key - 1]) choose(key - 1);
+  else if (key === "l") comparison.nextLight(event.shiftKey ? -1 : 1);
+  else if (key === "j") go(at + 1);
+  else if (key === "k") go(at - 1);
+  else if (key === "z") undo();
+  else if (key === "y") byId("why").focus();
+  else if (key === "+" || key === "=") comparison.zoomBy(1.25);
+  else if (key === "-") comparison.zoomBy(0.8);
+  else if (key === "0") comparison.reset();
+  else return;
+  event.preventDefault();
+}
+
+document.addEventListener("keydown", onKey);
+byId("why").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === "Escape") event.target.blur();
+});
+for (const button of document.querySelectorAll("button[data-decision]")) button.addEventListener("click", () => decide(button.dataset.decision));
+for (const button of document.querySelectorAll("button[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
+byId("light").addEventListener("click", () => comparison.nextLight(1));
+byId("closer").addEventListener("click", () => comparison.zoomBy(1.25));
+byId("farther").addEventListener("click", () => comparison.zoomBy(0.8));
+byId("reset").addEventListener("click", () => comparison.reset());
+byId("wipe").addEventListener("input", (event) => comparison.setWipe(Number(event.target.value)));
+byId("undo").addEventListener("click", () => undo());
+byId("previous").addEventListener("click", () => go(at - 1));
+byId("next").addEventListener("click", () => go(at + 1));
+byId("only").addEventListener("change", (event) => location.assign(`/review?${new URLSearchParams({ only: event.target.value })}`));
+byId("total").textContent = text("script.total", { total: queue.total });
+byId("items").append(...items.map(listed));
+byId("empty").hidden = items.length > 0;
+setMode("side");
+if (items.length > 0) {
+  fetched.set(keyOf(items[0]), Promise.resolve(dataOf("first")));
+  go(0);
+}

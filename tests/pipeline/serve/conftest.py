@@ -1,0 +1,80 @@
+"""Pages that are served, and a browser to use them with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.pipeline.conftest import Scanned
+from tests.processes import Command
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A page that is served: where, from which lab, and the process that does it."""
+
+    address: str
+    lab: Path
+    process: Command
+
+    @property
+    def host(self) -> str:
+        return self.address.removeprefix("http://").removeprefix("https://")
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return httpx.get(self.address + path, headers=headers)
+
+    def post(self, path: str, sent: Any, **headers: str) -> httpx.Response:
+        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers)
+
+
+@contextmanager
+def serving(lab: Path, *args: object, **env: str) -> Iterator[Served]:
+    """Serve a lab's page at a port that is free."""
+    process = Command("serve", "--lab", lab, "--port", 0, *args, env=env)
+    try:
+        over_s = time.monotonic() + 60
+        while (found := re.search(r"open (https?://\S+)/ in", process.err)) is None:
+            assert process.poll() is None and time.monotonic() < over_s, process.err
+            time.sleep(0.02)
+        yield Served(found[1], lab, process)
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="package")
+def served(scanned: Scanned) -> Iterator[Served]:
+    """The page of a lab whose tray 1 was scanned and identified, never to be changed."""
+    with serving(scanned.lab) as page:
+        yield page
+
+
+@pytest.fixture
+def own_page(scanned: Scanned, tmp_path: Path) -> Iterator[Served]:
+    """The page of such a lab of one's own."""
+    with serving(Path(shutil.copytree(scanned.lab, tmp_path / "own"))) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """A Chromium. Without one, tests that need it are skipped."""
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("there is no Chromium on this computer: `apt-get install chromium` installs it")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
