@@ -1,7 +1,7 @@
 """Verification: do the first few candidates lie on the query, point by point?
 
 Each is laid on the query by local features (`models.matching.registration`). How many points agree says how probable it
-is that both show one coin, beyond what the grid said. Points of the design agree on all coins that have it, so that
+is that both show one coin, beyond what the grid gave. Points of the design agree on all coins that have it, so that
 what counts is also by how much a candidate exceeds the others.
 
 The likelihood ratio was fitted on made coins and on Roman coins lit and photographed again (docs/results.md); none of
