@@ -26,6 +26,7 @@ ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
 
 Registrations = tuple[Registration | None, ...]
+"""How the query lies on each entry of a candidate; None where the entry cannot be read."""
 
 # ln(likelihood ratio) = BASE + POINTS * points / 100 + LEAD * (points - the best other's) / 100, within LIMIT
 _BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
@@ -67,7 +68,7 @@ def weigh(chances: Sequence[float], registered: Mapping[int, Registrations]) -> 
 
     By Bayes' rule: the query is one of them or none, and what was found is so many times as probable if it is that one.
     """
-    points = {place: count_points(each) for place, each in registered.items()}
+    points = {place: count_points(each) for place, each in registered.items() if any(each)}
     weighed = np.array(chances, np.float64)
     left = max(0.0, 1.0 - float(weighed.sum()))
     for place, own in points.items():
@@ -77,8 +78,8 @@ def weigh(chances: Sequence[float], registered: Mapping[int, Registrations]) -> 
 
 
 def count_points(registrations: Registrations) -> float:
-    """How many points agree, in the mean over a candidate's entries."""
-    return float(np.mean([0 if each is None else each.inliers for each in registrations])) if registrations else 0.0
+    """How many points agree, in the mean over the entries of a candidate that could be read: at least one."""
+    return float(np.mean([each.inliers for each in registrations if each is not None]))
 
 
 def log_ratio(points: float, best_other: float) -> float:
