@@ -171,7 +171,7 @@ def _candidate(
                 "number": each.number,
                 "turn": turns.get(each.id, 0.0),
                 "boxed": each.box is not None,
-                "register": _register(registered.get(each.id)),
+                "register": lay_on_entry(registered.get(each.id)),
             }
             for each in published
         ],
@@ -179,7 +179,7 @@ def _candidate(
     }
 
 
-def _register(registration: dict[str, Any] | None) -> dict[str, Any] | None:
+def lay_on_entry(registration: dict[str, Any] | None) -> dict[str, Any] | None:
     """How the turned coin is laid on the entry, both as `portrait` shows them; None where too few points agree.
 
     ``linear`` is the matrix of the turn and scale that are left, ``shift`` follows it, in shares of the image's width.

@@ -11,6 +11,7 @@ import pytest
 
 from tests.pipeline.conftest import COINS, run_well
 from tests.pipeline.serve.conftest import Served, serving
+from tests.processes import run
 
 QUICK = """\
 backbone: mobilenet_v3_small
@@ -40,18 +41,21 @@ def confirm_best(page: Served, coin: dict[str, Any]) -> list[str]:
 
 def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path) -> None:
     lab = Path(shutil.copytree(made_lab, tmp_path / "lab"))
-    for tray in (1, 2):
-        run_well("scan", "--tray", tray, "--lab", lab)
-    run_well("dataset", "build", "loop", "--test", 0.34, "--validation", 0, "--lab", lab)
     (tmp_path / "quick.yaml").write_text(QUICK)
+    improve = ("models", "improve", "loop", "--recipe", tmp_path / "quick.yaml", "--lab", lab, "--json")
+    for tray in (1, 2):  # on two occasions: what judges a model has to be photographed twice
+        run_well("scan", "--tray", tray, "--no-identify", "--lab", lab)
+        run_well("scan", "--tray", tray, "--fresh", "--lab", lab)
+    run_well("dataset", "build", "loop", "--test", 0.34, "--validation", 0, "--lab", lab)
     with serving(lab) as page:
         assert "No model was judged yet" in page.get("/rounds").text
+        assert run(*improve).json["round"]["version"] == 1, "the model before anything was confirmed"
         queue = page.get("/review/queue?only=all").json()["items"]
         assert sorted(each["coin"] for each in queue) == sorted(COINS)
         confirmed = {entry for coin in queue for entry in confirm_best(page, coin)}
         assert page.get("/review/queue?only=decided").json()["total"] == len(COINS)
-        trained = run_well("models", "improve", "loop", "--recipe", tmp_path / "quick.yaml", "--lab", lab, "--json")
-        found = trained.json["round"]
+        found = run(*improve).json["round"]
+        assert found["version"] == 2
         before, after = rows(lab, 1), rows(lab, 2)
         added = {row["frame"] for row in after} - {row["frame"] for row in before}
         assert added and added <= confirmed, "the catalogue's images of coins that train are new"
