@@ -84,6 +84,9 @@ class Registration:
         )
 
 
+_NOTHING = Registration(np.eye(2, 3), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
+
+
 def lay_on(image: npt.NDArray[Any], registration: Registration | None, turn_deg: float = 0.0) -> npt.NDArray[Any]:
     """A crop, or a map of it (float32), turned by so much (counter-clockwise) and then laid on the second crop.
 
@@ -111,11 +114,11 @@ def describe(crop: Image) -> LocalFeatures:
     return LocalFeatures(points[on_coin], found["descriptors"].numpy()[on_coin])
 
 
-def register(first: LocalFeatures, second: LocalFeatures) -> Registration | None:
-    """Lay one crop, turned upright already, on another; None if no three points agree."""
+def register(first: LocalFeatures, second: LocalFeatures) -> Registration:
+    """Lay one crop, turned upright already, on another; without a point, and as it lies, if no three agree."""
     one, other = _matched(first, second)
     if len(one) < 3:
-        return None
+        return _NOTHING
     one, other = (np.asarray((points + 0.5) / SIZE_PX, np.float32) for points in (one, other))
     matrix, inliers = cv2.estimateAffinePartial2D(
         one,
@@ -126,7 +129,7 @@ def register(first: LocalFeatures, second: LocalFeatures) -> Registration | None
         confidence=0.999,
     )
     if matrix is None or int(inliers.sum()) < 3:
-        return None
+        return _NOTHING
     agree = inliers.ravel().astype(bool)
     return Registration(np.asarray(matrix, np.float64), one[agree], other[agree])
 

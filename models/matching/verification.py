@@ -26,11 +26,12 @@ ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
 
 Registrations = tuple[Registration | None, ...]
+"""How the query lies on each entry of a candidate; None where the entry cannot be read."""
 
-# ln(likelihood ratio) = BASE + AGREEMENT * agreement + LEAD * (agreement - the best other's), within LIMIT
-_BASE, _AGREEMENT, _LEAD = -3.475, 0.470, 0.394
-_LIMIT = math.log(50.0)
-_USUAL_INLIERS = 12  # with any other coin, where there is no other to compare with
+# ln(likelihood ratio) = BASE + POINTS * points / 100 + LEAD * (points - the best other's) / 100, within LIMIT
+_BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
+_LIMIT = math.log(100.0)
+_USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare with
 _CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
 
 
@@ -67,21 +68,21 @@ def weigh(chances: Sequence[float], registered: Mapping[int, Registrations]) -> 
 
     By Bayes' rule: the query is one of them or none, and what was found is so many times as probable if it is that one.
     """
-    agreements = {place: agreement(each) for place, each in registered.items()}
+    points = {place: count_points(each) for place, each in registered.items() if any(each)}
     weighed = np.array(chances, np.float64)
     left = max(0.0, 1.0 - float(weighed.sum()))
-    for place, own in agreements.items():
-        others = [value for other, value in agreements.items() if other != place]
-        weighed[place] *= math.exp(log_ratio(own, max([math.log1p(_USUAL_INLIERS), *others])))
+    for place, own in points.items():
+        others = [count for other, count in points.items() if other != place]
+        weighed[place] *= math.exp(log_ratio(own, max([_USUAL_POINTS, *others])))
     return [float(p) for p in weighed / max(left + float(weighed.sum()), 1e-12)]
 
 
-def agreement(registrations: Registrations) -> float:
-    """How well a candidate lies on the query: the mean over its entries of ln(1 + inliers)."""
-    counts = [0 if each is None else each.inliers for each in registrations]
-    return float(np.mean(np.log1p(counts))) if counts else 0.0
+def count_points(registrations: Registrations) -> float:
+    """How many points agree, in the mean over the entries of a candidate that could be read: at least one."""
+    return float(np.mean([each.inliers for each in registrations if each is not None]))
 
 
-def log_ratio(own: float, best_other: float) -> float:
-    """How much more probable such an agreement is with the same coin than with another, as a natural logarithm."""
-    return float(np.clip(_BASE + _AGREEMENT * own + _LEAD * (own - best_other), -_LIMIT, _LIMIT))
+def log_ratio(points: float, best_other: float) -> float:
+    """How much more probable it is that so many points agree on the same coin than on another: natural logarithm."""
+    found = _BASE + _POINTS * points / 100.0 + _LEAD * (points - best_other) / 100.0
+    return float(np.clip(found, -_LIMIT, _LIMIT))

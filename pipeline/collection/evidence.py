@@ -82,7 +82,7 @@ class EvidenceDrawer:
 def find_registration(upright: Image, entry: Image) -> Registration | None:
     """How the first crop lies on the second; None where too few points agree to say."""
     found = register(describe(upright), describe(entry))
-    return found if found is not None and found.holds else None
+    return found if found.holds else None
 
 
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:

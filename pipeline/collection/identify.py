@@ -185,17 +185,19 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
 
 def _candidate(match: Match, store: Store) -> Candidate:
     found = match.scored
+    published = store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)])
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
     if match.registrations:
+        sides = {entry.id: entry.side for entry in published}
         evidence["registrations"] = [
-            {"entry": entry, "turn_deg": turn_deg, **registration_as_json(registration)}
+            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **registration_as_json(registration)}
             for entry, turn_deg, registration in zip(found.entries, found.turns_deg, match.registrations, strict=True)
         ]
     if match.also:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
         ]
-    evidence["sales"] = chain_of_sales(store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)]))
+    evidence["sales"] = chain_of_sales(published)
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 

@@ -132,6 +132,7 @@ function record(candidate) {
     ["script.names", candidate.coin],
     ["script.type", candidate.type],
     ["script.diameter", candidate.diameter && shown.diameter ? `${candidate.diameter} (${text("script.own")}: ${shown.diameter})` : candidate.diameter],
+    ["script.points", candidate.sides.filter((each) => each.register).map((each) => `${each.register.points} (${text(`script.side.${each.side ?? "other"}`)})`).join(", ")],
     ...candidate.also.map((each) => ["script.also", each]),
   ].filter(([, value]) => value);
   const list = element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: text(name) }), element("dd", { textContent: value })]));

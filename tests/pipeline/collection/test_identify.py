@@ -41,7 +41,7 @@ def test_a_photograph_finds_its_coin_at_any_turn(rig: Rig, lab: Path, photo: Pat
     probabilities = [each["probability"] for each in answer["candidates"]]
     assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) <= 1.001
     (laid,) = answer["candidates"][0]["registrations"]
-    assert laid["entry"] == answer["candidates"][0]["entry"] and laid["inliers"] > 100
+    assert laid["entry"] == answer["candidates"][0]["entry"] and laid["side"] == "obverse" and laid["inliers"] > 100
     matrix = np.array(laid["matrix"])
     assert np.hypot(*matrix[:, 0]) == pytest.approx(1.0, abs=0.03), "both crops hold the coin, so that scales agree"
     assert np.abs(matrix @ (0.5, 0.5, 1.0) - 0.5).max() < 0.02, "and so do their centres"
