@@ -131,7 +131,7 @@ def find_board(image: Image, spec: BoardSpec, name: str = "the image") -> BoardV
     boards = [_Board(each, *_agreeing(markers, each)) for each in (spec.opencv(), spec.opencv(legacy=True))]
     board = max(boards, key=lambda each: len(each.ids))
     corners, ids = board.find_corners(grey, parameters)
-    if len(ids) < MIN_CORNERS:
+    if len(ids) < _least_corners(spec):
         raise CalibrationError(_why_not_found(len(ids), len(markers.ids), grey, spec, name))
     # The detector's own refinement looks at a window of 5 pixels; squares this large afford a wider, steadier one.
     corners_px = corners
@@ -210,6 +210,11 @@ def _square_px(corners_px: npt.NDArray[np.float32], corners_mm: npt.NDArray[np.f
     return spec.square_mm * float(np.sqrt(spread_px / max(spread_mm, 1e-9)))
 
 
+def _least_corners(spec: BoardSpec) -> int:
+    """`MIN_CORNERS`, or a third of a board that has few."""
+    return min(MIN_CORNERS, max(6, (spec.squares_x - 1) * (spec.squares_y - 1) // 3))
+
+
 def _why_not_found(corners: int, markers: int, grey: Grey, spec: BoardSpec, name: str) -> str:
     total = (spec.squares_x - 1) * (spec.squares_y - 1)
     board = f"{spec.squares_x}x{spec.squares_y}, {spec.dictionary}"
@@ -224,4 +229,4 @@ def _why_not_found(corners: int, markers: int, grey: Grey, spec: BoardSpec, name
     edges = float(cv2.Laplacian(cv2.resize(grey, half, interpolation=cv2.INTER_AREA), cv2.CV_32F).std())
     if edges < 6:
         return f"{seen}: it is blurred, or shows no board. Focus on the plate and lay the board flat."
-    return f"{seen}; at least {MIN_CORNERS} are needed. Lay the right board in the middle, without glare."
+    return f"{seen}; at least {_least_corners(spec)} are needed. Lay the right board in the middle, without glare."

@@ -58,7 +58,7 @@ def flat_field(cards: Sequence[Image], light: str) -> Flat:
             "Check that the lamp is lit, or expose longer."
         )
     light_mean = sum((to_linear(card) for card in cards[1:]), to_linear(cards[0])) / np.float32(len(cards))
-    cells = _cell_means(light_mean)
+    cells = cell_means(light_mean)
     rough = cells / cv2.GaussianBlur(cells, (0, 0), 3.0)
     if float(np.abs(rough - 1).max()) > 0.25:
         raise CalibrationError(
@@ -75,7 +75,7 @@ def flat_field(cards: Sequence[Image], light: str) -> Flat:
     return np.asarray(gain, np.float16)
 
 
-def gain_at_size(flat: Flat, width_px: int, height_px: int) -> npt.NDArray[np.float32]:
+def gain_at_size(flat: npt.NDArray[np.floating], width_px: int, height_px: int) -> npt.NDArray[np.float32]:
     """A flat field as one factor per pixel, (height_px, width_px, 3)."""
     # Cell k is centred on pixel (k + 0.5) * CELL_PX - 0.5.
     to_cell = np.array([[1 / CELL_PX, 0, 0.5 / CELL_PX - 0.5], [0, 1 / CELL_PX, 0.5 / CELL_PX - 0.5]])
@@ -91,7 +91,8 @@ def gain_at_size(flat: Flat, width_px: int, height_px: int) -> npt.NDArray[np.fl
     )
 
 
-def _cell_means(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def cell_means(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean of each cell of `CELL_PX` pixels, (ceil(H / CELL_PX), ceil(W / CELL_PX), 3), of light (H, W, 3)."""
     height, width = light.shape[:2]
     below, right = -height % CELL_PX, -width % CELL_PX
     whole = cv2.copyMakeBorder(light, 0, below, 0, right, cv2.BORDER_REFLECT)

@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import bench, catalogue, identification, labs, learning, models, page, reviews, scans, store
+from pipeline.commands import (
+    bench,
+    calibration,
+    catalogue,
+    identification,
+    labs,
+    learning,
+    models,
+    page,
+    reviews,
+    scans,
+    store,
+)
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, USAGE
 from pipeline.commands.terminal.output import print_failure, print_line
 from pipeline.errors import LabError, UsageError, explain
@@ -46,6 +58,8 @@ app.add_typer(reviews.app)
 app.add_typer(page.app)
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(store.app, name="store")
+app.add_typer(calibration.app, name="calibrate", rich_help_panel=calibration.PANEL)
+app.add_typer(calibration.measure_app)
 app.add_typer(bench.app)
 app.add_typer(learning.app)
 app.add_typer(models.dataset_app, name="dataset", rich_help_panel=learning.PANEL)

@@ -7,7 +7,7 @@ import sqlite3
 
 from capture.store.errors import remedy
 
-_IDENTIFYING = {"faiss", "optuna", "safetensors", "tensorboard", "torch", "torchvision"}
+_IDENTIFYING = {"faiss", "kornia", "optuna", "safetensors", "tensorboard", "torch", "torchvision"}
 
 
 class LabError(Exception):

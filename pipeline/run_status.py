@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from calibration.durable_files import write_atomically
 from capture.store.journal_lines import BatchState, TrayState
@@ -92,6 +92,7 @@ class Status(BaseModel):
     expected_end: str | None = None
     free_bytes: int | None = None
     stalled_since: str | None = None
+    stopping: bool = Field(default=False, exclude_if=lambda stopping: not stopping)
     message: str = ""
     ended: Ended | None = None
 

@@ -18,6 +18,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
         PersonLine          what a person decided: FramesRelabelled
             MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
             MatchUndone
+        NeedTicked
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
@@ -401,6 +402,16 @@ class MatchUndone(PersonLine, kind="match undone"):
 
     entries: tuple[str, ...]
     undoes: int
+
+
+class NeedTicked(JournalLine, kind="need ticked"):
+    """A person ticked off something that a batch needed a person for, or took the tick back: ``where`` and ``what``."""
+
+    batch: str
+    where: str
+    what: str
+    is_done: bool
+    who: str
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

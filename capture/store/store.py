@@ -25,6 +25,7 @@ from capture.store.journal_lines import StoreRepaired
 from capture.store.locks import WriterLock
 from capture.store.rankings import Rankings
 from capture.store.repair import lacks_records, repair
+from capture.store.search import Search
 from capture.store.sessions import Sessions
 from capture.store.transaction import Storage
 
@@ -42,6 +43,8 @@ class Store:
         What scans and imports stored.
     catalogue, embeddings, rankings
         What coins are matched with, and what came of it.
+    search
+        All of these, a page at a time.
     journal
         What was done and what happened, in order.
     repairs
@@ -61,6 +64,7 @@ class Store:
         self.catalogue = Catalogue(self.storage)
         self.embeddings = Embeddings(self.storage)
         self.rankings = Rankings(self.storage)
+        self.search = Search(self.storage)
         self.journal = Journal(self.storage)
         for line in self.repairs:
             self.journal.log(StoreRepaired(what=line))

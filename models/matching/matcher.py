@@ -6,12 +6,13 @@ views --extract-----> features at every turn                             views, 
       --same coin---> names that are one coin, sold twice, put together  same_coin
       --fuse--------> one score per coin, over sides and photographs     fusion
       --probability-> how sure it is                                     probability
+      --verify------> the first few laid on the query, point by point    verification, registration
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +22,15 @@ from models.matching.index import CatalogueIndex, Rows
 from models.matching.probability import Probability
 from models.matching.rotation import search_rotation
 from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
+from models.matching.verification import (
+    MOST_VERIFIED,
+    VERIFIED,
+    ReadCrop,
+    Registrations,
+    is_open,
+    register_candidate,
+    weigh,
+)
 from models.matching.views import View, crops_at_turns, group_views
 
 SHORTLIST = 300
@@ -47,12 +57,16 @@ class Match:
         The most similar entry of its best name.
     also
         Its other names: a coin that was sold twice has two.
+    registrations
+        How the query, turned as it was compared, lies on each of the entries that were compared (``scored.entries``);
+        empty unless it was verified.
     """
 
     scored: ScoredCoin
     entry: str
     probability: float
     also: tuple[OtherName, ...] = ()
+    registrations: Registrations = ()
 
 
 @dataclass(frozen=True)
@@ -63,11 +77,15 @@ class CoinMatcher:
     ----------
     shortlist
         How many entries a side are compared cell by cell.
+    read_crop, verified
+        Reads the crop of an entry; and how many candidates are verified. Without it, none is.
     """
 
     embedder: Embedder
     index: CatalogueIndex
     shortlist: int = SHORTLIST
+    read_crop: ReadCrop | None = None
+    verified: int = VERIFIED
 
     def match(
         self, views: Sequence[View], probability: Probability, compare: Callable[[Sequence[str]], CoinLinks]
@@ -85,7 +103,7 @@ class CoinMatcher:
         groups = group_names(ranked, links, probability)
         coins = fuse(searches, {name: best for best, others in groups.items() for name in others})
         by_name = {each.coin: each for each in ranked}
-        return [
+        matches = [
             Match(
                 coin,
                 by_name[coin.coin].entries[0],
@@ -96,6 +114,32 @@ class CoinMatcher:
                 ),
             )
             for coin, chance in zip(coins, weigh_rival(coins, groups, links, probability), strict=True)
+        ]
+        return self.verify(views, searches, matches)
+
+    def verify(
+        self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], matches: Sequence[Match]
+    ) -> list[Match]:
+        """Lay the first few on the query, and weigh what is found; the best first.
+
+        So does every one that comes first thereby, as long as it could be possible.
+        """
+        if self.read_crop is None:
+            return list(matches)
+        groups, registered = group_views(views), dict[int, Registrations]()
+        chances = [match.probability for match in matches]
+        order = list(range(len(matches)))
+        while waiting := [n for n in order[: self.verified if not registered else 1] if n not in registered]:
+            if len(registered) >= MOST_VERIFIED or not is_open(chances[order[0]]):
+                break
+            for number in waiting:
+                names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
+                registered[number] = register_candidate(groups, searches, names, self.read_crop)
+            chances = weigh([match.probability for match in matches], registered)
+            order.sort(key=lambda number: -chances[number])
+        return [
+            replace(matches[number], probability=chances[number], registrations=registered.get(number, ()))
+            for number in order
         ]
 
     def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:

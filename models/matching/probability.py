@@ -107,10 +107,10 @@ def evidence(candidates: Sequence[ScoredCoin], impostors: tuple[float, float], c
         rest = others[: max(0, len(others) - _LEFT_OUT)]
         total = len(rest) + _PRIOR_COUNT
         mean = (rest.sum() + _PRIOR_COUNT * usual) / total
-        square = (((rest - mean) ** 2).sum() + _PRIOR_COUNT * (spread**2 + (usual - mean) ** 2)) / total
-        best_other = np.maximum(np.delete(sides, place, axis=0).max(axis=0, initial=usual), usual)
+        square = (((rest - mean) ** 2).sum() + _PRIOR_COUNT * spread**2) / total
+        best_other = np.delete(sides, place, axis=0).max(axis=0, initial=mean)
         rows[place] = (
-            score - max(float(others.max(initial=usual)), usual),
+            score - float(others.max(initial=mean)),
             (score - mean) / np.sqrt(square),
             float((sides[place] - best_other).min()),
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from calibration.image import Image
-from calibration.outline import crop_coin
-from capture.store import Store
+from calibration.image import Image, ImageError
+from calibration.outline import NoCoinError, crop_coin
+from capture.store import Store, StoreError
 from capture.store.records import Entry
+from pipeline.lab import Lab
 
 AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
 
@@ -37,3 +39,21 @@ def page_of(store: Store, entry: Entry) -> Image:
 def _page(store: Store, sha256: str) -> Image:
     """Kept, since a page has many entries, one after the other."""
     return store.image(sha256)
+
+
+@dataclass(frozen=True)
+class EntryCrops:
+    """Reads the crops of a lab's catalogue entries, by id."""
+
+    lab: Lab
+
+    def __call__(self, entry_id: str) -> Image | None:
+        """The crop of an entry; None if it has left the catalogue, its image is damaged, or no coin is found in it."""
+        try:
+            with Store.open(self.lab.store, writing=False) as store:
+                entry = store.catalogue.get(entry_id)
+                if entry is not None and entry.removed_at is None:
+                    return entry_crop(store, entry)
+        except (NoCoinError, ImageError, StoreError):
+            pass
+        return None

@@ -1,8 +1,10 @@
-"""Drawing why a coin was matched: its crop and the catalogue's, upright, under the cells that speak for one coin."""
+"""Drawing why a coin was matched: its crop and the catalogue's in register, the points that both have, and where they
+agree and differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +16,10 @@ from models.embedding.embedder import Embedder
 from models.explanation.cells import UsualCells
 from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
+from models.matching.registration import Registration, describe, lay_on, register
 from models.matching.views import View, crop_at_turn, group_views
 from pipeline.collection.entries import entry_crop
-from pipeline.reports.evidence import overlay_pair
+from pipeline.reports.evidence import Map, draw_points, overlay_pair
 
 SIZE_PX = 448
 REFERENCE_ENTRIES = 12  # of other coins: what these have too is no evidence
@@ -31,7 +34,7 @@ class EvidenceDrawer:
         self._is_ready = False
 
     def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
-        """Each side that was compared, and both coins beside each other under their maps."""
+        """Each side that was compared, and the drawing of it (`draw_evidence`)."""
         entries = {entry.id: entry for entry in store.catalogue.entries()}
         for entry_id, drawing in zip(
             candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
@@ -40,7 +43,7 @@ class EvidenceDrawer:
                 yield entries[entry_id].side or entry_id, drawing
 
     def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
-        """For each entry of a candidate both coins beside each other; None where there is nothing to draw.
+        """For each entry of a candidate the drawing; None where there is nothing to draw.
 
         That is where the entry has left the catalogue, or the network has no such explanation.
         """
@@ -54,12 +57,14 @@ class EvidenceDrawer:
                 yield None
                 continue
             try:
-                first, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
-                explained = explain_upright(self._embedder, first, second, self._usual_cells(store, entries))
+                upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
+                found = find_registration(upright, second)
+                pair = (np.asarray(lay_on(upright, found), np.uint8), second)
+                explained = explain_upright(self._embedder, *pair, self._usual_cells(store, entries))
             except (NoCoinError, ExplanationError):
                 yield None
                 continue
-            yield np.hstack(overlay_pair(first, second, (explained.first, explained.second), SIZE_PX))
+            yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
     def _usual_cells(self, store: Store, entries: dict[str, Entry]) -> UsualCells | None:
         if not self._is_ready:
@@ -72,6 +77,32 @@ class EvidenceDrawer:
                     continue
             self._usual, self._is_ready = UsualCells.of(self._embedder, crops), True
         return self._usual
+
+
+def find_registration(upright: Image, entry: Image) -> Registration | None:
+    """How the first crop lies on the second; None where too few points agree to say."""
+    found = register(describe(upright), describe(entry))
+    return found if found.holds else None
+
+
+def registration_as_json(registration: Registration | None) -> dict[str, Any]:
+    """How a coin lies on a catalogue's image, as plain data (docs/json.md)."""
+    if registration is None or not registration.holds:
+        return {"inliers": registration.inliers if registration else 0, "matrix": None}
+    return {"inliers": registration.inliers, "matrix": np.round(registration.matrix, 5).tolist()}
+
+
+def draw_evidence(
+    pair: tuple[Image, Image], registration: Registration | None, maps: tuple[Map, Map], size_px: int
+) -> Image:
+    """Three rows, two coins in register in each: the points that both have, where they agree, where they differ."""
+    points = np.zeros((0, 2), np.float32) if registration is None else registration.second
+    rows = [
+        draw_points(pair, points, size_px),
+        overlay_pair(pair, maps, size_px),
+        overlay_pair(pair, maps, size_px, against=True),
+    ]
+    return np.ascontiguousarray(np.vstack(rows))
 
 
 def _group_of(groups: list[list[View]], entry: Entry | None, number: int) -> list[View] | None:

@@ -16,11 +16,13 @@ from capture.store.records import Candidate, Frame
 from models.embedding.embedder import Embedder
 from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability, verdict
+from models.matching.verification import MOST_VERIFIED, VERIFIED
 from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
-from pipeline.collection.evidence import EvidenceDrawer
+from pipeline.collection.entries import EntryCrops
+from pipeline.collection.evidence import EvidenceDrawer, registration_as_json
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
@@ -71,15 +73,20 @@ class Identifier:
         self._evidence = EvidenceDrawer(self.matcher.embedder)
 
     @classmethod
-    def open(cls, lab: Lab, model: str, reporter: Reporter) -> Identifier:
+    def open(cls, lab: Lab, model: str, reporter: Reporter, *, thorough: bool = False) -> Identifier:
         """Load a model (`load_model`) and bring the catalogue up to date for it (`over`)."""
         embedder = load_model(lab, model, reporter)
         with reporter.progress("Embedding the catalogue") as progress:
-            return cls.over(lab, embedder, progress)
+            return cls.over(lab, embedder, progress, thorough=thorough)
 
     @classmethod
-    def over(cls, lab: Lab, embedder: Embedder, progress: Progress) -> Identifier:
+    def over(cls, lab: Lab, embedder: Embedder, progress: Progress, *, thorough: bool = False) -> Identifier:
         """Embed what a model has not seen of the catalogue yet, and bring its search index up to date.
+
+        Parameters
+        ----------
+        thorough
+            Lay more of the first candidates on the query.
 
         Raises
         ------
@@ -96,7 +103,10 @@ class Identifier:
                 index = load_index(lab, store, embedder)
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
-        matcher, probability = CoinMatcher(embedder, index), Probability.from_card(embedder.card)
+        matcher = CoinMatcher(
+            embedder, index, read_crop=EntryCrops(lab), verified=MOST_VERIFIED if thorough else VERIFIED
+        )
+        probability = Probability.from_card(embedder.card)
         return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
@@ -175,17 +185,31 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
 
 def _candidate(match: Match, store: Store) -> Candidate:
     found = match.scored
+    published = store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)])
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
+    if match.registrations:
+        sides = {entry.id: entry.side for entry in published}
+        evidence["registrations"] = [
+            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **registration_as_json(registration)}
+            for entry, turn_deg, registration in zip(found.entries, found.turns_deg, match.registrations, strict=True)
+        ]
     if match.also:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
         ]
-    evidence["sales"] = chain_of_sales(store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)]))
+    evidence["sales"] = chain_of_sales(published)
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 
 
 def identify_photographs(
-    lab: Lab, photographs: SeenPhotographs, model: str, reporter: Reporter, *, top: int, report: bool
+    lab: Lab,
+    photographs: SeenPhotographs,
+    model: str,
+    reporter: Reporter,
+    *,
+    top: int,
+    report: bool,
+    thorough: bool = False,
 ) -> Answers:
     """Identify photographs, keep the best `top` candidates of each, and write the page of a curator if it is wanted.
 
@@ -195,7 +219,7 @@ def identify_photographs(
         See `load_model`.
     """
     query, seen, errors = photographs.query, photographs.coins, photographs.errors
-    identifier = Identifier.open(lab, model, reporter)
+    identifier = Identifier.open(lab, model, reporter, thorough=thorough)
     with reporter.step(f"Comparing with {count(len(identifier.matcher.index), 'catalogue image')}"):
         if query.same_coin:
             asked = [tuple(seen)]
@@ -213,7 +237,14 @@ def identify_photographs(
 
 
 def identify_session(
-    lab: Lab, session_id: str | None, tray: str | None, model: str, reporter: Reporter, *, top: int
+    lab: Lab,
+    session_id: str | None,
+    tray: str | None,
+    model: str,
+    reporter: Reporter,
+    *,
+    top: int,
+    thorough: bool = False,
 ) -> Answers:
     """Identify the coins of a stored scan by its frames, keep the rankings, and write its report again.
 
@@ -230,7 +261,7 @@ def identify_session(
         coins = [coin for coin in session.frozen_tray().coins.values() if coin in photographed]
         if not coins:
             raise LabError(f"no frame of the scan of tray {session.name} ({session.id}) is good: nothing to identify.")
-        identifier = Identifier.open(lab, model, reporter)
+        identifier = Identifier.open(lab, model, reporter, thorough=thorough)
         answers = []
         with reporter.progress(f"Identifying tray {session.name}") as progress:
             for number, coin in enumerate(coins):

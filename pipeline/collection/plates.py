@@ -1,7 +1,7 @@
 """`rig catalogue add` of scanned pages, and `rig catalogue check` of cuts that are doubtful.
 
 The page is kept as it is, and every entry is a box on it. A page is added in one transaction: interrupted, the same
-command goes on with the next one. Doubtful cuts are kept and not matched against until a person has accepted them.
+command continues with the next one. Doubtful cuts are kept and not matched against until a person has accepted them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from capture.store.lot_details import LotDetails
 from capture.store.lots import NewLot
 from capture.store.records import Entry, NewEntry
 from pipeline.collection.entries import page_of
-from pipeline.collection.sources.pages import PAGE_SUFFIXES, Page, read_pages
+from pipeline.collection.sources.pages import PAGE_SUFFIXES, ScannedPage, read_pages
 from pipeline.collection.sources.pairs import PagePair, pair_sides
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -139,7 +139,7 @@ def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> A
     return AddedPages(name, refused=tuple(refused), **counts)
 
 
-def _add_page(store: Store, sale: str, page: Page, sha256: str | None, counts: dict[str, int]) -> None:
+def _add_page(store: Store, sale: str, page: ScannedPage, sha256: str | None, counts: dict[str, int]) -> None:
     pairs = pair_sides(find_page_coins(page.image))
     if not pairs:
         counts["empty"] += 1
@@ -159,11 +159,11 @@ def _add_page(store: Store, sale: str, page: Page, sha256: str | None, counts: d
     counts["entries"] += sum(not entry.is_waiting for entry in entries)
 
 
-def _page_name(page: Page) -> str:
+def _page_name(page: ScannedPage) -> str:
     return f"page {page.number}"
 
 
-def _entries_of(coin: str, sale: str, page: Page, pair: PagePair) -> list[NewEntry]:
+def _entries_of(coin: str, sale: str, page: ScannedPage, pair: PagePair) -> list[NewEntry]:
     first = NewEntry(coin, page.data, page.name, sale, box=pair.obverse.box, is_waiting=bool(pair.doubts))
     if pair.reverse is None:
         return [first]

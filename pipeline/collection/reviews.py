@@ -205,7 +205,12 @@ def list_reviews(lab: Lab, coin: str | None) -> Reviews:
     if not (lab.store / "index.sqlite").is_file():
         return Reviews(())
     with Store.open(lab.store, writing=False) as store:
-        lines = store.journal.lines(FramesRelabelled, MatchReviewed, MatchUndone)
+        return reviews_of(store, coin)
+
+
+def reviews_of(store: Store, coin: str | None) -> Reviews:
+    """Every decision about a coin, or about any."""
+    lines = store.journal.lines(FramesRelabelled, MatchReviewed, MatchUndone)
     undone = {line.undoes for line in lines if isinstance(line, MatchUndone)}
     decided: set[object] = set()
     reviews: list[Review] = []

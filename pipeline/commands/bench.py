@@ -19,7 +19,6 @@ from pipeline.commands.options import (
     RealtimeOption,
 )
 from pipeline.commands.terminal.bench import (
-    print_calibration,
     print_check,
     print_devices,
     print_diagnosis,
@@ -42,21 +41,6 @@ class Target(StrEnum):
 
     BOARD = "board"
     RING = "ring"
-
-
-@app.command(rich_help_panel=PANEL, epilog="Example: `rig calibrate`")
-def calibrate(
-    realtime: RealtimeOption = False,
-    lab: LabOption = None,
-    log: LogOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> int:
-    """Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names."""
-    from pipeline.bench.calibrate import calibrate_lab
-
-    print_result(calibrate_lab(open_lab(lab), reporter, realtime=realtime), print_calibration, json=json)
-    return DONE
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: `rig doctor`")

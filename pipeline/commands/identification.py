@@ -40,6 +40,9 @@ def identify(
     report: Annotated[
         bool, typer.Option("--report", help="Write a page with images and evidence, as for a scan.")
     ] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Lay the 12 best candidates on the coin, not 3: slower.")
+    ] = False,
     model: ModelOption = IN_USE,
     lab: LabOption = None,
     json: JsonOption = False,
@@ -59,14 +62,14 @@ def identify(
             raise UsageError("--same-coin, --coin and --report are for photographs: leave them out for a scan.")
         with reporter.step("Loading PyTorch"):
             from pipeline.collection.identify import identify_session
-        answers = identify_session(opened, session, tray, model, reporter, top=top)
+        answers = identify_session(opened, session, tray, model, reporter, top=top, thorough=thorough)
         return _print_answers(answers, json=json)
     photographs = see_photographs(PhotographQuery(images, same_coin, coin), reporter)
     if photographs.coins:  # only then is it worth seconds to load what a model needs
         with reporter.step("Loading PyTorch"):
             from pipeline.collection.identify import identify_photographs
 
-        answers = identify_photographs(opened, photographs, model, reporter, top=top, report=report)
+        answers = identify_photographs(opened, photographs, model, reporter, top=top, report=report, thorough=thorough)
     else:
         answers = answer_without_model(photographs)
     return _print_answers(answers, json=json)

@@ -15,12 +15,14 @@ from calibration.outline import NoCoinError, crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
+from models.matching.registration import Registration, lay_on
+from models.matching.rotation import turn_crop
 from pipeline.collection.entries import entry_crop
+from pipeline.collection.evidence import draw_evidence, find_registration, registration_as_json
 from pipeline.collection.photographs import coins_in_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
-from pipeline.reports.evidence import overlay_pair
 from pipeline.wording import count
 from rig.sides import Side
 from rig.twin.coins.drawer import ProceduralDrawer
@@ -57,7 +59,8 @@ class OtherPair:
 class Explained:
     """Two images, which sides of them were compared, what explains their similarity, and where that is drawn.
 
-    ``others`` are the sides that could have been compared as well: they are less similar.
+    ``others`` are the sides that could have been compared as well: they are less similar. ``registration`` is how the
+    first, turned upright, lies on the second; None where too few points agree to say.
     """
 
     first: str
@@ -67,6 +70,7 @@ class Explained:
     model: str
     reference: str
     explanation: Explanation
+    registration: Registration | None
     drawing: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Explained:
             "method": explanation.method,
             "score": explanation.score,
             "turn_deg": explanation.turn_deg,
+            "registration": registration_as_json(self.registration),
             "picture": str(self.drawing),
         }
         if explanation.common is not None:
@@ -120,7 +125,12 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
     crops, reference = _reference(lab, {pair.first, pair.second}) if method == "cells" else ([], "")
     explained = [(explain(embedder, first[a], second[b], method, reference=crops), a, b) for a, b in comparable]
     (explanation, a, b), *others = sorted(explained, key=lambda each: each[0].score, reverse=True)
-    write_image(out, draw_explanation(first[a], second[b], explanation))
+    found = find_registration(turn_crop(first[a], explanation.turn_deg), second[b])
+    laid, on_laid = (lay_on(each, found, explanation.turn_deg) for each in (first[a], explanation.first))
+    drawing = draw_evidence(
+        (np.asarray(laid, np.uint8), second[b]), found, (on_laid, explanation.second), _ZOOM * len(second[b])
+    )
+    write_image(out, drawing)
     return Explained(
         first=pair.first,
         second=pair.second,
@@ -129,16 +139,9 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
         model=f"{embedder.name} {embedder.id}",
         reference=reference,
         explanation=explanation,
+        registration=found,
         drawing=out,
     )
-
-
-def draw_explanation(first: Image, second: Image, explanation: Explanation) -> Image:
-    """Both crops above, and below them the same under their maps; red is the strongest evidence for one coin."""
-    size_px = first.shape[0] * _ZOOM
-    above = [cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_CUBIC) for crop in (first, second)]
-    below = overlay_pair(first, second, (explanation.first, explanation.second), size_px)
-    return np.ascontiguousarray(np.vstack([np.hstack(above), np.hstack(below)]))
 
 
 def _comparable(pair: Pair, first: Sides, second: Sides) -> list[tuple[Side | None, Side | None]]:

@@ -174,5 +174,8 @@ def _entry(store: Store, entry: Entry | None, size_px: int) -> Figure | None:
 def _evidence(own: OwnImage | None) -> Figure | None:
     if own is None or own.evidence is None:
         return None
-    caption = "where they agree: this coin left, the catalogue's right"
+    caption = (
+        "this coin left, laid on the catalogue's right. Above: points that both have (green); middle: where they agree "
+        "(red); below: where they differ (blue)"
+    )
     return Figure(as_data_url(own.evidence, 84), caption, f"evidence on the {own.side}")

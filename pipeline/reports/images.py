@@ -22,7 +22,7 @@ from capture.store.records import Entry, Frame
 from pipeline.lab import Lab
 
 THUMBNAIL_PX = 144
-_MARGIN = 1.3  # half the cut over the coin's radius, which is that of a disc of its area: coins are not round
+PORTRAIT_MARGIN = 1.3  # half the cut over the coin's radius, which is that of a disc of its area: coins are not round
 _PAPER = (236, 236, 236)
 _JPEG_END = b"\xff\xd9"
 
@@ -99,7 +99,7 @@ def cut_out(image: Image, place: CoinPlace | None) -> Image:
     if place is None:
         return image
     (x, y), radius_px = place
-    half = max(1, round(_MARGIN * radius_px))
+    half = max(1, round(PORTRAIT_MARGIN * radius_px))
     left, top = round(x) - half, round(y) - half
     height, width = image.shape[:2]
     inside = image[max(0, top) : max(0, top + 2 * half), max(0, left) : max(0, left + 2 * half)]
@@ -117,12 +117,14 @@ def portrait(image: Image, place: CoinPlace | None, by_deg: float, size_px: int)
     if place is None:
         return resize(image, size_px)
     (x, y), radius_px = place
-    factor = max(1, int(2 * _MARGIN * radius_px // (2 * size_px)))  # by a whole number first, or fine detail aliases
+    factor = max(
+        1, int(2 * PORTRAIT_MARGIN * radius_px // (2 * size_px))
+    )  # whole numbers first, or fine detail aliases
     height, width = (side // factor for side in image.shape[:2])
     if factor > 1:
         whole = image[: height * factor, : width * factor]
         image = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    scale = size_px * factor / (2 * _MARGIN * radius_px)
+    scale = size_px * factor / (2 * PORTRAIT_MARGIN * radius_px)
     turn = cv2.getRotationMatrix2D((x / factor, y / factor), by_deg, scale)
     turn[0, 2] += (size_px - 1) / 2 - x / factor
     turn[1, 2] += (size_px - 1) / 2 - y / factor

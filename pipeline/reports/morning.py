@@ -69,11 +69,11 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
         trays = [{**_tray(lab, tray), "coins": list(pool.map(shown, tray.coins))} for tray in night.trays]
     needs = attention.list_needs(night, thumbnails.unreadable)
     page = page_template("morning.html").render(
-        title=_title(night),
+        title=title_of(night),
         batch=night.batch,
         sentence=attention.summarise(night, needs),
-        period=_period(night),
-        numbers=_numbers(night, store),
+        period=period_of(night),
+        numbers=numbers_of(night, store),
         needs=[
             {"item": each, "links": [(anchors[coin.tray, coin.slot], coin) for coin in each.coins]} for each in needs
         ],
@@ -123,7 +123,7 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
         "result": coin.result,
         "verdict": coin.result.verdict,
         "best": best,
-        "citation": _citation(best, entries) if best else "",
+        "citation": cite_candidate(best, entries) if best else "",
         "also": cite_others(best, entries) if best else (),
         "diameter_mm": coin.diameter_mm,
         "image": as_data_url(own(ROW_PX), 72) if own else None,
@@ -139,12 +139,14 @@ def _coin(coin: CoinNight, thumbnails: Thumbnails, entries: dict[str, Entry]) ->
     }
 
 
-def _citation(best: Candidate, entries: dict[str, Entry]) -> str:
+def cite_candidate(best: Candidate, entries: dict[str, Entry]) -> str:
+    """A candidate as a person would cite it, with the catalogue's name for it where that differs."""
     published = cite(entries[best.entry_id]) if best.entry_id in entries else best.entry_id
     return published if best.coin in published else f"{published} ({best.coin})"
 
 
-def _title(night: Night) -> str:
+def title_of(night: Night) -> str:
+    """When it was."""
     began, last = moment(night.began.at), moment(night.last_at)
     if began.date() == last.date():
         return f"{began.day} {began:%B %Y}"
@@ -152,14 +154,16 @@ def _title(night: Night) -> str:
     return f"Night of {began.day}{'' if same else f' {began:%B}'} to {last.day} {last:%B %Y}"
 
 
-def _period(night: Night) -> str:
+def period_of(night: Night) -> str:
+    """From when to when it ran, in a line."""
     last = f"ended {minute(night.ended.at)}" if night.ended else f"last seen {minute(night.last_at)}"
     until = night.began.until
     limit = f", to end by {minute(until)}" if until else ""
     return f"Began {minute(night.began.at)}, {last}{limit}"
 
 
-def _numbers(night: Night, store: Store) -> list[tuple[str, str]]:
+def numbers_of(night: Night, store: Store) -> list[tuple[str, str]]:
+    """What it came to in numbers: names and values."""
     coins = night.coins
     frames = [frame for coin in coins for frame in coin.frames]
     tonight = [frame for frame in frames if frame.taken_at >= night.began.at]

@@ -115,6 +115,7 @@ def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
         "entry": candidate.entry_id,
         "probability": round(candidate.probability, 4),
         **({"also": also} if also else {}),
+        **({"registrations": laid} if (laid := candidate.evidence.get("registrations")) else {}),
         **({"sales": sales} if (sales := sales_of(candidate)) else {}),
     }
 

@@ -75,10 +75,15 @@ def _run(
 ) -> BatchResult:
     """Run a batch to its end, whichever that is, and notify of it."""
     reporter = run.reporter
+
+    def on_stop() -> None:
+        reporter.report(STOPPING)
+        run.monitor.note_stop()
+
     try:
         run.monitor.announce(OPENING)
         identifier = open_identifier() if open_identifier is not None else None
-        with stop_on_signals(run.limits.stop, lambda: reporter.report(STOPPING)):
+        with stop_on_signals(run.limits.stop, on_stop):
             with report_coin_out(run.store, reporter):
                 run.run(identifier, realtime=realtime)
             result = run.finish(time.monotonic() - started_s)

@@ -159,6 +159,11 @@ class JobMonitor:
         (log.error if state == "failed" else log.info)("Ended: %s", f"{state}. {why}" if why else f"{state}.")
         self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
 
+    def note_stop(self) -> None:
+        """Note at once that somebody asked to stop: whoever asks again would interrupt it."""
+        self._change(stopping=True)
+        self._heartbeat.write()
+
     def announce(self, message: str) -> None:
         """Say in the status what is going on, in a sentence."""
         self._change(message=message)

@@ -180,7 +180,12 @@ def _scan(
         with Identification(store, identifier, reporter) as identification:
             job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
             coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
-            with stop_on_signals(job.stop, lambda: reporter.report(STOPPING)):
+
+            def on_stop() -> None:
+                reporter.report(STOPPING)
+                monitor.note_stop()
+
+            with stop_on_signals(job.stop, on_stop):
                 stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
         if stopped is not None:
             stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped

@@ -6,7 +6,9 @@ without it, a status that has not ended is one of a process that died.
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,7 @@ from pydantic import BaseModel
 
 from capture.store import Store
 from pipeline.assembly import holder_of
+from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.run_status import Status, read_status
 from pipeline.scanning.whereabouts import coin_out_in_words
@@ -76,6 +79,37 @@ def find_status(lab: Lab) -> LabStatus:
             unfinished=_unfinished(lab, store, status),
             coin_out=coin_out_in_words(store),
         )
+
+
+def ask_to_stop(lab: Lab, pid: int) -> None:
+    """Ask the running scan or batch to stop in good order, as SIGTERM does: the coin goes back into its slot first.
+
+    Parameters
+    ----------
+    pid
+        Its process, as the status has it: whoever asks has seen that it runs.
+
+    Raises
+    ------
+    LabError
+        If it does not run any more, was asked before, is suspended, or is somebody else's.
+    """
+    seen = find_status(lab)
+    if seen.state != "running" or seen.status is None or seen.status.pid != pid:
+        raise LabError("that scan or batch does not run any more. Nothing was stopped.")
+    if seen.status.stopping:
+        raise LabError(
+            "it was asked to stop before, and does as soon as the coin is back in its slot. A second stop would "
+            "interrupt that: press Ctrl-C in its terminal if you want it."
+        )
+    if _is_suspended(pid):
+        raise LabError(f"{seen.alarm} Let it continue first; then it can stop.")
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        raise LabError(
+            f"process {pid} cannot be stopped from here: {error.strerror}. Stop it in its terminal."
+        ) from error
 
 
 def _find_alarm(status: Status) -> str | None:

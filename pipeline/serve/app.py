@@ -19,14 +19,20 @@ from capture.store import StoreError
 from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
+from pipeline.serve.bench import bench_routes
+from pipeline.serve.collection import collection_routes
 from pipeline.serve.images import image_routes
+from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page
 from pipeline.serve.review import review_routes
+from pipeline.serve.rounds import round_routes
+from pipeline.serve.trays import tray_routes
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
+ROOMS = (image_routes, review_routes, collection_routes, bench_routes, tray_routes, morning_routes, round_routes)
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 
@@ -88,7 +94,15 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
         response.delete_cookie(COOKIE)
         return response
 
-    for routes in (image_routes, review_routes):
+    for routes in (
+        image_routes,
+        review_routes,
+        bench_routes,
+        collection_routes,
+        morning_routes,
+        tray_routes,
+        round_routes,
+    ):
         app.include_router(routes(page))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from pipeline.collection.reviews import Person
 from pipeline.errors import UsageError
 from pipeline.people import name_of_user
 from pipeline.reports.pages import page_environment
@@ -20,7 +21,7 @@ from pipeline.serve.opened import OpenedLab
 from pipeline.serve.texts import LANGUAGES, Texts, language_of
 from pipeline.wording import minute
 
-MAX_TEXT = 2000  # letters of whatever a person types
+MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ def text_of(sent: dict[str, Any], key: str, *, default: str | None = None) -> st
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise UsageError(f"{key!r} has to be a text of at most {MAX_TEXT} letters. Load the page again.")
     return value
+
+
+def person_of(sent: dict[str, Any]) -> Person:
+    """Who does what a script sent, and why; without a name it is whoever runs `rig serve`."""
+    who, why = text_of(sent, "who", default=""), text_of(sent, "why", default="")
+    return Person(who.strip()[:MAX_NAME] or None, why)
 
 
 @functools.cache

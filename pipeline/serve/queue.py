@@ -93,10 +93,11 @@ def _item(
         for rank, (_, _, probability) in enumerate(ranked.candidates)
         if not is_rejected[rank] and (rank == 0 or probability >= LEAST_PROBABILITY)
     ]
-    shown = open_ranks[0] if open_ranks else 0
+    is_disputed = [decisions.is_disputed((ranked.coin, entry)) for _, entry, _ in ranked.candidates]
+    shown = is_disputed.index(True) if any(is_disputed) else open_ranks[0] if open_ranks else 0
     candidate, _, probability = ranked.candidates[shown]
     reason: Reason
-    if any(decisions.is_disputed((ranked.coin, entry)) for _, entry, _ in ranked.candidates):
+    if any(is_disputed):
         reason = "disputed"
     elif any(isinstance(line, MatchConfirmed) for line in latest) or not open_ranks:
         reason = "decided"

@@ -10,17 +10,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from calibration.outline import CROP_MARGIN
 from capture.store import Store
 from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.records import Candidate, Entry, Frame, Ranking
 from pipeline.collection.decisions import Decision, Decisions, decision_of
-from pipeline.collection.reviews import Person, review_match, undo_review
+from pipeline.collection.reviews import review_match, undo_review
 from pipeline.errors import UsageError
 from pipeline.reports.cards import SHOWN, cite_others, entries_of
+from pipeline.reports.images import PORTRAIT_MARGIN
 from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import diameter_mm
-from pipeline.serve.pages import Page, read_json, text_of
+from pipeline.serve.pages import Page, person_of, read_json, text_of
 from pipeline.serve.queue import ORDER, QueueItem, Reason, ReviewQueue
 from pipeline.wording import minute
 from rig.sides import SIDES
@@ -76,7 +78,7 @@ def review_routes(page: Page) -> APIRouter:
         decision = text_of(sent, "decision")
         if decision not in get_args(Decision):
             raise UsageError(f"{decision!r} is no decision. Load the page again.")
-        coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), _person(sent)
+        coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), person_of(sent)
         review = await run_in_threadpool(review_match, opened.lab, coin, entry, person, cast(Decision, decision))
         return JSONResponse({**review.as_json(), "opinions": _opinions(opened.store, coin, entry)})
 
@@ -87,7 +89,7 @@ def review_routes(page: Page) -> APIRouter:
         number = sent.get("number")
         if not isinstance(number, int) or not 0 < number < 2**53:
             raise UsageError("'number' has to be that of a decision. Load the page again.")
-        review = await run_in_threadpool(undo_review, opened.lab, number, _person(sent))
+        review = await run_in_threadpool(undo_review, opened.lab, number, person_of(sent))
         return JSONResponse(review.as_json())
 
     return routes
@@ -148,6 +150,7 @@ def _candidate(
     store: Store, coin: str, rank: int, candidate: Candidate, entries: dict[str, Entry], decisions: Decisions
 ) -> dict[str, Any]:
     turns = dict(zip(candidate.evidence.get("entries", ()), candidate.evidence.get("turns_deg", ()), strict=False))
+    registered = {each["entry"]: each for each in candidate.evidence.get("registrations", ())}
     published = entries_of(candidate, entries)
     known = store.coins.get(candidate.coin)
     best = published[0] if published else None
@@ -163,11 +166,30 @@ def _candidate(
         "diameter": f"{known.diameter_mm:.1f} mm" if known and known.diameter_mm else None,
         "also": list(cite_others(candidate, entries)),
         "sides": [
-            {"side": each.side, "number": each.number, "turn": turns.get(each.id, 0.0), "boxed": each.box is not None}
+            {
+                "side": each.side,
+                "number": each.number,
+                "turn": turns.get(each.id, 0.0),
+                "boxed": each.box is not None,
+                "register": lay_on_entry(registered.get(each.id)),
+            }
             for each in published
         ],
         "opinions": _as_opinions(decisions, coin, candidate.entry_id),
     }
+
+
+def lay_on_entry(registration: dict[str, Any] | None) -> dict[str, Any] | None:
+    """How the turned coin is laid on the entry, both as `portrait` shows them; None where too few points agree.
+
+    ``linear`` is the matrix of the turn and scale that are left, ``shift`` follows it, in shares of the image's width.
+    """
+    if registration is None or registration["matrix"] is None:
+        return None
+    (a, b, x), (c, d, y) = registration["matrix"]
+    scale = PORTRAIT_MARGIN * CROP_MARGIN  # a portrait's width over a crop's, of one coin
+    shift = [((a + b) / 2 + x - 0.5) / scale, ((c + d) / 2 + y - 0.5) / scale]
+    return {"linear": [a, b, c, d], "shift": shift, "points": registration["inliers"]}
 
 
 def _opinions(store: Store, coin: str, entry: str) -> list[dict[str, Any]]:
@@ -181,8 +203,3 @@ def _as_opinions(decisions: Decisions, coin: str, entry: str) -> list[dict[str, 
         {"number": line.number, "who": line.who, "decision": decision_of(line), "why": line.why, "at": minute(line.at)}
         for line in decisions.opinions.get((coin, entry), {}).values()
     ]
-
-
-def _person(sent: dict[str, Any]) -> Person:
-    who, why = text_of(sent, "who", default=""), text_of(sent, "why", default="")
-    return Person(who.strip()[:100] or None, why)

@@ -39,7 +39,7 @@ class Texts:
         self.language = language
         self.all = texts_of(language)
 
-    def __call__(self, name: str, **values: Any) -> str:
+    def __call__(self, name: str, /, **values: Any) -> str:
         """A text with what is to be filled in."""
         return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), self.all[name])
 

@@ -122,7 +122,7 @@ def test_any_image_shows_the_board_or_is_refused(fuzz_rounds: int) -> None:
             image = image[: chance.integers(1, page.shape[0]), : chance.integers(1, page.shape[1])]
         with suppress(CalibrationError):
             view = find_board(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2RGB), spec)
-            assert len(view.corners_px) == len(view.corners_mm) >= 12 and np.isfinite(view.corners_px).all()
+            assert len(view.corners_px) == len(view.corners_mm) >= 8 and np.isfinite(view.corners_px).all()
 
 
 @pytest.mark.skipif(SHARED is None, reason="RIG_SHARED is not set")

@@ -20,7 +20,7 @@ PAGE_SUFFIXES = (".pdf", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
-class Page:
+class ScannedPage:
     """A page: its number from 1, what it is called, its bytes as they are kept, and its image."""
 
     number: int
@@ -29,7 +29,7 @@ class Page:
     image: Image
 
 
-def read_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
+def read_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
     """Each page of a PDF, a TIFF, an image or a folder of images, after how many there are; or why it cannot be read.
 
     Raises
@@ -49,15 +49,15 @@ def read_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
         yield from _tiff_pages(path)
 
 
-def _image_page(path: Path, number: int) -> Page | str:
+def _image_page(path: Path, number: int) -> ScannedPage | str:
     try:
         data = read_image_bytes(path)
-        return Page(number, printable(path.name), data, decode_image(data, str(path)))
+        return ScannedPage(number, printable(path.name), data, decode_image(data, str(path)))
     except ImageError as error:
         return str(error)
 
 
-def _pdf_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
+def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
     import pypdfium2
 
     try:
@@ -82,11 +82,11 @@ def _pdf_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
         except pypdfium2.PdfiumError:
             yield total, f"{name} is damaged, and was left out."
             continue
-        yield total, Page(number, name, encode_lossless(image), image)
+        yield total, ScannedPage(number, name, encode_lossless(image), image)
     document.close()
 
 
-def _tiff_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
+def _tiff_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
     from PIL import Image as Pillow
 
     try:
@@ -95,7 +95,7 @@ def _tiff_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
     except ImageError as error:
         raise LabError(str(error)) from error
     total = count_pages(data)
-    yield total, Page(1, printable(path.name) + (", page 1" if total > 1 else ""), data, first)
+    yield total, ScannedPage(1, printable(path.name) + (", page 1" if total > 1 else ""), data, first)
     for number in range(2, total + 1):
         name = f"{printable(path.name)}, page {number}"
         try:
@@ -105,4 +105,4 @@ def _tiff_pages(path: Path) -> Iterator[tuple[int, Page | str]]:
         except Exception:  # whatever a damaged page makes of Pillow's readers
             yield total, f"{name} is damaged, and was left out."
             continue
-        yield total, Page(number, name, encode_lossless(page), page)
+        yield total, ScannedPage(number, name, encode_lossless(page), page)

@@ -11,22 +11,12 @@ from pipeline.sentences import print_sentences
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
-    from pipeline.bench.calibrate import CalibrationResult
     from pipeline.bench.device_checks import Check
     from pipeline.bench.devices import FoundDevices
     from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
-
-
-def print_calibration(result: CalibrationResult) -> None:
-    """Print what `calibrate` measured."""
-    bundle = result.bundle
-    print_line(
-        f"Calibrated: {bundle.id}. Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
-        f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
-    )
 
 
 def print_check(check: Check) -> None:

@@ -76,9 +76,16 @@ async function go(number) {
   return undefined;
 }
 
+function isDisputed(candidate) {
+  const held = candidate.opinions.map((each) => each.decision).filter((each) => each !== "unsure");
+  return held.includes("same coin") && held.some((each) => each !== "same coin");
+}
+
+// What to show first: what reviewers disagree about, else the candidate that nobody rejected yet.
 function firstOpen(item) {
+  const disputed = item.candidates.findIndex(isDisputed);
   const isOpen = (each) => each.opinions.length === 0 || ["same coin", "unsure"].includes(each.opinions.at(-1).decision);
-  return Math.max(0, item.candidates.findIndex(isOpen));
+  return disputed >= 0 ? disputed : Math.max(0, item.candidates.findIndex(isOpen));
 }
 
 function render(item, chosen) {
@@ -125,13 +132,13 @@ function record(candidate) {
     ["script.names", candidate.coin],
     ["script.type", candidate.type],
     ["script.diameter", candidate.diameter && shown.diameter ? `${candidate.diameter} (${text("script.own")}: ${shown.diameter})` : candidate.diameter],
+    ["script.points", candidate.sides.filter((each) => each.register).map((each) => `${each.register.points} (${text(`script.side.${each.side ?? "other"}`)})`).join(", ")],
     ...candidate.also.map((each) => ["script.also", each]),
   ].filter(([, value]) => value);
   const list = element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: text(name) }), element("dd", { textContent: value })]));
   const boxed = candidate.sides.find((each) => each.boxed);
   const page = boxed ? element("p", {}, element("a", { href: `/images/page/${boxed.number}`, target: "_blank", textContent: text("script.page") })) : null;
-  const held = new Set(candidate.opinions.map((each) => (each.decision === "same coin" ? "yes" : each.decision === "unsure" ? "" : "no")).filter(Boolean));
-  const dispute = held.size > 1 ? element("p", { className: "problem", textContent: text("script.disputed") }) : null;
+  const dispute = isDisputed(candidate) ? element("p", { className: "problem", textContent: text("script.disputed") }) : null;
   return [list, page, dispute, opinions(candidate)].filter(Boolean);
 }
 

@@ -53,6 +53,16 @@ def test_probabilities_are_probabilities(scores: list[float]) -> None:
     assert sum(each) <= 1.0 + 1e-9
 
 
+def test_a_large_catalogue_is_its_own_measure() -> None:
+    """Scores of another kind of coin or print: lower than those fitted on, all alike."""
+    fitted = fit(searches(200, seed=4))
+    others = [ScoredCoin(str(n), float(score), (), ()) for n, score in enumerate(np.linspace(0.38, 0.30, 200))]
+    assert fitted.of([ScoredCoin("top", 0.48, (), ()), *others])[0] > 0.9
+    assert fitted.of(others)[0] < 0.1
+    few = [ScoredCoin("top", 0.48, (), ()), *others[:1]]
+    assert fitted.of(few)[0] < 0.5, "of a catalogue of two coins little is known"
+
+
 def test_standing_out_raises_the_probability() -> None:
     fitted = fit(searches(200, seed=4))
     others = [ScoredCoin(str(n), 0.5 + 0.001 * n, (), ()) for n in range(20)]

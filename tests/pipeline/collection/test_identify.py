@@ -40,6 +40,13 @@ def test_a_photograph_finds_its_coin_at_any_turn(rig: Rig, lab: Path, photo: Pat
     assert COINS[1] in answer["candidates"][0]["entry"] and "obverse" in answer["candidates"][0]["entry"]
     probabilities = [each["probability"] for each in answer["candidates"]]
     assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) <= 1.001
+    (laid,) = answer["candidates"][0]["registrations"]
+    assert laid["entry"] == answer["candidates"][0]["entry"] and laid["side"] == "obverse" and laid["inliers"] > 100
+    matrix = np.array(laid["matrix"])
+    assert np.hypot(*matrix[:, 0]) == pytest.approx(1.0, abs=0.03), "both crops hold the coin, so that scales agree"
+    assert np.abs(matrix @ (0.5, 0.5, 1.0) - 0.5).max() < 0.02, "and so do their centres"
+    turned = np.degrees(np.arctan2(-matrix[1, 0], matrix[0, 0]))
+    assert abs((laid["turn_deg"] + turned + 70.0 + 180.0) % 360.0 - 180.0) < 2.0, "it was turned by 70 degrees"
 
 
 def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Rig, lab: Path, photo: Path) -> None:

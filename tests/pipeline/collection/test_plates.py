@@ -62,7 +62,7 @@ def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
 ) -> None:
     lab = tmp_path / "lab"
     assert rig("init", "--collection", "--lab", lab).code == 0
-    page = make_page(Layout(1, 3, lpi=133), photos, seed=1, dpi=150)
+    page = make_page(Layout(1, 3, lpi=133), photos, seed=1, dpi=110)
     first, empty = Image.fromarray(page.image), Image.new("RGB", (600, 800), "white")
     first.save(tmp_path / "hess.pdf", save_all=True, append_images=[empty], resolution=300)  # as it will be read
     add = ("catalogue", "add", tmp_path / "hess.pdf", "--sale", "Hess 1936-03-18", "--lab", lab, "--json")

@@ -35,10 +35,30 @@ def test_the_parts_sum_to_the_score_and_are_drawn(
     found = run("explain", *images, "--out", out, *where, "--json").json
     assert found["reference"] == reference
     assert found["common"] + sum(pair["part"] for pair in found["pairs"]) == pytest.approx(found["score"], abs=1e-5)
-    drawn = read_image(out)
-    assert drawn.shape == (896, 896, 3)
-    above, below = drawn[:448].astype(int), drawn[448:].astype(int)
-    assert np.ptp(above, axis=2).max() == 0 and np.ptp(below, axis=2).max() > 100, "colour is the evidence's alone"
+    drawn = read_image(out).astype(int)
+    assert drawn.shape == (1344, 896, 3)
+    points, agree, differ = drawn[:448], drawn[448:896], drawn[896:]
+    assert (points[..., 1] - points[..., 0] > 60).sum() > 100, "points of both are green"
+    assert (agree[..., 0] - agree[..., 2] > 60).sum() > 1000, "what agrees is red"
+    assert not (points[..., 0] - points[..., 1] > 60).any() and not (differ[..., 0] - differ[..., 2] > 60).any()
+
+
+def test_one_coin_is_laid_on_the_other_and_drawn_in_register(
+    lab: Path, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "why.png"
+    found = run("explain", *images, "--out", out, "--lab", lab, "--method", "gradcam", "--json").json
+    laid = found["registration"]
+    assert laid["inliers"] >= 60
+    centre = np.array(laid["matrix"]) @ (0.5, 0.5, 1.0)
+    assert np.abs(centre - 0.5).max() < 0.03
+    left, right = np.hsplit(read_image(out)[:448, :, 0].astype(float), 2)
+    inner = slice(60, 388)
+    assert np.corrcoef(left[inner, inner].ravel(), right[inner, inner].ravel())[0, 1] > 0.5
+    other = tmp_path / "another.jpg"
+    other.write_bytes(encode_jpeg(photograph("x2"), 92))
+    apart = run("explain", images[0], other, "--out", out, "--lab", lab, "--method", "gradcam", "--json").json
+    assert apart["registration"]["inliers"] < laid["inliers"] / 2
 
 
 def test_an_entry_of_the_catalogue_can_be_named(lab: Path, images: tuple[Path, Path], tmp_path: Path) -> None:

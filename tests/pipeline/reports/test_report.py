@@ -77,7 +77,7 @@ def test_the_report_shows_every_coin_and_needs_nothing_from_outside(
             published = next(
                 image for image in page.named(f"{sale}, {side}") if image.shape == own.shape == (640, 640, 3)
             )
-            assert evidence.shape == (448, 896, 3) and np.ptp(evidence.astype(int), axis=2).max() > 100, "in colour"
+            assert evidence.shape == (1344, 896, 3) and np.ptp(evidence.astype(int), axis=2).max() > 100, "in colour"
             if result["verdict"] == "match":
                 others = [resemblance(np.rot90(own, turns), published) for turns in (1, 2, 3)]
                 assert resemblance(own, published) > max(others) + 0.1, "rotated alike"

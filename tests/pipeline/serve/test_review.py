@@ -12,6 +12,7 @@ from capture.store.journal_lines import MatchConfirmed, MatchRejected, MatchUnsu
 from capture.store.records import RankedCoin
 from pipeline.collection.decisions import Decisions
 from pipeline.serve.queue import order
+from pipeline.serve.review import lay_on_entry
 from tests.pipeline.serve.conftest import Served
 from tests.processes import run
 
@@ -81,6 +82,15 @@ def test_what_makes_no_sense_changes_nothing(served: Served, sent: Any) -> None:
     answer = served.post("/review/decide", sent)
     assert answer.status_code == 400 and len(answer.json()["error"]) > 10
     assert reviews(served) == []
+
+
+def test_a_coin_is_laid_on_the_entry_where_points_agree() -> None:
+    assert lay_on_entry(None) is None and lay_on_entry({"inliers": 3, "matrix": None}) is None
+    shifted = lay_on_entry({"inliers": 40, "matrix": [[1.0, 0.0, 0.1248], [0.0, 1.0, -0.0624]]})
+    assert shifted is not None and shifted["points"] == 40
+    assert shifted["shift"] == pytest.approx([0.1, -0.05]), "the page shows more of what surrounds a coin than a crop"
+    about_the_middle = lay_on_entry({"inliers": 40, "matrix": [[0.0, -1.0, 1.0], [1.0, 0.0, 0.0]]})
+    assert about_the_middle is not None and about_the_middle["shift"] == pytest.approx([0.0, 0.0])
 
 
 def ranked(coin: str, verdict: str, *candidates: tuple[str, float]) -> RankedCoin:

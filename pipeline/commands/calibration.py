@@ -1,0 +1,232 @@
+"""The commands `rig calibrate ...` and `rig measure`: with the rig, or with photographs that exist already."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, LogOption, RealtimeOption
+from pipeline.commands.terminal.calibration import (
+    print_calibration,
+    print_colour,
+    print_corrected,
+    print_flat,
+    print_lens,
+    print_lights,
+    print_measured,
+    print_relief,
+)
+from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.lab import open_lab
+
+PANEL = "At the bench"
+
+app = typer.Typer(
+    help="Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names. With a "
+    "step (`lens`, `flat`, `colour`) it works on photographs that exist already, without a rig.",
+)
+measure_app = typer.Typer()
+
+
+class ColourModel(StrEnum):
+    """How colours are corrected."""
+
+    LINEAR = "linear"
+    ROOT_POLYNOMIAL = "root-polynomial"
+
+
+class StoredAs(StrEnum):
+    """What a camera stores."""
+
+    AUTO = "auto"
+    LINEAR = "linear"
+    SRGB = "srgb"
+
+
+ImagesOption = Annotated[
+    list[Path], typer.Option("--images", metavar="DIR", help="A folder of photographs, or one; may be repeated.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the result in this file.")]
+LensOption = Annotated[Path | None, typer.Option("--lens", metavar="FILE", help="What `calibrate lens` kept.")]
+FlatOption = Annotated[Path | None, typer.Option("--flat", metavar="FILE", help="What `calibrate flat` kept.")]
+ColourOption = Annotated[Path | None, typer.Option("--colour", metavar="FILE", help="What `calibrate colour` kept.")]
+BOARD = "chessboard:9x6 (inner corners), chessboard:9x6:25 (square in mm), charuco:11x8:5:3.7:DICT_4X4_50."
+
+
+@app.callback(invoke_without_command=True, epilog="Example: `rig calibrate`")
+def calibrate(
+    context: typer.Context,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Calibrate the lab's camera and lights, unless a step on photographs is asked for."""
+    if context.invoked_subcommand is not None:
+        return DONE
+    from pipeline.bench.calibrate import calibrate_lab
+
+    print_result(calibrate_lab(open_lab(lab), reporter, realtime=realtime), print_calibration, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig calibrate lens --images boards/ --board chessboard:9x6 --out lens.yaml`")
+def lens(
+    images: ImagesOption,
+    board: Annotated[str, typer.Option("--board", help=f"The board: {BOARD}")],
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """The lens of a camera, from photographs of a chessboard or ChArUco board from all sides.
+
+    Of a ChArUco board, old or new pattern, size, markers and dictionary may be left out (charuco:11x8): they are then
+    found out. Boards may be partly hidden. Exit code 3: some photographs were left out.
+    """
+    from pipeline.measuring.lens import calibrate_lens_of
+
+    result = calibrate_lens_of(images, board, out, reporter)
+    print_result(result, print_lens, json=json)
+    return LEFT_OVER if result.left_out else DONE
+
+
+@app.command(epilog="Example: `rig calibrate flat --bias bias/ --dark dark/ --flat flat/ --out flat.npz`")
+def flat(
+    flats: Annotated[list[Path], typer.Option("--flat", metavar="DIR", help="Frames of an evenly coloured ground.")],
+    biases: Annotated[
+        list[Path] | None, typer.Option("--bias", metavar="DIR", help="Frames of the shortest exposure, lens covered.")
+    ] = None,
+    darks: Annotated[
+        list[Path] | None, typer.Option("--dark", metavar="DIR", help="Frames of the usual exposure, lens covered.")
+    ] = None,
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """What camera and light add, from bias, dark and flat frames: dark level, hot pixels, uneven light.
+
+    Objects in the flat, such as a board, do not matter: only how light changes from place to place is taken from it.
+    """
+    from pipeline.measuring.flat import calibrate_flat_of
+
+    print_result(calibrate_flat_of(biases or [], darks or [], flats, out), print_flat, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig calibrate colour --image chart.jpg --out colour.yaml`")
+def colour(
+    images: Annotated[
+        list[Path],
+        typer.Option("--image", "--images", metavar="FILE", help="A photograph of a ColorChecker of 24 patches."),
+    ],
+    corners: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the chart is, if it is not found: centres of the dark brown, bluish green, black and white "
+            "patch in pixels, as x,y x,y x,y x,y."
+        ),
+    ] = None,
+    model: Annotated[ColourModel, typer.Option(help="How colours are corrected.")] = ColourModel.LINEAR,
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """True colours under one lamp, from a photograph of a ColorChecker: white balance and correction matrix.
+
+    A chart that is clipped, badly lit or upside down is refused.
+    """
+    from pipeline.measuring.colour import calibrate_colour_of
+
+    print_result(calibrate_colour_of(images, corners, model.value, out), print_colour, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig calibrate lights --images chrome/ --mask mask.png --out lights.lp`")
+def lights(
+    images: ImagesOption,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the sphere is; else a file named *mask*.")
+    ] = None,
+    sphere: Annotated[str | None, typer.Option(metavar="X,Y,R", help="Where the sphere is, in pixels.")] = None,
+    lens: LensOption = None,
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Where lights come from, from photographs of a chrome sphere, one under each light."""
+    from pipeline.measuring.lights import calibrate_lights_of
+
+    print_result(calibrate_lights_of(images, mask, sphere, lens, out), print_lights, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig calibrate apply coins/ --flat flat.npz --colour colour.yaml --out corrected/`")
+def apply(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write them, as TIFF.")],
+    lens: LensOption = None,
+    flat: FlatOption = None,
+    colour: ColourOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Correct photographs by what the other steps kept: evenly lit, true in colour, straight. The originals stay."""
+    from pipeline.measuring.apply import apply_to, load_corrections
+
+    result = apply_to(images, load_corrections(lens, flat, colour), out, reporter)
+    print_result(result, print_corrected, json=json)
+    return LEFT_OVER if result.failed else DONE
+
+
+@measure_app.command(
+    rich_help_panel=PANEL, epilog="Example: `rig measure coins.jpg --board chessboard:7x6:12.5 --flat flat.npz`"
+)
+def measure(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
+    board: Annotated[str | None, typer.Option("--board", help=f"The board beside the coins: {BOARD}")] = None,
+    mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, without a board.")] = None,
+    lens: LensOption = None,
+    flat: FlatOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure the coins in photographs: diameters and area in mm, by a board that lies beside them."""
+    from pipeline.measuring.apply import load_corrections
+    from pipeline.measuring.measure import measure_photographs
+
+    result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
+    print_result(result, print_measured, json=json)
+    return LEFT_OVER if result.failed else DONE
+
+
+@measure_app.command(
+    rich_help_panel=PANEL, epilog="Example: `rig relief coin/ --lights lights.lp --mask mask.png --out relief/`"
+)
+def relief(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="A photograph under each light, or a folder.")],
+    lights: Annotated[
+        Path, typer.Option("--lights", metavar="FILE", help="Where the lights come from: .lp, or three numbers a line.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the coin is; else a file named *mask*.")
+    ] = None,
+    response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
+    mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure a relief from photographs under many lights: normals, albedo, height, and a relightable image (RTI).
+
+    Shadows and highlights are left out. Written: normals.png, albedo.png and height.png with 16 bits, relief.ptm, rti/
+    for Relight and OpenLIME, lights.lp, relief.json.
+    """
+    from pipeline.measuring.relief import measure_relief_of
+
+    result = measure_relief_of(images, lights, mask, response.value, mm_per_pixel, out, reporter)
+    print_result(result, print_relief, json=json)
+    return DONE

@@ -1,0 +1,144 @@
+"""What the commands of `pipeline.commands.calibration` print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.table import Table
+
+from pipeline.commands.terminal.output import console, print_line
+from pipeline.wording import count, literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.bench.calibrate import CalibrationResult
+    from pipeline.measuring.apply import Corrected
+    from pipeline.measuring.colour import ColourResult
+    from pipeline.measuring.flat import FlatResult
+    from pipeline.measuring.lens import LensResult
+    from pipeline.measuring.lights import LightsResult
+    from pipeline.measuring.measure import Measured
+    from pipeline.measuring.relief import ReliefResult
+
+PATCH_COLUMNS = 6
+
+
+def print_calibration(result: CalibrationResult) -> None:
+    """Print what `calibrate` measured."""
+    bundle = result.bundle
+    print_line(
+        f"Calibrated: {bundle.id}. Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
+        f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
+    )
+
+
+def print_lens(result: LensResult) -> None:
+    """Print the lens, and which photographs were left out."""
+    lens, used = result.fit.lens, len(result.photographs) - len(result.left_out)
+    terms = " ".join(f"{value:.4f}" for value in lens.distortion)
+    of = count(len(result.photographs), "photograph")
+    empty = int((result.fit.coverage == 0).sum())
+    print_line(
+        f"Lens of {lens.width_px}x{lens.height_px} pixels, from {used} of {of}.",
+        f"  error: {lens.rms_px:.3f} px RMS",
+        f"  focal length: {lens.matrix[0, 0]:.2f} px, certain to {result.fit.focal_std_px:.2f}; the image is "
+        f"{result.field_of_view_deg:.1f} degrees wide",
+        f"  centre: {lens.matrix[0, 2]:.2f}, {lens.matrix[1, 2]:.2f}",
+        f"  distortion: {terms}",
+        f"  corners in {result.fit.coverage.size - empty} of {result.fit.coverage.size} parts of the image",
+    )
+    for each in result.left_out:
+        print_line(f"  left out: {each.file}: {each.left_out}")
+    _print_kept(result.out)
+
+
+def print_flat(result: FlatResult) -> None:
+    """Print what the flat takes out."""
+    correction, gain = result.correction, result.correction.gain
+    print_line(
+        f"Flat of {correction.width_px}x{correction.height_px} pixels, from "
+        + ", ".join(f"{number} {kind}" for kind, number in result.frames.items())
+        + ".",
+        f"  dark level: {100 * float(correction.dark.mean()):.2f} % of the light that the camera can take; "
+        f"{count(len(correction.hot), 'hot pixel')}",
+        f"  uneven light: factors from {gain.min():.2f} to {gain.max():.2f}; edges of objects: {correction.masked:.0%}",
+    )
+    _print_kept(result.out)
+
+
+def print_colour(result: ColourResult) -> None:
+    """Print how true the colours become."""
+    left, correction = result.fit.ciede2000, result.fit.correction
+    balance = ", ".join(f"{value:.3f}" for value in correction.white_balance)
+    stored = {"linear": "light", "srgb": "sRGB", "fitted": "a curve of the camera's own"}[correction.response_kind]
+    print_line(
+        f"Colours of {result.file}: CIEDE2000 mean {left.mean():.2f}, 90th percentile {np.percentile(left, 90):.2f}, "
+        f"greatest {left.max():.2f} ({correction.model}).",
+        f"  white balance: {balance}; the camera stores {stored}; the light falls by {result.fit.shading:.0%}",
+    )
+    for row in left.reshape(-1, PATCH_COLUMNS):
+        print_line("  " + " ".join(f"{value:5.2f}" for value in row))
+    _print_kept(result.out)
+
+
+def print_lights(result: LightsResult) -> None:
+    """Print where each light comes from."""
+    from pipeline.measuring.lights import azimuth_deg, elevation_deg
+
+    table = Table("Photograph", "Azimuth", "Elevation", "x", "y", "z")
+    for file, direction in zip(result.files, result.directions, strict=True):
+        angles = f"{azimuth_deg(direction):.1f}°", f"{elevation_deg(direction):.1f}°"
+        table.add_row(literal(file), *angles, *(f"{value:.3f}" for value in direction))
+    console.print(table)
+    _print_kept(result.out)
+
+
+def print_relief(result: ReliefResult) -> None:
+    """Print how good a relief is, and where it was written."""
+    facts = result.as_json()
+    low, high = facts["height_range"]
+    stored = "light" if result.response == "linear" else "sRGB"
+    print_line(
+        f"Relief from {count(result.lights, 'light')}; the images store {stored}.",
+        f"  used at a place on average: {count(facts['lights_used_mean'], 'light')}",
+        f"  difference from Lambert's law: {facts['residual']:.1%} of the light",
+        f"  height: {low:g} to {high:g} {facts['height_unit']}",
+    )
+    if result.rti_by_law:
+        print_line(
+            "  the lights alone do not determine a relightable image: what they lack is taken from Lambert's law"
+        )
+    print_line(f"Written to {result.out}.")
+
+
+def print_corrected(result: Corrected) -> None:
+    """Print where corrected photographs are."""
+    if result.written:
+        print_line(f"{count(len(result.written), 'photograph')} corrected, in {result.written[0].parent}.")
+    if result.failed:
+        print_line(f"{count(len(result.failed), 'photograph')} not corrected.")
+
+
+def print_measured(result: Measured) -> None:
+    """Print each coin's measures."""
+    for each in result.photographs:
+        by = f", by {each.corners} corners of the board" if each.corners else ""
+        table = Table(
+            "x", "y", "Diameter", "least", "greatest", "mm²", "", title=literal(each.file), title_justify="left"
+        )
+        for coin in each.coins:
+            table.add_row(
+                *(f"{value:.0f}" for value in coin.centre_px),
+                *(f"{value:.2f} mm" for value in (coin.diameter_mm, coin.least_mm, coin.greatest_mm)),
+                f"{coin.area_mm2:.1f}",
+                "" if coin.is_round else "by its ground",
+            )
+        console.print(table)
+        print_line(f"{1000 * each.mm_per_pixel:.2f} µm per pixel{by}.")
+
+
+def _print_kept(out: Path | None) -> None:
+    if out is not None:
+        print_line(f"Kept in {out}.")

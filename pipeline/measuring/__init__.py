@@ -1,0 +1,1 @@
+"""Calibrating and measuring with photographs that exist already, without a rig."""

@@ -1,0 +1,93 @@
+// The bench: the running job, looked at once a second for as long as the page is shown.
+
+import { dataOf, element, get, post, say, text } from "./api.js";
+
+const EVERY_MS = 1000;
+const byId = (id) => document.getElementById(id);
+let job = null;
+
+function sentence(state) {
+  const values = { ...state.job, ...state.job?.ended, holder: state.holder };
+  if (state.state === "running") return state.job.coin ? text("script.bench.coin", values) : state.job.message || text("script.bench.running", values);
+  if (state.state === "ended") {
+    const ended = { ...state.job.ended, state: text(`script.ended.${state.job.ended.state}`) };
+    return `${text("script.bench.ended", ended)} ${state.job.ended.why ?? ""}`;
+  }
+  return text(`script.bench.${state.state}`, values);
+}
+
+function fill(id, items, make) {
+  const section = byId(id);
+  section.hidden = items.length === 0;
+  (section.querySelector("ul") ?? section.querySelector("tbody")).replaceChildren(...items.map(make));
+}
+
+function render(state) {
+  job = state.job;
+  const isRunning = state.state === "running";
+  const shown = sentence(state);
+  if (byId("sentence").textContent !== shown) byId("sentence").textContent = shown;
+  const alarm = [state.alarm, state.coin_out].filter(Boolean).join(" ");
+  byId("alarm").hidden = !alarm;
+  if (byId("alarm").textContent !== alarm) byId("alarm").textContent = alarm;
+  byId("progress").hidden = !isRunning || !job.shots;
+  byId("progress").value = job?.shots ? job.shots_done / job.shots : 0;
+  byId("left").textContent = isRunning && job.left ? text("script.bench.left", job) : "";
+  byId("stop").hidden = !isRunning || job.stopping;
+  byId("stopping").hidden = !isRunning || !job.stopping;
+  const numbers = job ? ["shots_done", "shots", "frames", "retakes", "quarantined"] : [];
+  byId("numbers").replaceChildren(
+    ...numbers.map((name) => element("div", {}, element("dd", { textContent: job[name] }), element("dt", { textContent: text(`script.bench.${name}`) }))),
+  );
+  fill("trays", job?.trays ?? [], (each) =>
+    element("tr", {}, element("td", { textContent: each.tray }), element("td", { textContent: text(`script.tray.${each.state}`) }), element("td", { textContent: each.why ?? "" })),
+  );
+  fill("faults", state.faults, (each) => element("li", {}, element("strong", { textContent: `${each.at} ${each.device}: ` }), each.problem, element("br"), each.remedy ?? text("script.bench.recovered")));
+  fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
+  fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
+  renderFrames(state.frames);
+}
+
+// Frames are kept where they stand: an image that is there is not loaded again.
+function renderFrames(frames) {
+  const list = byId("frames").querySelector("ul");
+  byId("frames").hidden = frames.length === 0;
+  const there = new Map([...list.children].map((each) => [each.dataset.id, each]));
+  list.replaceChildren(
+    ...frames.map((frame) => {
+      if (there.has(frame.id)) return there.get(frame.id);
+      const image = element("img", { src: `/images/frame/${frame.id}?size=144`, alt: `${frame.coin}, ${frame.caption}`, width: 112, height: 112 });
+      const link = element("a", { href: `/images/frame/${frame.id}?size=1600` }, image);
+      const note = element("span", { className: frame.problem ? "problem" : "quiet", textContent: [frame.coin, frame.caption, frame.problem].filter(Boolean).join(", ") });
+      const made = element("li", {}, link, note);
+      made.dataset.id = frame.id;
+      return made;
+    }),
+  );
+}
+
+async function look() {
+  try {
+    if (!document.hidden) render(await get("/bench/state"));
+    if (byId("status").dataset.offline) say("");
+    delete byId("status").dataset.offline;
+  } catch (error) {
+    byId("status").dataset.offline = "yes";
+    say(error.message, true);
+  }
+  setTimeout(look, EVERY_MS);
+}
+
+byId("stop").addEventListener("click", async () => {
+  byId("stop").disabled = true;
+  try {
+    await post("/bench/stop", { pid: job.pid });
+    say(text("script.bench.asked"));
+  } catch (error) {
+    say(error.message, true);
+  }
+  byId("stop").disabled = false;
+});
+
+render(dataOf("state"));
+look();

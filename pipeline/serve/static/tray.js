@@ -1,0 +1,91 @@
+// A tray: numbers are typed or scanned slot by slot, pasted, or moved by dragging or Alt and an arrow.
+
+import { dataOf, post, say, text } from "./api.js";
+
+const tray = document.getElementById("tray");
+const save = document.getElementById("save");
+const elsewhere = dataOf("elsewhere");
+const columns = Number(tray.dataset.columns);
+const slots = [...tray.children];
+const inputs = slots.map((slot) => slot.querySelector("input"));
+const MOVES = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+let dragged = null;
+
+function check() {
+  const seen = new Map();
+  slots.forEach((slot, number) => {
+    const coin = inputs[number].value.trim();
+    const note = slot.querySelector(".note");
+    const other = seen.get(coin);
+    note.textContent = "";
+    if (coin && other !== undefined) note.textContent = text("script.tray.twice", { slot: slots[other].dataset.slot });
+    else if (coin && Object.hasOwn(elsewhere, coin)) note.textContent = text("script.tray.elsewhere", elsewhere[coin]);
+    if (coin && other === undefined) seen.set(coin, number);
+    inputs[number].setAttribute("aria-invalid", String(note.textContent !== ""));
+  });
+}
+
+function changed() {
+  save.disabled = false;
+  check();
+}
+
+function swap(one, other) {
+  if (!inputs[one] || !inputs[other] || one === other) return;
+  [inputs[one].value, inputs[other].value] = [inputs[other].value, inputs[one].value];
+  changed();
+}
+
+function onKey(event, number) {
+  if (event.key === "Enter") {
+    event.preventDefault();
+    (inputs[number + 1] ?? save).focus();
+    inputs[number + 1]?.select();
+  } else if (event.altKey && MOVES[event.key]) {
+    event.preventDefault();
+    swap(number, number + MOVES[event.key]);
+    inputs[number + MOVES[event.key]]?.focus();
+  }
+}
+
+// A column copied from a table fills the slots from here on.
+function onPaste(event, number) {
+  const lines = event.clipboardData.getData("text").trim().split(/\r?\n|\t/);
+  if (lines.length < 2) return;
+  event.preventDefault();
+  lines.forEach((line, offset) => {
+    if (inputs[number + offset]) inputs[number + offset].value = line.trim();
+  });
+  changed();
+}
+
+inputs.forEach((input, number) => {
+  input.addEventListener("input", changed);
+  input.addEventListener("keydown", (event) => onKey(event, number));
+  input.addEventListener("paste", (event) => onPaste(event, number));
+});
+slots.forEach((slot, number) => {
+  slot.addEventListener("dragstart", () => { dragged = number; });
+  slot.addEventListener("dragover", (event) => event.preventDefault());
+  slot.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (dragged !== null) swap(dragged, number);
+    dragged = null;
+  });
+});
+save.addEventListener("click", async () => {
+  const filled = Object.fromEntries(slots.map((slot, number) => [slot.dataset.slot, inputs[number].value]));
+  try {
+    const answer = await post("/tray", { name: tray.dataset.name, digest: tray.dataset.digest, slots: filled });
+    tray.dataset.digest = answer.digest;
+    save.disabled = true;
+    say(text("script.tray.saved", answer));
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+window.addEventListener("beforeunload", (event) => {
+  if (!save.disabled) event.preventDefault();
+});
+tray.style.gridTemplateColumns = `repeat(${columns}, minmax(7.5rem, 1fr))`;
+check();

@@ -1,0 +1,78 @@
+"""Trays: drawn as they lie, and their accession numbers typed, scanned or moved."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pipeline.collection.tray_files import TrayFile, places_of, read_tray_file, read_tray_files, write_tray_file
+from pipeline.errors import UsageError
+from pipeline.scanning.status import find_status
+from pipeline.serve.pages import MAX_NAME, Page, read_json, text_of
+
+
+def tray_routes(page: Page) -> APIRouter:
+    """Routes of the trays."""
+    routes, lab, writing = APIRouter(), page.opened.lab, threading.Lock()
+    grid = lab.rig.station.bench.tray
+
+    @routes.get("/trays")
+    def show(request: Request) -> Response:
+        """Every tray, and the numbers that are on two."""
+        files = read_tray_files(lab)
+        twice = {coin: places for coin, places in places_of(files).items() if len(places) > 1}
+        return page.html(request, "trays.html", files=files, twice=twice)
+
+    @routes.get("/tray")
+    def edit(request: Request, name: str, new: bool = False) -> Response:
+        """A tray, drawn as it lies; or a new one."""
+        file = TrayFile(name.strip()[:MAX_NAME], {}, None, "") if new else read_tray_file(lab, name)
+        others = places_of(each for each in read_tray_files(lab) if each.name != file.name)
+        slots = max([grid.count, *file.slots])
+        elsewhere = {coin: {"tray": places[0].tray, "slot": places[0].slot} for coin, places in others.items()}
+        return page.html(
+            request,
+            "tray.html",
+            file=file,
+            columns=grid.columns,
+            slots=[(slot, file.slots.get(slot) or "") for slot in range(1, slots + 1)],
+            elsewhere=elsewhere,
+            is_scanned=_is_scanned(page, file.name),
+        )
+
+    def write(name: str, slots: dict[int, str | None], digest: str) -> TrayFile:
+        with writing:
+            return write_tray_file(lab, name, slots, digest)
+
+    @routes.post("/tray")
+    async def save(request: Request) -> Response:
+        """Write a tray file."""
+        sent = await read_json(request)
+        name, digest = text_of(sent, "name"), text_of(sent, "digest")
+        file = await run_in_threadpool(write, name, _slots(sent), digest)
+        return JSONResponse({"name": file.name, "digest": file.digest, "coins": sum(map(bool, file.slots.values()))})
+
+    return routes
+
+
+def _slots(sent: dict[str, Any]) -> dict[int, str | None]:
+    slots = sent.get("slots")
+    if not isinstance(slots, dict) or len(slots) > 10_000:
+        raise UsageError("'slots' has to give the coin of each slot. Load the page again.")
+    found: dict[int, str | None] = {}
+    for slot, coin in slots.items():
+        if not (slot.isascii() and slot.isdigit() and len(slot) < 6) or not isinstance(coin, str) or len(coin) > 500:
+            raise UsageError("'slots' has to give the coin of each slot by its number. Load the page again.")
+        found[int(slot)] = coin.strip() or None
+    return found
+
+
+def _is_scanned(page: Page, name: str) -> bool:
+    """Whether the running scan or batch is to scan this tray: it keeps the contents that it began with."""
+    seen = find_status(page.opened.lab)
+    return seen.state == "running" and seen.status is not None and name in {tray.tray for tray in seen.status.trays}

@@ -1,0 +1,67 @@
+"""The pages are used without seeing and without a mouse: axe-core finds no serious fault, in light and dark."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.serve.conftest import Served
+
+pytestmark = pytest.mark.slow
+
+PAGES = (
+    "/review",
+    "/collection",
+    "/collection?what=frames",
+    "/collection?what=entries",
+    "/coin?name=1994.1",
+    "/bench",
+    "/trays",
+    "/tray?name=1",
+    "/morning",
+    "/rounds",
+    "/login",
+)
+
+
+@pytest.fixture(scope="module")
+def axe(request: pytest.FixtureRequest) -> str:
+    """The source of axe-core, from its npm package, kept in the cache of the tests."""
+    folder = Path(request.config.cache.mkdir("axe"))  # type: ignore[union-attr]
+    if not list(folder.glob("*.tgz")):
+        if shutil.which("npm") is None:
+            pytest.skip("npm is not there to fetch axe-core with")
+        fetched = subprocess.run(["npm", "pack", "axe-core"], cwd=folder, capture_output=True, timeout=120)
+        if fetched.returncode != 0:
+            pytest.skip("axe-core cannot be fetched here")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        source = package.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 820, 400])
+def test_axe_finds_no_serious_fault(served: Served, browser: Any, axe: str, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    found = []
+    for path in PAGES:
+        page.goto(served.address + path)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(axe)
+        faults = page.evaluate("axe.run().then((found) => found.violations)")
+        found += [
+            (path, fault["id"], node["target"], node["failureSummary"])
+            for fault in faults
+            if fault["impact"] in ("serious", "critical", "moderate")
+            for node in fault["nodes"]
+        ]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+    context.close()
+    assert found == []

@@ -1,0 +1,73 @@
+"""The loop end to end in the twin: what a person confirms on the page is what the next model learns from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.conftest import COINS, run_well
+from tests.pipeline.serve.conftest import Served, serving
+from tests.processes import run
+
+QUICK = """\
+backbone: mobilenet_v3_small
+steps: 30
+channels: 16
+coins_per_batch: 4
+save_every: 10
+data: {procedural_coins: 0, fitting_coins: 4}
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def rows(lab: Path, version: int) -> list[dict[str, Any]]:
+    return list(json.loads((lab / "datasets" / "loop" / f"v{version}" / "manifest.json").read_text())["frames"])
+
+
+def confirm_best(page: Served, coin: dict[str, Any]) -> list[str]:
+    """Confirm a coin's best candidate, as a person does; the entries."""
+    item = page.get(f"/review/item?session={coin['session']}&coin={coin['coin']}").json()
+    best = item["candidates"][0]
+    sent = {"coin": coin["coin"], "entry": best["coin"], "decision": "same coin", "who": "Anna", "why": "the crack"}
+    answer = page.post("/review/decide", sent)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["entries"])
+
+
+def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path) -> None:
+    lab = Path(shutil.copytree(made_lab, tmp_path / "lab"))
+    (tmp_path / "quick.yaml").write_text(QUICK)
+    improve = ("models", "improve", "loop", "--recipe", tmp_path / "quick.yaml", "--lab", lab, "--json")
+    for tray in (1, 2):  # on two occasions: what judges a model has to be photographed twice
+        run_well("scan", "--tray", tray, "--no-identify", "--lab", lab)
+        run_well("scan", "--tray", tray, "--fresh", "--lab", lab)
+    run_well("dataset", "build", "loop", "--test", 0.34, "--validation", 0, "--lab", lab)
+    with serving(lab) as page:
+        assert "No model was judged yet" in page.get("/rounds").text
+        assert run(*improve).json["round"]["version"] == 1, "the model before anything was confirmed"
+        queue = page.get("/review/queue?only=all").json()["items"]
+        assert sorted(each["coin"] for each in queue) == sorted(COINS)
+        confirmed = {entry for coin in queue for entry in confirm_best(page, coin)}
+        assert page.get("/review/queue?only=decided").json()["total"] == len(COINS)
+        found = run(*improve).json["round"]
+        assert found["version"] == 2
+        before, after = rows(lab, 1), rows(lab, 2)
+        added = {row["frame"] for row in after} - {row["frame"] for row in before}
+        assert added and added <= confirmed, "the catalogue's images of coins that train are new"
+        assert {row["coin"] for row in after if row["frame"] in added} <= {
+            row["coin"] for row in before if row["part"] == "train"
+        }
+        shown = page.get("/rounds").text
+        assert found["after"]["model"] in shown and ("in use" if found["promoted"] else "refused") in shown
+        coin = next(row["coin"] for row in after if row["frame"] in added)
+        frame = next(row["frame"] for row in after if row["coin"] == coin and row["frame"] not in added)
+        run_well("label", COINS[0] if coin != COINS[0] else COINS[1], "--frame", frame, "--lab", lab)
+        run_well("dataset", "build", "loop", "--lab", lab)
+        assert {row["frame"]: row["coin"] for row in rows(lab, 3)}.get(frame) != coin, "a corrected label counts"
+        run_well("identify", "--tray", 1, "--lab", lab)
+        assert "decided" in page.get("/review/queue?only=all").text
