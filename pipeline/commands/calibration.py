@@ -15,7 +15,9 @@ from pipeline.commands.terminal.calibration import (
     print_corrected,
     print_flat,
     print_lens,
+    print_lights,
     print_measured,
+    print_relief,
 )
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.lab import open_lab
@@ -34,6 +36,14 @@ class ColourModel(StrEnum):
 
     LINEAR = "linear"
     ROOT_POLYNOMIAL = "root-polynomial"
+
+
+class StoredAs(StrEnum):
+    """What a camera stores."""
+
+    AUTO = "auto"
+    LINEAR = "linear"
+    SRGB = "srgb"
 
 
 ImagesOption = Annotated[
@@ -135,6 +145,25 @@ def colour(
     return DONE
 
 
+@app.command(epilog="Example: `rig calibrate lights --images chrome/ --mask mask.png --out lights.lp`")
+def lights(
+    images: ImagesOption,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the sphere is; else a file named *mask*.")
+    ] = None,
+    sphere: Annotated[str | None, typer.Option(metavar="X,Y,R", help="Where the sphere is, in pixels.")] = None,
+    lens: LensOption = None,
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Where lights come from, from photographs of a chrome sphere, one under each light."""
+    from pipeline.measuring.lights import calibrate_lights_of
+
+    print_result(calibrate_lights_of(images, mask, sphere, lens, out), print_lights, json=json)
+    return DONE
+
+
 @app.command(epilog="Example: `rig calibrate apply coins/ --flat flat.npz --colour colour.yaml --out corrected/`")
 def apply(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
@@ -172,3 +201,32 @@ def measure(
     result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
     print_result(result, print_measured, json=json)
     return LEFT_OVER if result.failed else DONE
+
+
+@measure_app.command(
+    rich_help_panel=PANEL, epilog="Example: `rig relief coin/ --lights lights.lp --mask mask.png --out relief/`"
+)
+def relief(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="A photograph under each light, or a folder.")],
+    lights: Annotated[
+        Path, typer.Option("--lights", metavar="FILE", help="Where the lights come from: .lp, or three numbers a line.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the coin is; else a file named *mask*.")
+    ] = None,
+    response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
+    mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure a relief from photographs under many lights: normals, albedo, height, and a relightable image (RTI).
+
+    Shadows and highlights are left out. Written: normals.png, albedo.png and height.png with 16 bits, relief.ptm, rti/
+    for Relight and OpenLIME, lights.lp, relief.json.
+    """
+    from pipeline.measuring.relief import measure_relief_of
+
+    result = measure_relief_of(images, lights, mask, response.value, mm_per_pixel, out, reporter)
+    print_result(result, print_relief, json=json)
+    return DONE
