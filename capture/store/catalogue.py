@@ -73,6 +73,8 @@ class Catalogue:
                 )
                 transaction.add_coin(each.coin, each.type)
                 transaction.add(ENTRY, entry.id, entry_content(entry, file))
+                if each.is_waiting:
+                    transaction.add(REMOVED, entry.id, {"at": now()})
                 ids.add(entry.id)
                 added.append(entry)
             for lot in lots:
@@ -136,14 +138,16 @@ class Catalogue:
         """Remove entries from the catalogue; their images are kept."""
         self._mark_removed(entries, now())
 
-    def restore_entries(self, entries: Iterable[Entry]) -> None:
-        """Bring back entries that were removed."""
-        self._mark_removed(entries, None)
+    def restore_entries(self, entries: Iterable[Entry], lots: Iterable[NewLot] = ()) -> None:
+        """Bring back entries that were removed, and store what their sale says of them now."""
+        self._mark_removed(entries, None, lots)
 
-    def _mark_removed(self, entries: Iterable[Entry], at: str | None) -> None:
+    def _mark_removed(self, entries: Iterable[Entry], at: str | None, lots: Iterable[NewLot] = ()) -> None:
         with self._storage.transaction() as transaction:
             for entry in entries:
                 transaction.add(REMOVED, entry.id, {"at": at})
+            for lot in lots:
+                _add_lot(transaction, lot)
 
 
 def _add_lot(transaction: Transaction, new: NewLot) -> None:

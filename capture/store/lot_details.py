@@ -26,6 +26,8 @@ class LotDetails:
         As it is printed, with its currency.
     url
         Where the lot or object is described.
+    doubt
+        Why its images, cut out of a page, wait for a person (`rig catalogue check`): until then they are removed.
     """
 
     date: str | None = None
@@ -42,6 +44,7 @@ class LotDetails:
     provenance: str | None = None
     rights: str | None = None
     url: str | None = None
+    doubt: str | None = None
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Self:
@@ -53,4 +56,5 @@ class LotDetails:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-FIELDS = tuple(each.name for each in fields(LotDetails))
+FIELDS = tuple(each.name for each in fields(LotDetails) if each.name != "doubt")
+"""What a source may say of a coin."""

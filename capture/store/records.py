@@ -400,7 +400,10 @@ class Photograph:
 
 @dataclass(frozen=True)
 class NewEntry:
-    """An image to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue."""
+    """An image to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue.
+
+    One that ``is_waiting`` is removed at once, until a person decides.
+    """
 
     coin: str
     data: bytes
@@ -409,3 +412,4 @@ class NewEntry:
     side: Side | None = None
     box: tuple[int, int, int, int] | None = None
     type: str | None = None
+    is_waiting: bool = False

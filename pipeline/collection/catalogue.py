@@ -193,7 +193,11 @@ def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> Catalog
         replaced = {
             entry_id for line in store.journal.lines(EntriesReplaced) for entry_id in line.entries
         }  # by a corrected image, which is there
-        entries = [entry for entry in _named_entries(store, coins, sale, removed=True) if entry.id not in replaced]
+        entries = [
+            entry
+            for entry in _named_entries(store, coins, sale, removed=True)
+            if entry.id not in replaced and not (entry.lot and entry.lot.doubt)  # these wait for `rig catalogue check`
+        ]
         store.catalogue.restore_entries(entries)
     return CatalogueChange("Restored", _count_by_coin(entries))
 

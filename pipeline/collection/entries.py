@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
 
 from calibration.image import Image, ImageError
 from calibration.outline import NoCoinError, crop_coin
@@ -10,10 +13,32 @@ from capture.store import Store, StoreError
 from capture.store.records import Entry
 from pipeline.lab import Lab
 
+AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
+
 
 def entry_crop(store: Store, entry: Entry) -> Image:
     """The normalised crop of a catalogue entry; NoCoinError if no coin is found in its image."""
-    return crop_coin(entry.cut(store.image(entry.sha256)))
+    if entry.box is None:
+        return crop_coin(store.image(entry.sha256))
+    image = page_of(store, entry)
+    left, top, right, bottom = entry.box
+    height, width = image.shape[:2]
+    if left <= 0 or top <= 0 or right >= width or bottom >= height:
+        return crop_coin(entry.cut(image))  # half of an image: beyond is the other side
+    margin = round(AROUND * max(right - left, bottom - top))
+    rows = slice(max(0, top - margin), bottom + margin)
+    return crop_coin(np.ascontiguousarray(image[rows, max(0, left - margin) : right + margin]))
+
+
+def page_of(store: Store, entry: Entry) -> Image:
+    """The whole image that an entry is part of."""
+    return _page(store, entry.sha256)
+
+
+@lru_cache(maxsize=2)
+def _page(store: Store, sha256: str) -> Image:
+    """Kept, since a page has many entries, one after the other."""
+    return store.image(sha256)
 
 
 @dataclass(frozen=True)
@@ -26,9 +51,9 @@ class EntryCrops:
         """The crop of an entry; None if it has left the catalogue, its image is damaged, or no coin is found in it."""
         try:
             with Store.open(self.lab.store, writing=False) as store:
-                for entry in store.catalogue.entries():
-                    if entry.id == entry_id:
-                        return entry_crop(store, entry)
+                entry = store.catalogue.get(entry_id)
+                if entry is not None and entry.removed_at is None:
+                    return entry_crop(store, entry)
         except (NoCoinError, ImageError, StoreError):
             pass
         return None

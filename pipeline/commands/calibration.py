@@ -8,25 +8,55 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, LogOption, RealtimeOption
+from pipeline.commands.options import (
+    DONE,
+    FAILED,
+    LEFT_OVER,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    LogOption,
+    RealtimeOption,
+)
 from pipeline.commands.terminal.calibration import (
     print_calibration,
     print_colour,
     print_corrected,
     print_flat,
     print_lens,
+    print_lights,
     print_measured,
+    print_relief,
 )
 from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 
 PANEL = "At the bench"
 
 app = typer.Typer(
     help="Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names. With a "
-    "step (`lens`, `flat`, `colour`) it works on photographs that exist already, without a rig.",
+    "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig.",
 )
 measure_app = typer.Typer()
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Check, before any work is done, that a result can be kept there.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder.
+    """
+    if path is not None and path.is_dir():
+        raise UsageError(f"--out: {path} is a folder. Name a file in it.")
+    return path
+
+
+def code_of(done: int, failed: int) -> int:
+    """The exit code of a job on several photographs."""
+    return (LEFT_OVER if done else FAILED) if failed else DONE
 
 
 class ColourModel(StrEnum):
@@ -36,10 +66,20 @@ class ColourModel(StrEnum):
     ROOT_POLYNOMIAL = "root-polynomial"
 
 
+class StoredAs(StrEnum):
+    """What a camera stores."""
+
+    AUTO = "auto"
+    LINEAR = "linear"
+    SRGB = "srgb"
+
+
 ImagesOption = Annotated[
     list[Path], typer.Option("--images", metavar="DIR", help="A folder of photographs, or one; may be repeated.")
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the result in this file.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", callback=file_to_write, help="Keep the result in this file.")
+]
 LensOption = Annotated[Path | None, typer.Option("--lens", metavar="FILE", help="What `calibrate lens` kept.")]
 FlatOption = Annotated[Path | None, typer.Option("--flat", metavar="FILE", help="What `calibrate flat` kept.")]
 ColourOption = Annotated[Path | None, typer.Option("--colour", metavar="FILE", help="What `calibrate colour` kept.")]
@@ -135,6 +175,25 @@ def colour(
     return DONE
 
 
+@app.command(epilog="Example: `rig calibrate lights --images chrome/ --mask mask.png --out lights.lp`")
+def lights(
+    images: ImagesOption,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the sphere is; else a file named *mask*.")
+    ] = None,
+    sphere: Annotated[str | None, typer.Option(metavar="X,Y,R", help="Where the sphere is, in pixels.")] = None,
+    lens: LensOption = None,
+    out: OutOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Where lights come from, from photographs of a chrome sphere, one under each light."""
+    from pipeline.measuring.lights import calibrate_lights_of
+
+    print_result(calibrate_lights_of(images, mask, sphere, lens, out), print_lights, json=json)
+    return DONE
+
+
 @app.command(epilog="Example: `rig calibrate apply coins/ --flat flat.npz --colour colour.yaml --out corrected/`")
 def apply(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
@@ -150,7 +209,7 @@ def apply(
 
     result = apply_to(images, load_corrections(lens, flat, colour), out, reporter)
     print_result(result, print_corrected, json=json)
-    return LEFT_OVER if result.failed else DONE
+    return code_of(len(result.written), len(result.failed))
 
 
 @measure_app.command(
@@ -171,4 +230,33 @@ def measure(
 
     result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
     print_result(result, print_measured, json=json)
-    return LEFT_OVER if result.failed else DONE
+    return code_of(sum(bool(each.coins) for each in result.photographs), len(result.failed))
+
+
+@measure_app.command(
+    rich_help_panel=PANEL, epilog="Example: `rig relief coin/ --lights lights.lp --mask mask.png --out relief/`"
+)
+def relief(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="A photograph under each light, or a folder.")],
+    lights: Annotated[
+        Path, typer.Option("--lights", metavar="FILE", help="Where the lights come from: .lp, or three numbers a line.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", metavar="FILE", help="White where the coin is; else a file named *mask*.")
+    ] = None,
+    response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
+    mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Measure a relief from photographs under many lights: normals, albedo, height, and a relightable image (RTI).
+
+    Shadows and highlights are left out. Written: normals.png, albedo.png and height.png with 16 bits, relief.ptm, rti/
+    for Relight and OpenLIME, lights.lp, relief.json.
+    """
+    from pipeline.measuring.relief import measure_relief_of
+
+    result = measure_relief_of(images, lights, mask, response.value, mm_per_pixel, out, reporter)
+    print_result(result, print_relief, json=json)
+    return DONE

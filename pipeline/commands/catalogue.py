@@ -13,7 +13,9 @@ from pipeline.commands.terminal.catalogue import (
     print_built,
     print_catalogue,
     print_change,
+    print_cuts,
     print_exported,
+    print_pages,
     print_records,
     print_shown,
     print_stats,
@@ -35,7 +37,7 @@ def add(
         typer.Argument(
             metavar="SOURCE",
             help="A folder of images (obverse beside reverse, or COIN_obv and COIN_rev); a table (CSV, Excel, JSON); "
-            "a IIIF manifest, also by its address.",
+            "a IIIF manifest, also by its address; scanned pages (PDF, TIFF).",
         ),
     ],
     sale: Annotated[
@@ -44,6 +46,7 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of stored images of the same name; those are kept.")
     ] = False,
+    pages: Annotated[bool, typer.Option("--pages", help="The folder's images are whole pages of a catalogue.")] = False,
     mapping: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Which column of a table is what (docs/catalogue.md).")
     ] = None,
@@ -59,6 +62,7 @@ def add(
 ) -> int:
     """Add reference images, and what their sale says of each coin. What is there already is left alone."""
     from pipeline.collection.catalogue import add_directory
+    from pipeline.collection.plates import add_pages, holds_pages
     from pipeline.collection.records import AddOptions, add_records, holds_records
 
     if holds_records(source):
@@ -68,6 +72,10 @@ def add(
         return DONE if not records.wrong else LEFT_OVER if skip_wrong else FAILED
     if mapping or dry_run or skip_wrong:
         raise UsageError("--mapping, --dry-run and --skip-wrong are for tables and manifests. Leave them out.")
+    if holds_pages(Path(source)) or pages:
+        plates = add_pages(open_lab(lab), Path(source), sale, reporter)
+        print_result(plates, print_pages, json=json)
+        return LEFT_OVER if plates.waiting or plates.refused else DONE
     added = add_directory(open_lab(lab), Path(source), reporter, sale=sale, replace=replace)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
@@ -128,6 +136,23 @@ def export(
 
     print_result(export_catalogue(open_lab(lab), folder, sale, base_url, reporter), print_exported, json=json)
     return DONE
+
+
+@app.command(epilog='Example: `rig catalogue check`, then `rig catalogue check --accept "Hess 1936, page 3, coin 7"`')
+def check(
+    accept: Annotated[list[str] | None, typer.Option(metavar="COIN", help="This cut is a coin, whole.")] = None,
+    reject: Annotated[list[str] | None, typer.Option(metavar="COIN", help="This cut is none.")] = None,
+    accept_all: Annotated[bool, typer.Option("--accept-all", help="All others that wait are coins.")] = False,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List coins cut out of pages that are doubtful and not matched against, with a page of them; decide about them."""
+    from pipeline.collection.plates import check_cuts
+
+    checked = check_cuts(open_lab(lab), accept or (), reject or (), accept_all=accept_all)
+    print_result(checked, print_cuts, json=json)
+    return LEFT_OVER if checked.waiting else DONE
 
 
 @app.command(epilog="Example: `rig catalogue build`")

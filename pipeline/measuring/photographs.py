@@ -52,3 +52,9 @@ def _in_order(name: str) -> tuple[tuple[int, str], ...]:
             digits = ""
         parts.append((-1, letter))
     return tuple(parts)
+
+
+def split_mask(files: Sequence[Path]) -> tuple[list[Path], Path | None]:
+    """The photographs, and the mask that lies among them: the one file that is called so."""
+    masks = [file for file in files if "mask" in file.stem.lower()]
+    return [file for file in files if file not in masks], masks[0] if len(masks) == 1 else None

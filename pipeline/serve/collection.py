@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from capture.store import Store
+from capture.store import Store, StoreError
 from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.labels import Labels
 from capture.store.records import Candidate, Frame
@@ -77,7 +77,10 @@ def collection_routes(page: Page) -> APIRouter:
     def session(request: Request, id: str) -> Response:
         """A scan or an import: its coins, and its frames in quarantine."""
         store = opened.store
-        found = store.sessions.get(id)
+        try:
+            found = store.sessions.get(id)
+        except StoreError as error:
+            return page.error(request, str(error), 404)
         is_scan = found.kind == "scan"
         return page.html(
             request,

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pipeline.measuring.colour import ColourResult
     from pipeline.measuring.flat import FlatResult
     from pipeline.measuring.lens import LensResult
+    from pipeline.measuring.lights import LightsResult
     from pipeline.measuring.measure import Measured
+    from pipeline.measuring.relief import ReliefResult
 
 PATCH_COLUMNS = 6
 
@@ -81,6 +83,36 @@ def print_colour(result: ColourResult) -> None:
     _print_kept(result.out)
 
 
+def print_lights(result: LightsResult) -> None:
+    """Print where each light comes from."""
+    from pipeline.measuring.lights import azimuth_deg, elevation_deg
+
+    table = Table("Photograph", "Azimuth", "Elevation", "x", "y", "z")
+    for file, direction in zip(result.files, result.directions, strict=True):
+        angles = f"{azimuth_deg(direction):.1f}°", f"{elevation_deg(direction):.1f}°"
+        table.add_row(literal(file), *angles, *(f"{value:.3f}" for value in direction))
+    console.print(table)
+    _print_kept(result.out)
+
+
+def print_relief(result: ReliefResult) -> None:
+    """Print how good a relief is, and where it was written."""
+    facts = result.as_json()
+    low, high = facts["height_range"]
+    stored = "light" if result.response == "linear" else "sRGB"
+    print_line(
+        f"Relief from {count(result.lights, 'light')}; the images store {stored}.",
+        f"  used at a place on average: {count(facts['lights_used_mean'], 'light')}",
+        f"  difference from Lambert's law: {facts['residual']:.1%} of the light",
+        f"  height: {low:g} to {high:g} {facts['height_unit']}",
+    )
+    if result.rti_by_law:
+        print_line(
+            "  the lights alone do not determine a relightable image: what they lack is taken from Lambert's law"
+        )
+    print_line(f"Written to {result.out}.")
+
+
 def print_corrected(result: Corrected) -> None:
     """Print where corrected photographs are."""
     if result.written:
@@ -92,6 +124,8 @@ def print_corrected(result: Corrected) -> None:
 def print_measured(result: Measured) -> None:
     """Print each coin's measures."""
     for each in result.photographs:
+        if not each.coins:
+            continue
         by = f", by {each.corners} corners of the board" if each.corners else ""
         table = Table(
             "x", "y", "Diameter", "least", "greatest", "mm²", "", title=literal(each.file), title_justify="left"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.collection.contents import CatalogueList, CatalogueStats, ShownCoins
     from pipeline.collection.exports import ExportedCatalogue
     from pipeline.collection.identify import BuiltCatalogue
+    from pipeline.collection.plates import AddedPages, CheckedCuts
     from pipeline.collection.records import AddedRecords
 
 MOST_LINES = 20  # of coins, before they are counted only
@@ -75,6 +76,37 @@ def print_catalogue(listed: CatalogueList) -> None:
             print_line(
                 "  " + "  ".join(filter(None, (entry.coin_id, entry.side or "side unknown", entry.source, stated)))
             )
+
+
+def print_pages(added: AddedPages) -> None:
+    """Print what was cut out of pages, and what waits for a person."""
+    print_line(
+        f"Added {count(added.coins, 'coin')} ({count(added.entries, 'image')}) of {count(added.pages, 'page')} to "
+        f"{added.sale}; {count(added.known, 'page')} {was(added.known)} there already, {added.empty:,} without coins."
+    )
+    if added.coins:
+        print_line("Coins are named by page and order: numbers on the page are not read.")
+    if added.waiting:
+        print_line(
+            f"{count(added.waiting, 'coin')} to be checked, not matched against until then: rig catalogue check."
+        )
+    for line in added.refused:
+        reporter.warn(line)
+
+
+def print_cuts(checked: CheckedCuts) -> None:
+    """Print what was decided, and what still waits."""
+    for what, coins in (("Accepted", checked.accepted), ("Rejected", checked.rejected)):
+        if coins:
+            print_line(f"{what} {count(len(coins), 'coin')}.")
+    for cut in checked.waiting[:MOST_LINES]:
+        print_line(f"{cut.coin}: {cut.doubt}.")
+    if len(checked.waiting) > MOST_LINES:
+        print_line(f"and {len(checked.waiting) - MOST_LINES:,} more.")
+    if checked.page:
+        print_line(f"{count(len(checked.waiting), 'coin')} to be checked: {checked.page}")
+    elif not checked.waiting:
+        print_line("Nothing waits to be checked.")
 
 
 def print_shown(shown: ShownCoins) -> None:

@@ -9,7 +9,10 @@ let job = null;
 function sentence(state) {
   const values = { ...state.job, ...state.job?.ended, holder: state.holder };
   if (state.state === "running") return state.job.coin ? text("script.bench.coin", values) : state.job.message || text("script.bench.running", values);
-  if (state.state === "ended") return `${text("script.bench.ended", values)} ${state.job.ended.why ?? ""}`;
+  if (state.state === "ended") {
+    const ended = { ...state.job.ended, state: text(`script.ended.${state.job.ended.state}`) };
+    return `${text("script.bench.ended", ended)} ${state.job.ended.why ?? ""}`;
+  }
   return text(`script.bench.${state.state}`, values);
 }
 

@@ -155,3 +155,31 @@ def test_with_a_token_a_name_is_asked_for(scanned: Scanned, tmp_path: Path, open
         page.keyboard.press("a")
         page.wait_for_function("() => document.getElementById('status').textContent.includes('Namen')")
         assert page.evaluate("document.activeElement.id") == "who" and reviews(served) == []
+
+
+def test_a_tray_is_filled_by_scanner_and_without_a_mouse(own_page: Served, open_page: Open) -> None:
+    page = open_page(own_page.address + "/tray?name=2")
+    page.locator(".slot input").nth(3).focus()
+    page.keyboard.type("2030.1\n2030.2\n1994.1\n2030.1")  # as barcode scanners type
+    notes = page.locator(".note").all_inner_texts()
+    assert notes[5] == "also on tray 1, slot 1" and notes[6] == "also in slot 4"
+    page.locator(".slot input").nth(6).fill(HOSTILE)
+    page.keyboard.press("Alt+ArrowRight")
+    assert page.locator(".slot input").nth(7).input_value() == HOSTILE.strip()
+    page.locator(".slot").nth(3).drag_to(page.locator(".slot").nth(9))
+    assert page.locator(".slot input").nth(9).input_value() == "2030.1"
+    page.locator("#save").click()
+    page.wait_for_function("() => document.getElementById('status').textContent.includes('saved')")
+    again = open_page(own_page.address + "/tray?name=2")
+    assert again.locator(".slot input").nth(9).input_value() == "2030.1"
+    assert "<img" in again.locator(".slot input").nth(7).input_value() and again.title() != "owned"
+    open_page(own_page.address + "/trays").get_by_text("Coin 1994.1 is on two trays").wait_for()
+
+
+def test_the_morning_report_and_the_bench_show_what_runs(own_page: Served, open_page: Open) -> None:
+    page = open_page(own_page.address + "/bench")
+    assert "The last run ended" in page.locator("#sentence").inner_text() and not page.locator("#stop").is_visible()
+    assert page.locator("#frames img").count() == 12
+    page.locator("#language").select_option("de")
+    page.wait_for_function("() => document.documentElement.lang === 'de'")
+    assert "Der letzte Lauf endete" in page.locator("#sentence").inner_text()

@@ -1,0 +1,219 @@
+"""`rig catalogue add` of scanned pages, and `rig catalogue check` of cuts that are doubtful.
+
+The page is kept as it is, and every entry is a box on it. A page is added in one transaction: interrupted, the same
+command continues with the next one. Doubtful cuts are kept and not matched against until a person has accepted them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from calibration.durable_files import hash_bytes, hash_file
+from calibration.printed_page import find_page_coins
+from capture.names import NameProblem, clean_name, printable
+from capture.store import Store
+from capture.store.lot_details import LotDetails
+from capture.store.lots import NewLot
+from capture.store.records import Entry, NewEntry
+from pipeline.collection.entries import page_of
+from pipeline.collection.sources.pages import PAGE_SUFFIXES, ScannedPage, read_pages
+from pipeline.collection.sources.pairs import PagePair, pair_sides
+from pipeline.errors import LabError, UsageError
+from pipeline.lab import Lab
+from pipeline.people import name_of_user
+from pipeline.reporter import Reporter
+from pipeline.reports.cuts import CutView, write_cuts_page
+
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+
+
+@dataclass(frozen=True)
+class AddedPages:
+    """What `add_pages` did.
+
+    Attributes
+    ----------
+    pages, known, empty
+        How many were added, were there already, and show no coin.
+    coins, entries
+        Coins that can be matched against, and their images.
+    waiting
+        Coins that wait for a person.
+    refused
+        Why pages could not be read, a sentence each.
+    """
+
+    sale: str
+    pages: int
+    known: int
+    empty: int
+    coins: int
+    entries: int
+    waiting: int
+    refused: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A coin that was cut out of a page and waits for a person: why, and its entries."""
+
+    coin: str
+    sale: str
+    doubt: str
+    entries: tuple[Entry, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        boxes = [{"entry": entry.id, "side": entry.side, "box": entry.box} for entry in self.entries]
+        return {"coin": self.coin, "sale": self.sale, "doubt": self.doubt, "entries": boxes}
+
+
+@dataclass(frozen=True)
+class CheckedCuts:
+    """What waits, or what was decided, and the page that shows what waits."""
+
+    waiting: tuple[Cut, ...]
+    accepted: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    page: Path | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "waiting": [cut.as_json() for cut in self.waiting],
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "page": str(self.page) if self.page else None,
+        }
+
+
+def holds_pages(source: Path) -> bool:
+    """Whether a file is scanned pages: a PDF or a TIFF."""
+    return source.suffix.lower() in PAGE_SUFFIXES and not source.is_dir()
+
+
+def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> AddedPages:
+    """Cut the coins out of every page and add them, obverse and reverse of each.
+
+    Raises
+    ------
+    UsageError
+        If the sale's name cannot be used.
+    LabError
+        If the source cannot be read.
+    """
+    try:
+        name = clean_name(sale if sale is not None else source.stem)
+    except NameProblem as problem:
+        raise UsageError(f"the name of the sale {problem} Give one with --sale NAME.") from problem
+    sha256 = hash_file(source) if source.is_file() else None
+    counts = dict.fromkeys(("pages", "known", "empty", "coins", "entries", "waiting"), 0)
+    refused: list[str] = []
+    with Store.open(lab.store) as store, reporter.progress("Cutting coins out of pages") as progress:
+        there = [*store.catalogue.entries(sale=name), *store.catalogue.entries(sale=name, removed=True)]
+        known = {entry.sha256 for entry in there}
+        sources = {entry.source for entry in there}
+        total = 0
+        for done, (total, page) in enumerate(read_pages(source)):
+            progress(done, total)
+            if isinstance(page, str):
+                refused.append(printable(page))
+            elif hash_bytes(page.data) in known:
+                counts["known"] += 1
+            elif page.name in sources:
+                refused.append(
+                    f"{page.name} of the sale {name} is another page than the one that was added before. Name another "
+                    "sale (--sale), or remove this one first."
+                )
+            else:
+                _add_page(store, name, page, sha256, counts)
+        progress(total, total)
+    return AddedPages(name, refused=tuple(refused), **counts)
+
+
+def _add_page(store: Store, sale: str, page: ScannedPage, sha256: str | None, counts: dict[str, int]) -> None:
+    pairs = pair_sides(find_page_coins(page.image))
+    if not pairs:
+        counts["empty"] += 1
+        return
+    dated = _DATE.search(sale)
+    entries: list[NewEntry] = []
+    lots: list[NewLot] = []
+    for number, pair in enumerate(pairs, 1):
+        coin = f"{sale}, {_page_name(page)}, coin {number}"
+        doubt = "; ".join(pair.doubts) or None
+        details = LotDetails(date=dated[0] if dated else None, page=str(page.number), doubt=doubt)
+        lots.append(NewLot(coin, sale, details, page.name, sha256))
+        entries += _entries_of(coin, sale, page, pair)
+        counts["waiting" if doubt else "coins"] += 1
+    store.catalogue.add_entries(entries, lots=lots)
+    counts["pages"] += 1
+    counts["entries"] += sum(not entry.is_waiting for entry in entries)
+
+
+def _page_name(page: ScannedPage) -> str:
+    return f"page {page.number}"
+
+
+def _entries_of(coin: str, sale: str, page: ScannedPage, pair: PagePair) -> list[NewEntry]:
+    first = NewEntry(coin, page.data, page.name, sale, box=pair.obverse.box, is_waiting=bool(pair.doubts))
+    if pair.reverse is None:
+        return [first]
+    return [replace(first, side="obverse"), replace(first, side="reverse", box=pair.reverse.box)]
+
+
+def check_cuts(lab: Lab, accept: Sequence[str], reject: Sequence[str], *, accept_all: bool) -> CheckedCuts:
+    """Decide about cuts that wait, and list those that still do, with a page that shows them.
+
+    Raises
+    ------
+    LabError
+        If one that is named does not wait; nothing is decided then.
+    """
+    writing = bool(accept or reject or accept_all)
+    with Store.open(lab.store, writing=writing) as store:
+        cuts = {cut.coin: cut for cut in _waiting(store)}
+        unknown = [coin for coin in (*accept, *reject) if coin not in cuts]
+        if unknown:
+            raise LabError(f"not waiting: {', '.join(unknown)}. Nothing was decided. `rig catalogue check` lists them.")
+        if both := set(accept) & set(reject):
+            raise UsageError(f"both accepted and rejected: {', '.join(sorted(both))}. Nothing was decided.")
+        accepted = [coin for coin in cuts if coin in accept or (accept_all and coin not in reject)]
+        for coin in (*accepted, *reject):
+            _decide(store, cuts.pop(coin), is_accepted=coin in accepted)
+        page = _write_page(lab, store, list(cuts.values())) if cuts else None
+    return CheckedCuts(tuple(cuts.values()), tuple(accepted), tuple(reject), page)
+
+
+def _waiting(store: Store) -> list[Cut]:
+    cuts: dict[tuple[str, str], list[Entry]] = {}
+    for entry in store.catalogue.entries(removed=True):
+        if entry.lot and entry.lot.doubt:
+            cuts.setdefault((entry.coin_id, entry.catalogue), []).append(entry)
+    return [
+        Cut(coin, sale, entries[0].lot.doubt or "", tuple(entries))
+        for (coin, sale), entries in cuts.items()
+        if entries[0].lot
+    ]
+
+
+def _decide(store: Store, cut: Cut, *, is_accepted: bool) -> None:
+    lot = cut.entries[0].lot or LotDetails()
+    source = f"{'accepted' if is_accepted else 'rejected'} by {name_of_user()}"
+    decided = NewLot(cut.coin, cut.sale, replace(lot, doubt=None), source)
+    store.catalogue.restore_entries(cut.entries if is_accepted else (), [decided])
+
+
+def _write_page(lab: Lab, store: Store, cuts: Sequence[Cut]) -> Path:
+    views = [
+        CutView(cut.coin, cut.doubt, tuple(entry.cut(page_of(store, entry)) for entry in cut.entries)) for cut in cuts
+    ]
+    return write_cuts_page(lab, views)

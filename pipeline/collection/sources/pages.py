@@ -1,0 +1,108 @@
+"""Scanned pages: of a PDF, of a TIFF, or images of one page each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration.decoding import count_pages, max_megapixels
+from calibration.image import IMAGE_SUFFIXES, Image, ImageError, decode_image, encode_lossless, read_image_bytes
+from capture.names import printable
+from capture.photographs import is_hidden
+from pipeline.errors import LabError
+
+DPI = 300
+PAGE_SUFFIXES = (".pdf", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class ScannedPage:
+    """A page: its number from 1, what it is called, its bytes as they are kept, and its image."""
+
+    number: int
+    name: str
+    data: bytes
+    image: Image
+
+
+def read_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
+    """Each page of a PDF, a TIFF, an image or a folder of images, after how many there are; or why it cannot be read.
+
+    Raises
+    ------
+    LabError
+        If nothing can be read.
+    """
+    if path.is_dir():
+        files = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(each))
+        if not files:
+            raise LabError(f"{path} holds no images of pages (JPEG, PNG, TIFF, WebP, JPEG XL).")
+        for number, file in enumerate(files, 1):
+            yield len(files), _image_page(file, number)
+    elif path.suffix.lower() == ".pdf":
+        yield from _pdf_pages(path)
+    else:
+        yield from _tiff_pages(path)
+
+
+def _image_page(path: Path, number: int) -> ScannedPage | str:
+    try:
+        data = read_image_bytes(path)
+        return ScannedPage(number, printable(path.name), data, decode_image(data, str(path)))
+    except ImageError as error:
+        return str(error)
+
+
+def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
+    import pypdfium2
+
+    try:
+        if not path.is_file():
+            raise LabError(f"{path} does not exist. Name a PDF, a TIFF or a folder.")
+        document = pypdfium2.PdfDocument(path)
+        total = len(document)
+    except (pypdfium2.PdfiumError, OSError) as error:
+        raise LabError(
+            f"{path} cannot be read: it is damaged, needs a password, or is no PDF. Open it in a viewer and print it "
+            "into a new PDF."
+        ) from error
+    for number in range(1, total + 1):
+        name = f"{printable(path.name)}, page {number}"
+        try:
+            page = document[number - 1]
+            megapixels = page.get_width() * page.get_height() * (DPI / 72) ** 2 / 1e6
+            if megapixels > max_megapixels():
+                yield total, f"{name} would have {megapixels:.0f} megapixels. Save the page as an image."
+                continue
+            image = np.asarray(page.render(scale=DPI / 72).to_pil().convert("RGB"), np.uint8)
+        except pypdfium2.PdfiumError:
+            yield total, f"{name} is damaged, and was left out."
+            continue
+        yield total, ScannedPage(number, name, encode_lossless(image), image)
+    document.close()
+
+
+def _tiff_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
+    from PIL import Image as Pillow
+
+    try:
+        data = read_image_bytes(path)
+        first = decode_image(data, str(path))
+    except ImageError as error:
+        raise LabError(str(error)) from error
+    total = count_pages(data)
+    yield total, ScannedPage(1, printable(path.name) + (", page 1" if total > 1 else ""), data, first)
+    for number in range(2, total + 1):
+        name = f"{printable(path.name)}, page {number}"
+        try:
+            with Pillow.open(io.BytesIO(data)) as opened:
+                opened.seek(number - 1)
+                page = np.asarray(opened.convert("RGB"), np.uint8)
+        except Exception:  # whatever a damaged page makes of Pillow's readers
+            yield total, f"{name} is damaged, and was left out."
+            continue
+        yield total, ScannedPage(number, name, encode_lossless(page), page)

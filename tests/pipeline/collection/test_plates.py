@@ -1,0 +1,120 @@
+"""Scanned pages: coins are cut out of them and paired; ornaments and text are left out; what is doubtful waits."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from calibration.outline import find_coin
+from calibration.printed_page import find_page_coins
+from pipeline.collection.sources.pairs import pair_sides
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from tests.pipeline.collection.plate_pages import LAYOUTS, CoinPhoto, Layout, MadePage, make_page, overlap
+from tests.pipeline.conftest import COINS, Rig
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[tuple[CoinPhoto, CoinPhoto]]:
+    """Both sides of made-up coins, as a photographer has them."""
+    drawer = ProceduralDrawer(seed=11)
+    found = []
+    for number, coin in enumerate(COINS[:3]):
+        pair = []
+        for side in ("obverse", "reverse"):
+            image = reproduction(drawer.side_texture(coin, side), number, "photograph")  # type: ignore[arg-type]
+            pair.append(CoinPhoto(image[..., 0].astype(np.float32) / 255, find_coin(image).mask))
+        found.append((pair[0], pair[1]))
+    return found
+
+
+def judge(page: MadePage) -> tuple[int, int, int, int]:
+    """Coin images found (overlap over 0.9), all there are, false ones that do not wait, and pairs that are right."""
+    pairs = pair_sides(find_page_coins(page.image))
+    boxes = [side.box for pair in pairs for side in (pair.obverse, pair.reverse) if side is not None]
+    truth = [box for coin in page.coins for box in (coin.obverse, coin.reverse)]
+    found = sum(any(overlap(box, each) > 0.9 for each in boxes) for box in truth)
+    false = sum(
+        not any(overlap(side.box, box) > 0.5 for box in truth)
+        for pair in pairs
+        if not pair.doubts
+        for side in (pair.obverse, pair.reverse)
+        if side is not None
+    )
+    right = sum(
+        any(
+            pair.reverse is not None
+            and overlap(coin.obverse, pair.obverse.box) > 0.5
+            and overlap(coin.reverse, pair.reverse.box) > 0.5
+            for pair in pairs
+        )
+        for coin in page.coins
+    )
+    return found, len(truth), false, right
+
+
+def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    page = make_page(Layout(1, 3, lpi=133), photos, seed=1, dpi=110)
+    first, empty = Image.fromarray(page.image), Image.new("RGB", (600, 800), "white")
+    first.save(tmp_path / "hess.pdf", save_all=True, append_images=[empty], resolution=300)  # as it will be read
+    add = ("catalogue", "add", tmp_path / "hess.pdf", "--sale", "Hess 1936-03-18", "--lab", lab, "--json")
+    added = rig(*add)
+    assert (added.json["pages"], added.json["empty"], added.json["coins"]) == (1, 1, 3), added.out + added.err
+    shown = rig("catalogue", "show", "Hess 1936-03-18, page 1, coin 2", "--lab", lab, "--json").json["coins"][0]
+    assert shown["record"] == {"date": "1936-03-18", "page": "1"}
+    truth = page.coins[1]
+    for entry, box in zip(shown["entries"], (truth.obverse, truth.reverse), strict=True):
+        assert overlap(box, tuple(entry["box"])) > 0.9
+    again = rig(*add).json
+    assert (again["known"], again["pages"], again["coins"]) == (1, 0, 0)
+    assert rig("store", "verify", "--lab", lab).code == 0
+
+
+def test_what_is_doubtful_waits_for_a_person(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    page = make_page(Layout(1, 2, has_text=False), photos, seed=2, dpi=150)
+    box = page.coins[1].reverse
+    page.image[box[1] : box[3], box[0] : box[2]] = 240  # one side alone is left
+    (tmp_path / "pages").mkdir()
+    Image.fromarray(page.image).save(tmp_path / "pages" / "12.png")
+    added = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Ball 6", "--lab", lab, "--json")
+    assert (added.code, added.json["coins"], added.json["waiting"]) == (3, 1, 1)
+    assert rig("catalogue", "restore", "--sale", "Ball 6", "--lab", lab, "--json").json == {"coins": {}}
+    listed = rig("catalogue", "check", "--lab", lab, "--json").json
+    (cut,) = listed["waiting"]
+    assert cut["doubt"] == "its other side was not found" and "data:image" in Path(tmp_path, listed["page"]).read_text()
+    assert rig("catalogue", "check", "--accept", "nothing", "--lab", lab).code == 1
+    assert rig("catalogue", "check", "--accept", cut["coin"], "--lab", lab, "--json").json["accepted"] == [cut["coin"]]
+    assert rig("catalogue", "list", "--lab", lab, "--json").json == [{"sale": "Ball 6", "coins": 2, "entries": 3}]
+
+
+def test_a_file_that_is_no_pdf_is_refused(rig: Rig, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
+    ran = rig("catalogue", "add", tmp_path / "broken.pdf", "--lab", lab)
+    assert ran.code == 1 and "cannot be read" in ran.err and "Traceback" not in ran.err
+
+
+@pytest.mark.slow
+def test_pages_of_eight_periods(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> None:
+    found = total = false = right = coins = 0
+    for number, layout in enumerate(LAYOUTS):
+        for seed in range(25):
+            many = list(itertools.islice(itertools.cycle(photos), layout.columns * layout.rows))
+            page = make_page(layout, many, seed=100 * number + seed)
+            judged = judge(page)
+            found, total, false, right = (a + b for a, b in zip((found, total, false, right), judged, strict=True))
+            coins += len(page.coins)
+    assert (found / total, right / coins) >= (0.9, 0.9) and false <= 4, (found, total, false, right, coins)
