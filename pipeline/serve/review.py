@@ -34,6 +34,8 @@ OPEN = tuple(reason for reason in ORDER if reason != "decided")
 def review_routes(page: Page) -> APIRouter:
     """Routes of the review."""
     routes, queue, opened = APIRouter(), ReviewQueue(), page.opened
+    if opened.has_store:
+        queue.items(opened.store)  # before the first reader asks: what comes later is read when it is there
 
     def part(only: str, start: int) -> dict[str, Any]:
         items = queue.items(opened.store) if opened.has_store else []

@@ -37,6 +37,7 @@ def grow(index: Path, coins: int) -> None:
         copied = ", ".join(name for name in columns if name not in own)
         of_side = f"SELECT rowid FROM frame WHERE coin_id = '1994.1' AND side = ? LIMIT {FRAMES // 2}"
         rows = [row for side in ("obverse", "reverse") for (row,) in connection.execute(of_side, (side,))]
+        (ranking,) = connection.execute("SELECT max(number) FROM match WHERE coin_id = '1994.1'").fetchone()
         number = frame[0] + 1_000_000
         for k in range(coins):
             coin = f"made {k:05d}"
@@ -53,8 +54,8 @@ def grow(index: Path, coins: int) -> None:
                 "INSERT INTO match (session_id, coin_id, model_id, rank, candidate_coin_id, entry_id, score, "
                 "probability, evidence, verdict, created_at, number) SELECT session_id, ?, model_id, rank, "
                 "candidate_coin_id, entry_id, score, ?, evidence, 'possible', created_at, ? FROM match "
-                "WHERE coin_id = '1994.1' AND number = (SELECT max(number) FROM match WHERE coin_id = '1994.1')",
-                (coin, 0.5 + 0.4 * k / coins, number),
+                "WHERE number = ?",
+                (coin, 0.5 + 0.4 * k / coins, number, ranking),
             )
         connection.execute("UPDATE sequence SET last = ?", (number,))
 

@@ -46,6 +46,7 @@ def test_a_coin_and_a_session_have_a_page(served: Served) -> None:
     assert "1994.3" in served.get(f"/session?id={session}").text
     assert served.get("/coin?name=nobody").status_code == 400
     assert served.get("/session?id=../../etc").status_code == 404
+    assert "Model starter is in use" in served.get("/rounds").text
     german = served.get("/coin?name=1994.1", Cookie="language=de").text
     assert 'lang="de"' in german and "Aufnahmegeschichte" in german
 

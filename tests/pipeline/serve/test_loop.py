@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ save_every: 10
 data: {procedural_coins: 0, fitting_coins: 4}
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: training starts from its weights"
+    ),
+]
 
 
 def rows(lab: Path, version: int) -> list[dict[str, Any]]:
@@ -39,7 +45,8 @@ def confirm_best(page: Served, coin: dict[str, Any]) -> list[str]:
     return list(answer.json()["entries"])
 
 
-def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path) -> None:
+def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     lab = Path(shutil.copytree(made_lab, tmp_path / "lab"))
     (tmp_path / "quick.yaml").write_text(QUICK)
     improve = ("models", "improve", "loop", "--recipe", tmp_path / "quick.yaml", "--lab", lab, "--json")
