@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import CalibrationError
-from calibration.flat import MAX_CLIPPED, MAX_GAIN, MIN_LEVEL, cell_means, gain_at_size
+from calibration.flat import CELL_PX, MAX_CLIPPED, MAX_GAIN, MIN_LEVEL, cell_means, gain_at_size
 from calibration.image import Image
 from calibration.response import to_image, to_linear
 
@@ -23,6 +23,7 @@ Light = npt.NDArray[np.float32]
 DEGREE = 4  # of the polynomial that the light follows: vignetting and fall-off have nothing finer
 STEPS = (1, 3)  # cells between those that are compared
 ROUNDS = 8
+LEAST_PX = 6 * CELL_PX  # sides of a flat
 MIN_EVEN = 0.3  # share of the flat that has to be free of objects
 MAX_DARK = 24  # of 255: a dark frame is no darker than that only if light got in
 HOT_CODES, HOT_NOISE = 12, 7  # above its surroundings in a dark frame, where noise of JPEG reaches 8; times its noise
@@ -86,6 +87,11 @@ def make_correction(biases: Sequence[Image], darks: Sequence[Image], flats: Sequ
         hot = _hot_pixels(in_the_dark)
     for image in flats:
         _check_exposure(image)
+    if min(flats[0].shape[:2]) < LEAST_PX:
+        raise CalibrationError(
+            f"The flat is {flats[0].shape[1]}x{flats[0].shape[0]} pixels, too small to show how light falls. Give the "
+            "camera's whole image."
+        )
     mean = sum((to_linear(image) for image in flats[1:]), to_linear(flats[0])) / np.float32(len(flats))
     cells = cell_means(np.maximum(mean - dark, 0.0).astype(np.float32))
     light, even = light_of(cells)

@@ -273,7 +273,7 @@ def _too_few(views: int, least: int, same: int = 0) -> str:
     left_out = f" ({same} more {'is' if same == 1 else 'are'} nearly the same as another)" if same else ""
     seen = f"{views} {'view' if views == 1 else 'views'} of the board{left_out}"
     return (
-        f"{seen} are too few for the lens: at least {least} are needed. "
+        f"{seen} {'is' if views == 1 else 'are'} too few for the lens: at least {least} are needed. "
         "Take more, with the board shifted, turned and tilted by 10 to 30 degrees."
     )
 

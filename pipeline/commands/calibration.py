@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import DONE, LEFT_OVER, DebugOption, JsonOption, LabOption, LogOption, RealtimeOption
+from pipeline.commands.options import (
+    DONE,
+    FAILED,
+    LEFT_OVER,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    LogOption,
+    RealtimeOption,
+)
 from pipeline.commands.terminal.calibration import (
     print_calibration,
     print_colour,
@@ -20,15 +29,34 @@ from pipeline.commands.terminal.calibration import (
     print_relief,
 )
 from pipeline.commands.terminal.output import print_result, reporter
+from pipeline.errors import UsageError
 from pipeline.lab import open_lab
 
 PANEL = "At the bench"
 
 app = typer.Typer(
     help="Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names. With a "
-    "step (`lens`, `flat`, `colour`) it works on photographs that exist already, without a rig.",
+    "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig.",
 )
 measure_app = typer.Typer()
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Check, before any work is done, that a result can be kept there.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder.
+    """
+    if path is not None and path.is_dir():
+        raise UsageError(f"--out: {path} is a folder. Name a file in it.")
+    return path
+
+
+def code_of(done: int, failed: int) -> int:
+    """The exit code of a job on several photographs."""
+    return (LEFT_OVER if done else FAILED) if failed else DONE
 
 
 class ColourModel(StrEnum):
@@ -49,7 +77,9 @@ class StoredAs(StrEnum):
 ImagesOption = Annotated[
     list[Path], typer.Option("--images", metavar="DIR", help="A folder of photographs, or one; may be repeated.")
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the result in this file.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", callback=file_to_write, help="Keep the result in this file.")
+]
 LensOption = Annotated[Path | None, typer.Option("--lens", metavar="FILE", help="What `calibrate lens` kept.")]
 FlatOption = Annotated[Path | None, typer.Option("--flat", metavar="FILE", help="What `calibrate flat` kept.")]
 ColourOption = Annotated[Path | None, typer.Option("--colour", metavar="FILE", help="What `calibrate colour` kept.")]
@@ -149,7 +179,10 @@ def colour(
 def lights(
     images: ImagesOption,
     mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="White where the sphere is; else a file named *mask*.")
+        Path | None,
+        typer.Option(
+            "--mask", metavar="FILE", help="White where the sphere is; else the file with `mask` in its name."
+        ),
     ] = None,
     sphere: Annotated[str | None, typer.Option(metavar="X,Y,R", help="Where the sphere is, in pixels.")] = None,
     lens: LensOption = None,
@@ -179,7 +212,7 @@ def apply(
 
     result = apply_to(images, load_corrections(lens, flat, colour), out, reporter)
     print_result(result, print_corrected, json=json)
-    return LEFT_OVER if result.failed else DONE
+    return code_of(len(result.written), len(result.failed))
 
 
 @measure_app.command(
@@ -200,7 +233,7 @@ def measure(
 
     result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
     print_result(result, print_measured, json=json)
-    return LEFT_OVER if result.failed else DONE
+    return code_of(sum(bool(each.coins) for each in result.photographs), len(result.failed))
 
 
 @measure_app.command(
@@ -213,7 +246,8 @@ def relief(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
     mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="White where the coin is; else a file named *mask*.")
+        Path | None,
+        typer.Option("--mask", metavar="FILE", help="White where the coin is; else the file with `mask` in its name."),
     ] = None,
     response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
     mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,

@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from capture.store.journal_lines import DatasetBuilt, ModelJudged, ModelPromoted
 from pipeline.collection.decisions import Decisions
-from pipeline.model_in_use import name_in_use
 from pipeline.serve.pages import Page
+
+STARTER = "starter"  # what is in use until a model is promoted; the page needs no torch to know
 
 
 def round_routes(page: Page) -> APIRouter:
@@ -21,11 +22,12 @@ def round_routes(page: Page) -> APIRouter:
         """Every round, the newest first, and what was decided for the next one."""
         store = opened.store if opened.has_store else None
         decisions = Decisions.read(store) if store else Decisions()
+        promoted = store.journal.last(ModelPromoted) if store else None
         rounds = store.journal.lines(ModelJudged) if store else []
         return page.html(
             request,
             "rounds.html",
-            in_use=name_in_use(opened.lab),
+            in_use=promoted.model if promoted else STARTER,
             confirmed=len({coin for coin, _ in decisions.confirmed}),
             rejected=len({coin for coin, _ in decisions.rejected}),
             dataset=store.journal.last(DatasetBuilt) if store else None,

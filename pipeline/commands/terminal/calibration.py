@@ -124,6 +124,8 @@ def print_corrected(result: Corrected) -> None:
 def print_measured(result: Measured) -> None:
     """Print each coin's measures."""
     for each in result.photographs:
+        if not each.coins:
+            continue
         by = f", by {each.corners} corners of the board" if each.corners else ""
         table = Table(
             "x", "y", "Diameter", "least", "greatest", "mm²", "", title=literal(each.file), title_justify="left"

@@ -165,6 +165,10 @@ def test_files_that_are_no_calibration_are_refused(rig: Rig, tmp_path: Path) -> 
         ran = rig("calibrate", "apply", "a.png", option, file, "--out", "out")
         assert ran.code == 1 and f"rig calibrate {option[2:]}" in ran.err.replace("\n", " "), ran.err
     assert rig("calibrate", "apply", "a.png", "--out", "out").code == 2
+    folder = rig("calibrate", "flat", "--flat", "a.png", "--out", tmp_path)
+    assert folder.code == 2 and "is a folder" in folder.err
+    small = rig("calibrate", "flat", "--flat", "a.png")
+    assert small.code == 1 and "too small" in small.err
     assert rig("measure", "a.png").code == 2 and rig("measure", "a.png", "--board", "chessboard:9x6").code == 2
 
 
