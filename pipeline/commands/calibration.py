@@ -179,7 +179,10 @@ def colour(
 def lights(
     images: ImagesOption,
     mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="White where the sphere is; else a file named *mask*.")
+        Path | None,
+        typer.Option(
+            "--mask", metavar="FILE", help="White where the sphere is; else the file with `mask` in its name."
+        ),
     ] = None,
     sphere: Annotated[str | None, typer.Option(metavar="X,Y,R", help="Where the sphere is, in pixels.")] = None,
     lens: LensOption = None,
@@ -243,7 +246,8 @@ def relief(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
     mask: Annotated[
-        Path | None, typer.Option("--mask", metavar="FILE", help="White where the coin is; else a file named *mask*.")
+        Path | None,
+        typer.Option("--mask", metavar="FILE", help="White where the coin is; else the file with `mask` in its name."),
     ] = None,
     response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
     mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,

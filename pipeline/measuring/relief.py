@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,7 @@ Response = Literal["auto", "linear", "srgb"]
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-MAX_BYTES = 6e9  # of linear light in memory
+MAX_BYTES = 2.5e9  # of stored values; as much again is taken by light, and less by the rest
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 SAMPLED = 20_000  # pixels by which it is found out whether the camera stores light or sRGB
 MARGIN_PX = 2
@@ -103,13 +103,17 @@ def measure_relief_of(
     surface = np.ones(colours.shape[1:3], bool) if inside is None else inside[part]
     stored = "linear" if deep or response != "auto" else _stored(colours, directions, strengths, surface)
     kind = stored if response == "auto" else response
-    light = _linear(colours, kind) / strengths[:, None, None, :]
+    light = _each(colours, lambda values: _linear(values, kind))
+    if (strengths != 1).any():
+        light /= strengths[:, None, None, :]
     grey = np.asarray(light @ LUMINANCE, np.float32)
     top = float(np.percentile(grey[:, surface], 99.9)) if deep else 1.0
     grey /= max(top, 1e-6)  # a camera of 16 bits may use any part of its range
     relief = measure_relief(grey, directions, surface)
     height = height_of(relief.normals, surface)
-    polynomial, by_law = _polynomial(colours if kind == "srgb" else _displayed(light, top), directions, relief)
+    polynomial, by_law = _polynomial(
+        colours if kind == "srgb" else _each(light, lambda values: _displayed(values, top)), directions, relief
+    )
     result = ReliefResult(
         relief,
         surface,
@@ -215,6 +219,14 @@ def _stored(
         grey = (_linear(sample, kind) / strengths[:, None, None, :]) @ LUMINANCE
         missed[kind] = measure_relief(np.ascontiguousarray(grey), directions).residual
     return min(missed, key=lambda kind: missed[kind])
+
+
+def _each(images: Array, convert: Callable[[Array], Array]) -> Array:
+    """Convert images one by one, which takes no more memory than the result."""
+    converted = np.empty_like(images)
+    for number, image in enumerate(images):
+        converted[number] = convert(image)
+    return converted
 
 
 def _linear(colours: Array, kind: Literal["linear", "srgb"]) -> Array:
