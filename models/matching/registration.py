@@ -89,14 +89,14 @@ class Registration:
 _NOTHING = Registration(np.eye(2, 3), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
 
 
-def lay_on(image: npt.NDArray[Any], registration: Registration | None, turn_deg: float = 0.0) -> npt.NDArray[Any]:
+def lay_on(image: npt.NDArray[Any], registration: Registration, turn_deg: float = 0.0) -> npt.NDArray[Any]:
     """A crop, or a map of it (float32), turned by so much (counter-clockwise) and then laid on the second crop.
 
-    Where there is no registration it is only turned.
+    Where the registration does not hold it is only turned.
     """
     size = image.shape[0]
     turn = cv2.getRotationMatrix2D((0.5, 0.5), turn_deg, 1.0)
-    matrix = turn if registration is None else registration.matrix @ np.vstack([turn, (0.0, 0.0, 1.0)])
+    matrix = registration.matrix @ np.vstack([turn, (0.0, 0.0, 1.0)]) if registration.holds else turn
     # From shares of the width to the middles of pixels.
     matrix[:, 2] = matrix[:, 2] * size + matrix[:, :2] @ (0.5, 0.5) - 0.5
     outside = (round(GREY_MEAN),) * 3 if image.dtype == np.uint8 else (0.0,)

@@ -39,7 +39,7 @@ def test_a_crop_that_was_moved_is_laid_back(crop: Image) -> None:
 
 
 def test_a_map_is_turned_and_laid_like_its_crop(crop: Image) -> None:
-    found = Registration(np.array([[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]]), *(np.zeros((0, 2), np.float32),) * 2)
+    found = Registration(np.array([[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]]), *(np.zeros((40, 2), np.float32),) * 2)
     heat = np.zeros((224, 224), np.float32)
     heat[112, 180] = 1.0  # on the right: turned by 90 degrees it is above, then shifted to the right
     y, x = np.unravel_index(lay_on(heat, found, 90.0).argmax(), heat.shape)
