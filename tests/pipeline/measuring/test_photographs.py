@@ -121,7 +121,11 @@ def test_frames_that_are_no_good_are_refused(rig: Rig, tmp_path: Path) -> None:
 def test_colours_come_out_true_whatever_the_lamp(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "chart.png").write_bytes(encode_png(chart()))
     ran = rig("calibrate", "colour", "--image", "chart.png", "--out", "colour.yaml", "--json")
-    assert ran.code == 0 and ran.json["ciede2000"]["mean"] < 1.5 and ran.json["response"] == "linear", ran.err
+    assert (
+        ran.code == 0
+        and ran.json["charts"][0]["ciede2000"]["mean"] < 1.5
+        and ran.json["charts"][0]["response"] == "linear"
+    ), ran.err
     done = rig("calibrate", "apply", "chart.png", "--colour", "colour.yaml", "--out", "true")
     assert done.code == 0, done.err
     true = to_linear(read_image(tmp_path / "true" / "chart.tif"))
@@ -135,7 +139,7 @@ def test_colours_come_out_true_whatever_the_lamp(rig: Rig, tmp_path: Path) -> No
     assert difference(patches, np.clip(reference_light(), 0, 1)).mean() < 2.0
     corners = "135,135 545,135 545,381 135,381"
     by_hand = rig("calibrate", "colour", "--image", "chart.png", "--corners", corners, "--json")
-    assert by_hand.code == 0 and by_hand.json["ciede2000"]["mean"] < 1.5, by_hand.err
+    assert by_hand.code == 0 and by_hand.json["charts"][0]["ciede2000"]["mean"] < 1.5, by_hand.err
 
 
 @pytest.mark.slow
@@ -194,6 +198,13 @@ def test_real_coins_measure_what_they_should(rig: Rig) -> None:
 def test_real_charts_become_true_and_the_third_is_refused(rig: Rig, model: str) -> None:
     for name in ("d65_colorchecker.jpg", "TL84_colorchecker.jpg"):
         ran = rig("calibrate", "colour", "--image", DATA / "colorchecker" / name, "--model", model, "--json")
-        assert ran.code == 0 and ran.json["ciede2000"]["mean"] < 3, ran.err
+        assert ran.code == 0 and ran.json["charts"][0]["ciede2000"]["mean"] < 3, ran.err
     refused = rig("calibrate", "colour", "--image", DATA / "colorchecker" / "exposure30.jpg", "--model", model)
     assert refused.code == 1 and "badly lit" in refused.err
+
+
+def test_a_folder_of_charts_is_reported_chart_by_chart(rig: Rig, tmp_path: Path) -> None:
+    save_all([chart(), chart() // 5], tmp_path / "charts")
+    ran = rig("calibrate", "colour", "--images", "charts", "--json")
+    assert ran.code == 3 and [each["file"] for each in ran.json["charts"]] == ["0.png"] and "badly lit" in ran.err
+    assert rig("calibrate", "colour", "--images", "charts", "--out", "colour.yaml").code == 2, "which one to keep?"
