@@ -79,8 +79,9 @@ def review_routes(page: Page) -> APIRouter:
         if decision not in get_args(Decision):
             raise UsageError(f"{decision!r} is no decision. Load the page again.")
         coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), person_of(sent)
+        shown = text_of(sent, "shown", default=entry)  # of the entries that the name stands for: both sides, every lot
         review = await run_in_threadpool(review_match, opened.lab, coin, entry, person, cast(Decision, decision))
-        return JSONResponse({**review.as_json(), "opinions": _opinions(opened.store, coin, entry)})
+        return JSONResponse({**review.as_json(), "opinions": _opinions(opened.store, coin, shown)})
 
     @routes.post("/review/undo")
     async def undo(request: Request) -> Response:

@@ -160,7 +160,7 @@ async function decide(decision) {
   if (!candidate) return;
   const [item, name] = [items[at], shown.coin];
   try {
-    const sent = { coin: name, entry: candidate.entry, decision, who: who(), why: byId("why").value };
+    const sent = { coin: name, entry: candidate.coin, shown: candidate.entry, decision, who: who(), why: byId("why").value };
     const answer = await post("/review/decide", sent);
     candidate.opinions = answer.opinions;
     decided.push({ number: answer.number, item, coin: name });

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from calibration.image import Image
+from models.embedding.backbones import WeightsError
+from models.matching import registration
 from models.matching.registration import Registration, describe, lay_on, register
 from rig.twin.coins.procedural import procedural_side
 from rig.twin.coins.reproduction import reproduction
@@ -46,3 +50,14 @@ def test_coins_that_have_nothing_in_common_are_not_laid_on_each_other(crop: Imag
     blank = np.full((224, 224, 3), 116, np.uint8)
     assert register(describe(crop), describe(blank)).inliers == 0
     assert not register(describe(crop), describe(crop_of(5))).holds
+
+
+def test_damaged_weights_are_named(crop: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (None, b"version https://git-lfs.github.com/spec/v1", registration.WEIGHTS.read_bytes()[:200_000]):
+        path = tmp_path / "weights.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        monkeypatch.setattr(registration, "WEIGHTS", path)
+        registration._networks.cache_clear()
+        with pytest.raises(WeightsError, match=r"weights\.safetensors is damaged or missing\. Install"):
+            describe(crop)

@@ -65,6 +65,8 @@ def test_a_coin_is_accepted_and_rejected_and_taken_back_by_keyboard(own_page: Se
     page.keyboard.press("r")
     page.wait_for_function("coin => document.getElementById('coin').textContent !== coin", arg=second)
     assert reviews(own_page) == [("Anna", first, "confirmed", True), ("Anna", second, "rejected", True)]
+    decided = run("reviews", "--lab", own_page.lab, "--json").json
+    assert [len(each["entries"]) for each in decided] == [2, 2], "both sides of the catalogue's coin"
     page.keyboard.press("z")
     page.wait_for_function("coin => document.getElementById('coin').textContent === coin", arg=second)
     page.keyboard.press("k")

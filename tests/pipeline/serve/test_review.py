@@ -32,12 +32,13 @@ def test_two_persons_decide_and_see_each_other(own_page: Served) -> None:
     best = first["candidates"][0]
     assert [side["side"] for side in first["sides"]] == ["obverse", "reverse"]
     assert len(first["sides"][0]["frames"]) == 6, "every light at every angle"
-    pair = {"coin": first["coin"], "entry": best["entry"]}
+    pair = {"coin": first["coin"], "entry": best["coin"], "shown": best["entry"]}
     image = own_page.get(f"/images/frame/{first['sides'][0]['frames'][0]['id']}?size=640")
     assert image.headers["content-type"] == "image/jpeg" and image.content[:2] == b"\xff\xd8"
     anna = own_page.post("/review/decide", {**pair, "decision": "same coin", "who": "Anna", "why": "the crack"})
     assert anna.status_code == 200, anna.text
-    assert run("reject", first["coin"], best["entry"], "--same", "die", "--by", "Ben", "--lab", own_page.lab).code == 0
+    assert len(anna.json()["entries"]) == 2 and [each["who"] for each in anna.json()["opinions"]] == ["Anna"]
+    assert run("reject", first["coin"], best["coin"], "--same", "die", "--by", "Ben", "--lab", own_page.lab).code == 0
     asked = {"session": first["session"], "coin": first["coin"]}
     item = own_page.get("/review/item?" + "&".join(f"{key}={value}" for key, value in asked.items())).json()
     held = [(each["who"], each["decision"], each["why"]) for each in item["candidates"][0]["opinions"]]
