@@ -101,6 +101,22 @@ def test_a_flat_is_taken_through_the_board_that_lies_in_it(rig: Rig, tmp_path: P
     assert found == pytest.approx([(across + 1) / 8 for across in (90, 110, 130)], rel=0.012)
 
 
+def test_a_coin_that_is_not_round_is_measured_by_its_outline(rig: Rig, tmp_path: Path) -> None:
+    """A flan as ancient ones are: no circle fits, and the circle around it is not its diameter."""
+    image = np.full((400, 400, 3), 230, np.uint8)
+    turn = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    radius = 110 * (1 + 0.05 * np.cos(2 * turn) + 0.03 * np.cos(3 * turn + 1) + 0.02 * np.cos(5 * turn))
+    edge = np.stack([200 + radius * np.cos(turn), 200 + radius * np.sin(turn)], axis=1)
+    cv2.fillPoly(image, [edge.round().astype(np.int32)], (90, 85, 70))
+    (tmp_path / "flan.png").write_bytes(encode_png(cv2.GaussianBlur(image, (0, 0), 1.0)))
+    ran = rig("measure", "flan.png", "--mm-per-pixel", 0.1, "--json")
+    assert ran.code == 0, ran.err
+    (coin,) = ran.json["photographs"][0]["coins"]
+    area = cv2.contourArea(edge.astype(np.float32))
+    assert coin["round"] is False and coin["diameter_mm"] == pytest.approx(0.2 * np.sqrt(area / np.pi), rel=0.02)
+    assert coin["diameter_max_mm"] / coin["diameter_min_mm"] > 1.06
+
+
 def test_frames_that_are_no_good_are_refused(rig: Rig, tmp_path: Path) -> None:
     card = photographed(falling(160, 200) * np.full((160, 200, 3), 0.5, np.float32), 1)
     save_all([card], tmp_path / "flat")
