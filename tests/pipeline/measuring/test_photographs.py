@@ -134,6 +134,7 @@ def test_frames_that_are_no_good_are_refused(rig: Rig, tmp_path: Path) -> None:
         assert ran.code in (1, 2) and reason in ran.err, ran.err
 
 
+@pytest.mark.slow
 def test_colours_come_out_true_whatever_the_lamp(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "chart.png").write_bytes(encode_png(chart()))
     ran = rig("calibrate", "colour", "--image", "chart.png", "--out", "colour.yaml", "--json")
