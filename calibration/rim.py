@@ -21,6 +21,9 @@ SHIFT, SHIFT_STEP = 0.06, 0.012  # of the radius: how far off the first guess of
 NEAREST, FURTHEST = 0.85, 1.2  # of the first guess of the radius
 SHARP = 1.6  # a soft edge is this many times as strong when blurred 3.5 times as much
 LEAST_SUPPORT, LEAST_DROP = 0.6, 0.15  # along the rim, and from it outwards; a chessboard's square has 0.53
+LEAST_ON_RIM = (
+    0.5  # share of the circle that lies on edges: 0.53 to 0.70 on modern coins, 0.48 at most on irregular ones
+)
 WANDER, WANDER_PX = 0.025, 5.0  # of the radius, or pixels, by which the rim may leave its circle: an edge is 2 px soft
 SEARCHED_PX = 1000  # longer side of the image in which circles are looked for
 
@@ -95,7 +98,7 @@ class Edges:
             return None
         level = (top + outside) / 2
         last = int(np.flatnonzero(best >= level)[-1])
-        if last == len(radii) - 1:
+        if last == len(radii) - 1 or best[last] < LEAST_ON_RIM:
             return None
         within = (best[last] - level) / max(1e-9, best[last] - best[last + 1])
         radius = float(radii[last] + within * (radii[last + 1] - radii[last]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,15 +153,42 @@ class FaissIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index into a folder, replacing what is there at once."""
-        fresh = folder.with_name(folder.name + ".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        make_folder(fresh)
-        document = {"model_id": self.model_id, "entries": [asdict(entry) for entry in self._entries]}
-        (fresh / _ENTRIES).write_text(json.dumps(document))
+        fresh = _make_draft(folder)
+        _write_entries(fresh, self.model_id, self._entries)
         if self._vectors is not None and self._grids is not None:
             faiss.write_index(self._vectors, str(fresh / _VECTORS))
             np.save(fresh / _GRIDS, self._grids)
         install_folder(fresh, folder)
+
+    @classmethod
+    def build(
+        cls, folder: Path, model_id: str, entries: Sequence[GalleryEntry], batches: Iterable[Features]
+    ) -> FaissIndex:
+        """Write an index of many entries into a folder, replacing what is there at once; grids stay on disk.
+
+        Parameters
+        ----------
+        batches
+            The features of the entries, in their order; one batch at a time is in memory.
+        """
+        fresh = _make_draft(folder)
+        vectors: Any = None
+        grids: Any = None
+        row = 0
+        for features in batches:
+            if grids is None:
+                vectors = faiss.IndexFlatIP(features.pooled.shape[1])
+                shape = (len(entries), *features.grid.shape[1:])
+                grids = np.lib.format.open_memmap(fresh / _GRIDS, "w+", np.float16, shape)
+            grids[row : row + len(features.grid)] = features.grid
+            vectors.add(np.ascontiguousarray(features.pooled, np.float32))
+            row += len(features.grid)
+        if grids is not None:
+            grids.flush()
+            faiss.write_index(vectors, str(fresh / _VECTORS))
+        _write_entries(fresh, model_id, entries)
+        install_folder(fresh, folder)
+        return cls.load(folder, model_id)
 
     @classmethod
     def load(cls, folder: Path, model_id: str | None = None) -> FaissIndex:
@@ -192,6 +219,17 @@ class FaissIndex:
                 "Build it again: `rig catalogue build`."
             )
         return index
+
+
+def _make_draft(folder: Path) -> Path:
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    return make_folder(fresh)
+
+
+def _write_entries(folder: Path, model_id: str, entries: Sequence[GalleryEntry]) -> None:
+    document = {"model_id": model_id, "entries": [asdict(entry) for entry in entries]}
+    (folder / _ENTRIES).write_text(json.dumps(document))
 
 
 def _check_sizes(path: Path) -> None:

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from kornia.feature import LightGlue, XFeat
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from calibration.image import Image
 from calibration.outline import CROP_MARGIN, GREY_MEAN
+from models.embedding.backbones import WeightsError
 
 WEIGHTS = Path(__file__).parents[1] / "local_features" / "xfeat_lighterglue.safetensors"
 SIZE_PX = 448  # crops are enlarged to this; the networks find little in smaller ones
@@ -87,14 +89,14 @@ class Registration:
 _NOTHING = Registration(np.eye(2, 3), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
 
 
-def lay_on(image: npt.NDArray[Any], registration: Registration | None, turn_deg: float = 0.0) -> npt.NDArray[Any]:
+def lay_on(image: npt.NDArray[Any], registration: Registration, turn_deg: float = 0.0) -> npt.NDArray[Any]:
     """A crop, or a map of it (float32), turned by so much (counter-clockwise) and then laid on the second crop.
 
-    Where there is no registration it is only turned.
+    Where the registration does not hold it is only turned.
     """
     size = image.shape[0]
     turn = cv2.getRotationMatrix2D((0.5, 0.5), turn_deg, 1.0)
-    matrix = turn if registration is None else registration.matrix @ np.vstack([turn, (0.0, 0.0, 1.0)])
+    matrix = registration.matrix @ np.vstack([turn, (0.0, 0.0, 1.0)]) if registration.holds else turn
     # From shares of the width to the middles of pixels.
     matrix[:, 2] = matrix[:, 2] * size + matrix[:, :2] @ (0.5, 0.5) - 0.5
     outside = (round(GREY_MEAN),) * 3 if image.dtype == np.uint8 else (0.0,)
@@ -154,8 +156,17 @@ def _matched(first: LocalFeatures, second: LocalFeatures) -> tuple[Points, Point
 
 @lru_cache(maxsize=1)
 def _networks() -> tuple[XFeat, LightGlue]:
-    """The networks, loaded once and only when something is registered."""
-    saved = {key: value.float() for key, value in load_file(WEIGHTS).items()}
+    """The networks, loaded once and only when something is registered.
+
+    Raises
+    ------
+    WeightsError
+        If the weights cannot be read, or some are missing.
+    """
+    try:
+        saved = {key: value.float() for key, value in load_file(WEIGHTS).items()}
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{WEIGHTS} is damaged or missing. Install coinlab again.") from error
     finder = XFeat(top_k=MOST_POINTS, detection_threshold=0.0)
     _fill(finder.net, saved, "extractor.model.net.")
     settings = {key: value for key, value in LightGlue.features["xfeat"].items() if key != "weights"}
@@ -169,11 +180,11 @@ def _fill(network: torch.nn.Module, saved: dict[str, torch.Tensor], prefix: str)
 
     Raises
     ------
-    RuntimeError
+    WeightsError
         If a weight that is used is missing.
     """
     weights = {key.removeprefix(prefix): value for key, value in saved.items() if key.startswith(prefix)}
     missing = network.load_state_dict(weights, strict=False).missing_keys
     unfilled = set(missing) & dict(network.named_parameters()).keys()
     if any(not name.startswith(_UNUSED) for name in unfilled):
-        raise RuntimeError(f"{WEIGHTS} is incomplete. Install coinlab again.")
+        raise WeightsError(f"{WEIGHTS} is incomplete. Install coinlab again.")

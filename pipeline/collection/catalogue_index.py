@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from calibration.outline import NoCoinError
 from capture.store import Store, StoreError
@@ -16,6 +16,7 @@ from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
 _BATCH = 32  # images embedded at a time
+_PART = 2000  # embeddings read at a time
 
 
 def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
@@ -46,16 +47,19 @@ def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
     saved = _saved_index(lab, embedder, entries)
     if saved is not None:
         return saved
-    index = FaissIndex(embedder.id)
-    if entries:
-        types = store.coins.types()
-        pooled, grid = store.embeddings.get(embedder.id, [entry.id for entry in entries])
+    types = store.coins.types()
+    rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
+    return FaissIndex.build(lab.catalogue / embedder.id, embedder.id, rows, _features(store, embedder, entries))
+
+
+def _features(store: Store, embedder: Embedder, entries: Sequence[Entry]) -> Iterator[Features]:
+    """What was embedded, a part at a time: a grid takes 50 kB."""
+    for start in range(0, len(entries), _PART):
+        part = [entry.id for entry in entries[start : start + _PART]]
+        pooled, grid = store.embeddings.get(embedder.id, part)
         if grid is None:
             raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
-        rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
-        index.add(rows, Features(pooled, grid))
-    index.save(lab.catalogue / embedder.id)
-    return index
+        yield Features(pooled, grid)
 
 
 def read_index(lab: Lab, embedder: Embedder) -> tuple[FaissIndex, tuple[str, ...]] | None:

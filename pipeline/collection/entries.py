@@ -16,6 +16,10 @@ from pipeline.lab import Lab
 AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
 
 
+UNREADABLE = (NoCoinError, ImageError, StoreError)
+"""What an entry may fail with whose image is damaged or lost (`rig store verify` names it), or shows no coin."""
+
+
 def entry_crop(store: Store, entry: Entry) -> Image:
     """The normalised crop of a catalogue entry; NoCoinError if no coin is found in its image."""
     if entry.box is None:
@@ -54,6 +58,6 @@ class EntryCrops:
                 entry = store.catalogue.get(entry_id)
                 if entry is not None and entry.removed_at is None:
                     return entry_crop(store, entry)
-        except (NoCoinError, ImageError, StoreError):
+        except UNREADABLE:
             pass
         return None

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from calibration.image import Image
-from calibration.outline import NoCoinError
 from capture.store import Store
 from capture.store.records import Candidate, Entry
 from models.embedding.embedder import Embedder
@@ -18,7 +17,7 @@ from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
 from models.matching.registration import Registration, describe, lay_on, register
 from models.matching.views import View, crop_at_turn, group_views
-from pipeline.collection.entries import entry_crop
+from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
 
 SIZE_PX = 448
@@ -45,7 +44,8 @@ class EvidenceDrawer:
     def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
         """For each entry of a candidate the drawing; None where there is nothing to draw.
 
-        That is where the entry has left the catalogue, or the network has no such explanation.
+        That is where the entry has left the catalogue, its image cannot be read, or the network has no such
+        explanation.
         """
         entries = {entry.id: entry for entry in store.catalogue.entries()}
         groups = group_views(views)
@@ -58,10 +58,10 @@ class EvidenceDrawer:
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
-                found = find_registration(upright, second)
+                found = register(describe(upright), describe(second))
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
                 explained = explain_upright(self._embedder, *pair, self._usual_cells(store, entries))
-            except (NoCoinError, ExplanationError):
+            except (*UNREADABLE, ExplanationError):
                 yield None
                 continue
             yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
@@ -73,30 +73,24 @@ class EvidenceDrawer:
             for entry in others[:: max(1, len(others) // REFERENCE_ENTRIES)][:REFERENCE_ENTRIES]:
                 try:
                     crops.append(entry_crop(store, entry))
-                except NoCoinError:
+                except UNREADABLE:
                     continue
             self._usual, self._is_ready = UsualCells.of(self._embedder, crops), True
         return self._usual
 
 
-def find_registration(upright: Image, entry: Image) -> Registration | None:
-    """How the first crop lies on the second; None where too few points agree to say."""
-    found = register(describe(upright), describe(entry))
-    return found if found.holds else None
-
-
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:
     """How a coin lies on a catalogue's image, as plain data (docs/json.md)."""
-    if registration is None or not registration.holds:
-        return {"inliers": registration.inliers if registration else 0, "matrix": None}
+    if registration is None:
+        return {"inliers": None, "matrix": None}
+    if not registration.holds:
+        return {"inliers": registration.inliers, "matrix": None}
     return {"inliers": registration.inliers, "matrix": np.round(registration.matrix, 5).tolist()}
 
 
-def draw_evidence(
-    pair: tuple[Image, Image], registration: Registration | None, maps: tuple[Map, Map], size_px: int
-) -> Image:
+def draw_evidence(pair: tuple[Image, Image], registration: Registration, maps: tuple[Map, Map], size_px: int) -> Image:
     """Three rows, two coins in register in each: the points that both have, where they agree, where they differ."""
-    points = np.zeros((0, 2), np.float32) if registration is None else registration.second
+    points = registration.second if registration.holds else registration.second[:0]
     rows = [
         draw_points(pair, points, size_px),
         overlay_pair(pair, maps, size_px),

@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from calibration.durable_files import parse_json, write_atomically
-from calibration.outline import NoCoinError
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.decisions import Decisions
-from pipeline.collection.entries import entry_crop
+from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
@@ -100,8 +99,8 @@ class CatalogueLinks:
         for entry in store.catalogue.entries(name):
             try:
                 views.append(View(entry_crop(store, entry), entry.side))
-            except NoCoinError:
-                continue  # it is not in the index either
+            except UNREADABLE:
+                continue
         searches = self._matcher.search(views, others)
         self._compared[name] = _Compared(self._entries[name], link_names(searches, self._probability))
 

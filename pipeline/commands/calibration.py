@@ -151,7 +151,9 @@ def flat(
 def colour(
     images: Annotated[
         list[Path],
-        typer.Option("--image", "--images", metavar="FILE", help="A photograph of a ColorChecker of 24 patches."),
+        typer.Option(
+            "--image", "--images", metavar="FILE", help="A photograph of a ColorChecker of 24 patches, or a folder."
+        ),
     ],
     corners: Annotated[
         str | None,
@@ -171,8 +173,9 @@ def colour(
     """
     from pipeline.measuring.colour import calibrate_colour_of
 
-    print_result(calibrate_colour_of(images, corners, model.value, out), print_colour, json=json)
-    return DONE
+    result = calibrate_colour_of(images, corners, model.value, out, reporter)
+    print_result(result, print_colour, json=json)
+    return code_of(len(result.charts), len(result.failed))
 
 
 @app.command(epilog="Example: `rig calibrate lights --images chrome/ --mask mask.png --out lights.lp`")

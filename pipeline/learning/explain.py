@@ -11,14 +11,14 @@ import numpy as np
 
 from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, read_image
-from calibration.outline import NoCoinError, crop_coin, normalise
+from calibration.outline import crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
-from models.matching.registration import Registration, lay_on
+from models.matching.registration import Registration, describe, lay_on, register
 from models.matching.rotation import turn_crop
-from pipeline.collection.entries import entry_crop
-from pipeline.collection.evidence import draw_evidence, find_registration, registration_as_json
+from pipeline.collection.entries import UNREADABLE, entry_crop
+from pipeline.collection.evidence import draw_evidence, registration_as_json
 from pipeline.collection.photographs import coins_in_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -60,7 +60,7 @@ class Explained:
     """Two images, which sides of them were compared, what explains their similarity, and where that is drawn.
 
     ``others`` are the sides that could have been compared as well: they are less similar. ``registration`` is how the
-    first, turned upright, lies on the second; None where too few points agree to say.
+    first, turned upright, lies on the second.
     """
 
     first: str
@@ -70,7 +70,7 @@ class Explained:
     model: str
     reference: str
     explanation: Explanation
-    registration: Registration | None
+    registration: Registration
     drawing: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
     crops, reference = _reference(lab, {pair.first, pair.second}) if method == "cells" else ([], "")
     explained = [(explain(embedder, first[a], second[b], method, reference=crops), a, b) for a, b in comparable]
     (explanation, a, b), *others = sorted(explained, key=lambda each: each[0].score, reverse=True)
-    found = find_registration(turn_crop(first[a], explanation.turn_deg), second[b])
+    found = register(describe(turn_crop(first[a], explanation.turn_deg)), describe(second[b]))
     laid, on_laid = (lay_on(each, found, explanation.turn_deg) for each in (first[a], explanation.first))
     drawing = draw_evidence(
         (np.asarray(laid, np.uint8), second[b]), found, (on_laid, explanation.second), _ZOOM * len(second[b])
@@ -201,7 +201,7 @@ def _reference(lab: Lab | None, named: set[str]) -> tuple[list[Image], str]:
             for entry in entries[:: max(1, len(entries) // REFERENCE_COINS)][:REFERENCE_COINS]:
                 try:
                     crops.append(entry_crop(store, entry))
-                except NoCoinError:
+                except UNREADABLE:
                     continue
     if len(crops) >= REFERENCE_COINS // 2:
         return crops, f"{count(len(crops), 'entry', 'entries')} of the catalogue"

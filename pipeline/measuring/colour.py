@@ -11,19 +11,20 @@ import numpy as np
 
 from calibration.chart import CORNERS, find_chart
 from calibration.colour import ColourFit, Model, fit_colour
-from calibration.image import read_image
+from calibration.errors import CalibrationError
+from calibration.image import ImageError, read_image
 from calibration.saved import save_colour
 from pipeline.errors import UsageError
 from pipeline.measuring.photographs import photographs
+from pipeline.reporter import Reporter
 
 
 @dataclass(frozen=True)
-class ColourResult:
+class ChartResult:
     """A colour correction, and the photograph that it was made of."""
 
     file: str
     fit: ColourFit
-    out: Path | None
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -41,30 +42,55 @@ class ColourResult:
             "white_balance": [round(float(value), 5) for value in correction.white_balance],
             "matrix": [[round(float(value), 6) for value in row] for row in correction.matrix],
             "shading": round(self.fit.shading, 4),
+        }
+
+
+@dataclass(frozen=True)
+class ColourResult:
+    """The charts of photographs, and why others are no good."""
+
+    charts: tuple[ChartResult, ...]
+    failed: tuple[str, ...]
+    out: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {
+            "charts": [chart.as_json() for chart in self.charts],
+            "failed": list(self.failed),
             "out": None if self.out is None else str(self.out),
         }
 
 
-def calibrate_colour_of(images: Sequence[Path], corners: str | None, model: Model, out: Path | None) -> ColourResult:
-    """Make a colour correction of a photograph of a chart.
+def calibrate_colour_of(
+    images: Sequence[Path], corners: str | None, model: Model, out: Path | None, reporter: Reporter
+) -> ColourResult:
+    """Make a colour correction of each photograph of a chart, and keep it if there is one.
 
     Raises
     ------
     UsageError
-        If more than one photograph is given, or the corners cannot be read.
-    CalibrationError
-        If the chart is not found, or is not fit for it.
+        If several are to be kept in one file, or the corners cannot be read.
     """
     files = photographs(images, "--image")
-    if len(files) > 1:
+    if len(files) > 1 and (out is not None or corners is not None):
         raise UsageError(
-            f"--image: {len(files)} images are given. A lamp has one correction: give one photograph of it."
+            f"--image: {len(files)} images are given. --out and --corners are of one: give one photograph."
         )
-    chart = find_chart(read_image(files[0]), files[0].name, None if corners is None else _corners(corners))
-    fit = fit_colour(chart, model, files[0].name)
-    if out is not None:
-        save_colour(fit.correction, out)
-    return ColourResult(files[0].name, fit, out)
+    places = None if corners is None else _corners(corners)
+    charts, failed = [], []
+    for file in files:
+        try:
+            fit = fit_colour(find_chart(read_image(file), file.name, places), model, file.name)
+        except (CalibrationError, ImageError) as error:
+            failed.append(str(error))
+            reporter.warn(str(error))
+            continue
+        charts.append(ChartResult(file.name, fit))
+    if not charts or out is None:
+        return ColourResult(tuple(charts), tuple(failed), None)
+    save_colour(charts[0].fit.correction, out)
+    return ColourResult(tuple(charts), tuple(failed), out)
 
 
 def _corners(text: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -74,6 +74,8 @@ def cite(entry: Entry) -> str:
     if entry.lot is not None and entry.lot.lot:
         page = f"pl. {entry.lot.plate}" if entry.lot.plate else f"p. {entry.lot.page}" if entry.lot.page else ""
         return ", ".join(filter(None, (entry.catalogue, f"lot {entry.lot.lot}", page)))
+    if entry.lot is not None and entry.lot.page:  # cut out of a page, whose numbers were not read
+        return f"{entry.catalogue}, {entry.coin_id.removeprefix(f'{entry.catalogue}, ')}"
     side = entry.side or ""
     name = Path(entry.source).stem.removesuffix(side).removesuffix(side[:3]).rstrip(", _-")
     return f"{entry.catalogue}, {name}" if name else entry.catalogue

@@ -101,6 +101,8 @@ def read_mapping(path: Path | None) -> ColumnMapping:
     """
     if path is None:
         return ColumnMapping()
+    if not path.exists():
+        raise LabError(f"the mapping file {path} does not exist. Check the path.")
     mapping = read_document(path, ColumnMapping)
     for field in mapping.columns:
         if field not in NAMES:

@@ -39,7 +39,8 @@ def download(address: str) -> bytes:
             f"{address} was refused by its server ({error.code} {error.reason}). Check the address."
         ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        why = getattr(error, "reason", None) or error
+        cause = getattr(error, "reason", None) or error
+        why = getattr(cause, "strerror", None) or cause
         raise LabError(
             f"{address} cannot be reached: {why}. Check the address and the network; then try again."
         ) from error

@@ -119,7 +119,7 @@ def _manifests(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _canvases(manifest: dict[str, Any]) -> Iterator[_Canvas]:
-    for canvas in _list(manifest.get("items")):
+    for canvas in _dicts(manifest.get("items")):
         bodies = [
             body
             for page in _dicts(canvas.get("items"))

@@ -49,6 +49,11 @@ def read_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
         yield from _tiff_pages(path)
 
 
+def _page_name(path: Path, number: int) -> str:
+    """What a page of a file is called, as a file of its own would be."""
+    return printable(f"{path.stem} page {number}{path.suffix}")
+
+
 def _image_page(path: Path, number: int) -> ScannedPage | str:
     try:
         data = read_image_bytes(path)
@@ -71,7 +76,7 @@ def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
             "into a new PDF."
         ) from error
     for number in range(1, total + 1):
-        name = f"{printable(path.name)}, page {number}"
+        name = _page_name(path, number)
         try:
             page = document[number - 1]
             megapixels = page.get_width() * page.get_height() * (DPI / 72) ** 2 / 1e6
@@ -95,9 +100,9 @@ def _tiff_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
     except ImageError as error:
         raise LabError(str(error)) from error
     total = count_pages(data)
-    yield total, ScannedPage(1, printable(path.name) + (", page 1" if total > 1 else ""), data, first)
+    yield total, ScannedPage(1, _page_name(path, 1) if total > 1 else printable(path.name), data, first)
     for number in range(2, total + 1):
-        name = f"{printable(path.name)}, page {number}"
+        name = _page_name(path, number)
         try:
             with Pillow.open(io.BytesIO(data)) as opened:
                 opened.seek(number - 1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.bench.calibrate import CalibrationResult
     from pipeline.measuring.apply import Corrected
-    from pipeline.measuring.colour import ColourResult
+    from pipeline.measuring.colour import ChartResult, ColourResult
     from pipeline.measuring.flat import FlatResult
     from pipeline.measuring.lens import LensResult
     from pipeline.measuring.lights import LightsResult
@@ -69,18 +69,23 @@ def print_flat(result: FlatResult) -> None:
 
 
 def print_colour(result: ColourResult) -> None:
-    """Print how true the colours become."""
-    left, correction = result.fit.ciede2000, result.fit.correction
+    """Print how true the colours become, for each chart."""
+    for chart in result.charts:
+        _print_chart(chart)
+    _print_kept(result.out)
+
+
+def _print_chart(chart: ChartResult) -> None:
+    left, correction = chart.fit.ciede2000, chart.fit.correction
     balance = ", ".join(f"{value:.3f}" for value in correction.white_balance)
     stored = {"linear": "light", "srgb": "sRGB", "fitted": "a curve of the camera's own"}[correction.response_kind]
     print_line(
-        f"Colours of {result.file}: CIEDE2000 mean {left.mean():.2f}, 90th percentile {np.percentile(left, 90):.2f}, "
+        f"Colours of {chart.file}: CIEDE2000 mean {left.mean():.2f}, 90th percentile {np.percentile(left, 90):.2f}, "
         f"greatest {left.max():.2f} ({correction.model}).",
-        f"  white balance: {balance}; the camera stores {stored}; the light falls by {result.fit.shading:.0%}",
+        f"  white balance: {balance}; the camera stores {stored}; the light falls by {chart.fit.shading:.0%}",
     )
     for row in left.reshape(-1, PATCH_COLUMNS):
         print_line("  " + " ".join(f"{value:5.2f}" for value in row))
-    _print_kept(result.out)
 
 
 def print_lights(result: LightsResult) -> None:

@@ -29,6 +29,16 @@ def filled(count: int = 10) -> tuple[FaissIndex, Features]:
     return index, features
 
 
+def test_built_a_part_at_a_time_it_is_the_index_of_all(tmp_path: Path) -> None:
+    index, features = filled(10)
+    parts = [Features(features.pooled[n : n + 4], features.grid[n : n + 4]) for n in range(0, 10, 4)]
+    built = FaissIndex.build(tmp_path / "index", "model-1", index.entries, parts)
+    rows = np.arange(10)
+    np.testing.assert_array_equal(built.grids(rows), index.grids(rows))
+    assert list(built.search(features.pooled[:3], 5)) == list(index.search(features.pooled[:3], 5))
+    assert len(FaissIndex.build(tmp_path / "index", "model-1", [], [])) == 0
+
+
 @given(size=st.integers(1, 40), count=st.integers(1, 50), seed=st.integers(0, 99), queries=st.integers(1, 4))
 def test_search_finds_what_comparing_with_everything_finds(size: int, count: int, seed: int, queries: int) -> None:
     entries, features = some(size, seed)

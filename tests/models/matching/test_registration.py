@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from calibration.image import Image
+from models.embedding.backbones import WeightsError
+from models.matching import registration
 from models.matching.registration import Registration, describe, lay_on, register
 from rig.twin.coins.procedural import procedural_side
 from rig.twin.coins.reproduction import reproduction
@@ -35,7 +39,7 @@ def test_a_crop_that_was_moved_is_laid_back(crop: Image) -> None:
 
 
 def test_a_map_is_turned_and_laid_like_its_crop(crop: Image) -> None:
-    found = Registration(np.array([[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]]), *(np.zeros((0, 2), np.float32),) * 2)
+    found = Registration(np.array([[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]]), *(np.zeros((40, 2), np.float32),) * 2)
     heat = np.zeros((224, 224), np.float32)
     heat[112, 180] = 1.0  # on the right: turned by 90 degrees it is above, then shifted to the right
     y, x = np.unravel_index(lay_on(heat, found, 90.0).argmax(), heat.shape)
@@ -46,3 +50,14 @@ def test_coins_that_have_nothing_in_common_are_not_laid_on_each_other(crop: Imag
     blank = np.full((224, 224, 3), 116, np.uint8)
     assert register(describe(crop), describe(blank)).inliers == 0
     assert not register(describe(crop), describe(crop_of(5))).holds
+
+
+def test_damaged_weights_are_named(crop: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (None, b"version https://git-lfs.github.com/spec/v1", registration.WEIGHTS.read_bytes()[:200_000]):
+        path = tmp_path / "weights.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        monkeypatch.setattr(registration, "WEIGHTS", path)
+        registration._networks.cache_clear()
+        with pytest.raises(WeightsError, match=r"weights\.safetensors is damaged or missing\. Install"):
+            describe(crop)

@@ -183,3 +183,19 @@ def test_adding_twice_changes_nothing_and_a_bad_image_is_refused(
 def test_a_model_that_does_not_exist_is_reported(rig: Rig, lab: Path, photo: Path) -> None:
     ran = rig("identify", photo, "--model", "resnet7000", "--lab", lab)
     assert ran.code == 1 and "starter" in ran.err and "Traceback" not in ran.err
+
+
+@pytest.mark.slow
+def test_a_lost_catalogue_image_is_no_evidence_and_stops_no_answer(rig: Rig, lab: Path, photo: Path) -> None:
+    from capture.store import Store
+
+    before = rig("identify", photo, "--lab", lab, "--json").json[0]["candidates"][0]
+    with Store.open(lab / "store", writing=False) as store:
+        (sha256,) = {entry.sha256 for entry in store.catalogue.entries() if entry.id == before["entry"]}
+    (image,) = lab.glob(f"store/files/{sha256[:2]}/{sha256[2:]}*")
+    image.unlink()
+    ran = rig("identify", photo, "--lab", lab, "--report", "--json")
+    assert ran.code == 0, ran.err
+    best = ran.json[0]["candidates"][0]
+    assert best["coin"] == before["coin"]
+    assert best["registrations"][0]["matrix"] is None and best["registrations"][0]["inliers"] is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +19,10 @@ from iiif_prezi3 import Manifest
 from rdflib import Graph, Literal, Namespace, URIRef
 
 from calibration.image import decode_image, encode_jpeg
+from pipeline.collection.sources.columns import ColumnMapping
+from pipeline.collection.sources.manifests import is_manifest, read_manifest
 from pipeline.collection.sources.values import ValueProblem, read_date, read_details
+from pipeline.errors import LabError
 from tests.pipeline.collection.test_catalogue import coin_image
 from tests.pipeline.conftest import Rig
 
@@ -223,6 +228,25 @@ def version_3(base: str) -> dict[str, Any]:
         "rights": "http://creativecommons.org/publicdomain/zero/1.0/",
         "items": [canvas(3, "Vorderseite"), canvas(4, "Rückseite")],
     }
+
+
+@pytest.mark.parametrize("make", [version_2, version_3])
+@pytest.mark.parametrize("junk", [None, 7, "x", [], {}, [7], ["x"], [[]], [{}], {"x": [7]}])
+def test_whatever_a_manifest_holds_it_is_read_or_refused(make: Callable[[str], dict[str, Any]], junk: object) -> None:
+    def damaged(value: Any) -> Iterator[Any]:
+        """The document with one of its values replaced, each in turn."""
+        yield junk
+        if isinstance(value, dict):
+            for key, each in value.items():
+                yield from ({**value, key: other} for other in damaged(each))
+        if isinstance(value, list):
+            for place, each in enumerate(value):
+                yield from ([*value[:place], other, *value[place + 1 :]] for other in damaged(each))
+
+    for document in damaged(make("http://localhost")):
+        if is_manifest(document):
+            with suppress(LabError):
+                read_manifest(document, ColumnMapping())
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_sold_again_and_again_it_is_a_match_and_every_lot_is_named(
     assert {best["coin"], *(other["coin"] for other in best["also"])} == lots
     assert all(set(other) == {"coin", "entry", "probability"} for other in best["also"])
     assert not lots & {other["coin"] for other in others}
+    assert {sale["coin"] for sale in best["sales"]} == lots, "the chain of its sales"
     (page,) = lab.rglob("*.html")
     assert page.read_text().count("probably the same coin") == sales
     denied = "lot3"

@@ -20,6 +20,7 @@ DATA = Path(SHARED or ".") / "data" / "calibration"
 OPENCV_RMS_PX = 0.4080
 
 
+@pytest.mark.slow
 def test_the_lens_of_a_known_camera_is_found(rig: Rig, tmp_path: Path, boards: list[Image]) -> None:
     folder = save_all(boards, tmp_path / "boards")
     ran = rig("calibrate", "lens", "--images", folder, "--board", "chessboard:9x6:20", "--out", "lens.yaml", "--json")
