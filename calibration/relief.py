@@ -28,7 +28,7 @@ STEEPEST = 0.08  # z of a normal, as far as height is concerned
 
 
 @dataclass(frozen=True)
-class Relief:
+class MeasuredRelief:
     """A surface measured under many lights.
 
     Attributes
@@ -69,7 +69,7 @@ def check_lights(directions: npt.NDArray[np.float64]) -> None:
         )
 
 
-def measure_relief(levels: Light, directions: npt.NDArray[np.float64], mask: Mask | None = None) -> Relief:
+def measure_relief(levels: Light, directions: npt.NDArray[np.float64], mask: Mask | None = None) -> MeasuredRelief:
     """Fit normals and albedo to linear light.
 
     Parameters
@@ -106,7 +106,7 @@ def measure_relief(levels: Light, directions: npt.NDArray[np.float64], mask: Mas
         missed += float((weight * np.abs(values - surface @ lamps.T)).sum())
         total += float((weight * values).sum())
     shape = (height, width)
-    return Relief(normals.reshape(*shape, 3), albedo.reshape(shape), used.reshape(shape), missed / total)
+    return MeasuredRelief(normals.reshape(*shape, 3), albedo.reshape(shape), used.reshape(shape), missed / total)
 
 
 def _fit(values: Light, lamps: Light) -> tuple[Light, Light]:

@@ -16,7 +16,7 @@ from calibration.durable_files import make_folder, write_atomically
 from calibration.errors import CalibrationError
 from calibration.image import read_image
 from calibration.levels import read_levels
-from calibration.relief import Relief, check_lights, height_of, measure_relief
+from calibration.relief import MeasuredRelief, check_lights, height_of, measure_relief
 from calibration.rti import (
     PolynomialMap,
     encode_lp,
@@ -44,7 +44,7 @@ MARGIN_PX = 2
 class ReliefResult:
     """A relief, and where it was written."""
 
-    relief: Relief
+    relief: MeasuredRelief
     mask: Mask
     lights: int
     response: str
@@ -245,7 +245,9 @@ def _displayed(light: Array, top: float) -> Array:
     ).astype(np.float32)
 
 
-def _polynomial(displayed: Array, directions: npt.NDArray[np.float64], relief: Relief) -> tuple[PolynomialMap, bool]:
+def _polynomial(
+    displayed: Array, directions: npt.NDArray[np.float64], relief: MeasuredRelief
+) -> tuple[PolynomialMap, bool]:
     """A polynomial texture map; where the lights do not determine one, Lambert's law adds what is missing."""
     weights, by_law = weights_of_images(directions)
     images = len(displayed)
