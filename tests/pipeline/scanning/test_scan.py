@@ -60,7 +60,7 @@ def test_a_tray_is_scanned_and_reported_in_the_documented_json(rig: Rig, scanned
     for slot, coin in enumerate(answer["coins"], 1):
         assert coin["slot"] == slot and coin["frames"] == SHOTS
         assert coin["verdict"] in ("match", "possible", "not in catalogue")
-        assert set(coin["candidates"][0]) - {"registrations"} == {"coin", "entry", "probability"}
+        assert set(coin["candidates"][0]) - {"registrations", "sales"} == {"coin", "entry", "probability"}
         assert coin["candidates"][0]["coin"] == coin["coin"], "its own photograph is in the catalogue"
     assert Path(answer["report"]).is_file()
     assert {count for _, count in stored(scanned.lab)} == {1}
