@@ -20,6 +20,7 @@ from pipeline.serve.app import make_app
 
 LEAST_TOKEN = 16  # letters
 POLITENESS = 10  # how far the page steps back behind a scan on the same computer
+BACKLOG = 128  # browsers that may wait for an answer
 ENDING_S = 2  # that open requests have once it is ended
 
 
@@ -130,6 +131,7 @@ def _listen(options: ServeOptions) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)  # who opens the page as soon as its address is printed waits, and is not refused
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise LabError(

@@ -73,6 +73,7 @@ def test_an_entry_of_the_catalogue_can_be_named(lab: Path, images: tuple[Path, P
         run("explain", images[0], "no such entry", *args)
 
 
+@pytest.mark.slow
 def test_a_side_is_compared_with_the_same_side(tmp_path: Path) -> None:
     sides = {name: ProceduralDrawer(SEED).side_texture("x1", name) for name in ("obverse", "reverse")}
     seen = {name: reproduction(side, 3, "photograph") for name, side in sides.items()}
