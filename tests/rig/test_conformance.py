@@ -249,7 +249,7 @@ def world_on_cables(tmp_path: Path) -> Iterator[Callable[[str], tuple[StationCon
         pytest.param(
             end, kind, id=f"{name}-{kind}", marks=() if end is signal.SIGTERM or is_usual else pytest.mark.slow
         )
-        for kind, is_usual in ((kind, kind in ("grbl", "uarm", "wled")) for kind in KINDS)
+        for kind, is_usual in ((kind, kind in ("uarm", "wled")) for kind in KINDS)
         for name, end in (("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM), ("exception", None))
     ],
 )

@@ -312,9 +312,10 @@ def _kill_and_resume(
 
 
 # Hardware seconds at which the coin hangs on the arm, lies in the flip station, is photographed, is being turned back.
+@pytest.mark.slow  # by default a scan is killed at the command line
 @pytest.mark.parametrize(
     ("kill_after_s", "plan"),
-    [(18.1, SHORT_PLAN), *(pytest.param(at_s, PLAN, marks=pytest.mark.slow) for at_s in (32.4, 42.5, 49.7))],
+    [(18.1, SHORT_PLAN), *((at_s, PLAN) for at_s in (32.4, 42.5, 49.7))],
 )
 def test_killed_and_started_again(tmp_path: Path, kill_after_s: float, plan: Plan) -> None:
     _kill_and_resume(tmp_path, kill_after_s, plan=plan)

@@ -47,6 +47,7 @@ def test_training_lowers_the_loss(random_weights: Path) -> None:
     assert steps[0].learning_rate > steps[-1].learning_rate > 0.0
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_embedder(random_weights: Path, tmp_path: Path) -> None:
     short = SMALL.model_copy(update={"steps": 3})
     one, two = (train(short, some_coins(7)) for _ in range(2))

@@ -112,6 +112,7 @@ def test_a_corrected_label_table_counts_from_then_on(rig: Rig, lab: Path, holida
     assert ran.code == 3 and f"was imported from {holiday.name} as coin {COINS[1]}, not {COINS[0]}" in ran.err
 
 
+@pytest.mark.slow
 def test_a_backup_imported_as_another_session_is_no_success(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
     assert rig("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab).code == 0
     backup = tmp_path / "backup"

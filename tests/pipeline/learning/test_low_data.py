@@ -15,6 +15,7 @@ from tests.pipeline.loop import run
 TINY = ("--steps", 3, "--types", 2, "--coins", 5)
 
 
+@pytest.mark.slow
 def test_the_experiment_runs_and_keeps_its_curve(lab: Path) -> None:
     small = ("--network", "mobilenet_v3_small", "--image-px", 48)
     printed = run("types", *TINY, *small, "--from-scratch", "--shares", "1,0.25", "--lab", lab, "--json").json

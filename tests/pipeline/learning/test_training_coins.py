@@ -74,12 +74,14 @@ def test_one_photograph_a_side_is_read_with_both_sides(tmp_path: Path) -> None:
     assert all(len(coin.crops) == 1 for coin in coins) and real == []
 
 
+@pytest.mark.slow
 def test_procedural_coins_come_with_their_relief() -> None:
     obverse, reverse = procedural_coins(1, quiet)
     assert obverse.label.endswith("obverse") and obverse.group != reverse.group
     assert obverse.relief is not None and len(obverse.crops) == len(reverse.crops) > 4
 
 
+@pytest.mark.slow
 def test_each_photograph_is_searched_among_its_type(labels: Path) -> None:
     samples = labelled_samples(labels, 1.0, 0, rest=False, progress=quiet)
     searches = photograph_searches(Embedder.load("starter"), [s for s in samples if s.type == "type 0"][:6])

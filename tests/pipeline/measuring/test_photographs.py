@@ -76,6 +76,7 @@ def chart(*, cast: np.ndarray = CAST, light: float = 1.0) -> Image:
     return np.pad(np.clip(seen * 255, 0, 255).round().astype(np.uint8), ((60, 60), (60, 60), (0, 0)), mode="edge")
 
 
+@pytest.mark.slow
 def test_a_flat_is_taken_through_the_board_that_lies_in_it(rig: Rig, tmp_path: Path) -> None:
     light = falling(600, 800)
     save_all([photographed(table(board=True) * light, n) for n in (1, 2)], tmp_path / "flat")

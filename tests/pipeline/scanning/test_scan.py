@@ -171,6 +171,7 @@ def test_a_device_that_fails_is_named_and_the_scan_is_resumed_when_it_is_mended(
     assert [count for _, count in stored(short_lab)] == [1] * 2 * SHORT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

@@ -74,6 +74,7 @@ def test_a_scan_whose_terminal_is_closed_puts_the_coin_back(
     assert "Traceback" not in terminal.shown.decode()
 
 
+@pytest.mark.slow
 def test_a_batch_whose_terminal_is_closed_continues(short_lab: Path) -> None:
     terminal = Terminal()
     batch = Command("batch", "--trays", "1-2", "--no-identify", "--lab", short_lab, before=terminal.before)

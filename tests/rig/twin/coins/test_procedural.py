@@ -42,6 +42,7 @@ def test_two_hundred_coins_share_some_sixty_types() -> None:
     assert max(types.values()) >= 4
 
 
+@pytest.mark.slow
 def test_coins_of_a_type_look_alike_and_yet_differ() -> None:
     by_type: dict[int, list[str]] = {}
     for coin in TRAY:
