@@ -180,8 +180,9 @@ def test_a_tray_is_filled_by_scanner_and_without_a_mouse(own_page: Served, open_
 
 def test_the_morning_report_and_the_bench_show_what_runs(own_page: Served, open_page: Open) -> None:
     page = open_page(own_page.address + "/bench")
-    assert "The last run ended" in page.locator("#sentence").inner_text() and not page.locator("#stop").is_visible()
+    page.locator("#sentence", has_text="The last run ended").wait_for()
+    assert not page.locator("#stop").is_visible()
     assert page.locator("#frames img").count() == 12
     page.locator("#language").select_option("de")
     page.wait_for_function("() => document.documentElement.lang === 'de'")
-    assert "Der letzte Lauf endete" in page.locator("#sentence").inner_text()
+    page.locator("#sentence", has_text="Der letzte Lauf endete").wait_for()
