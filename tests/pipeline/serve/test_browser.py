@@ -16,8 +16,6 @@ from tests.pipeline.conftest import Scanned
 from tests.pipeline.serve.conftest import Served, serving
 from tests.processes import run
 
-pytestmark = pytest.mark.slow
-
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> ${1+1} {who} $& \u202e'"
 Open = Callable[..., Any]
 
@@ -78,6 +76,7 @@ def test_a_coin_is_accepted_and_rejected_and_taken_back_by_keyboard(own_page: Se
     assert not any(counts and verdict != "undone" for _, _, verdict, counts in reviews(own_page))
 
 
+@pytest.mark.slow
 def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) -> None:
     page = open_page(served.address + "/review")
     stage = page.locator(".stage").first
@@ -112,6 +111,7 @@ def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) ->
     assert not own.is_visible()
 
 
+@pytest.mark.slow
 def test_names_from_data_are_shown_and_do_nothing(scanned: Scanned, tmp_path: Path, open_page: Open) -> None:
     lab = Path(shutil.copytree(scanned.lab, tmp_path / "odd"))
     with Store.open(lab / "store") as store:
@@ -131,6 +131,7 @@ def test_names_from_data_are_shown_and_do_nothing(scanned: Scanned, tmp_path: Pa
         assert page.locator("main img[src=x]").count() == 0 and page.title() != "owned"
 
 
+@pytest.mark.slow
 def test_two_persons_review_at_once(own_page: Served, open_page: Open) -> None:
     pages = {name: open_page(own_page.address + "/review") for name in ("Anna", "Ben")}
     first = coin(pages["Anna"])
@@ -145,6 +146,7 @@ def test_two_persons_review_at_once(own_page: Served, open_page: Open) -> None:
     assert "Anna: Same coin" in held and "Ben: Another coin" in held
 
 
+@pytest.mark.slow
 def test_with_a_token_a_name_is_asked_for(scanned: Scanned, tmp_path: Path, open_page: Open) -> None:
     lab = Path(shutil.copytree(scanned.lab, tmp_path / "own"))
     with serving(lab, RIG_TOKEN="a token of many letters") as served:
@@ -159,6 +161,7 @@ def test_with_a_token_a_name_is_asked_for(scanned: Scanned, tmp_path: Path, open
         assert page.evaluate("document.activeElement.id") == "who" and reviews(served) == []
 
 
+@pytest.mark.slow
 def test_a_tray_is_filled_by_scanner_and_without_a_mouse(own_page: Served, open_page: Open) -> None:
     page = open_page(own_page.address + "/tray?name=2")
     page.locator(".slot input").nth(3).focus()
@@ -178,6 +181,7 @@ def test_a_tray_is_filled_by_scanner_and_without_a_mouse(own_page: Served, open_
     open_page(own_page.address + "/trays").get_by_text("Coin 1994.1 is on two trays").wait_for()
 
 
+@pytest.mark.slow
 def test_the_morning_report_and_the_bench_show_what_runs(own_page: Served, open_page: Open) -> None:
     page = open_page(own_page.address + "/bench")
     page.locator("#sentence", has_text="The last run ended").wait_for()
