@@ -117,4 +117,4 @@ def test_pages_of_eight_periods(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> No
             judged = judge(page)
             found, total, false, right = (a + b for a, b in zip((found, total, false, right), judged, strict=True))
             coins += len(page.coins)
-    assert (found / total, right / coins) >= (0.9, 0.9) and false <= 4, (found, total, false, right, coins)
+    assert found / total >= 0.87 and right / coins >= 0.95 and false <= 4, (found, total, false, right, coins)
