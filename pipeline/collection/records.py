@@ -20,6 +20,7 @@ from capture.store.lot_details import LotDetails
 from capture.store.lots import Lot, NewLot
 from capture.store.records import NewEntry
 from pipeline.collection.additions import Addition, plan_additions
+from pipeline.collection.catalogue import AddedEntries
 from pipeline.collection.catalogue_images import ReadEntries, read_entries
 from pipeline.collection.source_images import ImageProblem, SourceImages, find_by_coin
 from pipeline.collection.sources.columns import ColumnMapping, read_mapping
@@ -69,12 +70,8 @@ class AddedRecords:
     ----------
     records, corrected, unchanged
         Of how many coins something is stated now that was not before; something else than before; the same.
-    entries, known, replaced
-        Images that are new, were there already, or took the place of a former one.
-    coins
-        How many coins the records are of.
-    wrong
-        Why records cannot be used, a sentence each, naming the line.
+    images
+        What came, or would come, of their images. Refused are records: why, a sentence each, naming the line.
     is_added
         Whether the catalogue was changed: not on a dry run, nor where records are wrong and were not to be skipped.
     """
@@ -82,27 +79,16 @@ class AddedRecords:
     records: int
     corrected: int
     unchanged: int
-    entries: int
-    known: int
-    replaced: int
-    coins: int
+    images: AddedEntries
     sales: tuple[str, ...]
-    wrong: tuple[str, ...]
     notes: tuple[str, ...]
     is_dry_run: bool
     is_added: bool
-    renamed: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
         return {
-            "entries": self.entries,
-            "coins": self.coins,
-            "known": self.known,
-            "replaced": self.replaced,
-            "renamed": self.renamed,
-            "refused": self.wrong,
-            "skipped": [],
+            **self.images.as_json(),
             "records": self.records,
             "corrected": self.corrected,
             "unchanged": self.unchanged,
@@ -313,16 +299,19 @@ class _Run:
             records=sum(not planned.is_corrected for planned in stated),
             corrected=sum(planned.is_corrected for planned in stated),
             unchanged=self._unchanged,
-            entries=len(new),
-            known=self._known,
-            replaced=len(replaced),
-            coins=len({planned.coin for planned in self._planned}),
+            images=AddedEntries(
+                entries=len(new),
+                coins=len({planned.coin for planned in self._planned}),
+                known=self._known,
+                refused=tuple(self._wrong),
+                skipped=(),
+                replaced=len(replaced),
+                renamed=self._renamed,
+            ),
             sales=tuple(self._sales),
-            wrong=tuple(self._wrong),
             notes=tuple(map(printable, self._source.lots.notes)),
             is_dry_run=self._options.dry_run,
             is_added=is_added,
-            renamed=self._renamed,
         )
 
 

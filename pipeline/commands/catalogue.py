@@ -69,7 +69,7 @@ def add(
         options = AddOptions(sale, mapping, replace, dry_run, skip_wrong)
         records = add_records(open_lab(lab), source, reporter, options)
         print_result(records, print_records, json=json)
-        return DONE if not records.wrong else LEFT_OVER if skip_wrong else FAILED
+        return DONE if not records.images.refused else LEFT_OVER if skip_wrong else FAILED
     if mapping or dry_run or skip_wrong:
         raise UsageError("--mapping, --dry-run and --skip-wrong are for tables and manifests. Leave them out.")
     if holds_pages(Path(source)) or pages:

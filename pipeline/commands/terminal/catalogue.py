@@ -39,21 +39,22 @@ def print_added(added: AddedEntries) -> None:
 
 def print_records(added: AddedRecords) -> None:
     """Print what adding records did or would do, and what is wrong with them."""
+    images = added.images
     would = "Would add" if not added.is_added else "Added"
     stated = f"{count(added.records, 'record')} ({added.corrected:,} corrected, {added.unchanged:,} unchanged)"
     print_line(
-        f"{would} {stated} and {count(added.entries, 'image')} of {count(added.coins, 'coin')} to "
-        f"{', '.join(added.sales) or 'no sale'}; {count(added.known, 'image')} {was(added.known)} there already."
+        f"{would} {stated} and {count(images.entries, 'image')} of {count(images.coins, 'coin')} to "
+        f"{', '.join(added.sales) or 'no sale'}; {count(images.known, 'image')} {was(images.known)} there already."
     )
-    if added.replaced:
-        print_line(f"{count(added.replaced, 'corrected image')}: the former {was(added.replaced)} kept.")
-    if added.renamed:
-        print_line(_describe_renamed(added.renamed))
+    if images.replaced:
+        print_line(f"{count(images.replaced, 'corrected image')}: the former {was(images.replaced)} kept.")
+    if images.renamed:
+        print_line(_describe_renamed(images.renamed))
     for note in added.notes:
         reporter.warn(note)
-    for wrong in added.wrong:
+    for wrong in images.refused:
         print_failure(wrong)
-    if added.wrong and not added.is_added and not added.is_dry_run:
+    if images.refused and not added.is_added and not added.is_dry_run:
         print_failure("Nothing was added. Correct these lines, or leave them out: --skip-wrong.")
 
 
