@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import GREY_MEAN, NoCoinError, Outline, find_coin, find_coins, normalise
 from calibration.plates import count_page
+from tests.variants import usually
 
 WHITE, DARK, TEAL = (252, 252, 250), (26, 26, 28), (20, 130, 125)
 
@@ -279,7 +280,7 @@ def shared() -> Path:
     return Path(folder) / "data"
 
 
-@pytest.mark.parametrize("step", [18, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", usually((18,), (18, 1)))
 def test_real_studio_photographs(shared: Path, step: int) -> None:
     for path in sorted((shared / "toulouse").glob("*.jpg"))[::step]:
         image = read_image(path)
@@ -290,7 +291,7 @@ def test_real_studio_photographs(shared: Path, step: int) -> None:
             assert 0.15 < outline.radius_px / half < 0.55, path.name
 
 
-@pytest.mark.parametrize("step", [45, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", usually((45,), (45, 4)))
 def test_real_hand_held_photographs(shared: Path, step: int) -> None:
     folder = shared / "euro_same_coin"
     with (folder / "labels.csv").open() as file:

@@ -16,6 +16,7 @@ from tests.crash.check import check_reopened, check_repeated, read_records
 from tests.crash.disk import Disk
 from tests.crash.trace import STRACE, record
 from tests.pipeline.conftest import COINS, SHORT_PLAN
+from tests.variants import usually
 
 MODEL = "sharper"
 REPEATED = 20  # every such state: the same command again
@@ -64,9 +65,7 @@ JOBS = {
 
 
 @pytest.mark.skipif(STRACE is None, reason="what a command does to its disk is seen by strace, which is not installed")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "import" else pytest.mark.slow) for name in JOBS]
-)
+@pytest.mark.parametrize("name", usually(("import",), JOBS))
 def test_a_power_cut_loses_nothing_that_was_acknowledged(
     name: str, request: pytest.FixtureRequest, photographs: Path, tmp_path: Path, states: range
 ) -> None:

@@ -17,6 +17,7 @@ from rig.errors import DeviceError
 from rig.twin.faults import DeadLamp, Jam
 from rig.twin.scene import Scene
 from tests.capture.engine.bench import IN_ORDER, PLAN, SHOTS, Bench, open_bench, true_bundle
+from tests.variants import usually
 
 ONE_COIN = Tray(id="3", slots={1: "2024.1.1"})
 FOUR_ANGLES = PLAN.replace(
@@ -54,8 +55,8 @@ def assert_every_kept_frame_is_at_its_pose(bench: Bench, angles: dict[tuple[str,
         assert abs(apart_deg) < 1
 
 
-@pytest.mark.parametrize("after_moves", [pytest.param(0, marks=pytest.mark.slow), 2])
-@pytest.mark.parametrize("verify_every", [pytest.param(1, marks=pytest.mark.slow), 20])
+@pytest.mark.parametrize("after_moves", usually((2,), (0, 2)))
+@pytest.mark.parametrize("verify_every", usually((20,), (1, 20)))
 def test_a_jam_that_comes_free_costs_retakes_alone(tmp_path: Path, after_moves: int, verify_every: int) -> None:
     with open_bench(tmp_path) as bench:
         angles = scan(bench, after_moves, True, limits=Limits(verify_every=verify_every))

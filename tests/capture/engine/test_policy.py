@@ -21,6 +21,7 @@ from capture.store.journal_lines import CoinMove, CoinSkipped, DeviceFailed, Dev
 from rig.errors import DeviceError
 from rig.twin.faults import Alarm, DeadLamp, Unplugged
 from tests.capture.engine.bench import Bench, open_bench, swap_names
+from tests.variants import usually
 
 TRAY = Tray(id="3", slots={1: "2024.1.1", 4: "2024.1.2", 7: "2024.1.3"})
 PLAN = Plan(lights=("az000", "az120", "az240"), turntable_deg=(0.0,), sides=("obverse",))
@@ -326,7 +327,7 @@ def test_a_device_that_fails_while_the_wrong_coin_lies_on_the_plate(
         ]
 
 
-@pytest.mark.parametrize("seconds", [1.0, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", usually((1.0,), (1.0, None)))
 def test_an_empty_slot_is_skipped_also_after_the_arm_failed_over_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:

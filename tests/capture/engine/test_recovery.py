@@ -17,6 +17,7 @@ from rig.errors import DeviceError, NotConnectedError
 from rig.twin.faults import Brownout, FrozenFrame, Unplugged
 from rig.twin.scene import Scene
 from tests.capture.engine.bench import IN_ORDER, SHOTS, Bench, open_bench, with_arm
+from tests.variants import usually
 
 ALL = sorted(shot.id for shot in SHOTS)
 
@@ -34,9 +35,7 @@ def assert_complete(bench: Bench) -> None:
     assert bench.store.verify() == []
 
 
-@pytest.mark.parametrize(
-    "device", ["turntable", *(pytest.param(device, marks=pytest.mark.slow) for device in ("arm", "lightbox"))]
-)
+@pytest.mark.parametrize("device", usually(("turntable",), ("turntable", "arm", "lightbox")))
 def test_a_cable_that_is_plugged_in_again(tmp_path: Path, device: str) -> None:
     events: list[Event] = []
     with open_bench(tmp_path) as bench:
@@ -104,8 +103,8 @@ def test_without_patience_the_first_failure_ends_it(tmp_path: Path) -> None:
 
 
 # Lifted from its slot, turned over, and on its way back.
-@pytest.mark.parametrize("grip", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("dobot", "roarm")), "uarm"])
+@pytest.mark.parametrize("grip", usually((3,), (1, 3, 6)))
+@pytest.mark.parametrize("kind", usually(("uarm",), ("dobot", "roarm", "uarm")))
 def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, grip: int
 ) -> None:
@@ -145,9 +144,7 @@ def test_a_cable_pulled_while_a_coin_hangs_on_the_arm(
     assert shown == [True] * 4
 
 
-@pytest.mark.parametrize(
-    "after_moves", [pytest.param(9, marks=pytest.mark.slow), 24, pytest.param(33, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("after_moves", usually((24,), (9, 24, 33)))
 def test_a_coin_that_an_arm_lost_is_found_or_asked_for(tmp_path: Path, after_moves: int) -> None:
     events: list[Event] = []
     with open_bench(tmp_path, [Brownout(device="arm", after_moves=after_moves)]) as bench:

@@ -43,6 +43,7 @@ from tests.capture.engine.bench import (
     with_arm,
 )
 from tests.processes import Process
+from tests.variants import usually
 
 
 def kept(store: Store) -> list[str | None]:
@@ -183,7 +184,7 @@ def _interrupt(bench: Bench, after: int, plan: Plan = PLAN) -> None:
     bench.run(on_event, plan=plan)
 
 
-@pytest.mark.parametrize("after", [8, *(pytest.param(after, marks=pytest.mark.slow) for after in (1, 6, 13))])
+@pytest.mark.parametrize("after", usually((8,), (8, 1, 6, 13)))
 def test_a_stop_puts_the_coin_back_and_the_next_run_resumes(tmp_path: Path, after: int) -> None:
     with open_bench(tmp_path) as bench:
         with pytest.raises(ScanStopped, match=f"after {after} of {len(SHOTS)} shots"):

@@ -19,6 +19,7 @@ from capture.store.record_kinds import KINDS
 from capture.store.records import Candidate, Frame, NewEntry, Photograph
 from tests.capture.conftest import BLURRED, PLAN, TRAY, add_frame, note, small_image
 from tests.processes import Process
+from tests.variants import usually
 
 Fill = Callable[[int], tuple[str, list[Frame]]]
 
@@ -56,7 +57,7 @@ def fill_every_kind(store: Store) -> None:
     delete_frames(store.storage, [add_frame(store, session.id, shots[2], 3)], "ada", "why")
 
 
-@pytest.mark.parametrize("bits", [1, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bits", usually((1,), (1, 300)))
 def test_any_one_flipped_bit_is_found(store: Store, folder: Path, bits: int) -> None:
     fill_every_kind(store)
     assert store.verify() == []

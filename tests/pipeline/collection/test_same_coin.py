@@ -10,6 +10,7 @@ import pytest
 
 from calibration.image import encode_jpeg, read_image
 from tests.pipeline.conftest import COINS, Rig
+from tests.variants import usually
 
 COIN = COINS[1]
 
@@ -31,7 +32,7 @@ def query(photographs: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("sales", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sales", usually((3,), (3, 5)))
 def test_sold_again_and_again_it_is_a_match_and_every_lot_is_named(
     rig: Rig, lab: Path, photographs: Path, query: Path, tmp_path: Path, sales: int
 ) -> None:

@@ -17,6 +17,7 @@ from rig.twin.emulator import Emulator
 from rig.twin.faults import Glitch
 from tests.rig.benches import DriverBench
 from tests.rig.stopping import StoppingClock
+from tests.variants import usually
 
 HASTE = {"answer_s": 0.1}
 
@@ -78,7 +79,7 @@ def test_its_initial_position_is_in_reach_and_its_base_is_not() -> None:
     assert joints_at((0.0, 0.0, 0.0)) is None
 
 
-@pytest.mark.parametrize("step_bytes", [4, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step_bytes", usually((4,), (4, 1)))
 def test_no_lost_byte_lets_it_fall_or_takes_it_far_from_its_way(
     make: Callable[..., DriverBench], step_bytes: int
 ) -> None:
