@@ -27,7 +27,7 @@ EVERY_S = 0.1  # that the file is looked at, for each who watches
 MOST_WATCHING = 16
 BOUNDARY = b"frame"
 PEAK_RGB, CLIPPED_RGB, GOOD_RGB, BAD_RGB = (80, 255, 80), (255, 40, 40), (0, 230, 255), (255, 170, 0)
-STRIPES_PX = 8  # over-exposed areas are striped: they are told apart without seeing colours
+STRIPES_PX = 8  # over-exposed areas are striped: that is seen without seeing colours
 AIDS = ("peaking", "clipped", "outline")
 
 
