@@ -179,11 +179,11 @@ class FrameWorker:
         frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
             shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
-            self._context.emit(FrameKept(frame, quality, shown))
+            self._context.emit(FrameKept(frame, quality, shown, exposure.raw.image))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._context.emit(FrameRejected(frame, quality, exposure.may_retake))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.raw.image))
 
     def _expected(self, exposure: Exposure) -> Expected | None:
         """What the frame should show, where its pose and light are to be checked.
