@@ -135,6 +135,16 @@ class Lab:
         return self.folder / "status.json"
 
     @property
+    def preview(self) -> Path:
+        """What the camera saw last, small; written while somebody watches."""
+        return self.folder / "live" / "preview"
+
+    @property
+    def watched(self) -> Path:
+        """Its date says when somebody last watched the live image."""
+        return self.folder / "live" / "watched"
+
+    @property
     def world(self) -> Path:
         """The twin's state: where its coins and devices are, as the bench itself has it in a real lab."""
         return self.folder / "twin" / "world.json"

@@ -179,11 +179,11 @@ class FrameWorker:
         frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
             shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
-            self._context.emit(FrameKept(frame, quality, shown))
+            self._context.emit(FrameKept(frame, quality, shown, exposure.raw.image))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._context.emit(FrameRejected(frame, quality, exposure.may_retake))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.raw.image))
 
     def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
         """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""

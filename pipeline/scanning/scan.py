@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from capture.engine.context import ScanContext
 from capture.engine.errors import ScanStopped
-from capture.engine.events import CoinFinished, Event, FrameKept
+from capture.engine.events import CoinFinished, Event, FrameKept, FrameRejected
 from capture.engine.run import run_scan
 from capture.store import Store
 from capture.store.journal_lines import BatchState, ScanBegan, ScanReported
@@ -23,6 +23,7 @@ from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.errors import explain
 from pipeline.lab import Lab
 from pipeline.notify import Notifier
+from pipeline.preview import PreviewWriter, Seen
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
@@ -237,11 +238,13 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
     """
     tray = session.frozen_tray()
     thumbnails = Thumbnails(job.lab, job.store)
-    with ScanDisplay(job.reporter, tray) as display:
+    with ScanDisplay(job.reporter, tray) as display, PreviewWriter(job.lab) as previews:
 
         def on_event(event: Event) -> None:
             display.on_event(event)
             job.on_event(event)
+            if isinstance(event, FrameKept | FrameRejected):
+                previews.offer(_seen(event))
             if isinstance(event, FrameKept):
                 thumbnails.keep(event.frame, event.image)
             if isinstance(event, CoinFinished):
@@ -266,6 +269,20 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
             job.identification.cancel_opening()
             return str(stopped)
     return None
+
+
+def _seen(event: FrameKept | FrameRejected) -> Seen:
+    """A frame for the live image."""
+    frame = event.frame
+    facts = {
+        "coin": frame.coin_id,
+        "side": frame.side,
+        "light": frame.light,
+        "turntable_deg": frame.turntable_read_deg,
+        "exposure_us": frame.exposure_us,
+        "gain": frame.gain,
+    }
+    return Seen(event.raw, event.quality, facts, frame.mm_per_pixel)
 
 
 def _check(lab: Lab, store: Store, tray: str, options: ScanOptions) -> Preflight:
