@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from calibration.board import BoardSpec, BoardView, find_board
@@ -16,6 +13,7 @@ from calibration.lens import Lens, calibrate_lens, mm_per_pixel
 from calibration.plate import PlateAngle, RingSpec, plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
+from pipeline.measuring.result import CalibrationResult
 from pipeline.reporter import Reporter
 from rig.devices import Identity
 from rig.twin.scene import BoardPose, Target
@@ -35,30 +33,6 @@ RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
 CARDS = 3  # images of the white card per light: their noise averages out
 EXPOSURE_US = 20_000
 BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
-
-
-@dataclass(frozen=True)
-class CalibrationResult:
-    """A calibration that was made and saved."""
-
-    bundle: Bundle
-    number: int
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data (docs/json.md)."""
-        bundle = self.bundle
-        return {
-            "id": bundle.id,
-            "number": self.number,
-            "expires_at": bundle.expires_at.isoformat(),
-            "rms_px": round(bundle.lens.rms_px, 3),
-            "mm_per_pixel": round(bundle.mm_per_pixel, 6),
-            "lights": sorted(bundle.flats),
-            "ring_zero_deg": bundle.ring_zero_deg,
-            "ciede2000_mean": {light: each.ciede2000_mean for light, each in sorted(bundle.colours.items())},
-            "lamps": {light: each.facts() for light, each in sorted(bundle.lamps.items())},
-            "axis": None if bundle.axis is None else bundle.axis.facts(),
-        }
 
 
 def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> CalibrationResult:

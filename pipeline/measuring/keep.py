@@ -16,9 +16,9 @@ from calibration.lamp_place import LampPlace
 from calibration.lens import Lens
 from calibration.rti import read_lights
 from calibration.saved import load_colour, load_flat, load_lens
-from pipeline.bench.calibrate import CalibrationResult
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
+from pipeline.measuring.result import CalibrationResult
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from pipeline.wording import count, literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.bench.calibrate import CalibrationResult
     from pipeline.measuring.apply import Corrected
     from pipeline.measuring.colour import ChartResult, ColourResult
     from pipeline.measuring.flat import FlatResult
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.measuring.lights import LightsResult
     from pipeline.measuring.measure import Measured
     from pipeline.measuring.relief import ReliefResult
+    from pipeline.measuring.result import CalibrationResult
 
 PATCH_COLUMNS = 6
 
