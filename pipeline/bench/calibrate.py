@@ -33,13 +33,13 @@ BOARD_POSES = (
     BoardPose(),
     *(
         BoardPose(x_mm=x_mm, y_mm=y_mm, rotation_deg=11.0 * number, tilt_deg=18.0, tilt_azimuth_deg=52.0 * number)
-        for number, (x_mm, y_mm) in enumerate(((0, 0), (5, 3), (-5, 3), (5, -3), (-5, -3), (0, 4), (4, 0)))
+        for number, (x_mm, y_mm) in enumerate(((0, 0), (9, 6), (-9, 6), (9, -6), (-9, -6), (0, 5), (6, 0)))
     ),
 )
 BOARD_LIGHT = "all"
 SPHERE_POSE = BoardPose(x_mm=12.0)
 SPOT_DARKER = 8  # the lamp's reflection is far brighter than the card, and so alone at an exposure this much shorter
-RING_AT_DEG = (0.0, 90.0, 180.0, 270.0)
+RING_AT_DEG = tuple(range(0, 360, 45))
 RING_SCALE = 0.04  # share by which the scales that board and ring give may differ: printers scale by less
 RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
 CARDS = 3  # images of the white card per light: their noise averages out
