@@ -275,3 +275,9 @@ def m003_lots(db: Database) -> None:
     """Make room for what sales say of their coins."""
     for statement in THIRD:
         db.execute(statement)
+
+
+@migrations()
+def m004_removed_entries(db: Database) -> None:
+    """Index what left the catalogue, so that a large one is known to be unchanged without reading it all."""
+    db.execute("CREATE INDEX entry_removed ON entry(number) WHERE removed_at NOT NULL")
