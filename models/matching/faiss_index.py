@@ -157,17 +157,18 @@ class FaissIndex:
 
     def tidy(self) -> None:
         """Merge small parts, leave out what is gone when it is much, and keep the rough search up to date."""
-        replaced: set[str] = set()
         if self._folder is not None:
             if self._gone.sum() > max(1000, len(self._gone) // 4):
-                replaced |= self._rewrite([(0, len(self._listed))], keep=~self._gone)
+                self._coarse, self._coarse_file = None, None
+                for place in reversed(range(len(self._listed))):
+                    self._merge(place, place + 1, without_gone=True)
             for tier in _TIERS:
-                replaced |= self._rewrite(_side_by_side([len(each.part) for each in self._listed], tier))
+                for begin, end in reversed(_too_many([len(each.part) for each in self._listed], tier)):
+                    self._merge(begin, end)
         behind = len(self._gone) - (self._coarse.rows if self._coarse else 0)
         if len(self._gone) > EXACT and (self._coarse is None or behind > _TAIL):
             self._renew_coarse()
-        self._commit()
-        self._delete_parts(replaced)
+            self._commit()
 
     # --- in a folder ----------------------------------------------------------------------------------------------
 
@@ -350,32 +351,24 @@ class FaissIndex:
                 vectors[places] = part.pooled[within]
         return vectors
 
-    def _rewrite(self, runs: Sequence[tuple[int, int]], keep: Mask | None = None) -> set[str]:
-        """Merge runs of parts, in order, into parts of at most as many rows as the last tier has.
-
-        Returns
-        -------
-        set
-            The parts that these replace: they can be deleted once others count.
-        """
+    def _merge(self, begin: int, end: int, *, without_gone: bool = False) -> None:
+        """Put one part in the place of some that stand side by side; their rows stay in order."""
         assert self._folder is not None
-        replaced: set[str] = set()
-        for begin, end in reversed(runs):
-            rows = np.arange(self._starts[begin], self._starts[end])
-            rows = rows if keep is None else rows[keep[rows]]
-            merged = []
-            for start in range(0, len(rows), _TIERS[-1]):
-                chosen = [(part, within) for part, within, _ in self._by_part(rows[start : start + _TIERS[-1]])]
-                name = secrets.token_hex(8)
-                merged.append(
-                    _Listed(name, self._load(save_parts(chosen, self._folder / _PARTS / name, self.model_id)))
-                )
-            replaced |= {each.name for each in self._listed[begin:end]}
-            self._listed[begin:end] = merged
-        if keep is not None:
-            self._gone, self._coarse, self._coarse_file = np.zeros(int(keep.sum()), np.bool_), None, None
-        self._update()
-        return replaced
+        first, last = self._starts[begin], self._starts[end]
+        rows = np.arange(first, last)
+        if without_gone:
+            rows = rows[~self._gone[rows]]
+            self._gone = np.concatenate([self._gone[:first], np.zeros(len(rows), np.bool_), self._gone[last:]])
+        replaced = {each.name for each in self._listed[begin:end]}
+        merged = []
+        if len(rows):
+            name = secrets.token_hex(8)
+            chosen = [(part, within) for part, within, _ in self._by_part(rows)]
+            save_parts(chosen, self._folder / _PARTS / name, self.model_id)
+            merged = [_Listed(name, self._load(self._folder / _PARTS / name))]
+        self._listed[begin:end] = merged
+        self._commit()
+        self._delete_parts(replaced)
 
     def _renew_coarse(self) -> None:
         total = len(self._gone)
@@ -394,12 +387,19 @@ class FaissIndex:
         )
 
 
-def _side_by_side(sizes: Sequence[int], tier: int) -> list[tuple[int, int]]:
-    """Runs of parts smaller than `tier`, too many of which are no smaller than the tier below."""
+def _too_many(sizes: Sequence[int], tier: int) -> list[tuple[int, int]]:
+    """Runs of parts to be merged: smaller than `tier`, and too many of them no smaller than the tier below.
+
+    Those of a run become parts of at least as many rows as a tier has, so that a large run is not copied at once.
+    """
     runs = []
     for is_small, run in groupby(range(len(sizes)), lambda place: sizes[place] < tier):
         places = list(run)
         like = [place for place in places if sizes[place] >= tier // _MOST_BESIDE or tier == _TIERS[0]]
         if is_small and len(like) >= _MOST_BESIDE:
-            runs.append((places[0], places[-1] + 1))
-    return runs
+            begin = places[0]
+            for place in places:
+                if sum(sizes[begin : place + 1]) >= _TIERS[-1] or place == places[-1]:
+                    runs.append((begin, place + 1))
+                    begin = place + 1
+    return [run for run in runs if run[1] - run[0] > 1]
