@@ -105,11 +105,7 @@ class Identifier:
         embedder = load_model(lab, model, reporter)
         with reporter.progress("Embedding the catalogue") as progress:
             identifier = cls.over(lab, embedder, progress, thorough=thorough)
-        if identifier.waiting:
-            reporter.warn(
-                f"another command is embedding the catalogue: {count(identifier.waiting, 'image')} more will be "
-                "searched when it has ended."
-            )
+        identifier.warn_of_waiting(reporter)
         if where != EVERYTHING:
             identifier.where = where
             searched, total = (identifier.matcher.index.count(each) for each in (where, EVERYTHING))
@@ -147,6 +143,14 @@ class Identifier:
         probability = Probability.from_card(embedder.card)
         links = CatalogueLinks(lab, matcher, probability)
         return cls(lab, matcher, probability, links, found.unusable, found.waiting)
+
+    def warn_of_waiting(self, reporter: Reporter) -> None:
+        """Warn if part of the catalogue is just being embedded by another process, and not searched yet."""
+        if self.waiting:
+            reporter.warn(
+                f"another command is embedding the catalogue: {count(self.waiting, 'more image')} will be searched "
+                "when it has ended."
+            )
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
         """Rank the catalogue's coins for one coin seen in some views."""

@@ -139,4 +139,4 @@ def test_while_another_command_embeds_what_is_there_is_searched(rig: Rig, lab: P
     with FileLock(folder / "building.lock"):
         ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
     assert ran.json[0]["candidates"][0]["coin"] == COINS[0]
-    assert "2 images more" in ran.err and len(index_of(lab)) == 12
+    assert "2 more images" in ran.err and len(index_of(lab)) == 12
