@@ -104,7 +104,8 @@ class Frames:
     ) -> list[Frame]:
         """Frames in the order they were stored; ``good=False`` for those in quarantine, None for both."""
         wanted = {None: "1", True: "quarantine_reason IS NULL", False: "quarantine_reason NOT NULL"}[good]
-        given = {"session_id": session_id, "coin_id": coin, "side": side}
+        # "+": by the coin's index, for a session may have a hundred thousand frames, and a coin has few
+        given = {"session_id" if coin is None else "+session_id": session_id, "coin_id": coin, "side": side}
         conditions = {f"{column} = ?": value for column, value in given.items() if value is not None}
         where = " AND ".join([wanted, *conditions])
         rows = self._storage.read(f"SELECT * FROM frame WHERE {where} ORDER BY number", tuple(conditions.values()))

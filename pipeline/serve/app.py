@@ -40,6 +40,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     """Make the page of a lab."""
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
     page = Page(OpenedLab(lab), access)
+    page.prepare()
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -94,15 +95,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
         response.delete_cookie(COOKIE)
         return response
 
-    for routes in (
-        image_routes,
-        review_routes,
-        bench_routes,
-        collection_routes,
-        morning_routes,
-        tray_routes,
-        round_routes,
-    ):
+    for routes in ROOMS:
         app.include_router(routes(page))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

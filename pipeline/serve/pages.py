@@ -18,7 +18,7 @@ from pipeline.people import name_of_user
 from pipeline.reports.pages import page_environment
 from pipeline.serve.access import Access
 from pipeline.serve.opened import OpenedLab
-from pipeline.serve.texts import LANGUAGES, Texts, language_of
+from pipeline.serve.texts import LANGUAGES, Texts, language_of, texts_of
 from pipeline.wording import minute
 
 MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
@@ -30,6 +30,13 @@ class Page:
 
     opened: OpenedLab
     access: Access
+
+    def prepare(self) -> None:
+        """Read every text and template, so that the first reader does not wait for it."""
+        for language in LANGUAGES:
+            texts_of(language)
+        for name in _environment().list_templates(["html"]):
+            _environment().get_template(name)
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of ``templates/``."""

@@ -4,6 +4,7 @@ import { dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
 import { Comparison, litAsCatalogues } from "./compare.js";
 
 const AHEAD = 2; // items that are fetched before they are asked for
+const MOST_IMAGES_AHEAD = 60;
 const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
 const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -13,6 +14,7 @@ const queue = dataOf("queue");
 const items = queue.items;
 const comparison = new Comparison(byId("stages"));
 const fetched = new Map();
+const imagesAhead = new Map(); // by address, the one asked for last at the end
 const decided = []; // this page's own decisions, the newest last
 let at = 0;
 let rank = 0;
@@ -30,15 +32,24 @@ function fetchItem(item) {
   return fetched.get(key);
 }
 
+// Held, or the browser might give up what it has decoded before it is shown.
+function fetchImage(address) {
+  const image = imagesAhead.get(address) ?? Object.assign(new Image(), { fetchPriority: "low", src: address });
+  imagesAhead.delete(address);
+  imagesAhead.set(address, image);
+  image.decode().catch(() => imagesAhead.delete(address));
+  if (imagesAhead.size > MOST_IMAGES_AHEAD) imagesAhead.delete(imagesAhead.keys().next().value);
+}
+
 async function fetchAhead() {
-  for (const next of items.slice(at + 1, at + 1 + AHEAD)) {
-    const item = await fetchItem(next);
+  for (const item of await Promise.all(items.slice(at + 1, at + 1 + AHEAD).map(fetchItem))) {
     const others = item.candidates[firstOpen(item)]?.sides ?? [];
-    for (const side of others) new Image().src = `/images/entry/${side.number}?size=640`;
     for (const side of item.sides) {
       const turn = others.find((each) => each.side === side.side)?.turn ?? 0;
-      new Image().src = `/images/frame/${side.frames[litAsCatalogues(side.frames, turn)].id}?size=640`;
+      fetchImage(`/images/frame/${side.frames[litAsCatalogues(side.frames, turn)].id}?size=640`);
     }
+    for (const side of others) fetchImage(`/images/entry/${side.number}?size=640`);
+    for (const { sides } of item.candidates) if (sides.length) fetchImage(`/images/entry/${sides[0].number}?size=144`);
   }
   if (items.length < queue.total && at > items.length - 20) {
     const more = await get("/review/queue", { only: queue.only, start: items.length });
