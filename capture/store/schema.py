@@ -275,3 +275,9 @@ def m003_lots(db: Database) -> None:
     """Make room for what sales say of their coins."""
     for statement in THIRD:
         db.execute(statement)
+
+
+@migrations()
+def m004_quarantine(db: Database) -> None:
+    """Index frames in quarantine, which are few among many."""
+    db.execute("CREATE INDEX frame_quarantined ON frame(session_id, coin_id, number) WHERE quarantine_reason NOT NULL")

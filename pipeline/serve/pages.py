@@ -93,6 +93,20 @@ def text_of(sent: dict[str, Any], key: str, *, default: str | None = None) -> st
     return value
 
 
+def flag_of(sent: dict[str, Any], key: str) -> bool:
+    """A yes or no out of what a script sent.
+
+    Raises
+    ------
+    UsageError
+        If it is missing, or neither.
+    """
+    value = sent.get(key)
+    if not isinstance(value, bool):
+        raise UsageError(f"{key!r} has to be true or false. Load the page again.")
+    return value
+
+
 def person_of(sent: dict[str, Any]) -> Person:
     """Who does what a script sent, and why; without a name it is whoever runs `rig serve`."""
     who, why = text_of(sent, "who", default=""), text_of(sent, "why", default="")
