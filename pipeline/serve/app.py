@@ -22,6 +22,7 @@ from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
 from pipeline.serve.images import image_routes
+from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page
@@ -32,7 +33,16 @@ from pipeline.serve.trays import tray_routes
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (image_routes, review_routes, collection_routes, bench_routes, tray_routes, morning_routes, round_routes)
+ROOMS = (
+    image_routes,
+    review_routes,
+    collection_routes,
+    bench_routes,
+    live_routes,
+    tray_routes,
+    morning_routes,
+    round_routes,
+)
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 

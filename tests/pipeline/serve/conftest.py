@@ -18,6 +18,7 @@ from tests.pipeline.conftest import Scanned
 from tests.processes import Command
 
 Open = Callable[..., Any]
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -87,14 +88,15 @@ def open_page(browser: Any) -> Iterator[Open]:
     complaints: list[str] = []
     with ExitStack() as stack:
 
-        def open_one(address: str, **how: Any) -> Any:
+        def open_one(address: str, settles: bool = True, **how: Any) -> Any:
             context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
             stack.callback(context.close)
             page = context.new_page()
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
             page.goto(address)
-            page.wait_for_load_state("networkidle")
+            if settles:  # a live image never ends
+                page.wait_for_load_state("networkidle")
             return page
 
         yield open_one
