@@ -179,6 +179,11 @@ class Catalogue:
         sql = "SELECT id, sha256, box FROM entry WHERE removed_at IS NULL ORDER BY number"
         return [(row["id"], row["sha256"], row["box"]) for row in self._storage.read(sql)]
 
+    def last_number(self) -> int:
+        """The greatest number of an entry or of what a sale says of a coin; 0 without any."""
+        sql = "SELECT max(coalesce((SELECT max(number) FROM entry), 0), coalesce((SELECT max(number) FROM lot), 0))"
+        return int(self._storage.read(sql)[0][0])
+
     def remove_entries(self, entries: Iterable[Entry]) -> None:
         """Remove entries from the catalogue; their images are kept."""
         self._mark_removed(entries, now())

@@ -155,6 +155,11 @@ class FaissIndex:
             grids[places] = part.grids(within)
         return grids
 
+    def sample(self, count: int) -> Rows:
+        """So many rows, evenly spread."""
+        rows = np.flatnonzero(~self._gone)
+        return rows[:: max(1, len(rows) // count)][:count] if count else rows[:0]
+
     def tidy(self) -> None:
         """Merge small parts, leave out what is gone when it is much, and keep the rough search up to date."""
         if self._folder is not None:

@@ -69,5 +69,8 @@ class CatalogueIndex(Protocol):
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows; nothing outside of the coin."""
 
+    def sample(self, count: int) -> Rows:
+        """So many rows of all, the same each time; all of them if there are no more."""
+
     def tidy(self) -> None:
         """After much was added or removed: make it ready to be searched fast."""

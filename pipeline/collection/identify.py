@@ -89,7 +89,7 @@ class Identifier:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        self._evidence = EvidenceDrawer(self.matcher.embedder)
+        self._evidence = EvidenceDrawer(self.matcher.embedder, self.matcher.index)
 
     @classmethod
     def open(

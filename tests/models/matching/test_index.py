@@ -45,6 +45,8 @@ def test_added_in_parts_everything_is_found(reopen: Open) -> None:
         reopen().tidy()
     index = reopen()
     assert len(index) == 40 and set(index.keys()) == {entry.key for entry in entries}
+    sampled = {entry.entry_id for entry in index.entries(index.sample(7))}
+    assert len(sampled) == 7 and len(index.sample(99)) == 40
     assert sorted(index.coins(), key=natural) == [f"coin {n}" for n in range(20)]
     for number, entry in enumerate(entries):
         row = index.search(features.pooled[number : number + 1], 1)
