@@ -167,7 +167,7 @@ class Catalogue:
         return [Entry.of(row) for row in self._storage.read(sql, (state.newest,))]
 
     def changed_since(self, state: CatalogueState) -> list[Entry]:
-        """Entries that are matched against and of which their sale has said something since."""
+        """Entries that are matched against and of which their sale has stated something since."""
         sql = (
             f"{_WITH_LOT} WHERE removed_at IS NULL AND (entry.catalogue, entry.coin_id) IN "
             "(SELECT catalogue, coin_id FROM lot WHERE number > ?) ORDER BY entry.number"

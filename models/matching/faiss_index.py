@@ -88,7 +88,7 @@ class FaissIndex:
         return int(gone.sum())
 
     def relabel(self, entries: Sequence[GalleryEntry]) -> int:
-        """Replace what is said of entries: they move to a part of their own, with the features that they have."""
+        """Replace what is known of entries: they move to a part of their own, with the features that they have."""
         called = {entry.key: entry for entry in entries}
         there = np.flatnonzero(np.isin(self._labels["key"], np.fromiter(called, np.int64)) & ~self._gone)
         is_new = [called[entry.key] != entry for entry in self.entries(there)]

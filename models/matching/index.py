@@ -49,7 +49,7 @@ class CatalogueIndex(Protocol):
         """Remove entries; returns how many were there."""
 
     def relabel(self, entries: Sequence[GalleryEntry]) -> int:
-        """Replace what is said of entries that are there, by key; returns how many are there."""
+        """Replace what is known of entries that are there, by key; returns how many are there."""
 
     def search(self, pooled: npt.NDArray[np.float32], count: int, where: Where = EVERYTHING) -> Rows:
         """The ``count`` rows most similar to any of the given pooled vectors (N, D), most similar first."""

@@ -1,6 +1,6 @@
 """The catalogue index in Milvus, for catalogues that outgrow one machine: a server's address, or a file (Milvus Lite).
 
-A row is an entry's key. Features lie beside what is said of the entry, so that any machine can search.
+A row is an entry's key. Features lie beside what is known of the entry, so that any machine can search.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class MilvusIndex:
         return len(there)
 
     def relabel(self, entries: Sequence[GalleryEntry]) -> int:
-        """Replace what is said of entries that are there; returns how many are."""
+        """Replace what is known of entries that are there; returns how many are."""
         called = {entry.key: entry for entry in entries}
         texts = self._find(list(called), "text")
         changed = [key for key, found in texts.items() if _entry(found["text"]) != called[key]]
