@@ -172,7 +172,7 @@ class FrameWorker:
             camera=self._camera,
             turntable_read_deg=exposure.turntable_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
-            quality=checked.metrics,
+            quality={**checked.metrics, **self._how_calibrated(exposure.shot.light, checked)},
             quarantine_reasons=quality.reasons,
             taken_at=exposure.raw.taken_at,
         )
@@ -184,6 +184,17 @@ class FrameWorker:
         if exposure.may_retake:
             self._failed.append(exposure.shot)
         self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.raw.image))
+
+    def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
+        """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""
+        marks: dict[str, Any] = {}
+        if self._bundle is not None and checked.calibrated is not None:
+            marks["applied"] = self._bundle.applied_to(light)
+        if self._bundle is not None and light in self._bundle.lamps:
+            marks["light_direction"] = [round(float(each), 5) for each in self._bundle.lamps[light].direction]
+        if self._context.flaw is not None:
+            marks["uncalibrated"] = self._context.flaw
+        return marks
 
     def _expected(self, exposure: Exposure) -> Expected | None:
         """What the frame should show, where its pose and light are to be checked.

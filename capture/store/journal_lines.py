@@ -377,6 +377,16 @@ class FramesRelabelled(PersonLine, kind="relabelled"):
     placement: str | None = Field(default=None, exclude_if=lambda placement: placement is None)
 
 
+class QuarantineSeen(PersonLine, kind="quarantine seen"):
+    """A person looked at a coin's frames in quarantine and leaves them there, or took that back.
+
+    ``until`` is the number of the newest frame that they saw.
+    """
+
+    until: int
+    is_seen: bool = True
+
+
 class MatchReviewed(PersonLine):
     """Whether a coin is the one that catalogue entries show."""
 

@@ -329,6 +329,20 @@ class RankedCoin:
 
 
 @dataclass(frozen=True)
+class QuarantinedCoin:
+    """A coin of a session with shots of which every frame is in quarantine.
+
+    ``frames`` is how many there are, ``reasons`` what is wrong with them, and ``number`` that of the newest.
+    """
+
+    session_id: str
+    coin: str
+    frames: int
+    reasons: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True)
 class Model(StoredRow):
     """A model that embeddings and rankings were made with."""
 

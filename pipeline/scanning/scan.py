@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from calibration.bundle import Bundle
 from capture.engine.context import ScanContext
 from capture.engine.errors import ScanStopped
 from capture.engine.events import CoinFinished, Event, FrameKept, FrameRejected
@@ -29,7 +28,7 @@ from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
 from pipeline.reports.results import ScanResult, coin_results
-from pipeline.scanning.calibration import frame_limits, require_calibration
+from pipeline.scanning.calibration import FrameCalibration, frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay
 from pipeline.scanning.identification import OPENING, Identification, OpenIdentifier, unidentified
@@ -63,7 +62,7 @@ class ScanJob:
     lab: Lab
     store: Store
     rig: Rig
-    bundle: Bundle
+    calibration: FrameCalibration
     identification: Identification
     reporter: Reporter
     on_event: Callable[[Event], None]
@@ -79,7 +78,7 @@ def check_scan(lab: Lab, tray: str, options: ScanOptions) -> Preflight:
         See `pipeline.scanning.preflight.check_trays`.
     """
     if not (lab.store / "index.sqlite").exists():
-        return check_trays(lab, None, {tray: None}, options.plan)
+        return check_trays(lab, None, {tray: None}, options.plan, allow_uncalibrated=options.allow_uncalibrated)
     with Store.open(lab.store, writing=False) as store:
         return _check(lab, store, tray, options)
 
@@ -141,7 +140,7 @@ def scan_tray(
                     open_identifier,
                     reporter,
                     started_s=started_s,
-                    realtime=options.realtime,
+                    options=options,
                 )
             except Exception as error:
                 monitor.end("failed", explain(error))
@@ -162,24 +161,27 @@ def _scan(
     reporter: Reporter,
     *,
     started_s: float,
-    realtime: bool,
+    options: ScanOptions,
 ) -> ScanResult:
     """Switch on, photograph, and write the report."""
     tray = planned.tray.id
     monitor.announce(OPENING)
     identifier = open_identifier() if open_identifier is not None else None
-    with report_coin_out(store, reporter), switched_on(lab, realtime=realtime) as rig:
+    with report_coin_out(store, reporter), switched_on(lab, realtime=options.realtime) as rig:
         if rig.world is not None:
             rig.world.fill(planned.tray.coins, tray)
-        bundle = require_calibration(lab, store, rig, reporter)
-        monitor.expect([planned], realtime=realtime)
+        lights = list(dict.fromkeys(shot.light for shot in planned.shots))
+        calibration = require_calibration(
+            lab, store, rig, lights, reporter, allow_uncalibrated=options.allow_uncalibrated
+        )
+        monitor.expect([planned], realtime=options.realtime)
         hardware_started_s = rig.clock.now()
-        session = planned.session or begin_session(store, rig, bundle, planned)
+        session = planned.session or begin_session(store, rig, calibration.bundle, planned)
         store.journal.log(ScanBegan(), session.id)
         monitor.log_to(session.id)
         monitor.begin_tray(tray, session.id)
         with Identification(store, identifier, reporter) as identification:
-            job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
+            job = ScanJob(lab, store, rig, calibration, identification, reporter, monitor.on_event)
             coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
 
             def on_stop() -> None:
@@ -253,8 +255,9 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
             rig=job.rig,
             store=job.store,
             session=session,
-            bundle=job.bundle,
-            limits=frame_limits(job.lab, job.bundle),
+            bundle=job.calibration.bundle,
+            flaw=job.calibration.flaw,
+            limits=frame_limits(job.lab, job.calibration.bundle),
             policy=job.lab.rig.policy,
             on_event=on_event,
             stop=job.stop,
@@ -287,4 +290,4 @@ def _check(lab: Lab, store: Store, tray: str, options: ScanOptions) -> Preflight
     if interrupted is not None and options.plan not in (None, interrupted.frozen_plan().name):
         # all that it lacks may be its report: no reason not to scan by another plan
         interrupted = interrupted if store.sessions.missing_shots(interrupted.id) else None
-    return check_trays(lab, store, {tray: interrupted}, options.plan)
+    return check_trays(lab, store, {tray: interrupted}, options.plan, allow_uncalibrated=options.allow_uncalibrated)

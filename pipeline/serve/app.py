@@ -55,6 +55,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     """Make the page of a lab."""
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
     page = Page(OpenedLab(lab), access, Hands(lab))
+    page.prepare()
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
