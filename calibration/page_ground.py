@@ -14,6 +14,7 @@ Tones = npt.NDArray[np.float32]
 EVEN = 2.6  # grey levels a working px: a coin's edge is steeper, stains and the ends of shadows are not
 EVEN_OVER_NOISE = 4.0  # the same over the page's usual slope
 FRAME_AREA = 0.004  # of the page: a panel that coins lie on is larger
+RIM_PX = 9  # beside a panel, as wide as its edge is blurred
 NEAR_PX, FAR_PX = 9.0, 60.0  # how far the ground's tone is averaged, beside it and below things
 
 
@@ -52,9 +53,13 @@ def find_ground(small: Tones) -> tuple[Tones, Blob]:
         hull = cv2.convexHull(np.concatenate(contours))
         if cv2.contourArea(hull) > least and is_sheet(hull):
             panel = np.zeros_like(own)
-            cv2.fillPoly(panel, [hull], 1)  # type: ignore[call-overload]
+            cv2.fillPoly(panel, [hull], 1)
             tone[part] = np.where(panel > 0, _below_things(small[part], own), tone[part])
             seen[part] |= own
+            rim = np.zeros_like(seen)
+            cv2.polylines(rim, [np.add(hull, (left, top))], True, 1, 2 * RIM_PX)
+            rim[part][panel > 0] = 0
+            tone = np.where(rim > 0, small, tone)  # or numbers and coins beside it would enclose ground with it
     return tone, seen
 
 

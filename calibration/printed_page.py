@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -109,7 +110,7 @@ def find_page_coins(page: Image) -> list[PageCoin]:
     return coins
 
 
-def _descreened(grey: npt.NDArray[np.uint8], size: tuple[int, int], blur: float) -> npt.NDArray[np.float32]:
+def _descreened(grey: npt.NDArray[Any], size: tuple[int, int], blur: float) -> npt.NDArray[np.float32]:
     """The working copy; blurred before it is made smaller, or a screen would beat with the pixels."""
     blurred = cv2.GaussianBlur(grey, (0, 0), blur)
     return np.asarray(cv2.resize(blurred, size, interpolation=cv2.INTER_AREA), np.float32)
