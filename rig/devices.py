@@ -50,6 +50,19 @@ class Turntable(Device, Protocol):
         """Angle the controller reports (deg)."""
 
 
+class CameraMount(Protocol):
+    """What tilts the camera about the middle of the plate; 0 is straight down."""
+
+    def reaches_tilt(self, tilt_deg: float) -> bool:
+        """Whether the camera can be brought there; known without a connection."""
+
+    def tilt_to(self, tilt_deg: float) -> float:
+        """Tilt the camera, settle, and return the tilt read back (deg)."""
+
+    def tilt_s(self, by_deg: float) -> float:
+        """Time to tilt it by so much, settling included (s)."""
+
+
 class Arm(Device, Protocol):
     """An arm with a suction cup. Coordinates are the arm's own (mm)."""
 

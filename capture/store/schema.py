@@ -275,3 +275,13 @@ def m003_lots(db: Database) -> None:
     """Make room for what sales say of their coins."""
     for statement in THIRD:
         db.execute(statement)
+
+
+FIFTH = ("ALTER TABLE frame ADD COLUMN tilt_read_deg REAL",)
+
+
+@migrations()
+def m005_tilt_read_back(db: Database) -> None:
+    """Make room for the camera's tilt as it was read back."""
+    for statement in FIFTH:
+        db.execute(statement)

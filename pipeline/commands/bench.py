@@ -128,6 +128,7 @@ def snap(
     turntable_deg: Annotated[
         float | None, typer.Option(min=0, max=360, help="Home, and rotate the plate there first.")
     ] = None,
+    tilt_deg: Annotated[float | None, typer.Option(help="Home, and tilt the camera first; 0 is straight down.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -138,7 +139,7 @@ def snap(
     from pipeline.bench.handwork import ExposureSettings, take_snapshot
 
     settings = ExposureSettings(light_name, exposure_us, gain)
-    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, realtime=realtime)
+    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, tilt_deg, realtime=realtime)
     print_result(snapshot, print_snapshot, json=json)
     return DONE if snapshot.quality.is_good else LEFT_OVER
 

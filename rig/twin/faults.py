@@ -24,7 +24,7 @@ class Jam(_Fault):
     """
 
     kind: Literal["jam"] = "jam"
-    device: Literal["turntable", "arm"] = "turntable"
+    device: Literal["turntable", "arm", "tilt"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
     moves: int | None = Field(default=None, ge=1)
 

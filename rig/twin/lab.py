@@ -23,8 +23,8 @@ from rig.twin.world import Contents, World
 
 # The controller on the far end of each driver's wire; made with the driver's own config.
 EMULATORS: dict[str, Callable[[World, Any], Emulator]] = {
-    "grbl": lambda world, config: GrblEmulator(world, config.axis),
-    "marlin": lambda world, config: MarlinEmulator(world, config.axis),
+    "grbl": lambda world, config: GrblEmulator(world, config.axis, tilt=config.tilt),
+    "marlin": lambda world, config: MarlinEmulator(world, config.axis, tilt=config.tilt),
     "dobot": lambda world, config: DobotEmulator(world, config.vacuum_input),
     "roarm": lambda world, config: RoarmEmulator(world),
     "uarm": lambda world, config: UarmEmulator(world),
@@ -77,6 +77,7 @@ def make_world(
         contents=contents,
         drawer=drawer,
         drivers=drivers,
+        tilts=getattr(config.turntable, "tilt", None) is not None,
         lamp_elevation_deg=config.lightbox.elevation_deg,
         led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none
     )
