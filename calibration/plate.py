@@ -144,6 +144,24 @@ def as_from_above(image: Image, plate: PlateAngle, mm_per_pixel: float) -> tuple
     return np.asarray(seen, np.uint8), from_view
 
 
+@dataclass(frozen=True, eq=False)
+class RingView:
+    """The corners of a ring's markers in one image: (N, 2) in pixels, distortion included, and (N, 2) on the ring."""
+
+    corners_px: Points
+    corners_mm: Points
+
+
+def find_ring(image: Image, ring: RingSpec) -> RingView | None:
+    """Find the ring's markers in an image (H, W, 3), those that disagree left out; None if too few are seen."""
+    seen_px, on_plate_mm = _corners(image, ring)
+    agreed = _agreeing(seen_px, on_plate_mm, ring) if len(seen_px) >= MIN_MARKERS else None
+    if agreed is None:
+        return None
+    _, whole = agreed
+    return RingView(seen_px[whole].reshape(-1, 2), on_plate_mm[whole].reshape(-1, 2))
+
+
 def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | None = None) -> PlateAngle | None:
     """Read the plate's angle off its ring.
 
@@ -236,19 +254,11 @@ def _evenly_lit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | None:
     """The plane's image from all corners that agree, and its turn at the ring's middle."""
-    plate, seen = on_plate_mm.reshape(-1, 2), seen_px.reshape(-1, 2)
-    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
-    cell_px = side_px / (ring.opencv_dictionary.markerSize + 2)
-    homography, agree = cv2.findHomography(plate, seen, cv2.RANSAC, max(1.0, MAX_MISS_CELLS * cell_px))
-    if homography is None:
+    agreed = _agreeing(seen_px, on_plate_mm, ring)
+    if agreed is None:
         return None
-    whole = np.asarray(agree, bool).reshape(-1, 4).all(axis=1)
-    if whole.sum() < MIN_MARKERS:
-        return None
+    homography, whole = agreed
     plate, seen = on_plate_mm[whole].reshape(-1, 2), seen_px[whole].reshape(-1, 2)
-    homography, _ = cv2.findHomography(plate, seen, 0)
-    if homography is None:
-        return None
     projected = cv2.perspectiveTransform(plate.reshape(-1, 1, 2), homography).reshape(-1, 2)
     u, v, w = homography @ (0.0, 0.0, 1.0)
     centre = np.array([u, v]) / w
@@ -270,3 +280,18 @@ def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | N
         float(1.0 / stretch[0]),
         np.asarray(homography, np.float64),
     )
+
+
+def _agreeing(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> tuple[Points, npt.NDArray[np.bool_]] | None:
+    """The plane's image, and which markers (N, 4, 2) lie where it puts them; None if too few do."""
+    plate, seen = on_plate_mm.reshape(-1, 2), seen_px.reshape(-1, 2)
+    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
+    cell_px = side_px / (ring.opencv_dictionary.markerSize + 2)
+    homography, agree = cv2.findHomography(plate, seen, cv2.RANSAC, max(1.0, MAX_MISS_CELLS * cell_px))
+    if homography is None:
+        return None
+    whole = np.asarray(agree, bool).reshape(-1, 4).all(axis=1)
+    if whole.sum() < MIN_MARKERS:
+        return None
+    homography, _ = cv2.findHomography(on_plate_mm[whole].reshape(-1, 2), seen_px[whole].reshape(-1, 2), 0)
+    return None if homography is None else (np.asarray(homography, np.float64), np.asarray(whole, bool))

@@ -145,6 +145,28 @@ class Light:
     colour_temperature_k: int = 5000
 
 
+class Weight(Protocol):
+    """What a balance shows."""
+
+    @property
+    def grams(self) -> float:
+        """Mass on the pan (g)."""
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the balance says that it stands."""
+
+
+class Balance(Device, Protocol):
+    """A balance on a serial port."""
+
+    def zero(self) -> None:
+        """Make what lies on the pan the zero, at rest."""
+
+    def weigh(self) -> Weight:
+        """What lies on the pan, once it stands; marked as unstable if it never does."""
+
+
 class Lightbox(Device, Protocol):
     """Lamps around the plate."""
 

@@ -20,7 +20,7 @@ from rig.clock import Clock
 from rig.devices import Arm, CameraMount, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError, connect_all
 from rig.handler import ArmHandler
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import ARMS, BALANCES, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
 from rig.technician import Ask, ByHand, at_keyboard
 
@@ -35,6 +35,7 @@ class StationConfig(BaseModel):
     turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
     arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
     lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
+    balance: BALANCES.config_type() | None = None  # type: ignore[valid-type]
     bench: BenchLayout = BenchLayout()
     envelope: Envelope = Envelope()
 

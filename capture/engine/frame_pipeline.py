@@ -173,18 +173,30 @@ class FrameWorker:
             turntable_read_deg=exposure.taken.turntable_read_deg,
             tilt_read_deg=exposure.taken.tilt_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
-            quality=checked.metrics,
+            quality={**checked.metrics, **self._how_calibrated(exposure.shot.light, checked)},
             quarantine_reasons=quality.reasons,
             taken_at=exposure.taken.raw.taken_at,
         )
         frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
-            shown = exposure.taken.raw.image if checked.calibrated is None else checked.calibrated
-            self._context.emit(FrameKept(frame, quality, shown))
+            raw_image = exposure.taken.raw.image
+            shown = raw_image if checked.calibrated is None else checked.calibrated
+            self._context.emit(FrameKept(frame, quality, shown, raw_image))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._context.emit(FrameRejected(frame, quality, exposure.may_retake))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.taken.raw.image))
+
+    def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
+        """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""
+        marks: dict[str, Any] = {}
+        if self._bundle is not None and checked.calibrated is not None:
+            marks["applied"] = self._bundle.applied_to(light)
+        if self._bundle is not None and light in self._bundle.lamps:
+            marks["light_direction"] = [round(float(each), 5) for each in self._bundle.lamps[light].direction]
+        if self._context.flaw is not None:
+            marks["uncalibrated"] = self._context.flaw
+        return marks
 
     def _expected(self, exposure: Exposure) -> Expected | None:
         """What the frame should show, where its pose and light are to be checked.

@@ -134,6 +134,11 @@ class Catalogue:
         """How many entries there are, removed ones included."""
         return int(self._storage.read("SELECT count(*) FROM entry")[0][0])
 
+    def last_number(self) -> int:
+        """The greatest number of an entry or of what a sale says of a coin; 0 without any."""
+        sql = "SELECT max(coalesce((SELECT max(number) FROM entry), 0), coalesce((SELECT max(number) FROM lot), 0))"
+        return int(self._storage.read(sql)[0][0])
+
     def remove_entries(self, entries: Iterable[Entry]) -> None:
         """Remove entries from the catalogue; their images are kept."""
         self._mark_removed(entries, now())

@@ -19,6 +19,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
             MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
             MatchUndone
         NeedTicked
+        CoinWeighed
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
@@ -377,6 +378,16 @@ class FramesRelabelled(PersonLine, kind="relabelled"):
     placement: str | None = Field(default=None, exclude_if=lambda placement: placement is None)
 
 
+class QuarantineSeen(PersonLine, kind="quarantine seen"):
+    """A person looked at a coin's frames in quarantine and leaves them there, or took that back.
+
+    ``until`` is the number of the newest frame that they saw.
+    """
+
+    until: int
+    is_seen: bool = True
+
+
 class MatchReviewed(PersonLine):
     """Whether a coin is the one that catalogue entries show."""
 
@@ -412,6 +423,15 @@ class NeedTicked(JournalLine, kind="need ticked"):
     what: str
     is_done: bool
     who: str
+
+
+class CoinWeighed(JournalLine, kind="weighed"):
+    """A coin was weighed: grams, whether the balance said that they stand, and which balance it was."""
+
+    coin: str
+    grams: float
+    is_stable: bool = True
+    balance: str = ""
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

@@ -334,6 +334,20 @@ class RankedCoin:
 
 
 @dataclass(frozen=True)
+class QuarantinedCoin:
+    """A coin of a session with shots of which every frame is in quarantine.
+
+    ``frames`` is how many there are, ``reasons`` what is wrong with them, and ``number`` that of the newest.
+    """
+
+    session_id: str
+    coin: str
+    frames: int
+    reasons: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True)
 class Model(StoredRow):
     """A model that embeddings and rankings were made with."""
 
@@ -379,7 +393,7 @@ class NewFrame:
     calibration_id: str | None
     camera: dict[str, Any]
     turntable_read_deg: float
-    tilt_read_deg: float
+    tilt_read_deg: float | None = None
     mm_per_pixel: float | None
     quality: dict[str, Any]
     quarantine_reasons: tuple[QuarantineReason, ...] = ()

@@ -28,6 +28,7 @@ from models.matching.verification import (
     ReadCrop,
     Registrations,
     is_open,
+    is_settled,
     register_candidate,
     weigh,
 )
@@ -120,16 +121,18 @@ class CoinMatcher:
     def verify(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], matches: Sequence[Match]
     ) -> list[Match]:
-        """Lay the first few on the query, and weigh what is found; the best first.
+        """Lay the first on the query, and weigh what is found; the best first.
 
-        So does every one that comes first thereby, as long as it could be possible.
+        So it does with the next few unless that settles it, and with every one that comes first thereby, as long as it
+        could be possible.
         """
         if self.read_crop is None:
             return list(matches)
         groups, registered = group_views(views), dict[int, Registrations]()
         chances = [match.probability for match in matches]
         order = list(range(len(matches)))
-        while waiting := [n for n in order[: self.verified if not registered else 1] if n not in registered]:
+        few = 1
+        while waiting := [n for n in order[:few] if n not in registered]:
             if len(registered) >= MOST_VERIFIED or not is_open(chances[order[0]]):
                 break
             for number in waiting:
@@ -137,6 +140,8 @@ class CoinMatcher:
                 registered[number] = register_candidate(groups, searches, names, self.read_crop)
             chances = weigh([match.probability for match in matches], registered)
             order.sort(key=lambda number: -chances[number])
+            is_first_alone = len(registered) == 1 and not is_settled(chances[order[0]])
+            few = self.verified if is_first_alone else 1
         return [
             replace(matches[number], probability=chances[number], registrations=registered.get(number, ()))
             for number in order

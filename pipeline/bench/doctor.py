@@ -117,6 +117,9 @@ def _calibration(lab: Lab) -> Check:
     if age < -timedelta(hours=1):
         when = f"{bundle.created_at:%Y-%m-%d}"
         return Check("calibration", "warn", f"{bundle.id} is dated {when}, in the future. Check the computer's clock.")
+    left = timedelta(days=min(lab.rig.calibration.valid_days, bundle.valid_days)) - age
+    if left < timedelta(0):
+        return Check("calibration", "fail", f"{bundle.id} expired {-left.days} days ago. Run `rig calibrate`.")
     if age > OLD_CALIBRATION:
         return Check("calibration", "warn", f"{bundle.id} is {age.days} days old. Run `rig calibrate`.")
     return Check("calibration", "ok", f"{bundle.id} of {bundle.created_at:%Y-%m-%d %H:%M} UTC.")

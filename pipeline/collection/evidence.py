@@ -3,7 +3,7 @@ agree and differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from models.embedding.embedder import Embedder
 from models.explanation.cells import UsualCells
 from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
-from models.matching.registration import Registration, describe, lay_on, register
+from models.matching.index import CatalogueIndex
+from models.matching.registration import Registration, lay_on, register_crops
 from models.matching.views import View, crop_at_turn, group_views
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
@@ -27,8 +28,9 @@ REFERENCE_ENTRIES = 12  # of other coins: what these have too is no evidence
 class EvidenceDrawer:
     """Draws the evidence for candidates of one catalogue; what other coins have in common is worked out once."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, index: CatalogueIndex) -> None:
         self._embedder = embedder
+        self._index = index
         self._usual: UsualCells | None = None
         self._is_ready = False
 
@@ -58,7 +60,7 @@ class EvidenceDrawer:
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
-                found = register(describe(upright), describe(second))
+                found = register_crops(upright, second)
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
                 explained = explain_upright(self._embedder, *pair, self._usual_cells(store, entries))
             except (*UNREADABLE, ExplanationError):
@@ -66,16 +68,18 @@ class EvidenceDrawer:
                 continue
             yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
-    def _usual_cells(self, store: Store, entries: dict[str, Entry]) -> UsualCells | None:
+    def _usual_cells(self, store: Store, entries: Mapping[str, Entry]) -> UsualCells | None:
         if not self._is_ready:
-            others = list(entries.values())
-            crops = []
-            for entry in others[:: max(1, len(others) // REFERENCE_ENTRIES)][:REFERENCE_ENTRIES]:
+            crops, rows = [], []
+            for row in range(0, len(self._index), max(1, len(self._index) // REFERENCE_ENTRIES))[:REFERENCE_ENTRIES]:
+                entry = entries.get(self._index.entries[row].entry_id)
                 try:
-                    crops.append(entry_crop(store, entry))
+                    crops += [] if entry is None else [entry_crop(store, entry)]
+                    rows += [] if entry is None else [row]
                 except UNREADABLE:
                     continue
-            self._usual, self._is_ready = UsualCells.of(self._embedder, crops), True
+            self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
+            self._is_ready = True
         return self._usual
 
 

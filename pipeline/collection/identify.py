@@ -70,7 +70,7 @@ class Identifier:
     unusable: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        self._evidence = EvidenceDrawer(self.matcher.embedder)
+        self._evidence = EvidenceDrawer(self.matcher.embedder, self.matcher.index)
 
     @classmethod
     def open(cls, lab: Lab, model: str, reporter: Reporter, *, thorough: bool = False) -> Identifier:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
-from calibration.durable_files import parse_json, write_atomically
+from calibration.durable_files import write_atomically
 from capture.store import Store
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
@@ -24,20 +22,13 @@ from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.decisions import Decisions
 from pipeline.collection.entries import UNREADABLE, entry_crop
+from pipeline.collection.kept_links import ComparedName, links_path, read_links
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY = 50  # names
-
-
-@dataclass
-class _Compared:
-    """A name that was compared with the others: by which entries, and which others may be the same coin."""
-
-    entries: list[str]
-    links: dict[str, float] = field(default_factory=dict)
 
 
 class CatalogueLinks:
@@ -53,8 +44,8 @@ class CatalogueLinks:
         self._lab = lab
         self._matcher = matcher
         self._probability = probability
-        self._path = lab.catalogue / f"{matcher.embedder.id}-same-coin.json"
-        self._compared = _read(self._path)
+        self._path = links_path(lab, matcher.embedder.id)
+        self._compared = read_links(self._path)
         self._entries: dict[str, list[str]] = {}
         for entry in matcher.index.entries:
             self._entries.setdefault(entry.coin, []).append(entry.entry_id)
@@ -102,7 +93,7 @@ class CatalogueLinks:
             except UNREADABLE:
                 continue
         searches = self._matcher.search(views, others)
-        self._compared[name] = _Compared(self._entries[name], link_names(searches, self._probability))
+        self._compared[name] = ComparedName(self._entries[name], link_names(searches, self._probability))
 
     def _is_compared(self, name: str) -> bool:
         return name in self._compared and self._compared[name].entries == self._entries.get(name)
@@ -139,11 +130,3 @@ def _read_decided(store: Store) -> dict[frozenset[str], bool]:
         if entry in name_of and coin != name_of[entry]
     }
     return decided | {frozenset(pair): True for names in lots.values() for pair in combinations(sorted(names), 2)}
-
-
-def _read(path: Path) -> dict[str, _Compared]:
-    """What was kept; nothing if it cannot be read, since all of it can be found again."""
-    try:
-        return {name: _Compared(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
+import cv2
+import numpy as np
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from starlette.requests import Request
@@ -23,7 +25,7 @@ from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, f
 from pipeline.serve.pages import Page
 
 SIZES_PX = (THUMBNAIL_PX, 640, 1600)
-WHOLE_PX = 1600
+BOX_RGB = (214, 39, 40)
 Number = Annotated[int, PathParameter(ge=1, le=2**53)]
 KEPT_BYTES = 128_000_000
 KEPT_S = 86_400  # an image of a frame or an entry never changes
@@ -103,13 +105,13 @@ def image_routes(page: Page) -> APIRouter:
         return answer(request, ("entry", number, size), make)
 
     @routes.get("/images/page/{number}")
-    def whole(request: Request, number: Number) -> Response:
-        """The whole image that an entry is a part of."""
+    def whole(request: Request, number: Number, size: int = 1600) -> Response:
+        """The whole image that an entry is a part of, with its box."""
         store = opened.store
         found = store.catalogue.numbered(number)
-        if found is None:
+        if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such entry.", 404)
-        return answer(request, ("page", number), lambda: resize(store.image(found.sha256), WHOLE_PX))
+        return answer(request, ("page", number, size), lambda: draw_box(store.image(found.sha256), found.box, size))
 
     @routes.get("/images/evidence")
     def evidence(request: Request, session: str, coin: str, side: str) -> Response:
@@ -120,3 +122,14 @@ def image_routes(page: Page) -> APIRouter:
         return Response(encode_jpeg(drawing, 86), media_type="image/jpeg")  # it is drawn again now and then
 
     return routes
+
+
+def draw_box(image: Image, box: Sequence[int] | None, size_px: int) -> Image:
+    """An image with its longer side brought to `size_px`, and a box (left, top, right, bottom) of its pixels on it."""
+    small = resize(image, size_px)
+    if box is None:
+        return small
+    scale = small.shape[1] / image.shape[1]
+    left, top, right, bottom = (round(scale * each) for each in box)
+    drawn = np.ascontiguousarray(small)
+    return np.asarray(cv2.rectangle(drawn, (left, top), (right, bottom), BOX_RGB, max(2, size_px // 400)), np.uint8)

@@ -19,7 +19,19 @@ from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.faults import (
+    Alarm,
+    Brownout,
+    DeadLamp,
+    DeadPump,
+    DeafToStop,
+    Draught,
+    Fault,
+    FrozenFrame,
+    Jam,
+    Trouble,
+    Unplugged,
+)
 from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
@@ -99,7 +111,7 @@ class World:
         self.board = BoardPose()
         self.moves = {"turntable": 0, "arm": 0, "tilt": 0}
         noise = random.Random(f"{seed} noise")
-        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox")}
+        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox", "balance")}
         self._frames = 0
         self._pulled_s: dict[Unplugged, float] = {}  # when each cable was pulled
         self._path = state_path
@@ -110,6 +122,7 @@ class World:
             camera_tilt_deg=random.Random(f"{seed} tilt").uniform(0, 40),
         )
         self._plate = [at_rest((self._state.plate_deg,))]
+        self._pan = (0.0, -math.inf)
         self._tilt = [at_rest((self._state.camera_tilt_deg if tilts else 0.0,))]
         self._cup = [at_rest(self._state.cup_mm)]
 
@@ -280,6 +293,21 @@ class World:
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
                     self._save()
             return bool(self._held())
+
+    # What the balance weighs
+
+    def lay_on_pan(self, coin: str | None) -> None:
+        """Somebody lays a coin on the pan, or empties it."""
+        with self.lock:
+            self._pan = (0.0 if coin is None else self.drawer.side_texture(coin, "obverse").mass_g, self.clock.now())
+
+    def pan(self) -> tuple[float, float]:
+        """What lies on the pan (g), and since when (s)."""
+        return self._pan
+
+    def is_draughty(self) -> bool:
+        """Whether the balance never comes to rest."""
+        return any(isinstance(fault, Draught) for fault in self.faults)
 
     # What is between computer and controllers
 

@@ -46,7 +46,7 @@ export class Comparison {
     panes.otherWindow = boxes.lastChild;
     const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
     drawing.addEventListener("error", () => drawing.replaceWith(element("p", { className: "quiet drawing", textContent: text("script.no image") })));
-    if (own && other && this.candidate.rank === 1) {
+    if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
       drawing.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
       boxes.append(drawing);
     } else {
@@ -67,7 +67,7 @@ export class Comparison {
     const frame = frames[number];
     const lamp = frame.lamp === null ? null : frame.lamp + (panes.other?.turn ?? 0);
     const values = { light: frame.light, hour: clock(lamp), number: number + 1, total: frames.length };
-    panes.caption.textContent = `${text("script.own")}: ${text(lamp === null ? "script.light" : "script.light.from", values)}`;
+    panes.caption.textContent = frame.light ? `${text("script.own")}: ${text(lamp === null ? "script.light" : "script.light.from", values)}` : this.item.coin;
     panes.ownImage.alt = `${this.item.coin}, ${text(`script.side.${panes.name}`)}`;
     this.load(panes);
   }
@@ -79,8 +79,8 @@ export class Comparison {
   load(panes) {
     const size = this.view.zoom >= DETAIL_FROM ? 1600 : 640;
     const frame = panes.own?.frames[this.lights[panes.name] ?? 0];
-    if (frame) set(panes.ownImage, `/images/frame/${frame.id}?size=${size}`);
-    if (panes.other) set(panes.otherImage, `/images/entry/${panes.other.number}?size=${size}`);
+    if (frame) set(panes.ownImage, `${frame.image}?size=${size}`);
+    if (panes.other) set(panes.otherImage, `${panes.other.image}?size=${size}`);
   }
 
   setMode(mode) {

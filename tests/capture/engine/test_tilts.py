@@ -1,4 +1,4 @@
-"""A plan with several tilts: every frame at its true pose, whatever stops the scan, and a camera that sticks is found."""
+"""A plan with several tilts: every frame at its true pose, whatever stops the scan; a camera that sticks is found."""
 
 from __future__ import annotations
 

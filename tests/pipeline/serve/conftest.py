@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pytest
 
 from tests.pipeline.conftest import Scanned
 from tests.processes import Command
+
+Open = Callable[..., Any]
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -78,3 +80,24 @@ def browser() -> Iterator[Any]:
         opened = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """Open an address in a browser of its own; what its scripts complain about fails the test."""
+    complaints: list[str] = []
+    with ExitStack() as stack:
+
+        def open_one(address: str, settles: bool = True, **how: Any) -> Any:
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+            page.goto(address)
+            if settles:  # a live image never ends
+                page.wait_for_load_state("networkidle")
+            return page
+
+        yield open_one
+    assert complaints == []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,31 +11,10 @@ import pytest
 
 from capture.store import Store
 from tests.pipeline.conftest import Scanned
-from tests.pipeline.serve.conftest import Served, serving
+from tests.pipeline.serve.conftest import Open, Served, serving
 from tests.processes import run
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> ${1+1} {who} $& \u202e'"
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
-    """Open an address in a browser of its own; what its scripts complain about fails the test."""
-    complaints: list[str] = []
-    with contextlib.ExitStack() as stack:
-
-        def open_one(address: str, **how: Any) -> Any:
-            context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
-            stack.callback(context.close)
-            page = context.new_page()
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-            page.goto(address)
-            page.wait_for_load_state("networkidle")
-            return page
-
-        yield open_one
-    assert complaints == []
 
 
 def coin(page: Any) -> str:
