@@ -426,7 +426,7 @@ class NeedTicked(JournalLine, kind="need ticked"):
 
 
 class CoinWeighed(JournalLine, kind="weighed"):
-    """A coin was weighed: grams, whether the balance said that they stand, and which balance it was."""
+    """A coin was weighed: grams, whether the balance reported that they stand, and which balance it was."""
 
     coin: str
     grams: float
