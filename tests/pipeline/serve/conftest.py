@@ -19,6 +19,7 @@ from tests.processes import Command
 
 Open = Callable[..., Any]
 
+WAIT_S = 60  # for an answer, however busy the machine is
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -35,10 +36,10 @@ class Served:
         return self.address.removeprefix("http://").removeprefix("https://")
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.address + path, headers=headers)
+        return httpx.get(self.address + path, headers=headers, timeout=WAIT_S)
 
     def post(self, path: str, sent: Any, **headers: str) -> httpx.Response:
-        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers)
+        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers, timeout=WAIT_S)
 
 
 @contextmanager
