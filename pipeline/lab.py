@@ -54,6 +54,19 @@ class BatchConfig(BaseModel):
     tray_wait_min: float = Field(default=30.0, ge=0, description="how long a person may take to put a tray in place")
 
 
+class CatalogueConfig(BaseModel):
+    """``catalogue:`` of rig.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    milvus: str | None = Field(
+        default=None,
+        min_length=1,
+        description="address of the Milvus server that keeps the search index, or a file ending in .db; else FAISS "
+        "in the lab's own folder",
+    )
+
+
 class CalibrationConfig(BaseModel):
     """``calibration:`` of rig.yaml: how long a calibration holds, and the targets that `rig calibrate` is made with."""
 
@@ -75,6 +88,7 @@ class RigConfig(BaseModel):
     quality: Limits = Limits()
     policy: Policy = Policy()
     batch: BatchConfig = BatchConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
     notify: NotifyConfig = NotifyConfig()
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@ agree and differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class EvidenceDrawer:
 
     def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
         """Each side that was compared, and the drawing of it (`draw_evidence`)."""
-        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        entries = store.catalogue.named(candidate.evidence["entries"])
         for entry_id, drawing in zip(
             candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
         ):
@@ -49,7 +49,7 @@ class EvidenceDrawer:
         That is where the entry has left the catalogue, its image cannot be read, or the network has no such
         explanation.
         """
-        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        entries = _still_there(store, candidate.evidence["entries"])
         groups = group_views(views)
         compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
         for number, (entry_id, turn_deg) in enumerate(compared):
@@ -62,17 +62,20 @@ class EvidenceDrawer:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
                 found = register_crops(upright, second)
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
-                explained = explain_upright(self._embedder, *pair, self._usual_cells(store, entries))
+                explained = explain_upright(self._embedder, *pair, self._usual_cells(store))
             except (*UNREADABLE, ExplanationError):
                 yield None
                 continue
             yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
-    def _usual_cells(self, store: Store, entries: Mapping[str, Entry]) -> UsualCells | None:
+    def _usual_cells(self, store: Store) -> UsualCells | None:
         if not self._is_ready:
             crops, rows = [], []
-            for row in range(0, len(self._index), max(1, len(self._index) // REFERENCE_ENTRIES))[:REFERENCE_ENTRIES]:
-                entry = entries.get(self._index.entries[row].entry_id)
+            sample = self._index.sample(REFERENCE_ENTRIES)
+            names = [entry.entry_id for entry in self._index.entries(sample)]
+            entries = _still_there(store, names)
+            for row, name in zip(sample, names, strict=True):
+                entry = entries.get(name)
                 try:
                     crops += [] if entry is None else [entry_crop(store, entry)]
                     rows += [] if entry is None else [row]
@@ -81,6 +84,11 @@ class EvidenceDrawer:
             self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
             self._is_ready = True
         return self._usual
+
+
+def _still_there(store: Store, names: Sequence[str]) -> dict[str, Entry]:
+    """Entries by name, without those that have left the catalogue."""
+    return {name: entry for name, entry in store.catalogue.named(names).items() if entry.removed_at is None}
 
 
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:
