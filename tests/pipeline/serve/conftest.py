@@ -19,7 +19,7 @@ from tests.processes import Command
 
 Open = Callable[..., Any]
 
-WAIT_S = 60  # for an answer, however busy the machine is
+WAIT_S = 180  # for an answer, however busy the machine is
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -47,7 +47,7 @@ def serving(lab: Path, *args: object, **env: str) -> Iterator[Served]:
     """Serve a lab's page at a port that is free."""
     process = Command("serve", "--lab", lab, "--port", 0, *args, env=env)
     try:
-        over_s = time.monotonic() + 60
+        over_s = time.monotonic() + WAIT_S
         while (found := re.search(r"open (https?://\S+)/ in", process.err)) is None:
             assert process.poll() is None and time.monotonic() < over_s, process.err
             time.sleep(0.02)
@@ -93,6 +93,7 @@ def open_page(browser: Any) -> Iterator[Open]:
             context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
             stack.callback(context.close)
             page = context.new_page()
+            page.set_default_timeout(1000 * WAIT_S)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
             page.goto(address)
