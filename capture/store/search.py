@@ -121,9 +121,9 @@ class Search:
         parameters: tuple[str, ...] = ()
         if text:
             stated = (
-                "EXISTS (SELECT 1 FROM lot, json_each(lot.content) AS said WHERE lot.number = (SELECT max(number) FROM "
+                "EXISTS (SELECT 1 FROM lot, json_each(lot.content) AS part WHERE lot.number = (SELECT max(number) FROM "
                 "lot AS each WHERE each.catalogue = entry.catalogue AND each.coin_id = entry.coin_id) AND "
-                f"said.value {_PART})"
+                f"part.value {_PART})"
             )
             where += f" AND (id {_PART} OR coin_id {_PART} OR source {_PART} OR {stated})"
             parameters = (_literal(text),) * 4

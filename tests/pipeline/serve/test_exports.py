@@ -45,8 +45,8 @@ def test_the_sheet_has_both_sides_and_what_is_known(served: Served) -> None:
     (page,) = pypdfium2.PdfDocument(answer.content)
     text = page.get_textpage().get_text_range()
     assert "1994.1" in text and " mm" in text and "probability" in text and "Scan history" in text
-    pictures = [each for each in page.get_objects() if isinstance(each, pypdfium2.PdfImage)]
-    assert len(pictures) == 4, "both sides of the coin and of its best candidate"
+    images = [each for each in page.get_objects() if isinstance(each, pypdfium2.PdfImage)]
+    assert len(images) == 4, "both sides of the coin and of its best candidate"
     german = served.get("/export/sheet?name=1994.1", Cookie="language=de").content
     assert "Aufnahmegeschichte" in pypdfium2.PdfDocument(german)[0].get_textpage().get_text_range()
     assert served.get("/export/sheet?name=nobody").status_code == 400
