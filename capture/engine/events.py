@@ -59,12 +59,13 @@ class ShotTaken:
 class FrameKept:
     """A good frame is safe on disk.
 
-    ``image`` is the calibrated one, the raw one without a calibration.
+    ``image`` is the calibrated one, the raw one without a calibration; ``raw`` is as the camera took it.
     """
 
     frame: Frame
     quality: Quality
     image: Image = field(repr=False, compare=False)
+    raw: Image = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class FrameRejected:
     frame: Frame
     quality: Quality
     is_retaken: bool
+    raw: Image = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)

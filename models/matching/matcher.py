@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from models.embedding.embedder import Embedder, Features
 from models.matching.fusion import Hit, ScoredCoin, fuse
-from models.matching.index import CatalogueIndex, Rows
+from models.matching.gallery import Where
+from models.matching.index import EVERYTHING, CatalogueIndex, Rows
 from models.matching.probability import Probability
 from models.matching.rotation import search_rotation
 from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
@@ -28,6 +27,7 @@ from models.matching.verification import (
     ReadCrop,
     Registrations,
     is_open,
+    is_settled,
     register_candidate,
     weigh,
 )
@@ -88,7 +88,11 @@ class CoinMatcher:
     verified: int = VERIFIED
 
     def match(
-        self, views: Sequence[View], probability: Probability, compare: Callable[[Sequence[str]], CoinLinks]
+        self,
+        views: Sequence[View],
+        probability: Probability,
+        compare: Callable[[Sequence[str]], CoinLinks],
+        where: Where = EVERYTHING,
     ) -> list[Match]:
         """Rank the catalogue's coins for one coin seen in some views, with probabilities; the best first.
 
@@ -96,8 +100,10 @@ class CoinMatcher:
         ----------
         compare
             Gives the links of some names, which `models.matching.same_coin` found.
+        where
+            Which entries are compared.
         """
-        searches = self.search(views)
+        searches = self.search(views, where)
         ranked = fuse(searches)
         links = compare(names_to_compare(ranked, probability))
         groups = group_names(ranked, links, probability)
@@ -120,16 +126,18 @@ class CoinMatcher:
     def verify(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], matches: Sequence[Match]
     ) -> list[Match]:
-        """Lay the first few on the query, and weigh what is found; the best first.
+        """Lay the first on the query, and weigh what is found; the best first.
 
-        So does every one that comes first thereby, as long as it could be possible.
+        So it does with the next few unless that settles it, and with every one that comes first thereby, as long as it
+        could be possible.
         """
         if self.read_crop is None:
             return list(matches)
         groups, registered = group_views(views), dict[int, Registrations]()
         chances = [match.probability for match in matches]
         order = list(range(len(matches)))
-        while waiting := [n for n in order[: self.verified if not registered else 1] if n not in registered]:
+        few = 1
+        while waiting := [n for n in order[:few] if n not in registered]:
             if len(registered) >= MOST_VERIFIED or not is_open(chances[order[0]]):
                 break
             for number in waiting:
@@ -137,22 +145,18 @@ class CoinMatcher:
                 registered[number] = register_candidate(groups, searches, names, self.read_crop)
             chances = weigh([match.probability for match in matches], registered)
             order.sort(key=lambda number: -chances[number])
+            is_first_alone = len(registered) == 1 and not is_settled(chances[order[0]])
+            few = self.verified if is_first_alone else 1
         return [
             replace(matches[number], probability=chances[number], registrations=registered.get(number, ()))
             for number in order
         ]
 
-    def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:
-        """Rank the catalogue's names by similarity to one coin seen in some views, the best first.
+    def rank(self, views: Sequence[View], where: Where = EVERYTHING) -> list[ScoredCoin]:
+        """Rank the catalogue's names by similarity to one coin seen in some views, the best first."""
+        return fuse(self.search(views, where))
 
-        Parameters
-        ----------
-        allowed
-            Rows of the index that may be candidates (all).
-        """
-        return fuse(self.search(views, allowed))
-
-    def search(self, views: Sequence[View], allowed: Rows | None = None) -> list[dict[str, Hit]]:
+    def search(self, views: Sequence[View], where: Where = EVERYTHING) -> list[dict[str, Hit]]:
         """Search for one coin: for every name that is shortlisted its best entry.
 
         Views of one side whose turns are known are put into one search, every other view into a search of its own.
@@ -162,7 +166,7 @@ class CoinMatcher:
         searches = []
         for group in group_views(views):
             turned = self.extract(group)
-            rows = self.find_shortlist(turned, group[0].side, allowed)
+            rows = self.find_shortlist(turned, group[0].side, where)
             searches.append(self.compare_grids(turned, rows))
         return searches
 
@@ -170,13 +174,9 @@ class CoinMatcher:
         """Features of a group of views at every turn that is tried."""
         return self.embedder.embed(crops_at_turns(group))
 
-    def find_shortlist(self, turned: Features, side: str | None, allowed: Rows | None = None) -> Rows:
+    def find_shortlist(self, turned: Features, side: str | None, where: Where = EVERYTHING) -> Rows:
         """The entries of this side nearest by pooled features, at any turn."""
-        rows = np.arange(len(self.index), dtype=np.int64) if allowed is None else allowed
-        if side is not None:
-            entries = self.index.entries
-            rows = np.array([row for row in rows if entries[row].side in (side, None)], np.int64)
-        return self.index.search(turned.pooled, self.shortlist, rows)
+        return self.index.search(turned.pooled, self.shortlist, replace(where, side=side or where.side))
 
     def compare_grids(self, turned: Features, rows: Rows) -> dict[str, Hit]:
         """For every shortlisted name its best entry, compared cell by cell at every turn."""
@@ -184,8 +184,8 @@ class CoinMatcher:
             return {}
         found = search_rotation(turned.grid, self.index.grids(rows))
         best: dict[str, Hit] = {}
-        for row, score, turn_deg in zip(rows, found.scores, found.turns_deg, strict=True):
-            entry = self.index.entries[row]
+        entries = self.index.entries(rows)
+        for entry, score, turn_deg in zip(entries, found.scores, found.turns_deg, strict=True):
             if entry.coin not in best or score > best[entry.coin].score:
                 best[entry.coin] = Hit(float(score), entry, float(turn_deg))
         return best

@@ -17,8 +17,8 @@ import numpy as np
 
 from calibration.image import Image
 from models.matching.fusion import Hit
-from models.matching.probability import POSSIBLE_PROBABILITY
-from models.matching.registration import Registration, describe, register
+from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY
+from models.matching.registration import Registration, register_crops
 from models.matching.views import View, crop_at_turn
 
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
@@ -33,11 +33,17 @@ _BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
 _LIMIT = math.log(100.0)
 _USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare with
 _CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
+_SETTLED_ODDS = MATCH_PROBABILITY / (1.0 - MATCH_PROBABILITY) * math.exp(_LIMIT)
 
 
 def is_open(probability: float) -> bool:
     """Whether verifying could change the answer, given the best candidate's probability."""
     return probability >= _CLOSED
+
+
+def is_settled(probability: float) -> bool:
+    """Whether a candidate that was verified stays a match whatever verifying the others finds."""
+    return probability > _SETTLED_ODDS * (1.0 - probability)
 
 
 def register_candidate(
@@ -59,7 +65,7 @@ def register_candidate(
             hit = max(hits, key=lambda each: each.score)
             crop = read_crop(hit.entry.entry_id)
             upright = crop_at_turn(group, hit.turn_deg)
-            registrations.append(None if crop is None else register(describe(upright), describe(crop)))
+            registrations.append(None if crop is None else register_crops(upright, crop))
     return tuple(registrations)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from calibration.board import BoardSpec, BoardView, find_board
-from calibration.bundle import Bundle, save
+from calibration.bundle import Bundle, bundle_folders, number_of, save
 from calibration.errors import CalibrationError
 from calibration.flat import flat_field
 from calibration.image import Image
@@ -16,7 +13,9 @@ from calibration.lens import Lens, calibrate_lens, mm_per_pixel
 from calibration.plate import PlateAngle, RingSpec, plate_angle_deg
 from pipeline.assembly import Rig, connected
 from pipeline.lab import Lab
+from pipeline.measuring.result import CalibrationResult
 from pipeline.reporter import Reporter
+from rig.devices import Identity
 from rig.twin.scene import BoardPose, Target
 
 # Lying flat first, for the scale; then shifted and tilted towards all sides, for the lens.
@@ -36,24 +35,6 @@ EXPOSURE_US = 20_000
 BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
 
 
-@dataclass(frozen=True)
-class CalibrationResult:
-    """A calibration that was made and saved."""
-
-    bundle: Bundle
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data (docs/json.md)."""
-        bundle = self.bundle
-        return {
-            "id": bundle.id,
-            "rms_px": round(bundle.lens.rms_px, 3),
-            "mm_per_pixel": round(bundle.mm_per_pixel, 6),
-            "lights": sorted(bundle.flats),
-            "ring_zero_deg": bundle.ring_zero_deg,
-        }
-
-
 def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> CalibrationResult:
     """Calibrate the lab's camera and lights.
 
@@ -66,7 +47,8 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
     """
     with connected(lab, realtime=realtime) as rig:
         rig.station.home()
-        return CalibrationResult(calibrate_rig(lab, rig, reporter))
+        bundle = calibrate_rig(lab, rig, reporter)
+        return CalibrationResult(bundle, number_of(bundle_folders(lab.calibrations)[-1]))
 
 
 def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
@@ -101,11 +83,14 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
         )
     else:
         reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
-    camera = rig.camera.identity
-    name = f"{camera.kind} {camera.port} {camera.firmware}"
-    bundle = Bundle(name, lens, scale, flats, ring_zero_deg=ring_zero_deg)
+    bundle = Bundle(camera_name(rig.camera.identity), lens, scale, flats, ring_zero_deg=ring_zero_deg)
     save(bundle, lab.calibrations)
     return bundle
+
+
+def camera_name(camera: Identity) -> str:
+    """By which name a bundle knows the camera that it was made with."""
+    return f"{camera.kind} {camera.port} {camera.firmware}"
 
 
 def _place(rig: Rig, reporter: Reporter, request: str, target: Target, pose: BoardPose | None) -> None:

@@ -137,7 +137,7 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
         at_bench = _at_the_bench(store, is_same_batch=batch is not None)
         names.sort(key=lambda tray: tray != at_bench)  # stable
         sessions = {tray: None if options.fresh else store.sessions.unfinished_scan(tray) for tray in names}
-    preflight = check_trays(lab, store, sessions, options.plan)
+    preflight = check_trays(lab, store, sessions, options.plan, allow_uncalibrated=options.allow_uncalibrated)
     times_s = [wall_s(lab, scan.estimate.time_s, realtime=options.realtime) for scan in preflight.scans]
     left_s = (options.until - datetime.now().astimezone()).total_seconds() if options.until else float("inf")
     return BatchPlan(

@@ -21,7 +21,9 @@ from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
+from pipeline.serve.exports import export_routes
 from pipeline.serve.images import image_routes
+from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page
@@ -32,7 +34,17 @@ from pipeline.serve.trays import tray_routes
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (image_routes, review_routes, collection_routes, bench_routes, tray_routes, morning_routes, round_routes)
+ROOMS = (
+    image_routes,
+    review_routes,
+    collection_routes,
+    export_routes,
+    bench_routes,
+    live_routes,
+    tray_routes,
+    morning_routes,
+    round_routes,
+)
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 
@@ -40,6 +52,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     """Make the page of a lab."""
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
     page = Page(OpenedLab(lab), access)
+    page.prepare()
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -94,15 +107,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
         response.delete_cookie(COOKIE)
         return response
 
-    for routes in (
-        image_routes,
-        review_routes,
-        bench_routes,
-        collection_routes,
-        morning_routes,
-        tray_routes,
-        round_routes,
-    ):
+    for routes in ROOMS:
         app.include_router(routes(page))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

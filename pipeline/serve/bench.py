@@ -16,6 +16,7 @@ from capture.store.journal_lines import DeviceFailed, DeviceLine
 from pipeline.errors import UsageError
 from pipeline.reports.results import caption
 from pipeline.scanning.status import ask_to_stop, find_status
+from pipeline.serve.live import live_facts
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page, read_json
 from pipeline.wording import duration, moment
@@ -80,6 +81,7 @@ def view_bench(opened: OpenedLab) -> dict[str, Any]:
         "job": None,
         "frames": [],
         "faults": [],
+        "live": live_facts(opened.lab) if seen.holder is not None else None,
     }
     if status is None:
         return shown

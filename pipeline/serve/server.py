@@ -62,8 +62,9 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     listener = _listen(options)
     cv2.setNumThreads(1)
     os.nice(POLITENESS)
+    app = make_app(lab, access)
     config = uvicorn.Config(
-        make_app(lab, access),
+        app,
         log_level="warning",
         access_log=False,
         ws="none",
@@ -90,7 +91,9 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     if options.behind_proxy:
         reporter.report("It expects a proxy in front of it that does TLS and passes the Host header on.")
     reporter.report("Ctrl-C ends it. Scans and batches do not need it.")
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    app.state.is_ending = lambda: server.should_exit  # what never ends by itself, such as the live image
+    server.run(sockets=[listener])
 
 
 def make_access(options: ServeOptions) -> Access:

@@ -1,6 +1,7 @@
 // The bench: the running job, looked at once a second for as long as the page is shown.
 
 import { dataOf, element, get, post, say, text } from "./api.js";
+import { renderLive } from "./live.js";
 
 const EVERY_MS = 1000;
 const byId = (id) => document.getElementById(id);
@@ -46,6 +47,7 @@ function render(state) {
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
   fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
   renderFrames(state.frames);
+  renderLive(state.live, isRunning);
 }
 
 // Frames are kept where they stand: an image that is there is not loaded again.

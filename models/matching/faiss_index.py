@@ -1,0 +1,410 @@
+"""The catalogue index in this process: parts mapped into memory, searched exactly, and beyond `EXACT` entries by FAISS.
+
+In its folder, ``manifest.json`` says which parts count, in order; it is replaced at once, so that whoever opens the
+index finds it whole. Adding writes one more part; parts are merged when they are many (`tidy`). Rows that were removed
+are marked, and left out when a quarter has gone.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.durable_files import parse_json, replacing, write_atomically
+from models.embedding.embedder import Features
+from models.matching.coarse import Coarse, Vectors, sample_size
+from models.matching.gallery import LABELS, GalleryEntry, Keys, Mask, Where, hash_name
+from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
+from models.matching.parts import Part, save_parts
+
+EXACT = 20_000  # entries that are compared one by one
+_TAIL = 5_000  # entries that are compared one by one beside those that the rough search knows
+_TIERS = (64, 512, 4096, 32_768, 131_072)  # entries; of parts of each size, no more than seven stand side by side
+_MOST_BESIDE = 8
+_BLOCK = 4096
+_MANIFEST, _PARTS, _FORMAT = "manifest.json", "parts", 2
+_OF_0_1 = ("pooled.faiss", "grids.npy", "entries.json")  # the index of version 0.1.0
+_ABANDONED_S = 86_400.0  # a draft that old is nobody's
+
+
+class _Listed(NamedTuple):
+    """A part, and its folder's name if it has one."""
+
+    name: str
+    part: Part
+
+
+class FaissIndex:
+    """`CatalogueIndex` in this process.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept, and written to by every change; in memory alone without one.
+    """
+
+    def __init__(self, model_id: str, folder: Path | None = None) -> None:
+        self.model_id = model_id
+        self._folder = folder
+        self._listed: list[_Listed] = []
+        self._gone = np.zeros(0, np.bool_)
+        self._coarse: Coarse | None = None
+        self._coarse_file: dict[str, Any] | None = None
+        self._update()
+
+    def __len__(self) -> int:
+        return len(self._gone) - int(self._gone.sum())
+
+    def keys(self) -> Keys:
+        """What names each entry."""
+        return np.asarray(self._labels["key"][~self._gone], np.int64)
+
+    def add(self, entries: Sequence[GalleryEntry], features: Features) -> None:
+        """Add entries with their features; see `CatalogueIndex`."""
+        part = Part.of(entries, features)
+        known = np.isin(part.labels["key"], self.keys())
+        if known.any() or len(np.unique(part.labels["key"])) < len(part):
+            twice = entries[int(known.argmax())].entry_id
+            raise ValueError(f"entry {twice} is in the index already, or given twice; remove it first.")
+        if entries:
+            self._append(part)
+            self._commit()
+
+    def remove(self, keys: Iterable[int]) -> int:
+        """Mark entries as gone; returns how many were there."""
+        gone = np.isin(self._labels["key"], np.fromiter(keys, np.int64)) & ~self._gone
+        if gone.any():
+            self._gone = self._gone | gone
+            self._commit()
+        return int(gone.sum())
+
+    def relabel(self, entries: Sequence[GalleryEntry]) -> int:
+        """Replace what is known of entries: they move to a part of their own, with the features that they have."""
+        called = {entry.key: entry for entry in entries}
+        there = np.flatnonzero(np.isin(self._labels["key"], np.fromiter(called, np.int64)) & ~self._gone)
+        is_new = [called[entry.key] != entry for entry in self.entries(there)]
+        rows = there[np.array(is_new, np.bool_)]
+        for part, within, places in self._by_part(rows):
+            self._append(part.take(within, [called[int(key)] for key in part.labels["key"][within]]))
+            self._gone[rows[places]] = True
+        if len(rows):
+            self._commit()
+        return len(there)
+
+    def count(self, where: Where) -> int:
+        """How many entries a search would consider."""
+        mask = self._mask(where)
+        return len(self) if mask is None else int(mask.sum())
+
+    def search(self, pooled: npt.NDArray[np.float32], count: int, where: Where = EVERYTHING) -> Rows:
+        """The ``count`` rows most similar to any of the given pooled vectors, most similar first."""
+        mask = self._mask(where)
+        asked = np.ascontiguousarray(pooled, np.float32)
+        total = len(self._gone) if mask is None else int(mask.sum())
+        count = min(count, total)
+        if count == 0:
+            return np.zeros(0, np.int64)
+        if self._coarse is None or total <= EXACT:
+            rows = np.arange(total, dtype=np.int64) if mask is None else np.flatnonzero(mask)
+            return self._compare(asked, rows, count)
+        begin = self._coarse.rows
+        near = self._coarse.search(asked, count, None if mask is None else mask[:begin])
+        late = np.arange(begin, len(self._gone), dtype=np.int64)
+        late = late if mask is None else late[mask[begin:]]
+        return self._compare(asked, np.concatenate([np.sort(near), late]), count)
+
+    def entries(self, rows: Rows) -> list[GalleryEntry]:
+        """Entries by row."""
+        found: list[GalleryEntry | None] = [None] * len(rows)
+        try:
+            for part, within, places in self._by_part(rows):
+                for place, entry in zip(places, part.entries(within), strict=True):
+                    found[place] = entry
+        except ValueError as error:
+            raise self._damaged() from error
+        return [entry for entry in found if entry is not None]
+
+    def of_coin(self, coin: str) -> list[GalleryEntry]:
+        """The entries of a coin, by id."""
+        rows = np.flatnonzero((self._labels["coin"] == hash_name(coin)) & ~self._gone)
+        return sorted(self.entries(rows), key=lambda entry: entry.entry_id)
+
+    def coins(self) -> Iterator[str]:
+        """Every coin once."""
+        rows = np.flatnonzero(~self._gone)
+        first = rows[np.sort(np.unique(self._labels["coin"][rows], return_index=True)[1])]
+        for start in range(0, len(first), _BLOCK):
+            yield from (entry.coin for entry in self.entries(first[start : start + _BLOCK]))
+
+    def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Grids (len(rows), C, h, w) of some rows."""
+        if not self._listed:
+            raise CatalogueIndexError("the catalogue is empty. Fill it with `rig catalogue add DIR`.")
+        first = self._listed[0].part
+        grids = np.empty((len(rows), first.cells.shape[1], first.size, first.size), np.float16)
+        for part, within, places in self._by_part(rows):
+            grids[places] = part.grids(within)
+        return grids
+
+    def sample(self, count: int) -> Rows:
+        """So many rows, evenly spread."""
+        rows = np.flatnonzero(~self._gone)
+        return rows[:: max(1, len(rows) // count)][:count] if count else rows[:0]
+
+    def tidy(self) -> None:
+        """Merge small parts, leave out what is gone when it is much, and keep the rough search up to date."""
+        if self._folder is not None:
+            if self._gone.sum() > max(1000, len(self._gone) // 4):
+                self._coarse, self._coarse_file = None, None
+                for place in reversed(range(len(self._listed))):
+                    self._merge(place, place + 1, without_gone=True)
+            for tier in _TIERS:
+                for begin, end in reversed(_too_many([len(each.part) for each in self._listed], tier)):
+                    self._merge(begin, end)
+        behind = len(self._gone) - (self._coarse.rows if self._coarse else 0)
+        if len(self._gone) > EXACT and (self._coarse is None or behind > _TAIL):
+            self._renew_coarse()
+            self._commit()
+
+    # --- in a folder ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, folder: Path, model_id: str) -> FaissIndex:
+        """Open the index in a folder, which may still be empty.
+
+        Raises
+        ------
+        CatalogueIndexError
+            If it is damaged, or of another model.
+        """
+        for _ in range(3):  # parts may be merged just now, and be gone before they are opened
+            index = cls(model_id, folder)
+            try:
+                manifest = parse_json((folder / _MANIFEST).read_bytes())
+            except FileNotFoundError:
+                return index
+            except (OSError, ValueError) as error:
+                raise index._damaged() from error
+            try:
+                index._read(manifest)
+            except FileNotFoundError:
+                continue
+            except CatalogueIndexError:
+                raise
+            except Exception as error:  # of damaged files faiss and numpy raise what they like
+                raise index._damaged() from error
+            return index
+        raise index._damaged()
+
+    def unlisted(self) -> list[Path]:
+        """Parts in the folder that do not count: of another machine, or left by an addition that was interrupted."""
+        folder = self._folder / _PARTS if self._folder else None
+        if folder is None or not folder.is_dir():
+            return []
+        names = {each.name for each in self._listed}
+        for draft in folder.glob("*.unfinished"):
+            if time.time() - draft.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(draft, ignore_errors=True)
+        return sorted(path for path in folder.iterdir() if path.name not in names and path.suffix != ".unfinished")
+
+    def adopt(self, wanted: Keys) -> int:
+        """Take over what unlisted parts hold of the entries that are wanted and not there; delete the rest of them.
+
+        Returns
+        -------
+        int
+            How many entries were taken over.
+        """
+        taken = 0
+        used: set[str] = set()
+        for path in self.unlisted():
+            try:
+                part = self._load(path)
+                rows = np.flatnonzero(np.isin(part.labels["key"], wanted) & ~np.isin(part.labels["key"], self.keys()))
+                if len(rows) == len(part):
+                    self._listed.append(_Listed(path.name, part))
+                    used.add(path.name)
+                elif len(rows):
+                    self._append(part.take(rows))
+            except FileNotFoundError:
+                continue  # it is just being copied here
+            except Exception:  # a damaged part is embedded again
+                rows = np.zeros(0, np.int64)
+            taken += len(rows)
+            self._update()
+        if taken:
+            self._commit()
+        self._delete_parts({path.name for path in self.unlisted()} - used)
+        return taken
+
+    def _read(self, manifest: dict[str, Any]) -> None:
+        assert self._folder is not None
+        if manifest["model_id"] != self.model_id:
+            raise CatalogueIndexError(
+                f"the catalogue index in {self._folder} was made by model {manifest['model_id']}, and model "
+                f"{self.model_id} is in use. Build it again: `rig catalogue build`."
+            )
+        if manifest["format"] != _FORMAT:
+            raise ValueError("it is of another format")
+        for name in manifest["parts"]:
+            self._listed.append(_Listed(name, self._load(self._folder / _PARTS / Path(name).name)))
+        self._update()
+        if manifest["gone"] is not None:
+            gone = np.load(self._folder / Path(manifest["gone"]).name)
+            if gone.dtype != np.bool_ or gone.shape != self._gone.shape:
+                raise ValueError("what was removed is of another shape")
+            self._gone = gone
+        if manifest["coarse"] is not None:
+            self._coarse_file = manifest["coarse"]
+            self._coarse = Coarse.load(self._folder / Path(manifest["coarse"]["file"]).name, manifest["coarse"])
+            if self._coarse.rows > len(self._gone) or self._coarse.lists.d != self._listed[0].part.pooled.shape[1]:
+                raise ValueError("its rough search is of other entries")
+
+    def _commit(self) -> None:
+        """Write which parts count; then what does not any more is deleted."""
+        self._update()
+        if self._folder is None:
+            return
+        names = [each.name for each in self._listed]
+        gone = None
+        if self._gone.any():
+            gone = f"gone-{secrets.token_hex(4)}.npy"
+            with replacing(self._folder / gone) as draft, draft.open("wb") as stream:
+                np.save(stream, self._gone)
+        manifest = {"format": _FORMAT, "model_id": self.model_id, "parts": names, "gone": gone}
+        write_atomically(self._folder / _MANIFEST, json.dumps({**manifest, "coarse": self._coarse_file}))
+        kept = {gone, self._coarse_file["file"] if self._coarse_file else None}
+        for path in self._folder.iterdir():
+            if path.name in _OF_0_1 or (path.name.startswith(("gone-", "coarse-")) and path.name not in kept):
+                path.unlink()
+
+    def _delete_parts(self, names: Iterable[str]) -> None:
+        if self._folder is not None:
+            for name in names:
+                shutil.rmtree(self._folder / _PARTS / name, ignore_errors=True)
+
+    # --- rows and parts -------------------------------------------------------------------------------------------
+
+    def _append(self, part: Part) -> None:
+        self._check_shape(part)
+        name = secrets.token_hex(8)
+        if self._folder is not None:
+            part = self._load(part.save(self._folder / _PARTS / name, self.model_id))
+        self._listed.append(_Listed(name, part))
+
+    def _load(self, folder: Path) -> Part:
+        part = Part.load(folder, self.model_id)
+        self._check_shape(part)
+        return part
+
+    def _check_shape(self, part: Part) -> None:
+        if self._listed:
+            first = self._listed[0].part
+            if (part.pooled.shape[1:], part.cells.shape[1:]) != (first.pooled.shape[1:], first.cells.shape[1:]):
+                raise ValueError("these features are of another shape than those in the index.")
+
+    def _update(self) -> None:
+        """After parts were listed: the table of all their labels, and none of the new rows gone."""
+        parts = [each.part for each in self._listed]
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self._labels = np.concatenate([part.labels for part in parts]) if parts else np.zeros(0, LABELS)
+        self._gone = np.concatenate([self._gone, np.zeros(len(self._labels) - len(self._gone), np.bool_)])
+
+    def _by_part(self, rows: Rows) -> Iterator[tuple[Part, Rows, Rows]]:
+        """Each part that has some of the rows: the part, which of its rows, and where among the given these stand."""
+        of_part = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(of_part):
+            places = np.flatnonzero(of_part == number)
+            yield self._listed[number].part, rows[places] - self._starts[number], places
+
+    def _mask(self, where: Where) -> Mask | None:
+        """Which rows may be found; None for all."""
+        asked = where.mask(self._labels)
+        if not self._gone.any():
+            return asked
+        return ~self._gone if asked is None else asked & ~self._gone
+
+    def _compare(self, asked: Vectors, rows: Rows, count: int) -> Rows:
+        """The best ``count`` of some rows, in ascending order, by the features as they are."""
+        best = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            best[start : start + _BLOCK] = (asked @ self._vectors(block).T).max(axis=0)
+        if count < len(rows):
+            nearest = np.argpartition(-best, count - 1)[:count]
+            nearest.sort()
+        else:
+            nearest = np.arange(len(rows))
+        return rows[nearest[np.argsort(-best[nearest], kind="stable")]]
+
+    def _vectors(self, rows: Rows) -> Vectors:
+        """Pooled features (len(rows), D), float32."""
+        vectors = np.empty((len(rows), self._listed[0].part.pooled.shape[1]), np.float32)
+        for part, within, places in self._by_part(rows):
+            if len(within) == within[-1] - within[0] + 1:  # a run of rows is read faster
+                vectors[places] = part.pooled[within[0] : within[-1] + 1]
+            else:
+                vectors[places] = part.pooled[within]
+        return vectors
+
+    def _merge(self, begin: int, end: int, *, without_gone: bool = False) -> None:
+        """Put one part in the place of some that stand side by side; their rows stay in order."""
+        assert self._folder is not None
+        first, last = self._starts[begin], self._starts[end]
+        rows = np.arange(first, last)
+        if without_gone:
+            rows = rows[~self._gone[rows]]
+            self._gone = np.concatenate([self._gone[:first], np.zeros(len(rows), np.bool_), self._gone[last:]])
+        replaced = {each.name for each in self._listed[begin:end]}
+        merged = []
+        if len(rows):
+            name = secrets.token_hex(8)
+            chosen = [(part, within) for part, within, _ in self._by_part(rows)]
+            save_parts(chosen, self._folder / _PARTS / name, self.model_id)
+            merged = [_Listed(name, self._load(self._folder / _PARTS / name))]
+        self._listed[begin:end] = merged
+        self._commit()
+        self._delete_parts(replaced)
+
+    def _renew_coarse(self) -> None:
+        total = len(self._gone)
+        if self._coarse is None or total > 4 * self._coarse.trained_on:
+            rows = np.sort(np.random.default_rng(0).choice(total, sample_size(total), replace=False))
+            self._coarse = Coarse.train(self._vectors(rows), total)
+        begin = self._coarse.rows
+        blocks = (np.arange(start, min(start + _BLOCK, total)) for start in range(begin, total, _BLOCK))
+        self._coarse = self._coarse.grow(self._vectors(block) for block in blocks)
+        if self._folder is not None:
+            self._coarse_file = self._coarse.save(self._folder / f"coarse-{secrets.token_hex(4)}.faiss")
+
+    def _damaged(self) -> CatalogueIndexError:
+        return CatalogueIndexError(
+            f"the catalogue index in {self._folder} is damaged or incomplete. Build it again: `rig catalogue build`."
+        )
+
+
+def _too_many(sizes: Sequence[int], tier: int) -> list[tuple[int, int]]:
+    """Runs of parts to be merged: smaller than `tier`, and too many of them no smaller than the tier below.
+
+    Those of a run become parts of at least as many rows as a tier has, so that a large run is not copied at once.
+    """
+    runs = []
+    for is_small, run in groupby(range(len(sizes)), lambda place: sizes[place] < tier):
+        places = list(run)
+        like = [place for place in places if sizes[place] >= tier // _MOST_BESIDE or tier == _TIERS[0]]
+        if is_small and len(like) >= _MOST_BESIDE:
+            begin = places[0]
+            for place in places:
+                if sum(sizes[begin : place + 1]) >= _TIERS[-1] or place == places[-1]:
+                    runs.append((begin, place + 1))
+                    begin = place + 1
+    return [run for run in runs if run[1] - run[0] > 1]
