@@ -21,8 +21,12 @@ from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
+<<<<<<< HEAD
 from pipeline.serve.driving import hand_routes
 from pipeline.serve.hands import Hands
+=======
+from pipeline.serve.exports import export_routes
+>>>>>>> main
 from pipeline.serve.images import image_routes
 from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
@@ -40,6 +44,7 @@ ROOMS = (
     image_routes,
     review_routes,
     collection_routes,
+    export_routes,
     bench_routes,
     live_routes,
     hand_routes,

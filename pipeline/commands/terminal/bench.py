@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from pipeline.bench.devices import FoundDevices
     from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
+<<<<<<< HEAD
     from pipeline.bench.orders import BenchState
+=======
+    from pipeline.bench.weigh import Weighed
+>>>>>>> main
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
 
@@ -54,6 +58,11 @@ def print_devices(result: FoundDevices) -> None:
     console.print(table)
     if result.suggestion:
         print_line("For rig.yaml:", "", *result.suggestion.splitlines())
+
+
+def print_weighed(weighed: Weighed) -> None:
+    """Print what a coin weighs."""
+    print_line(f"{literal(weighed.coin)}: {weighed.grams:g} g{'' if weighed.is_stable else ', not at rest'}.")
 
 
 def print_snapshot(snapshot: Snapshot) -> None:
