@@ -24,11 +24,8 @@ from pipeline.commands.terminal.bench import (
     print_devices,
     print_diagnosis,
     print_snapshot,
-<<<<<<< HEAD
     print_state,
-=======
     print_weighed,
->>>>>>> main
 )
 from pipeline.commands.terminal.output import print_line, print_result, reporter
 from pipeline.lab import open_lab, open_lab_if_any

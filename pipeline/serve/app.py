@@ -21,12 +21,9 @@ from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
-<<<<<<< HEAD
 from pipeline.serve.driving import hand_routes
-from pipeline.serve.hands import Hands
-=======
 from pipeline.serve.exports import export_routes
->>>>>>> main
+from pipeline.serve.hands import Hands
 from pipeline.serve.images import image_routes
 from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from pipeline.bench.devices import FoundDevices
     from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
-<<<<<<< HEAD
     from pipeline.bench.orders import BenchState
-=======
     from pipeline.bench.weigh import Weighed
->>>>>>> main
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
 
