@@ -26,13 +26,13 @@ def make_bench(folder: Path, speed: float) -> Path:
 
 
 def test_orders_are_carried_out_one_at_a_time_and_in_the_end_the_rig_is_let_go(tmp_path: Path) -> None:
-    lab, said, states = open_lab(make_bench(tmp_path / "lab", 1000)), queue.Queue[str](), queue.Queue[Any]()
-    lines: Iterator[str] = iter(said.get, "")
+    lab, typed, states = open_lab(make_bench(tmp_path / "lab", 1000)), queue.Queue[str](), queue.Queue[Any]()
+    lines: Iterator[str] = iter(typed.get, "")
     session = threading.Thread(target=lambda: drive_bench(lab, lines, states.put, realtime=False))
     session.start()
 
     def order(**sent: Any) -> Any:
-        said.put(json.dumps(sent))
+        typed.put(json.dumps(sent))
         while not (state := states.get(timeout=20)).done or state.doing is not None or not states.empty():
             pass
         return state
@@ -49,9 +49,9 @@ def test_orders_are_carried_out_one_at_a_time_and_in_the_end_the_rig_is_let_go(t
     assert "no light" in order(do="light", name="sun").problem
     assert order(do="stop").problem.startswith("Stopped.")
     assert "not homed" in order(do="turn", by_deg=5).problem, "after a stop no position is believed"
-    said.put('{"do": "jump"}')
-    said.put("{")
-    said.put("")
+    typed.put('{"do": "jump"}')
+    typed.put("{")
+    typed.put("")
     session.join(20)
     assert not session.is_alive()
     assert run("status", "--lab", lab.folder, "--json").json["holder"] is None
