@@ -66,7 +66,7 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
 def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
-    light = BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
+    light = calibration_light(rig)
     rig.station.rotate_to(0.0)
     views = []
     for number, pose in enumerate(BOARD_POSES, 1):
@@ -167,6 +167,11 @@ def _see_colours(rig: Rig, bundle: Bundle, light: str, reporter: Reporter) -> di
         rig.station.show(name)
         shown[name] = _expose(rig, 1)[0]
     return calibrate_colours(shown, bundle, light, reporter)[0]
+
+
+def calibration_light(rig: Rig) -> str:
+    """The light that the board is seen under: from all sides, where there is such a one."""
+    return BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
 
 
 def camera_name(camera: Identity) -> str:
