@@ -12,6 +12,7 @@ from filelock import FileLock
 from capture.store import Store
 from models.matching.faiss_index import FaissIndex
 from tests.pipeline.conftest import COINS, Rig
+from tests.processes import Command
 
 EMBEDDING = "Embedding the catalogue"
 
@@ -21,9 +22,9 @@ def index_of(lab: Path) -> FaissIndex:
     return FaissIndex.open(folder, folder.name)
 
 
-def add(rig: Rig, lab: Path, photographs: Path, *coins: str) -> None:
+def add(rig: Rig, lab: Path, photographs: Path, *coins: str, sale: str = "Hess 1936") -> None:
     """Photographs of the lab's coins once more, as lots of a sale, whose records say what each is."""
-    folder = lab.with_name("Hess 1936")
+    folder = lab.with_name(sale)
     folder.mkdir(exist_ok=True)
     with (folder / "hess.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
@@ -130,6 +131,25 @@ def test_embeddings_of_version_0_1_0_are_taken_over(rig: Rig, lab: Path, photogr
     assert ran.json[0]["candidates"][0]["coin"] == COINS[0] and EMBEDDING not in ran.err
     with Store.open(lab / "store", writing=False) as store:
         assert store.embeddings.image_ids(index.model_id) == set(), "kept once"
+
+
+@pytest.mark.slow
+def test_adding_building_and_searching_while_a_scan_writes(rig: Rig, lab: Path, photographs: Path) -> None:
+    scan = Command("scan", "--tray", 1, "--lab", lab)
+    rounds = 0
+    while scan.poll() is None or rounds == 0:
+        add(rig, lab, photographs, COINS[rounds % 6], sale=f"Hess {1930 + rounds}")
+        builds = [Command("catalogue", "build", "--shard", f"{n}/2", "--lab", lab) for n in (1, 2)]
+        ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+        assert ran.code == 0 and ran.json[0]["verdict"] == "match", ran.err
+        assert [build.wait(120) for build in builds] == [0, 0]
+        rounds += 1
+    assert scan.wait() == 0, scan.err
+    assert rig("catalogue", "build", "--lab", lab, "--json").json["entries"] == len(index_of(lab))
+    assert rig("store", "verify", "--lab", lab).code == 0
+    with Store.open(lab / "store", writing=False) as store:
+        assert len(index_of(lab)) == len(store.catalogue.entries())
+        assert len(store.frames.find()) == 3 * 12
 
 
 @pytest.mark.slow
