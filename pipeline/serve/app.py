@@ -21,6 +21,7 @@ from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
+from pipeline.serve.exports import export_routes
 from pipeline.serve.images import image_routes
 from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
@@ -37,6 +38,7 @@ ROOMS = (
     image_routes,
     review_routes,
     collection_routes,
+    export_routes,
     bench_routes,
     live_routes,
     tray_routes,

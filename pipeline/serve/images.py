@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import cv2
 import numpy as np
@@ -18,11 +18,14 @@ from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from calibration.image import Image, ImageError, encode_jpeg
+from calibration.image import Image, ImageError, encode_jpeg, encode_png
 from capture.store import StoreError
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, find_place, portrait, resize
+from pipeline.reports.report import comparable_frames
 from pipeline.serve.pages import Page
+from pipeline.serve.relief import draw_relief
+from rig.sides import Side
 
 SIZES_PX = (THUMBNAIL_PX, 640, 1600)
 BOX_RGB = (214, 39, 40)
@@ -112,6 +115,25 @@ def image_routes(page: Page) -> APIRouter:
         if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such entry.", 404)
         return answer(request, ("page", number, size), lambda: draw_box(store.image(found.sha256), found.box, size))
+
+    @routes.get("/images/relief")
+    def relief(request: Request, session: str, coin: str, side: str) -> Response:
+        """A coin side's normals above its colour (`draw_relief`), for the page to light."""
+        store = opened.store
+        frames = comparable_frames(store.frames.find(session, coin), cast(Side, side))
+        key = ("relief", *(frame.id for frame in frames))
+
+        def make() -> bytes:
+            drawn = draw_relief(opened.lab, store, frames)
+            if drawn is None:
+                raise ImageError("There are too few lights to relight this.")
+            return encode_png(drawn)
+
+        try:
+            data = cache.get(key, make)
+        except (StoreError, ImageError) as error:
+            return page.error(request, str(error), 404)
+        return Response(data, media_type="image/png")  # later frames may add lights
 
     @routes.get("/images/evidence")
     def evidence(request: Request, session: str, coin: str, side: str) -> Response:

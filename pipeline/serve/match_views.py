@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from calibration.outline import CROP_MARGIN
 from capture.store import Store
@@ -17,6 +18,7 @@ from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import other_names
 from pipeline.serve.pages import Page
 from pipeline.serve.record_rows import OwnMeasures, own_measures, record_rows, sales_rows
+from pipeline.serve.relief import frames_for_relief
 from pipeline.wording import minute
 from rig.sides import SIDES
 
@@ -43,7 +45,13 @@ def view_match(page: Page, session: str, coin: str) -> dict[str, Any] | None:
         "diameter": own.words("diameter"),
         "type": known.type if known else None,
         "sides": [
-            {"side": side, "frames": [_frame(page, frame) for frame in shown]}
+            {
+                "side": side,
+                "frames": [_frame(page, frame) for frame in shown],
+                "relief": f"/images/relief?{urlencode({'session': session, 'coin': coin, 'side': side})}"
+                if frames_for_relief(page.opened.lab, shown)
+                else None,
+            }
             for side in SIDES
             if (shown := comparable_frames(frames, side))
         ],

@@ -40,7 +40,7 @@ class ReviewQueue:
     def _forget(self, store: Store) -> None:
         """Begin again: the store is another one."""
         self._store = store
-        self._ranked: list[RankedCoin] = []
+        self._ranked: dict[str, RankedCoin] = {}
         self._types: Mapping[str, str | None] = {}
         self._number = self._read_until = -1
         self._lines: list[PersonLine] = []
@@ -61,11 +61,12 @@ class ReviewQueue:
                 self._lines += store.journal.lines(MatchReviewed, MatchUndone, after=since)
                 self._decisions = Decisions.of(self._lines)
             if number != self._number:
-                self._ranked = store.rankings.latest_of_each_coin(LOOKED_THROUGH)
+                new = store.rankings.latest_of_each_coin(LOOKED_THROUGH, after=max(0, self._number))
+                self._ranked |= {each.coin: each for each in new}
                 self._types = store.coins.types()
             is_new = (number, last) != (self._number, self._read_until)
             if is_new:
-                self._matches = [*order(self._ranked, self._decisions, self._types)]
+                self._matches = order(list(self._ranked.values()), self._decisions, self._types)
                 self._number, self._read_until = number, last
             others = self._other_work.items(self._decisions)
             if is_new or others != self._others:

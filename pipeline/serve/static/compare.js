@@ -1,10 +1,12 @@
-// Two coins in register: side by side, blinking, wiped, subtracted, or under the map of where they agree.
+// Two coins in register: side by side, blinking, wiped, subtracted, under the map of where they agree, or relit.
 
 import { element, text } from "./api.js";
+import { Relief } from "./relight.js";
 
 const BLINK_MS = 600;
 const MOST = 8;
 const UPPER_LEFT_DEG = 135; // where catalogues are lit from
+const LOWEST = 0.98; // how far from above a light is moved, in shares of the coin's radius
 const DETAIL_FROM = 1.6; // of the zoom, from which large images are shown
 
 export class Comparison {
@@ -14,6 +16,7 @@ export class Comparison {
     this.lights = {};
     this.view = { zoom: 1, x: 0, y: 0 };
     this.wipe = 50;
+    this.lamp = [-0.55, 0.55]; // from the upper left, in shares of the coin's radius
     this.item = null;
     this.candidate = null;
     this.panes = [];
@@ -43,7 +46,7 @@ export class Comparison {
       element("div", { className: "window own" }, own ? panes.ownImage : element("p", { className: "quiet", textContent: text("script.no image") })),
       element("div", { className: "window other" }, other ? panes.otherImage : element("p", { className: "quiet", textContent: text("script.no image") })),
     );
-    panes.otherWindow = boxes.lastChild;
+    [panes.ownWindow, panes.otherWindow] = boxes.children;
     const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
     drawing.addEventListener("error", () => drawing.replaceWith(element("p", { className: "quiet drawing", textContent: text("script.no image") })));
     if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
@@ -62,6 +65,7 @@ export class Comparison {
   light(panes, step) {
     const frames = panes.own?.frames ?? [];
     if (frames.length === 0) return;
+    if (step !== 0 && this.mode === "relight") this.setMode("side");
     const number = ((this.lights[panes.name] ?? litAsCatalogues(frames, panes.other?.turn ?? 0)) + step + frames.length) % frames.length;
     this.lights[panes.name] = number;
     const frame = frames[number];
@@ -88,7 +92,41 @@ export class Comparison {
     this.stages.dataset.mode = mode;
     this.stages.classList.remove("off");
     for (const panes of this.panes) if (mode === "agreement" && panes.drawing.dataset.src) set(panes.drawing, panes.drawing.dataset.src);
+    if (mode === "relight") this.relight();
     this.place();
+  }
+
+  get canBeRelit() {
+    return this.panes.some((panes) => panes.own?.relief);
+  }
+
+  relight() {
+    const [x, y] = this.lamp;
+    const z = Math.sqrt(1 - x * x - y * y);
+    for (const panes of this.panes) {
+      if (!panes.own?.relief) continue;
+      if (!panes.relief) {
+        panes.canvas = element("canvas", { role: "img", ariaLabel: panes.ownImage.alt });
+        panes.ownWindow.append(panes.canvas);
+        panes.relief = new Relief(panes.canvas, panes.own.relief);
+      }
+      const turn = ((panes.other?.turn ?? 0) * Math.PI) / 180; // the coin is shown turned by so much, its relief is not
+      panes.relief.show([x * Math.cos(turn) + y * Math.sin(turn), y * Math.cos(turn) - x * Math.sin(turn), z]);
+      const hour = clock((Math.atan2(y, x) * 180) / Math.PI);
+      panes.caption.textContent = `${text("script.own")}: ${text("script.relit", { hour, height: Math.round((Math.asin(z) * 180) / Math.PI) })}`;
+    }
+  }
+
+  moveLamp(x, y) {
+    const far = Math.max(1, Math.hypot(x, y) / LOWEST);
+    this.lamp = [x / far, y / far];
+    this.relight();
+  }
+
+  // By arrow keys: the lamp where coins are relit, else what is seen.
+  nudge(x, y) {
+    if (this.mode === "relight") this.moveLamp(this.lamp[0] - x, this.lamp[1] + y);
+    else this.moveBy(x, y);
   }
 
   setWipe(percent) {
@@ -119,7 +157,7 @@ export class Comparison {
     const { zoom, x, y } = this.view;
     const seen = `scale(${zoom}) translate(${100 * x}%, ${100 * y}%)`;
     for (const panes of this.panes) {
-      panes.ownImage.style.transform = `${seen} ${laid(panes.other)}`;
+      for (const own of [panes.ownImage, panes.canvas].filter(Boolean)) own.style.transform = `${seen} ${laid(panes.other)}`;
       panes.otherImage.style.transform = seen;
       panes.otherWindow.style.clipPath = this.mode === "wipe" ? `inset(0 0 0 ${this.wipe}%)` : "";
     }
@@ -134,7 +172,10 @@ export class Comparison {
     const box = event.target.closest(".window")?.getBoundingClientRect();
     if (!box) return;
     event.preventDefault();
-    const move = (moved) => this.moveBy(moved.movementX / box.width / this.view.zoom, moved.movementY / box.height / this.view.zoom);
+    const pull = (moved) => this.moveBy(moved.movementX / box.width / this.view.zoom, moved.movementY / box.height / this.view.zoom);
+    const light = (moved) => this.moveLamp((2 * (moved.clientX - box.left)) / box.width - 1, 1 - (2 * (moved.clientY - box.top)) / box.height);
+    const move = this.mode === "relight" ? light : pull;
+    if (move === light) light(event);
     document.addEventListener("pointermove", move);
     document.addEventListener("pointerup", () => document.removeEventListener("pointermove", move), { once: true });
   }

@@ -8,7 +8,7 @@ import * as work from "./work.js";
 const AHEAD = 2; // items that are fetched before they are asked for
 const MOST_IMAGES_AHEAD = 60;
 const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
-const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement" };
+const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement", g: "relight" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 const byId = (id) => document.getElementById(id);
@@ -217,7 +217,9 @@ function mark(item, reason) {
   if (tag) [tag.className, tag.textContent] = [`tag ${reason}`, text(`reason.${reason}`)];
 }
 
-function setMode(mode) {
+function setMode(wanted) {
+  const mode = wanted === "relight" && shown !== null && !comparison.canBeRelit ? "side" : wanted;
+  if (mode !== wanted) say(text("script.no relief"));
   comparison.setMode(mode);
   for (const button of document.querySelectorAll("[data-mode]")) if (button.tagName === "BUTTON") button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   byId("wiper").hidden = mode !== "wipe";
@@ -248,7 +250,7 @@ function onMatchKey(key, event) {
   const isSlider = event.target.type === "range";
   if (KEYS[key]) decide(KEYS[key]);
   else if (MODES[key]) setMode(comparison.mode === MODES[key] ? "side" : MODES[key]);
-  else if (MOVES[key] && !isSlider) comparison.moveBy(...MOVES[key].map((each) => each * 0.08));
+  else if (MOVES[key] && !isSlider) comparison.nudge(...MOVES[key].map((each) => each * 0.08));
   else if (key >= "1" && key <= "5" && shown.candidates[key - 1]) choose(key - 1);
   else if (key === "l") comparison.nextLight(event.shiftKey ? -1 : 1);
   else if (key === "+" || key === "=") comparison.zoomBy(1.25);

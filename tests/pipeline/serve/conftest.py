@@ -19,6 +19,7 @@ from tests.processes import Command
 
 Open = Callable[..., Any]
 
+WAIT_S = 180  # for an answer, however busy the machine is
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -35,10 +36,10 @@ class Served:
         return self.address.removeprefix("http://").removeprefix("https://")
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.address + path, headers=headers)
+        return httpx.get(self.address + path, headers=headers, timeout=WAIT_S)
 
     def post(self, path: str, sent: Any, **headers: str) -> httpx.Response:
-        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers)
+        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers, timeout=WAIT_S)
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def serving(lab: Path, *args: object, **env: str) -> Iterator[Served]:
     """Serve a lab's page at a port that is free."""
     process = Command("serve", "--lab", lab, "--port", 0, *args, env=env)
     try:
-        over_s = time.monotonic() + 60
+        over_s = time.monotonic() + WAIT_S
         while (found := re.search(r"open (https?://\S+)/ in", process.err)) is None:
             assert process.poll() is None and time.monotonic() < over_s, process.err
             time.sleep(0.02)
@@ -92,6 +93,7 @@ def open_page(browser: Any) -> Iterator[Open]:
             context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
             stack.callback(context.close)
             page = context.new_page()
+            page.set_default_timeout(1000 * WAIT_S)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
             page.goto(address)

@@ -89,6 +89,38 @@ def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) ->
 
 
 @pytest.mark.slow
+def test_a_coin_is_relit_by_dragging_and_by_keys(served: Served, open_page: Open) -> None:
+    page = open_page(served.address + "/review")
+    page.keyboard.press("g")
+    drawn = "canvas => canvas.width > 300 && canvas.getContext('2d').getImageData(200, 200, 1, 1).data[3] === 255"
+    page.wait_for_function(f"() => ({drawn})(document.querySelector('.own canvas'))")
+    canvas = page.locator(".own canvas").first
+    light = """canvas => {
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        const rows = [0, 0];
+        for (let at = 0; at < data.length; at += 4) rows[at * 2 < data.length ? 0 : 1] += data[at];
+        return rows[0] / rows[1];
+    }"""
+    box = canvas.bounding_box()
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] - 0.45 * box["height"])
+    from_above = canvas.evaluate(light)
+    assert "12 o'clock" in page.locator(".stage p.quiet:visible").last.inner_text()
+    page.mouse.move(middle[0], middle[1] + 0.45 * box["height"])
+    page.mouse.up()
+    assert from_above != canvas.evaluate(light), "the relief shows under another light"
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    before = canvas.evaluate(light)
+    page.keyboard.press("ArrowUp")
+    assert before != canvas.evaluate(light)
+    page.keyboard.press("l")
+    assert not canvas.is_visible() and page.locator(".own img").first.is_visible(), "the lamps that there were"
+
+
+@pytest.mark.slow
 def test_names_from_data_are_shown_and_do_nothing(scanned: Scanned, tmp_path: Path, open_page: Open) -> None:
     lab = Path(shutil.copytree(scanned.lab, tmp_path / "odd"))
     with Store.open(lab / "store") as store:
