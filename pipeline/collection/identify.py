@@ -109,8 +109,16 @@ class Identifier:
         if where != EVERYTHING:
             identifier.where = where
             searched, total = (identifier.matcher.index.count(each) for each in (where, EVERYTHING))
+            for sale in where.sales:
+                if identifier.matcher.index.count(Where(sales=(sale,))) == 0:
+                    listed = lab.command("rig catalogue list")
+                    raise LabError(
+                        f"no image of the catalogue is of the sale {printable(sale)}. `{listed}` names them."
+                    )
             if searched == 0:
-                raise LabError(f"none of the {count(total, 'catalogue image')} is as you ask. Ask for less.")
+                raise LabError(
+                    f"none of the {count(total, 'catalogue image')} is as you ask. Ask for less, and see what is recorded: `rig catalogue stats`."
+                )
             reporter.report(f"{searched} of {count(total, 'catalogue image')} are as you ask.")
         return identifier
 

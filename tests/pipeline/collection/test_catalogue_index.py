@@ -32,7 +32,7 @@ def add(rig: Rig, lab: Path, photographs: Path, *coins: str, sale: str = "Hess 1
         for number, coin in enumerate(coins):
             (folder / f"lot {number}.jpg").write_bytes((photographs / f"{coin}.jpg").read_bytes())
             table.writerow([number, f"lot {number}.jpg", ("AR", "Gold")[number % 2], 3.5 + number, "1936-03-18"])
-    ran = rig("catalogue", "add", folder / "hess.csv", "--lab", lab)
+    ran = rig("catalogue", "add", folder / "hess.csv", "--sale", sale, "--lab", lab)
     assert ran.code == 0, ran.err
 
 
@@ -63,8 +63,11 @@ def test_what_cannot_be_asked_for_is_wrong_usage(rig: Rig, lab: Path, option: st
 
 @pytest.mark.slow
 def test_where_nothing_is_as_asked_for_nothing_is_compared(rig: Rig, lab: Path, photographs: Path) -> None:
-    ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--metal", "gold", "--lab", lab)
+    asked = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab)
+    ran = rig(*asked, "--metal", "gold")
     assert ran.code == 1 and "none of the 12 catalogue images" in ran.err
+    ran = rig(*asked, "--sale", "Hess 1936")
+    assert ran.code == 1 and "Hess 1936" in ran.err and "rig catalogue list" in ran.err
 
 
 @pytest.mark.slow
@@ -112,7 +115,7 @@ def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path,
     assert rig(*query, "--metal", "silver").code == 0
     table = lab.with_name("Hess 1936") / "hess.csv"
     table.write_text(table.read_text().replace("AR", "Bronze"))
-    assert rig("catalogue", "add", table, "--lab", lab).code == 0
+    assert rig("catalogue", "add", table, "--sale", "Hess 1936", "--lab", lab).code == 0
     ran = rig(*query, "--metal", "AE")
     assert ran.code == 0 and "2 of 14" in ran.err and EMBEDDING not in ran.err
     assert rig(*query, "--metal", "silver").code == 1
@@ -121,7 +124,7 @@ def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path,
 @pytest.mark.slow
 def test_embeddings_of_version_0_1_0_are_taken_over(rig: Rig, lab: Path, photographs: Path) -> None:
     index = index_of(lab)
-    rows = index.search(index._vectors(range(12)), 12)  # type: ignore[arg-type]
+    rows = index.sample(12)
     entries = index.entries(rows)
     with Store.open(lab / "store") as store:
         pooled = index._vectors(rows)
