@@ -127,7 +127,7 @@ def test_embeddings_of_version_0_1_0_are_taken_over(rig: Rig, lab: Path, photogr
     rows = index.sample(12)
     entries = index.entries(rows)
     with Store.open(lab / "store") as store:
-        pooled = index._vectors(rows)
+        pooled = index.vectors(rows)
         store.embeddings.add(index.model_id, [entry.entry_id for entry in entries], pooled, index.grids(rows))
     shutil.rmtree(lab / "catalogue" / index.model_id)
     ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
