@@ -92,6 +92,7 @@ class Station:
         }
         self.identities: tuple[Identity, ...] = ()
         self._connected = False
+        self._turned_to: float | None = None
 
     # What there is
 
@@ -114,6 +115,11 @@ class Station:
     def tilt_deg(self) -> float | None:
         """Where the camera was tilted to; None while that is not to be believed."""
         return self._interlock.tilt_deg
+
+    @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+        return self._turned_to if self._interlock.turntable_homed else None
 
     def tilt_for_errand(self, tilt_deg: float) -> float:
         """Where a camera that is tilted so far is tilted to while a coin is carried."""
@@ -169,6 +175,7 @@ class Station:
         `holds_coin` tells, and `unload` brings it into its slot.
         """
         self._interlock.doubt()
+        self._turned_to = None
         self.handler.home()
         if self._interlock.cup_mm is None:
             self._interlock.cup_mm = self.bench.rest_mm  # no arm is in the way, and hands were asked away
@@ -206,7 +213,9 @@ class Station:
         """Turn the plate, and return the angle read back (deg, 0 to 360), settled."""
         try:
             with self._interlock.turning():
-                return self.turntable.rotate_to(angle_deg)
+                read_deg = self.turntable.rotate_to(angle_deg)
+            self._turned_to = angle_deg
+            return read_deg
         except BaseException:
             if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not keep turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)

@@ -24,7 +24,7 @@ class Exposer:
     @property
     def setting(self) -> RigSetting:
         """How the rig is set, as far as is known."""
-        return RigSetting(self._station.tilt_deg, self._angle[0] if self._angle else None, self._light)
+        return RigSetting(self._station.tilt_deg, self._station.turntable_deg, self._light)
 
     def forget(self) -> None:
         """Apply every setting again: somebody else may have changed them."""

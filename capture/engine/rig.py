@@ -39,6 +39,10 @@ class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
 
     @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+
+    @property
     def tilt_deg(self) -> float | None:
         """Where the camera was tilted to; None while that is not to be believed."""
 
