@@ -20,7 +20,7 @@ from tests.pipeline.conftest import SHORT_PLAN
 
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
-VARYING = {"wall_s", "hardware_s", "time_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
+VARYING = {"wall_s", "hardware_s", "time_s", "time_parts_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
