@@ -209,17 +209,38 @@ class Station:
 
     # What it does
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back (deg, 0 to 360), settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back (deg, 0 to 360), settled.
+
+        With a light, that is lit as well, verified: while the plate settles, if its driver can wait for that.
+        """
+        shown: list[DeviceError | None] = []
+        if light_name is not None and hasattr(self._turntable, "while_settling"):
+            self._turntable.while_settling = lambda: shown.append(self._try_to_show(light_name))
         try:
             with self._interlock.turning():
                 read_deg = self.turntable.rotate_to(angle_deg)
             self._turned_to = angle_deg
-            return read_deg
         except BaseException:
             if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not keep turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)
             raise
+        finally:
+            if light_name is not None and hasattr(self._turntable, "while_settling"):
+                self._turntable.while_settling = None
+        if light_name is not None and not shown:
+            self.show(light_name)
+        for problem in filter(None, shown):
+            raise problem
+        return read_deg
+
+    def _try_to_show(self, light_name: str) -> DeviceError | None:
+        """Light it, and return what went wrong: that is no failure of the plate."""
+        try:
+            self.show(light_name)
+        except DeviceError as problem:
+            return problem
+        return None
 
     def tilt_to(self, tilt_deg: float) -> float:
         """Tilt the camera, and return the tilt read back (deg), settled; a camera that is fixed stays at 0.

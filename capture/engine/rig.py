@@ -65,8 +65,8 @@ class CoinStation(Reach, Protocol):
     def park(self) -> None:
         """Bring the arm to rest beside the plate."""
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back, settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back, settled; with a light, lit as well."""
 
     def tilt_to(self, tilt_deg: float) -> float:
         """Tilt the camera, and return the tilt read back, settled."""

@@ -72,14 +72,14 @@ def full_answers(run: Run, folder: Path) -> dict[str, str]:
 
 
 def _plain(value: Any, key: str = "", digits: int = 4) -> Any:
+    if value is not None and key in VARYING:
+        return type(value).__name__
     if isinstance(value, dict):
         return {name: _plain(item, name, digits) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, key, digits) for item in value]
     if key == "probability":
         return round(value, digits)
-    if value is not None and key in VARYING:
-        return type(value).__name__
     if isinstance(value, str):
         return "sentence" if key in SENTENCES else RUN_ID.sub("ID", TIME.sub("TIME", value))
     return value
