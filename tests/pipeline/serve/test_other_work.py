@@ -76,6 +76,9 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert busy_page.post("/review/quarantine", seen | {"is_seen": False}).status_code == 200
     assert left(busy_page)["quarantined"] == 1, "taken back"
 
+    for wrong in (seen | {"coin": "1994.1"}, seen | {"until": "x"}, seen | {"session": "none"}, {"coin": BLURRED}):
+        assert busy_page.post("/review/quarantine", wrong).status_code == 400
+
     cut = of_kind(busy_page, "cut")
     assert cut["doubt"] == "its other side was not found"
     assert busy_page.get(cut["sides"][0]["page"] + "?size=640").content[:2] == b"\xff\xd8"
