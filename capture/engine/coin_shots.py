@@ -7,6 +7,7 @@ from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
 from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
+from capture.engine.order import order_shots
 from capture.engine.state import RunState, TrayCoin
 from capture.engine.transport import CoinTransport
 from capture.plan import Shot
@@ -54,7 +55,7 @@ class CoinShots:
                 self._transport.turn_to(side)
             self._exposer.forget()
             while pending:
-                left = pending
+                left = order_shots(pending, self._context.station, self._exposer.setting)
                 while left and self._worker.angle_mismatch is None:
                     check_stop(self._context, self._state)
                     self._check_time(coin)
@@ -74,7 +75,7 @@ class CoinShots:
             taken = self._exposer.take(shot)
         attempt = state.count(shot)
         may_retake = attempt <= self._context.plan.retakes
-        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
+        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken, may_retake))
         self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
 
     def _check_time(self, coin: TrayCoin) -> None:
@@ -101,6 +102,13 @@ def check_stop(context: ScanContext, state: RunState) -> None:
 
 
 def _slipped(mismatch: AngleMismatch) -> AlarmError:
+    if mismatch.is_tilt:
+        return AlarmError(
+            "turntable",
+            f"it reports that the camera is tilted by {mismatch.commanded_deg:g} degrees, and the ring on the plate "
+            f"shows {mismatch.seen_deg:.1f}.",
+            "Move the camera by hand, power off: it must swing freely. Check its motor's cable and the set screw.",
+        )
     return AlarmError(
         "turntable",
         f"it reports that it stands at {mismatch.commanded_deg:g} degrees, and the ring on the plate shows "

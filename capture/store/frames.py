@@ -47,6 +47,7 @@ class Frames:
                 turntable_deg=shot.turntable_deg,
                 turntable_read_deg=new.turntable_read_deg,
                 tilt_deg=shot.tilt_deg,
+                tilt_read_deg=new.tilt_read_deg,
                 light=shot.light,
                 exposure_us=shot.exposure_us,
                 gain=shot.gain,

@@ -19,6 +19,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
             MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
             MatchUndone
         NeedTicked
+        CoinWeighed
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
@@ -436,6 +437,15 @@ class NeedTicked(JournalLine, kind="need ticked"):
     what: str
     is_done: bool
     who: str
+
+
+class CoinWeighed(JournalLine, kind="weighed"):
+    """A coin was weighed: grams, whether the balance reported that they stand, and which balance it was."""
+
+    coin: str
+    grams: float
+    is_stable: bool = True
+    balance: str = ""
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

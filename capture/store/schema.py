@@ -287,3 +287,9 @@ def m004_quarantine(db: Database) -> None:
 def m005_removed_entries(db: Database) -> None:
     """Index what left the catalogue, so that a large one is known to be unchanged without reading it all."""
     db.execute("CREATE INDEX entry_removed ON entry(number) WHERE removed_at NOT NULL")
+
+
+@migrations()
+def m006_tilt_read_back(db: Database) -> None:
+    """Make room for the camera's tilt as it was read back."""
+    db.execute("ALTER TABLE frame ADD COLUMN tilt_read_deg REAL")

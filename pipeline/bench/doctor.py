@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest
 from calibration.errors import CalibrationError
+from calibration.lens import Lens
 from capture.store import Store, StoreError
 from pipeline.assembly import assemble, sole_driver
 from pipeline.bench.device_checks import Check, check_devices, tried
@@ -53,11 +54,19 @@ def diagnose(lab: Lab, *, realtime: bool) -> Iterator[Check]:
         rig = assemble(lab, realtime=realtime)
         try:
             yield from _folder(lab)
-            yield from check_devices(rig, lab.rig.quality.ring)
+            yield from check_devices(rig, lab.rig.quality.ring, _lens(lab))
         finally:
             rig.station.make_safe()
             rig.station.close()
             rig.camera.close()
+
+
+def _lens(lab: Lab) -> Lens | None:
+    try:
+        bundle = latest(lab.calibrations)
+    except CalibrationError:
+        return None  # reported as a check of its own
+    return bundle.lens if bundle else None
 
 
 def _folder(lab: Lab) -> Iterator[Check]:

@@ -23,6 +23,7 @@ from pipeline.commands.terminal.bench import (
     print_devices,
     print_diagnosis,
     print_snapshot,
+    print_weighed,
 )
 from pipeline.commands.terminal.output import print_line, print_result, reporter
 from pipeline.lab import open_lab, open_lab_if_any
@@ -128,6 +129,7 @@ def snap(
     turntable_deg: Annotated[
         float | None, typer.Option(min=0, max=360, help="Home, and rotate the plate there first.")
     ] = None,
+    tilt_deg: Annotated[float | None, typer.Option(help="Home, and tilt the camera first; 0 is straight down.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -138,9 +140,27 @@ def snap(
     from pipeline.bench.handwork import ExposureSettings, take_snapshot
 
     settings = ExposureSettings(light_name, exposure_us, gain)
-    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, realtime=realtime)
+    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, tilt_deg, realtime=realtime)
     print_result(snapshot, print_snapshot, json=json)
     return DONE if snapshot.quality.is_good else LEFT_OVER
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig weigh 2024.1.11`")
+def weigh(
+    coin: Annotated[str, typer.Argument(metavar="COIN", help="Accession number.")],
+    unstable: Annotated[bool, typer.Option("--unstable", help="Keep a weight that does not stand, marked.")] = False,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Weigh a coin on the balance of rig.yaml, and keep its weight in the store."""
+    from pipeline.bench.weigh import weigh_coin
+
+    weighed = weigh_coin(open_lab(lab), coin, reporter, keep_unstable=unstable, realtime=realtime)
+    print_result(weighed, print_weighed, json=json)
+    return DONE if weighed.is_stable else LEFT_OVER
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: `rig jog`")

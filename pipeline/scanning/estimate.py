@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from capture.engine.order import RigSetting, changes_s, order_shots, setting_of
 from capture.plan import Plan, Shot, Tray
 from pipeline.lab import Lab
 from pipeline.scanning.disk import ShotSize
@@ -36,14 +37,17 @@ class Estimate:
 
 def estimate_scan(station: Station, tray: Tray, plan: Plan, shots: Sequence[Shot], size: ShotSize) -> Estimate:
     """Estimate the shots of a plan that are still to be taken; the station need not be connected."""
-    poses = poses_of(tray, shots)
     coins = len({shot.coin for shot in shots})
     moving_s = station.estimate_s(
-        loads=coins,
-        flips=2 * coins if "reverse" in plan.sides else 0,  # and back: coins lie obverse up
-        turns_deg=[abs(after.turntable_deg - before.turntable_deg) for before, after in pairwise(poses)],
-        lights=len(shots),
-    )
+        loads=coins, flips=2 * coins if "reverse" in plan.sides else 0
+    )  # and back: obverse up
+    here = RigSetting(0.0)
+    for _, same in groupby(shots, lambda shot: (shot.coin, shot.side)):
+        ordered = order_shots(list(same), station, here)
+        moving_s += changes_s(ordered, station, here)
+        last = setting_of(ordered[-1])
+        here = replace(last, tilt_deg=station.tilt_for_errand(ordered[-1].tilt_deg))
+        moving_s += station.estimate_s(tilts_deg=[ordered[-1].tilt_deg - (here.tilt_deg or 0.0)])
     exposing_s = sum(shot.exposure_us for shot in shots) / 1e6
     return Estimate(moving_s + exposing_s, round(len(shots) * size.bytes), size.is_measured)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.bench.devices import FoundDevices
     from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
+    from pipeline.bench.weigh import Weighed
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
 
@@ -47,6 +48,11 @@ def print_devices(result: FoundDevices) -> None:
     console.print(table)
     if result.suggestion:
         print_line("For rig.yaml:", "", *result.suggestion.splitlines())
+
+
+def print_weighed(weighed: Weighed) -> None:
+    """Print what a coin weighs."""
+    print_line(f"{literal(weighed.coin)}: {weighed.grams:g} g{'' if weighed.is_stable else ', not at rest'}.")
 
 
 def print_snapshot(snapshot: Snapshot) -> None:
