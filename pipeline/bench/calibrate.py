@@ -54,7 +54,7 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
 def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
-    light = BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
+    light = calibration_light(rig)
     rig.station.rotate_to(0.0)
     views = []
     for number, pose in enumerate(BOARD_POSES, 1):
@@ -86,6 +86,11 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     bundle = Bundle(camera_name(rig.camera.identity), lens, scale, flats, ring_zero_deg=ring_zero_deg)
     save(bundle, lab.calibrations)
     return bundle
+
+
+def calibration_light(rig: Rig) -> str:
+    """The light that the board is seen under: from all sides, where there is such a one."""
+    return BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
 
 
 def camera_name(camera: Identity) -> str:

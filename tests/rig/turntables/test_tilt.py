@@ -92,7 +92,7 @@ def test_a_motor_that_jams_while_it_homes_is_an_alarm(make: Callable[..., Turnta
         ("grblHAL", {"stock": True}, r"\$44=2, \$45=1 and \$46=0 \(first Y, then X\)"),
     ],
 )
-def test_firmware_as_sold_is_told_how_to_home_two_axes(
+def test_firmware_as_sold_is_refused_with_the_settings_that_home_two_axes(
     make: Callable[..., TurntableBench], board: str, options: dict[str, Any], remedy: str
 ) -> None:
     with pytest.raises(DeviceError, match=remedy):
