@@ -16,9 +16,10 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -144,27 +145,32 @@ def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str
     make_folder(draft.parent)
     draft.mkdir()
     try:
-        outs = {
-            name: np.lib.format.open_memmap(draft / f"{name}.npy", "w+", array.dtype, (total, *array.shape[1:]))
-            for name, array in _arrays(first).items()
-        }
-        place = end = 0
-        with (draft / "texts.bin").open("wb") as texts:
+        # written, not mapped: a full disk then is an error, and does not end the process
+        with ExitStack() as stack:
+            outs = {name: stack.enter_context((draft / f"{name}.npy").open("wb")) for name in _arrays(first)}
+            texts = stack.enter_context((draft / "texts.bin").open("wb"))
+            for name, array in _arrays(first).items():
+                _write_header(outs[name], array.dtype, (total, *array.shape[1:]))
+            end = 0
             for part, rows in _blocks(sources):
-                after = place + len(rows)
-                for name, array in _arrays(part).items():
-                    outs[name][place:after] = array[rows]
                 written, lengths = _texts(part, rows)
-                outs["labels"]["text_end"][place:after] = end + np.cumsum(lengths)
                 texts.write(written)
-                place, end = after, end + len(written)
+                for name, array in _arrays(part).items():
+                    block = array[rows]
+                    if name == "labels":
+                        block["text_end"] = end + np.cumsum(lengths)
+                    outs[name].write(block.tobytes())
+                end += len(written)
         (draft / "part.json").write_text(json.dumps({"model_id": model_id, "size": first.size}))
-        for out in outs.values():
-            out.flush()
         return install_folder(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def _write_header(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, described)
 
 
 def _arrays(part: Part) -> dict[str, npt.NDArray[Any]]:
