@@ -282,6 +282,7 @@ byId("items").append(...items.map(listed));
 byId("empty").hidden = items.length > 0;
 setMode("side");
 if (items.length > 0) {
-  fetched.set(keyOf(items[0]), Promise.resolve(dataOf("first")));
+  const first = dataOf("first"); // null if somebody has decided about it in between
+  if (first) fetched.set(keyOf(items[0]), Promise.resolve(first));
   go(0);
 }
