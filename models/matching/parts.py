@@ -145,21 +145,18 @@ def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str
     make_folder(draft.parent)
     draft.mkdir()
     try:
-        # written, not mapped: a full disk then is an error, and does not end the process
-        with ExitStack() as stack:
-            outs = {name: stack.enter_context((draft / f"{name}.npy").open("wb")) for name in _arrays(first)}
-            texts = stack.enter_context((draft / "texts.bin").open("wb"))
+        end = 0
+        with ExitStack() as opened:  # written in order, not mapped: a full disk is an error then, not a signal
+            files = {name: opened.enter_context((draft / name).open("wb")) for name in (*_arrays(first), "texts.bin")}
             for name, array in _arrays(first).items():
-                _write_header(outs[name], array.dtype, (total, *array.shape[1:]))
-            end = 0
+                _write_header(files[name], array, total)
             for part, rows in _blocks(sources):
+                block = {name: array[rows] for name, array in _arrays(part).items()}
                 written, lengths = _texts(part, rows)
-                texts.write(written)
-                for name, array in _arrays(part).items():
-                    block = array[rows]
-                    if name == "labels":
-                        block["text_end"] = end + np.cumsum(lengths)
-                    outs[name].write(block.tobytes())
+                block["labels.npy"]["text_end"] = end + np.cumsum(lengths)
+                for name, array in block.items():
+                    files[name].write(array.tobytes())
+                files["texts.bin"].write(written)
                 end += len(written)
         (draft / "part.json").write_text(json.dumps({"model_id": model_id, "size": first.size}))
         return install_folder(draft, folder)
@@ -168,13 +165,20 @@ def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str
         raise
 
 
-def _write_header(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, described)
+def _write_header(file: BinaryIO, array: npt.NDArray[Any], total: int) -> None:
+    """The head of a .npy file of so many rows (numpy.lib.format, version 1.0)."""
+    np.lib.format.write_array_header_1_0(
+        file,
+        {
+            "descr": np.lib.format.dtype_to_descr(array.dtype),
+            "fortran_order": False,
+            "shape": (total, *array.shape[1:]),
+        },
+    )
 
 
 def _arrays(part: Part) -> dict[str, npt.NDArray[Any]]:
-    return {"labels": part.labels, "pooled": part.pooled, "cells": part.cells, "scales": part.scales}
+    return {"labels.npy": part.labels, "pooled.npy": part.pooled, "cells.npy": part.cells, "scales.npy": part.scales}
 
 
 def _blocks(sources: Sequence[tuple[Part, Rows]]) -> Iterator[tuple[Part, Rows]]:
