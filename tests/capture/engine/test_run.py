@@ -16,6 +16,7 @@ from capture.engine.errors import PlanError, ScanStopped, TransportError
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
+    CoinPhotographed,
     CoinStarted,
     Event,
     FrameKept,
@@ -78,6 +79,7 @@ def test_a_scan_takes_every_shot_once(tmp_path: Path) -> None:
         CoinStarted: 2,
         ShotTaken: len(SHOTS),
         FrameKept: len(SHOTS),
+        CoinPhotographed: 2,
         CoinFinished: 2,
     }
     last = [event for event in events if isinstance(event, ShotTaken)][-1]
