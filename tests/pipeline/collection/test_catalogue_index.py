@@ -163,3 +163,24 @@ def test_while_another_command_embeds_what_is_there_is_searched(rig: Rig, lab: P
         ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
     assert ran.json[0]["candidates"][0]["coin"] == COINS[0]
     assert "2 more images" in ran.err and len(index_of(lab)) == 12
+
+
+@pytest.mark.slow
+def test_an_index_in_milvus_answers_as_the_labs_own_does(rig: Rig, lab: Path, photographs: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="Milvus is tried with `pip install 'coinlab[milvus]'`")
+    query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+    (own,) = rig(*query).json
+    with (lab / "rig.yaml").open("a") as stream:
+        stream.write("\ncatalogue:\n  milvus: catalogue.db\n")
+    add(rig, lab, photographs, COINS[3])
+    built = rig("catalogue", "build", "--lab", lab, "--json")
+    assert built.json["entries"] == 14, built.err
+    (found,) = rig(*query, "--side", "obverse").json
+    assert found["verdict"] == own["verdict"] == "match"
+    assert found["candidates"][0]["coin"] == own["candidates"][0]["coin"]
+    assert rig("catalogue", "remove", COINS[0], "--lab", lab).code == 0
+    assert COINS[0] not in [each["coin"] for each in rig(*query).json[0]["candidates"]]
+    text = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(text.replace("catalogue.db", "http://127.0.0.1:9"))
+    ran = rig(*query)
+    assert ran.code == 1 and "http://127.0.0.1:9 does not answer" in ran.err and "Traceback" not in ran.err

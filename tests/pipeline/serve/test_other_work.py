@@ -90,6 +90,8 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert left(busy_page)["cut"] == 0
     assert run("catalogue", "show", CUT, "--lab", busy_page.lab, "--json").json["coins"][0]["record"]["lot"] == "118"
 
+    assert CUT in busy_page.get("/collection?what=entries&q=118").text, "found by its lot"
+
     twice = of_kind(busy_page, "duplicate")
     assert (twice["coin"], twice["candidates"][0]["coin"]) == ("1994.4", "1994.5")
     assert [side["side"] for side in twice["sides"]] == ["obverse", "reverse"]
