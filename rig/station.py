@@ -92,6 +92,7 @@ class Station:
         }
         self.identities: tuple[Identity, ...] = ()
         self._connected = False
+        self._turned_to: float | None = None
 
     # What there is
 
@@ -114,6 +115,11 @@ class Station:
     def tilt_deg(self) -> float | None:
         """Where the camera was tilted to; None while that is not to be believed."""
         return self._interlock.tilt_deg
+
+    @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+        return self._turned_to if self._interlock.turntable_homed else None
 
     def tilt_for_errand(self, tilt_deg: float) -> float:
         """Where a camera that is tilted so far is tilted to while a coin is carried."""
@@ -169,6 +175,7 @@ class Station:
         `holds_coin` tells, and `unload` brings it into its slot.
         """
         self._interlock.doubt()
+        self._turned_to = None
         self.handler.home()
         if self._interlock.cup_mm is None:
             self._interlock.cup_mm = self.bench.rest_mm  # no arm is in the way, and hands were asked away
@@ -202,15 +209,38 @@ class Station:
 
     # What it does
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back (deg, 0 to 360), settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back (deg, 0 to 360), settled.
+
+        With a light, that is lit as well, verified: while the plate settles, if its driver can wait for that.
+        """
+        shown: list[DeviceError | None] = []
+        if light_name is not None and hasattr(self._turntable, "while_settling"):
+            self._turntable.while_settling = lambda: shown.append(self._try_to_show(light_name))
         try:
             with self._interlock.turning():
-                return self.turntable.rotate_to(angle_deg)
+                read_deg = self.turntable.rotate_to(angle_deg)
+            self._turned_to = angle_deg
         except BaseException:
             if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not keep turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)
             raise
+        finally:
+            if light_name is not None and hasattr(self._turntable, "while_settling"):
+                self._turntable.while_settling = None
+        if light_name is not None and not shown:
+            self.show(light_name)
+        for problem in filter(None, shown):
+            raise problem
+        return read_deg
+
+    def _try_to_show(self, light_name: str) -> DeviceError | None:
+        """Light it, and return what went wrong: that is no failure of the plate."""
+        try:
+            self.show(light_name)
+        except DeviceError as problem:
+            return problem
+        return None
 
     def tilt_to(self, tilt_deg: float) -> float:
         """Tilt the camera, and return the tilt read back (deg), settled; a camera that is fixed stays at 0.

@@ -79,6 +79,14 @@ class FrameRejected:
 
 
 @dataclass(frozen=True)
+class CoinPhotographed:
+    """Every frame of a coin is kept; it goes back into its slot next."""
+
+    slot: int
+    coin: str
+
+
+@dataclass(frozen=True)
 class CoinFinished:
     """A coin is back in its slot."""
 
@@ -107,6 +115,7 @@ Event = (
     | ShotTaken
     | FrameKept
     | FrameRejected
+    | CoinPhotographed
     | CoinFinished
     | CoinSkipped
     | Recovered

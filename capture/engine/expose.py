@@ -24,7 +24,7 @@ class Exposer:
     @property
     def setting(self) -> RigSetting:
         """How the rig is set, as far as is known."""
-        return RigSetting(self._station.tilt_deg, self._angle[0] if self._angle else None, self._light)
+        return RigSetting(self._station.tilt_deg, self._station.turntable_deg, self._light)
 
     def forget(self) -> None:
         """Apply every setting again: somebody else may have changed them."""
@@ -38,7 +38,9 @@ class Exposer:
         if self._tilt is None or self._tilt[0] != shot.tilt_deg:
             self._tilt = (shot.tilt_deg, self._station.tilt_to(shot.tilt_deg))
         if self._angle is None or self._angle[0] != shot.turntable_deg:
-            self._angle = (shot.turntable_deg, self._station.rotate_to(shot.turntable_deg))
+            light = shot.light if self._light != shot.light else None
+            self._angle = (shot.turntable_deg, self._station.rotate_to(shot.turntable_deg, light))
+            self._light = shot.light
         if self._light != shot.light:
             self._station.show(shot.light)
             self._light = shot.light

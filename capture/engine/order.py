@@ -71,7 +71,7 @@ def _by(before: float | None, after: float) -> list[float]:
 
 def _nested(shots: Sequence[Shot], nesting: Sequence[Setting], here: RigSetting) -> list[Shot]:
     """Shots with the first setting outermost, each from the end of its values that is nearer to how the rig is set."""
-    if not nesting:
+    if not nesting or not shots:
         return list(shots)
     outer, inner = nesting[0], nesting[1:]
     values = list(dict.fromkeys(getattr(shot, outer) for shot in shots))

@@ -39,6 +39,10 @@ class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
 
     @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+
+    @property
     def tilt_deg(self) -> float | None:
         """Where the camera was tilted to; None while that is not to be believed."""
 
@@ -61,8 +65,8 @@ class CoinStation(Reach, Protocol):
     def park(self) -> None:
         """Bring the arm to rest beside the plate."""
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back, settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back, settled; with a light, lit as well."""
 
     def tilt_to(self, tilt_deg: float) -> float:
         """Tilt the camera, and return the tilt read back, settled."""

@@ -49,6 +49,7 @@ class FoundDevice:
             "role": self.role,
             "kind": self.identity.kind if self.identity else None,
             "firmware": self.identity.firmware if self.identity else None,
+            **({"camera": self.camera} if self.camera is not None else {}),
         }
 
 

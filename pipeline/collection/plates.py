@@ -221,16 +221,16 @@ def decide_cut(lab: Lab, coin: str, who: str, *, is_accepted: bool) -> None:
         If it does not wait.
     """
     with Store.open(lab.store) as store:
-        cut = next((cut for cut in waiting_cuts(store) if cut.coin == coin), None)
+        cut = next(iter(waiting_cuts(store, coin)), None)
         if cut is None:
             raise LabError(f"{printable(coin)} does not wait: somebody has decided about it. Load the page again.")
         _decide(store, cut, who, is_accepted=is_accepted)
 
 
-def waiting_cuts(store: Store) -> list[Cut]:
-    """Coins cut out of pages that wait for a person, in the order they were added."""
+def waiting_cuts(store: Store, coin: str | None = None) -> list[Cut]:
+    """Coins cut out of pages that wait for a person, in the order they were added; or the one of this name."""
     cuts: dict[tuple[str, str], list[Entry]] = {}
-    for entry in store.catalogue.entries(removed=True):
+    for entry in store.catalogue.entries(coin, removed=True):
         if entry.lot and entry.lot.doubt:
             cuts.setdefault((entry.coin_id, entry.catalogue), []).append(entry)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from pipeline.commands.terminal.bench import (
     print_devices,
     print_diagnosis,
     print_snapshot,
+    print_state,
     print_weighed,
 )
 from pipeline.commands.terminal.output import print_line, print_result, reporter
@@ -181,6 +183,22 @@ def jog(
     if place.cup_mm is not None:
         reporter.report("For rig.yaml, under `station:`, the position there that is nearest:")
         print_line(bench_line(opened.rig.station.bench, place.cup_mm))
+    return DONE
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog='Example: `echo \'{"do": "home"}\' | rig bench`. docs/json.md has every order.'
+)
+def bench(
+    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+) -> int:
+    """Hold the rig and do what lines of JSON on standard input say, as the page's Bench does; to its end, or `end`.
+
+    What moves is stopped when nothing was read for 3 seconds, and the rig is let go after a minute.
+    """
+    from pipeline.bench.session import drive_bench
+
+    drive_bench(open_lab(lab), sys.stdin, print_state, realtime=realtime)
     return DONE
 
 

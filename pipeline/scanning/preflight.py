@@ -93,6 +93,7 @@ class PlannedScan:
             "shots": [{"id": shot.id, **shot.model_dump()} for shot in self.shots],
             "done_shots": self.done_shots,
             "time_s": round(self.estimate.time_s, 1),
+            "time_parts_s": {part: round(seconds, 1) for part, seconds in self.estimate.parts_s.items()},
             "disk_bytes": self.estimate.disk_bytes,
             "disk_measured": self.estimate.disk_is_measured,
             "repeats": self.repeats.id if self.repeats else None,

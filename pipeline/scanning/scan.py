@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from capture.engine.context import ScanContext
 from capture.engine.errors import ScanStopped
-from capture.engine.events import CoinFinished, Event, FrameKept, FrameRejected
+from capture.engine.events import CoinPhotographed, Event, FrameKept, FrameRejected
 from capture.engine.run import run_scan
 from capture.store import Store
 from capture.store.journal_lines import BatchState, ScanBegan, ScanReported
@@ -238,6 +238,7 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
     """
     tray = session.frozen_tray()
     thumbnails = Thumbnails(job.lab, job.store)
+    given: set[str] = set()
     with ScanDisplay(job.reporter, tray) as display, PreviewWriter(job.lab) as previews:
 
         def on_event(event: Event) -> None:
@@ -247,7 +248,8 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
                 previews.offer(_seen(event))
             if isinstance(event, FrameKept):
                 thumbnails.keep(event.frame, event.image)
-            if isinstance(event, CoinFinished):
+            if isinstance(event, CoinPhotographed) and event.coin not in given:
+                given.add(event.coin)  # identified while it is brought back; a device that fails then makes it no other
                 job.identification.add(session, event.coin, display.on_identified)
 
         job.identification.resume(session, display.on_identified)

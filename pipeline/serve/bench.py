@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from capture.store.journal_lines import DeviceFailed, DeviceLine
+from pipeline.bench.handwork import STEPS_DEG, STEPS_MM
 from pipeline.errors import UsageError
 from pipeline.reports.results import caption
 from pipeline.scanning.status import ask_to_stop, find_status
@@ -30,15 +31,18 @@ def bench_routes(page: Page) -> APIRouter:
     routes, opened, lab = APIRouter(), page.opened, page.opened.lab
     state = _Kept(lambda: view_bench(opened))
 
+    def look() -> dict[str, Any]:
+        return {**state.get(), "session": page.hands.view()}
+
     @routes.get("/bench")
     def show(request: Request) -> Response:
         """The page of the bench."""
-        return page.html(request, "bench.html", state=state.get())
+        return page.html(request, "bench.html", state=look(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/bench/state")
     def watch() -> Response:
         """The state of the bench now."""
-        return JSONResponse(state.get())
+        return JSONResponse(look())
 
     @routes.post("/bench/stop")
     async def stop(request: Request) -> Response:

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from calibration.image import Image, ImageError, encode_for_exchange
+from capture.names import printable
 from capture.store import Store, StoreError
 from capture.store.export import IMAGES, ExportOptions, Format, export
 from capture.store.records import Entry, Frame
@@ -101,12 +103,15 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     """
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
-        raise LabError(f"there is no good frame of coin {coin} to export.")
+        raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
     with _kept_on_success(Path(tempfile.mkdtemp(prefix="coinlab-bag-"))) as folder:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
-        packed = shutil.make_archive(str(folder / "bag"), "zip", folder / "bag")
+        packed = folder / "bag.zip"
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # images do not get smaller
+            for path in sorted((folder / "bag").rglob("*")):
+                archive.write(path, path.relative_to(folder / "bag"))
         shutil.rmtree(folder / "bag")
-        return Path(packed)
+        return packed
 
 
 @contextmanager
@@ -146,7 +151,8 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         parts.append(SheetPart(t("coin.decisions"), lines))
     if seen["sales"]:
         lines = [": ".join(filter(None, (sale["date"], sale["citation"]))) for sale in seen["sales"]]
-        parts.append(SheetPart(t("coin.published"), lines))
+        images = [] if seen["rankings"] else list(_entry_images(store, seen["entries"][:2], t))
+        parts.append(SheetPart(t("coin.published"), lines, images))
     if seen["sessions"]:
         lines = [
             f"{minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.people import name_of_user
 from pipeline.reports.pages import page_environment
 from pipeline.serve.access import Access
+from pipeline.serve.hands import Hands
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.texts import LANGUAGES, Texts, language_of, texts_of
 from pipeline.wording import minute
@@ -26,10 +27,11 @@ MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
 
 @dataclass(frozen=True)
 class Page:
-    """What every route needs: the lab, who may use it, and how an answer is made."""
+    """What every route needs: the lab, who may use it, what drives its rig, and how an answer is made."""
 
     opened: OpenedLab
     access: Access
+    hands: Hands
 
     def prepare(self) -> None:
         """Read every text and template, so that the first reader does not wait for it."""

@@ -34,7 +34,7 @@ def own_measures(store: Store, coin: str, frames: Sequence[Frame]) -> OwnMeasure
     lots = [entry.lot for entry in store.catalogue.entries(coin) if entry.lot is not None]
     known = store.coins.get(coin)
     return OwnMeasures(
-        weight=_first(lot.weight_g for lot in lots),
+        weight=_first([store.coins.weight_g(coin), *(lot.weight_g for lot in lots)]),
         diameter=_first(
             [diameter_mm(frames), *(lot.diameter_mm for lot in lots), known.diameter_mm if known else None]
         ),

@@ -136,6 +136,8 @@ def review_routes(page: Page) -> APIRouter:
 
 def _log(lab: Lab, line: QuarantineSeen, session: str) -> QuarantineSeen:
     with Store.open(lab.store) as store:
+        if not store.frames.find(session, line.coin, good=False):
+            raise UsageError("there is no frame of this coin in quarantine. Load the page again.")
         return store.journal.log(line, session)
 
 

@@ -17,6 +17,7 @@ from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from pipeline.serve.access import Access
 from pipeline.serve.app import make_app
+from pipeline.serve.children import stay_in_front
 
 LEAST_TOKEN = 16  # letters
 POLITENESS = 10  # how far the page steps back behind a scan on the same computer
@@ -61,6 +62,7 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     access = make_access(options)
     listener = _listen(options)
     cv2.setNumThreads(1)
+    stay_in_front()
     os.nice(POLITENESS)
     app = make_app(lab, access)
     config = uvicorn.Config(

@@ -8,6 +8,7 @@ tilt the camera (`tilt:` of its config).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pydantic import Field, model_validator
@@ -45,7 +46,13 @@ Config = TypeVar("Config", bound=AxisConfig)
 
 
 class AxisTurntable(MotionDevice[Config], Generic[Config]):
-    """See `rig.devices.Turntable`; with `tilt:`, `rig.devices.CameraMount` as well."""
+    """See `rig.devices.Turntable`; with `tilt:`, `rig.devices.CameraMount` as well.
+
+    Attributes
+    ----------
+    while_settling
+        Done once, while the next move settles: that much less is waited for.
+    """
 
     role = "turntable"
     wrong_angle = "Check that nothing blocks the plate, then run the command again."
@@ -60,6 +67,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
             config.tolerance_deg,
             lambda: -math.inf if config.endless else config.range_deg[0],
         )
+        self.while_settling: Callable[[], object] | None = None
         self._tilt: MotorAxis | None = None
         self._tilt_zero = 0.0  # the controller's count where the camera looks straight down
         if tilt := config.tilt:
@@ -150,6 +158,14 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
     def _count(self, motor: MotorAxis) -> float:
         """What the controller counts (deg, of the plate beyond 0 to 360 after some turns)."""
         raise NotImplementedError
+
+    def _rest(self, motor: MotorAxis) -> None:
+        """Wait until nothing trembles any more; what is to be done meanwhile is done now."""
+        arrived_s = self.clock.now()
+        action, self.while_settling = self.while_settling, None
+        if action is not None:
+            action()
+        self.clock.sleep(max(0.0, motor.settle_s - (self.clock.now() - arrived_s)))
 
     def _arrive(self, motor: MotorAxis, target: float) -> float:
         """Move until the count read back is the target's, and return it."""

@@ -166,7 +166,7 @@ class GrblTurntable(GrblProtocol):
         for count in motor.legs(target):
             self._command(f"G53 G1 {motor.letter}{count:.3f} F{motor.moves_deg_s * 60:.0f} G21 G94")
         position = self._come_to_rest(motor, target)
-        self.clock.sleep(motor.settle_s)
+        self._rest(motor)
         return position
 
     def _come_to_rest(self, motor: MotorAxis, target: float | None = None) -> float:

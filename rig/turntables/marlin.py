@@ -119,7 +119,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
             return _read_position(self._exchange("M114", patience_s, place), place)
 
         position = retry(go, self._renumber, (NoAnswerError, _BrokenError))
-        self.clock.sleep(motor.settle_s)
+        self._rest(motor)
         return position
 
     def _count(self, motor: MotorAxis) -> float:

@@ -92,3 +92,26 @@ def test_the_arm_and_a_tilted_camera_keep_out_of_each_other_s_way(tmp_path: Path
         station.move_cup((x_mm, y_mm, station.bench.safe_z_mm))
         with pytest.raises(EnvelopeError, match="while the arm is over the plate"):
             station.tilt_to(40.0)
+
+
+def test_the_next_light_is_lit_while_the_plate_settles(tmp_path: Path) -> None:
+    with open_bench(tmp_path, tray=ONE_COIN) as bench:
+        station, clock = bench.station, bench.station.clock
+        station.home()
+        station.rotate_to(0.0)
+
+        def turn_and_light(angle_deg: float, light: str, *, at_once: bool) -> float:
+            began_s = clock.now()
+            station.rotate_to(angle_deg, light if at_once else None)
+            if not at_once:
+                station.show(light)
+            assert len(bench.world.scene().lamps) == 1
+            return clock.now() - began_s
+
+        apart_s = turn_and_light(90.0, "az000", at_once=False)
+        settle_s = station.config.turntable.settle_s
+        assert turn_and_light(180.0, "az120", at_once=True) == pytest.approx(apart_s - settle_s, abs=0.1)
+        station.dark()
+        station.tilt_to(0.0)
+        station.rotate_to(270.0)
+        assert bench.world.scene().lamps == (), "a light that was lit once is not lit again"

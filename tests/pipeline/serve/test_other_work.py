@@ -13,6 +13,7 @@ import pytest
 
 from calibration.image import encode_jpeg
 from capture.store import Store
+from capture.store.journal_lines import CoinWeighed
 from capture.store.lot_details import LotDetails
 from capture.store.lots import NewLot
 from capture.store.quarantine import QuarantineReason
@@ -33,6 +34,7 @@ def busy_page(scanned: Scanned, tmp_path: Path) -> Iterator[Served]:
     with Store.open(lab / "store") as store:
         whole = store.image(store.catalogue.entries("1994.4")[0].sha256)
         page = encode_jpeg(whole, 95)
+        store.journal.log(CoinWeighed(coin="1994.4", grams=3.79))
         session = store.sessions.begin_import("phone")
         reasons = (QuarantineReason.BLUR,)
         store.frames.add_photographs(
@@ -76,6 +78,9 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert busy_page.post("/review/quarantine", seen | {"is_seen": False}).status_code == 200
     assert left(busy_page)["quarantined"] == 1, "taken back"
 
+    for wrong in (seen | {"coin": "1994.1"}, seen | {"until": "x"}, seen | {"session": "none"}, {"coin": BLURRED}):
+        assert busy_page.post("/review/quarantine", wrong).status_code == 400
+
     cut = of_kind(busy_page, "cut")
     assert cut["doubt"] == "its other side was not found"
     assert busy_page.get(cut["sides"][0]["page"] + "?size=640").content[:2] == b"\xff\xd8"
@@ -85,9 +90,12 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert left(busy_page)["cut"] == 0
     assert run("catalogue", "show", CUT, "--lab", busy_page.lab, "--json").json["coins"][0]["record"]["lot"] == "118"
 
+    assert CUT in busy_page.get("/collection?what=entries&q=118").text, "found by its lot"
+
     twice = of_kind(busy_page, "duplicate")
     assert (twice["coin"], twice["candidates"][0]["coin"]) == ("1994.4", "1994.5")
     assert [side["side"] for side in twice["sides"]] == ["obverse", "reverse"]
+    assert "3.79 g" in busy_page.get("/coin?name=1994.4").text, "as it was weighed"
     sent = {"coin": twice["coin"], "entry": "1994.5", "decision": "unsure", "who": "Anna"}
     assert busy_page.post("/review/decide", sent).status_code == 200
     assert left(busy_page)["duplicate"] == 0 and busy_page.get("/review/queue?only=unsure").json()["total"] == 1
@@ -102,7 +110,7 @@ def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_pag
     page = open_page(busy_page.address + "/review?only=quarantined")
     page.locator("#who").fill("Anna")
     page.keyboard.press("Enter")
-    assert page.locator("#work img").count() == 1 and "blur" in page.locator("#work").inner_text()
+    assert page.locator("#work img").count() == 1 and "out of focus" in page.locator("#work").inner_text()
     assert not page.locator("[data-decision='same coin']").is_visible() and not page.locator("#reject").is_visible()
     page.keyboard.press("a")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'decided'")
