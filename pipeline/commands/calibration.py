@@ -36,7 +36,7 @@ from pipeline.lab import open_lab
 PANEL = "At the bench"
 
 app = typer.Typer(
-    help="Measure lens, lights, colours, scale, and the plate's zero: a dated calibration that later frames name. With a "
+    help="Measure lens, lights, colours, scale and the plate's zero: a dated calibration that frames name. With a "
     "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig.",
 )
 measure_app = typer.Typer()
