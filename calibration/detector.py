@@ -72,16 +72,12 @@ def make_correction(biases: Sequence[Image], darks: Sequence[Image], flats: Sequ
             f"Bias, dark and flat frames have different sizes ({named}). Take all with one camera, at one setting."
         )
     for kind, images in (("bias", biases), ("dark", darks)):
-        lightest = max((float(np.median(image)) for image in images), default=0.0)
-        if lightest > MAX_DARK:
-            raise CalibrationError(
-                f"A {kind} frame is light (median {lightest:.0f} of 255). Cover the lens and take it again."
-            )
+        _check_dark(images, kind)
     in_the_dark = darks or biases  # a dark frame of the same exposure contains the bias
     dark = np.zeros(3, np.float32)
     hot = np.zeros((0, 2), np.int64)
     if in_the_dark:
-        dark = np.mean([_trimmed_mean(to_linear(image)) for image in in_the_dark], axis=0).astype(np.float32)
+        dark = dark_level(in_the_dark)
         hot = find_hot(in_the_dark)
     for image in flats:
         _check_exposure(image)
@@ -107,6 +103,26 @@ def make_correction(biases: Sequence[Image], darks: Sequence[Image], flats: Sequ
         )
     height, width = flats[0].shape[:2]
     return Correction(dark, gain.astype(np.float32), hot, 1.0 - even, width, height)
+
+
+def dark_level(frames: Sequence[Image]) -> npt.NDArray[np.float32]:
+    """(3,) light that the camera reports in dark frames, 0 to 1.
+
+    Raises
+    ------
+    CalibrationError
+        If one is light.
+    """
+    _check_dark(frames, "dark")
+    return np.asarray(np.mean([_trimmed_mean(to_linear(image)) for image in frames], axis=0), np.float32)
+
+
+def _check_dark(frames: Sequence[Image], kind: str) -> None:
+    lightest = max((float(np.median(image)) for image in frames), default=0.0)
+    if lightest > MAX_DARK:
+        raise CalibrationError(
+            f"A {kind} frame is light (median {lightest:.0f} of 255). Cover the lens and take it again."
+        )
 
 
 def corrected_light(image: Image | Deep, correction: Correction, name: str = "the image") -> Light:

@@ -72,7 +72,8 @@ class CalibrationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    valid_days: Annotated[int, Field(ge=1, le=3650)] = VALID_DAYS
+    valid_days: int = Field(default=VALID_DAYS, ge=1, le=3650, description="how long a calibration holds")
+    sphere_mm: float = Field(default=16.0, gt=1, le=100, description="diameter of the chrome sphere")
 
 
 class RigConfig(BaseModel):

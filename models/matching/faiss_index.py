@@ -1,39 +1,29 @@
 """The catalogue index in this process: parts mapped into memory, searched exactly, and beyond `EXACT` entries by FAISS.
 
-In its folder, ``manifest.json`` says which parts count, in order; it is replaced at once, so that whoever opens the
-index finds it whole. Adding writes one more part; parts are merged when they are many (`tidy`). Rows that were removed
-are marked, and left out when a quarter has gone.
+Adding writes one more part; parts are merged when they are many (`tidy`). Rows that were removed are marked, and left
+out when a quarter has gone. `models.matching.index_folder` is where it is kept.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import shutil
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from calibration.durable_files import parse_json, replacing, write_atomically
 from models.embedding.embedder import Features
 from models.matching.coarse import Coarse, Vectors, sample_size
 from models.matching.gallery import LABELS, GalleryEntry, Keys, Mask, Where, hash_name
 from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
-from models.matching.parts import Part, save_parts
+from models.matching.index_folder import IndexFolder, plan_merges
+from models.matching.parts import Part
 
 EXACT = 20_000  # entries that are compared one by one
 _TAIL = 5_000  # entries that are compared one by one beside those that the rough search knows
-_TIERS = (64, 512, 4096, 32_768, 131_072)  # entries; of parts of each size, no more than seven stand side by side
-_MOST_BESIDE = 8
-_BLOCK = 4096
-_MANIFEST, _PARTS, _FORMAT = "manifest.json", "parts", 2
-_OF_0_1 = ("pooled.faiss", "grids.npy", "entries.json")  # the index of version 0.1.0
-_ABANDONED_S = 86_400.0  # a draft that old is nobody's
+_BLOCK = 2048
 
 
 class _Listed(NamedTuple):
@@ -54,7 +44,7 @@ class FaissIndex:
 
     def __init__(self, model_id: str, folder: Path | None = None) -> None:
         self.model_id = model_id
-        self._folder = folder
+        self._folder = None if folder is None else IndexFolder(folder, model_id)
         self._listed: list[_Listed] = []
         self._gone = np.zeros(0, np.bool_)
         self._coarse: Coarse | None = None
@@ -166,16 +156,14 @@ class FaissIndex:
             if self._gone.sum() > max(1000, len(self._gone) // 4):
                 self._coarse, self._coarse_file = None, None
                 for place in reversed(range(len(self._listed))):
-                    self._merge(place, place + 1, without_gone=True)
-            for tier in _TIERS:
-                for begin, end in reversed(_too_many([len(each.part) for each in self._listed], tier)):
-                    self._merge(begin, end)
+                    if self._gone[self._starts[place] : self._starts[place + 1]].any():
+                        self._merge(self._folder, place, place + 1)
+            while (run := plan_merges([len(each.part) for each in self._listed])) is not None:
+                self._merge(self._folder, *run)
         behind = len(self._gone) - (self._coarse.rows if self._coarse else 0)
         if len(self._gone) > EXACT and (self._coarse is None or behind > _TAIL):
             self._renew_coarse()
             self._commit()
-
-    # --- in a folder ----------------------------------------------------------------------------------------------
 
     @classmethod
     def open(cls, folder: Path, model_id: str) -> FaissIndex:
@@ -189,13 +177,7 @@ class FaissIndex:
         for _ in range(3):  # parts may be merged just now, and be gone before they are opened
             index = cls(model_id, folder)
             try:
-                manifest = parse_json((folder / _MANIFEST).read_bytes())
-            except FileNotFoundError:
-                return index
-            except (OSError, ValueError) as error:
-                raise index._damaged() from error
-            try:
-                index._read(manifest)
+                index._read()
             except FileNotFoundError:
                 continue
             except CatalogueIndexError:
@@ -205,16 +187,14 @@ class FaissIndex:
             return index
         raise index._damaged()
 
-    def unlisted(self) -> list[Path]:
+    def unlisted(self) -> list[Part]:
         """Parts in the folder that do not count: of another machine, or left by an addition that was interrupted."""
-        folder = self._folder / _PARTS if self._folder else None
-        if folder is None or not folder.is_dir():
-            return []
-        names = {each.name for each in self._listed}
-        for draft in folder.glob("*.unfinished"):
-            if time.time() - draft.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(draft, ignore_errors=True)
-        return sorted(path for path in folder.iterdir() if path.name not in names and path.suffix != ".unfinished")
+        return [part for _, part in self._unlisted() if part is not None]
+
+    def leave(self, part: Part) -> None:
+        """Keep a part in the folder that does not count until it is taken over."""
+        if self._folder is not None:
+            self._folder.save([(part, np.arange(len(part)))])
 
     def adopt(self, wanted: Keys) -> int:
         """Take over what unlisted parts hold of the entries that are wanted and not there; delete the rest of them.
@@ -224,93 +204,76 @@ class FaissIndex:
         int
             How many entries were taken over.
         """
-        taken = 0
-        used: set[str] = set()
-        for path in self.unlisted():
-            try:
-                part = self._load(path)
+        taken, used = 0, set[str]()
+        for name, part in self._unlisted():
+            if part is not None and self._fits(part):
                 rows = np.flatnonzero(np.isin(part.labels["key"], wanted) & ~np.isin(part.labels["key"], self.keys()))
                 if len(rows) == len(part):
-                    self._listed.append(_Listed(path.name, part))
-                    used.add(path.name)
+                    self._listed.append(_Listed(name, part))
+                    used.add(name)
                 elif len(rows):
                     self._append(part.take(rows))
-            except FileNotFoundError:
-                continue  # it is just being copied here
-            except Exception:  # a damaged part is embedded again
-                rows = np.zeros(0, np.int64)
-            taken += len(rows)
-            self._update()
+                taken += len(rows)
+                self._update()
+            elif part is None and self._folder and not self._folder.is_abandoned(name):
+                used.add(name)  # it may just be being copied here
         if taken:
             self._commit()
-        self._delete_parts({path.name for path in self.unlisted()} - used)
+        if self._folder is not None:
+            self._folder.delete({*self._folder.unlisted(each.name for each in self._listed)} - used)
         return taken
 
-    def _read(self, manifest: dict[str, Any]) -> None:
-        assert self._folder is not None
+    def _unlisted(self) -> Iterator[tuple[str, Part | None]]:
+        """Parts that do not count, by name; None for one that is not whole."""
+        for name in self._folder.unlisted(each.name for each in self._listed) if self._folder else ():
+            try:
+                yield name, self._folder.load(name) if self._folder else None
+            except Exception:  # of damaged files numpy raises what it likes
+                yield name, None
+
+    def _read(self) -> None:
+        manifest = self._folder.read() if self._folder else None
+        if self._folder is None or manifest is None:
+            return
         if manifest["model_id"] != self.model_id:
             raise CatalogueIndexError(
-                f"the catalogue index in {self._folder} was made by model {manifest['model_id']}, and model "
+                f"the catalogue index in {self._folder.path} was made by model {manifest['model_id']}, and model "
                 f"{self.model_id} is in use. Build it again: `rig catalogue build`."
             )
-        if manifest["format"] != _FORMAT:
-            raise ValueError("it is of another format")
         for name in manifest["parts"]:
-            self._listed.append(_Listed(name, self._load(self._folder / _PARTS / Path(name).name)))
+            part = self._folder.load(name)
+            if not self._fits(part):
+                raise ValueError("its parts are of different shapes")
+            self._listed.append(_Listed(name, part))
         self._update()
         if manifest["gone"] is not None:
-            gone = np.load(self._folder / Path(manifest["gone"]).name)
-            if gone.dtype != np.bool_ or gone.shape != self._gone.shape:
-                raise ValueError("what was removed is of another shape")
-            self._gone = gone
+            self._gone = self._folder.gone(manifest["gone"], len(self._labels))
         if manifest["coarse"] is not None:
-            self._coarse_file = manifest["coarse"]
-            self._coarse = Coarse.load(self._folder / Path(manifest["coarse"]["file"]).name, manifest["coarse"])
+            self._coarse_file, self._coarse = manifest["coarse"], self._folder.coarse(manifest["coarse"])
             if self._coarse.rows > len(self._gone) or self._coarse.lists.d != self._listed[0].part.pooled.shape[1]:
                 raise ValueError("its rough search is of other entries")
 
     def _commit(self) -> None:
-        """Write which parts count; then what does not any more is deleted."""
+        """Write which parts count."""
         self._update()
-        if self._folder is None:
-            return
-        names = [each.name for each in self._listed]
-        gone = None
-        if self._gone.any():
-            gone = f"gone-{secrets.token_hex(4)}.npy"
-            with replacing(self._folder / gone) as draft, draft.open("wb") as stream:
-                np.save(stream, self._gone)
-        manifest = {"format": _FORMAT, "model_id": self.model_id, "parts": names, "gone": gone}
-        write_atomically(self._folder / _MANIFEST, json.dumps({**manifest, "coarse": self._coarse_file}))
-        kept = {gone, self._coarse_file["file"] if self._coarse_file else None}
-        for path in self._folder.iterdir():
-            if path.name in _OF_0_1 or (path.name.startswith(("gone-", "coarse-")) and path.name not in kept):
-                path.unlink()
-
-    def _delete_parts(self, names: Iterable[str]) -> None:
         if self._folder is not None:
-            for name in names:
-                shutil.rmtree(self._folder / _PARTS / name, ignore_errors=True)
+            self._folder.write([each.name for each in self._listed], self._gone, self._coarse_file)
 
     # --- rows and parts -------------------------------------------------------------------------------------------
 
     def _append(self, part: Part) -> None:
-        self._check_shape(part)
-        name = secrets.token_hex(8)
+        if not self._fits(part):
+            raise ValueError("these features are of another shape than those in the index.")
+        name = ""
         if self._folder is not None:
-            part = self._load(part.save(self._folder / _PARTS / name, self.model_id))
+            name = self._folder.save([(part, np.arange(len(part)))])
+            part = self._folder.load(name)
         self._listed.append(_Listed(name, part))
 
-    def _load(self, folder: Path) -> Part:
-        part = Part.load(folder, self.model_id)
-        self._check_shape(part)
-        return part
-
-    def _check_shape(self, part: Part) -> None:
-        if self._listed:
-            first = self._listed[0].part
-            if (part.pooled.shape[1:], part.cells.shape[1:]) != (first.pooled.shape[1:], first.cells.shape[1:]):
-                raise ValueError("these features are of another shape than those in the index.")
+    def _fits(self, part: Part) -> bool:
+        """Whether its features are of the same shape as those that are there."""
+        first = self._listed[0].part if self._listed else part
+        return (part.pooled.shape[1:], part.cells.shape[1:]) == (first.pooled.shape[1:], first.cells.shape[1:])
 
     def _update(self) -> None:
         """After parts were listed: the table of all their labels, and none of the new rows gone."""
@@ -334,11 +297,12 @@ class FaissIndex:
         return ~self._gone if asked is None else asked & ~self._gone
 
     def _compare(self, asked: Vectors, rows: Rows, count: int) -> Rows:
-        """The best ``count`` of some rows, in ascending order, by the features as they are."""
+        """The best ``count`` of some rows, which ascend, by the features as they are."""
         best = np.empty(len(rows), np.float32)
+        room = np.empty((min(_BLOCK, len(rows)), asked.shape[1]), np.float32)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            best[start : start + _BLOCK] = (asked @ self._vectors(block).T).max(axis=0)
+            best[start : start + _BLOCK] = (self.vectors(block, room) @ asked.T).max(axis=1)
         if count < len(rows):
             nearest = np.argpartition(-best, count - 1)[:count]
             nearest.sort()
@@ -346,65 +310,48 @@ class FaissIndex:
             nearest = np.arange(len(rows))
         return rows[nearest[np.argsort(-best[nearest], kind="stable")]]
 
-    def _vectors(self, rows: Rows) -> Vectors:
-        """Pooled features (len(rows), D), float32."""
-        vectors = np.empty((len(rows), self._listed[0].part.pooled.shape[1]), np.float32)
+    def vectors(self, rows: Rows, room: Vectors | None = None) -> Vectors:
+        """Pooled features (len(rows), D) of rows that ascend, in ``room`` if there is any."""
+        if room is None:
+            room = np.empty((len(rows), self._listed[0].part.pooled.shape[1]), np.float32)
         for part, within, places in self._by_part(rows):
-            if len(within) == within[-1] - within[0] + 1:  # a run of rows is read faster
-                vectors[places] = part.pooled[within[0] : within[-1] + 1]
-            else:
-                vectors[places] = part.pooled[within]
-        return vectors
+            is_run = len(within) == within[-1] - within[0] + 1  # which need not be gathered
+            read = part.pooled[within[0] : within[-1] + 1] if is_run else part.pooled[within]
+            # PyTorch converts half precision several times as fast as NumPy
+            torch.from_numpy(room[places[0] : places[-1] + 1]).copy_(torch.from_numpy(read))
+        return room[: len(rows)]
 
-    def _merge(self, begin: int, end: int, *, without_gone: bool = False) -> None:
-        """Put one part in the place of some that stand side by side; their rows stay in order."""
-        assert self._folder is not None
+    def _merge(self, folder: IndexFolder, begin: int, end: int) -> None:
+        """Put one part in the place of some that stand side by side, or of one: their rows stay in order.
+
+        What is gone is left out where there is no rough search, which knows rows by their place.
+        """
         first, last = self._starts[begin], self._starts[end]
         rows = np.arange(first, last)
-        if without_gone:
+        if self._coarse is None:
             rows = rows[~self._gone[rows]]
-            self._gone = np.concatenate([self._gone[:first], np.zeros(len(rows), np.bool_), self._gone[last:]])
-        replaced = {each.name for each in self._listed[begin:end]}
-        merged = []
-        if len(rows):
-            name = secrets.token_hex(8)
-            chosen = [(part, within) for part, within, _ in self._by_part(rows)]
-            save_parts(chosen, self._folder / _PARTS / name, self.model_id)
-            merged = [_Listed(name, self._load(self._folder / _PARTS / name))]
-        self._listed[begin:end] = merged
+        left = self._gone[rows]
+        chosen = [(part, within) for part, within, _ in self._by_part(rows)]
+        names = [folder.save(chosen)] if chosen else []
+        replaced = [each.name for each in self._listed[begin:end]]
+        self._listed[begin:end] = [_Listed(name, folder.load(name)) for name in names]
+        self._gone = np.concatenate([self._gone[:first], left, self._gone[last:]])
         self._commit()
-        self._delete_parts(replaced)
+        folder.delete(replaced)
 
     def _renew_coarse(self) -> None:
         total = len(self._gone)
         if self._coarse is None or total > 4 * self._coarse.trained_on:
             rows = np.sort(np.random.default_rng(0).choice(total, sample_size(total), replace=False))
-            self._coarse = Coarse.train(self._vectors(rows), total)
+            self._coarse = Coarse.train(self.vectors(rows), total)
         begin = self._coarse.rows
         blocks = (np.arange(start, min(start + _BLOCK, total)) for start in range(begin, total, _BLOCK))
-        self._coarse = self._coarse.grow(self._vectors(block) for block in blocks)
+        self._coarse = self._coarse.grow(self.vectors(block) for block in blocks)
         if self._folder is not None:
-            self._coarse_file = self._coarse.save(self._folder / f"coarse-{secrets.token_hex(4)}.faiss")
+            self._coarse_file = self._folder.save_coarse(self._coarse)
 
     def _damaged(self) -> CatalogueIndexError:
+        where = "" if self._folder is None else f" in {self._folder.path}"
         return CatalogueIndexError(
-            f"the catalogue index in {self._folder} is damaged or incomplete. Build it again: `rig catalogue build`."
+            f"the catalogue index{where} is damaged or incomplete. Build it again: `rig catalogue build`."
         )
-
-
-def _too_many(sizes: Sequence[int], tier: int) -> list[tuple[int, int]]:
-    """Runs of parts to be merged: smaller than `tier`, and too many of them no smaller than the tier below.
-
-    Those of a run become parts of at least as many rows as a tier has, so that a large run is not copied at once.
-    """
-    runs = []
-    for is_small, run in groupby(range(len(sizes)), lambda place: sizes[place] < tier):
-        places = list(run)
-        like = [place for place in places if sizes[place] >= tier // _MOST_BESIDE or tier == _TIERS[0]]
-        if is_small and len(like) >= _MOST_BESIDE:
-            begin = places[0]
-            for place in places:
-                if sum(sizes[begin : place + 1]) >= _TIERS[-1] or place == places[-1]:
-                    runs.append((begin, place + 1))
-                    begin = place + 1
-    return [run for run in runs if run[1] - run[0] > 1]

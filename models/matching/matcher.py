@@ -19,7 +19,7 @@ from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.gallery import Where
 from models.matching.index import EVERYTHING, CatalogueIndex, Rows
 from models.matching.probability import Probability
-from models.matching.rotation import search_rotation
+from models.matching.rotation import TURNS, search_rotation
 from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
 from models.matching.verification import (
     MOST_VERIFIED,
@@ -156,23 +156,28 @@ class CoinMatcher:
         """Rank the catalogue's names by similarity to one coin seen in some views, the best first."""
         return fuse(self.search(views, where))
 
-    def search(self, views: Sequence[View], where: Where = EVERYTHING) -> list[dict[str, Hit]]:
+    def search(self, views: Sequence[View], where: Where = EVERYTHING, turns: int = TURNS) -> list[dict[str, Hit]]:
         """Search for one coin: for every name that is shortlisted its best entry.
 
         Views of one side whose turns are known are put into one search, every other view into a search of its own.
+
+        Parameters
+        ----------
+        turns
+            How many turns are tried: most of the time goes into embedding the coin at each.
         """
         if len(self.index) == 0:
             return []
         searches = []
         for group in group_views(views):
-            turned = self.extract(group)
+            turned = self.extract(group, turns)
             rows = self.find_shortlist(turned, group[0].side, where)
             searches.append(self.compare_grids(turned, rows))
         return searches
 
-    def extract(self, group: Sequence[View]) -> Features:
+    def extract(self, group: Sequence[View], turns: int = TURNS) -> Features:
         """Features of a group of views at every turn that is tried."""
-        return self.embedder.embed(crops_at_turns(group))
+        return self.embedder.embed(crops_at_turns(group, turns))
 
     def find_shortlist(self, turned: Features, side: str | None, where: Where = EVERYTHING) -> Rows:
         """The entries of this side nearest by pooled features, at any turn."""

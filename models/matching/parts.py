@@ -119,7 +119,7 @@ class Part:
             If it is not there, is damaged, or of another model.
         """
         labels: Any = np.load(folder / "labels.npy", mmap_mode="r")
-        pooled: Any = np.load(folder / "pooled.npy", mmap_mode="r")
+        pooled: Any = np.load(folder / "pooled.npy", mmap_mode="c")  # PyTorch takes nothing that is only for reading
         cells: Any = np.load(folder / "cells.npy", mmap_mode="r")
         scales = np.load(folder / "scales.npy", mmap_mode="r")
         texts: Any = np.memmap(folder / "texts.bin", np.uint8, "r")

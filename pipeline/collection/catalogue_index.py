@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -126,28 +125,23 @@ def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: 
         How many images this share has, and how many of them are embedded now.
     """
     number, shares = shard
-    folder = _folder(lab, embedder)
     index = _open(lab, embedder)
     keys = {*map(int, index.keys())}
-    for path in index.unlisted() if isinstance(index, FaissIndex) else ():
-        try:
-            keys.update(map(int, Part.load(path, embedder.id).labels["key"]))
-        except Exception:  # half copied, or damaged: whoever takes it over sees to it
-            continue
+    for part in index.unlisted() if isinstance(index, FaissIndex) else ():
+        keys.update(map(int, part.labels["key"]))
     with Store.open(lab.store, writing=False) as store:
         mine = [entry for entry in store.catalogue.entries() if entry.number % shares == number - 1]
         waiting = [entry for entry in mine if _key(entry) not in keys]
         label = _labeller(store)
         done = len(mine) - len(waiting)
-        for part in embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=True):
-            if part.features is not None:
-                labelled = [label(entry) for entry in part.entries]
+        for made in embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=True):
+            if made.features is not None:
+                labelled = [label(entry) for entry in made.entries]
                 if isinstance(index, FaissIndex):
-                    name = make_folder(folder / "parts") / secrets.token_hex(8)
-                    Part.of(labelled, part.features).save(name, embedder.id)
+                    index.leave(Part.of(labelled, made.features))
                 else:
-                    index.add(labelled, part.features)
-                done += len(part.entries)
+                    index.add(labelled, made.features)
+                done += len(made.entries)
     return len(mine), done
 
 

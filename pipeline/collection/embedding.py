@@ -78,7 +78,8 @@ def embed_images(
             if time.monotonic() - begun_s > _PART_S or len(part.entries) >= _PART:
                 yield _joined(part, parts)
                 part, parts, begun_s = Embedded(), [], time.monotonic()
-    progress(len(entries))
+    if entries:
+        progress(len(entries))
     yield _joined(part, parts)
 
 

@@ -107,11 +107,7 @@ class Identifier:
             identifier = cls.over(lab, embedder, progress, thorough=thorough)
         identifier.warn_of_waiting(reporter)
         if where != EVERYTHING:
-            identifier.where = where
-            searched, total = (identifier.matcher.index.count(each) for each in (where, EVERYTHING))
-            if searched == 0:
-                raise LabError(f"none of the {count(total, 'catalogue image')} is as you ask. Ask for less.")
-            reporter.report(f"{searched} of {count(total, 'catalogue image')} are as you ask.")
+            identifier.narrow(where, reporter)
         return identifier
 
     @classmethod
@@ -143,6 +139,19 @@ class Identifier:
         probability = Probability.from_card(embedder.card)
         links = CatalogueLinks(lab, matcher, probability)
         return cls(lab, matcher, probability, links, found.unusable, found.waiting)
+
+    def narrow(self, where: Where, reporter: Reporter) -> None:
+        """Compare with part of the catalogue alone; LabError if there is none."""
+        index, listed = self.matcher.index, self.lab.command("rig catalogue list")
+        for sale in where.sales:
+            if index.count(Where(sales=(sale,))) == 0:
+                raise LabError(f"no catalogue image is of the sale {printable(sale)}. `{listed}` names the sales.")
+        searched, total = index.count(where), count(len(index), "catalogue image")
+        if searched == 0:
+            stated = self.lab.command("rig catalogue stats")
+            raise LabError(f"none of the {total} is as you ask. Ask for less; `{stated}` counts what is recorded.")
+        reporter.report(f"{searched} of {total} are as you ask.")
+        self.where = where
 
     def warn_of_waiting(self, reporter: Reporter) -> None:
         """Warn if part of the catalogue is just being embedded by another process, and not searched yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -17,6 +18,7 @@ from capture.store import Store
 from models.matching.gallery import Where
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
+from models.matching.rotation import TURNS
 from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.decisions import Decisions
@@ -27,7 +29,9 @@ from pipeline.reporter import Progress
 
 log = logging.getLogger(__name__)
 
-_SAVE_EVERY = 50  # names
+_SAVE_EVERY_S = 20.0
+_FEW_TURNS = 12
+_LIKE = 0.05  # probability by few turns, from which on all are tried
 
 
 class CatalogueLinks:
@@ -59,12 +63,15 @@ class CatalogueLinks:
         return CoinLinks({name: compared.links for name, compared in self._compared.items()}, self._decided)
 
     def compare_all(self, progress: Progress) -> None:
-        """Compare every name of the catalogue that was not compared yet."""
-        self._compare([name for name in self._matcher.index.coins() if not self._is_compared(name)], progress)
+        """Compare every name of the catalogue that was not compared yet; forget those that have left it."""
+        names = list(self._matcher.index.coins())
+        self._compared = {name: self._compared[name] for name in names if name in self._compared}
+        self._compare([name for name in names if not self._is_compared(name)], progress)
 
     def _compare(self, names: Sequence[str], progress: Progress = lambda done, total: None) -> None:
         if not names:
             return
+        saved_s = time.monotonic()
         with Store.open(self._lab.store, writing=False) as store:
             for number, name in enumerate(names):
                 progress(number, len(names))
@@ -73,21 +80,27 @@ class CatalogueLinks:
                     # A name that was compared before this one came does not know it.
                     if chance >= POSSIBLE_PROBABILITY and name not in self._known_to(other):
                         self._compare_name(store, other)
-                if number % _SAVE_EVERY == _SAVE_EVERY - 1:
+                if time.monotonic() - saved_s > _SAVE_EVERY_S:
                     self._save()  # so that an interrupted comparison continues where it was
+                    saved_s = time.monotonic()
         progress(len(names), len(names))
         self._save()
 
     def _compare_name(self, store: Store, name: str) -> None:
-        """Search for one name's coin among all other names."""
+        """Search for one name's coin among all others: at few turns, and at all where that finds any like it."""
         views = []
         for entry in store.catalogue.entries(name):
             try:
                 views.append(View(entry_crop(store, entry), entry.side))
             except UNREADABLE:
                 continue
-        searches = self._matcher.search(views, Where(but_coin=name))
-        self._compared[name] = ComparedName(self._entries(name), link_names(searches, self._probability))
+        links: dict[str, float] = {}
+        for turns in (_FEW_TURNS, TURNS):
+            searches = self._matcher.search(views, Where(but_coin=name), turns)
+            links = link_names(searches, self._probability)
+            if max(links.values(), default=0.0) < _LIKE:
+                break
+        self._compared[name] = ComparedName(self._entries(name), links)
 
     def _is_compared(self, name: str) -> bool:
         return name in self._compared and sorted(self._compared[name].entries) == self._entries(name)

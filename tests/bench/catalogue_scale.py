@@ -3,8 +3,8 @@
     RIG_SHARED=shared python -m tests.bench.catalogue_scale 10000 --folder /tmp/scale [--milvus FILE.db]
 
 Entries are features of real photographs (tetrarchic coins, euro coins), and as many more made of them as are wanted:
-each the grid of one photograph, moved by the difference of two others. Queries are photographs of euro coins in another
-session than the one that is an entry: the truth is planted, and no entry is made of the coins that are asked for.
+the pooled features of one photograph, moved by the difference of two others; its grid. Queries are photographs of euro
+coins in another session than the one that is an entry: the truth is planted, and no entry is made of these coins.
 """
 
 from __future__ import annotations
@@ -16,34 +16,63 @@ import resource
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from calibration.image import Image, read_image
 from calibration.outline import NoCoinError, crop_coin
-from models.embedding.embedder import Embedder, Features, _region_weights
-from models.matching.entries import embed_entries
+from models.embedding.embedder import Embedder, Features
 from models.matching.faiss_index import FaissIndex
 from models.matching.gallery import GalleryEntry, Where
 from models.matching.index import CatalogueIndex
 from models.matching.matcher import SHORTLIST, CoinMatcher
 from models.matching.milvus_index import MilvusIndex
+from models.matching.parts import Part
 from models.matching.probability import Probability
 from models.matching.same_coin import CoinLinks
-from models.matching.views import View
+from models.matching.views import View, crops_at_turns
 
 SHARED = Path(os.environ.get("RIG_SHARED", "../shared"))
-PART = 4096
-QUERIES = 40
+PART = 131_072  # entries: as large as merging makes them
+QUERIES, ROMAN_COINS = 40, 200
+SIDES = ("obverse", "reverse")
 
 
-def real_entries(embedder: Embedder, folder: Path) -> tuple[list[GalleryEntry], Features, list[tuple[str, Path]]]:
-    """Photographs of one session as entries, and those of others as queries: a coin and a file each."""
-    entries: list[GalleryEntry] = []
-    crops: list[Image] = []
-    for path in sorted((SHARED / "data" / "toulouse").rglob("*.jpg")):
+@dataclass(frozen=True)
+class Query:
+    """A coin that is an entry, another photograph of it, and that one's pooled features at every turn."""
+
+    coin: str
+    path: Path
+    turned: npt.NDArray[np.float32]
+
+
+class Clock:
+    """Times what is done in its blocks: on the clock, and of the processor, which a busy machine changes little."""
+
+    def __init__(self) -> None:
+        self._clock: list[float] = []
+        self._processor: list[float] = []
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *ended: object) -> None:
+        self._clock.append(time.perf_counter() - self._begun[0])
+        self._processor.append(time.process_time() - self._begun[1])
+
+    def __str__(self) -> str:
+        median, processor = (1e3 * statistics.median(each) for each in (self._clock, self._processor))
+        return f"median {median:.0f} ms ({processor:.0f} ms of processor), longest {1e3 * max(self._clock):.0f} ms"
+
+
+def real_entries(embedder: Embedder, folder: Path) -> tuple[list[GalleryEntry], Features, list[Query]]:
+    """Photographs as entries, of euros those of one session; and of some coins that of another session, as queries."""
+    names, crops = [], []
+    for path in sorted((SHARED / "data" / "toulouse").rglob("*.jpg"))[:ROMAN_COINS]:
         image = read_image(path)
         half = image.shape[1] // 2
         for side, part in (("obverse", image[:, :half]), ("reverse", image[:, half:])):
@@ -51,55 +80,53 @@ def real_entries(embedder: Embedder, folder: Path) -> tuple[list[GalleryEntry], 
                 crops.append(crop_coin(np.ascontiguousarray(part)))
             except NoCoinError:
                 continue
-            entries.append(GalleryEntry(f"{path.stem} {side}", path.stem, side))
-    queries: list[tuple[str, Path]] = []
+            names.append(GalleryEntry(f"{path.stem} {side}", path.stem, side))
     euro = SHARED / "data" / "euro_same_coin"
-    with (euro / "labels.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
     first: dict[str, str] = {}
-    for row in rows:
-        if row["coin_id"] not in first:
-            first[row["coin_id"]] = row["placement"]
-            crops.append(crop_coin(read_image(euro / row["file"])))
-            entries.append(GalleryEntry(f"euro {row['coin_id']}", f"euro {row['coin_id']}", None))
-        elif row["placement"] != first[row["coin_id"]]:
-            queries.append((f"euro {row['coin_id']}", euro / row["file"]))
+    other: dict[str, Path] = {}
+    with (euro / "labels.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            coin = f"euro {row['coin_id']}"
+            if coin not in first:
+                first[coin] = row["placement"]
+                crops.append(crop_coin(read_image(euro / row["file"])))
+                names.append(GalleryEntry(coin, coin))
+            elif row["placement"] != first[coin]:
+                other.setdefault(coin, euro / row["file"])
+    asked = sorted(other)[:: max(1, len(other) // QUERIES)][:QUERIES]
     kept = folder / f"real-{embedder.id}.npz"
     if not kept.is_file():
-        features = embed_entries(embedder, crops)
-        np.savez(kept, pooled=features.pooled, grid=features.grid)
+        features = embedder.embed(crops)  # without the rotation-invariant part, which the search does not use
+        turned = [embedder.embed(crops_at_turns([View(crop_coin(read_image(other[coin])))])).pooled for coin in asked]
+        np.savez(kept, pooled=features.pooled, grid=features.grid, turned=np.stack(turned))
     with np.load(kept) as saved:
-        features = Features(saved["pooled"], saved["grid"])
-    chosen = np.random.default_rng(1).permutation(len(queries))[:QUERIES]
-    return entries, features, [queries[n] for n in chosen]
+        features, turned = Features(saved["pooled"], saved["grid"]), list(saved["turned"])
+    return names, features, [Query(coin, other[coin], seen) for coin, seen in zip(asked, turned, strict=True)]
 
 
-def made_entries(real: Features, sources: np.ndarray, total: int) -> Iterator[tuple[list[GalleryEntry], Features]]:
-    """So many entries made of real ones, a part at a time."""
+def made_parts(real: Features, sources: list[int], total: int) -> Iterator[Part]:
+    """So many entries made of real ones, a part at a time: each moved by the difference of two others."""
     rng = np.random.default_rng(2)
-    grids = torch.from_numpy(real.grid[sources].astype(np.float32))
-    cells = grids.shape[-1]
-    weights = _region_weights(cells)
+    source = Part.of(
+        [GalleryEntry(str(n), str(n)) for n in sources], Features(real.pooled[sources], real.grid[sources])
+    )
+    vectors = real.pooled[sources]
     for start in range(0, total, PART):
         count = min(PART, total - start)
-        pooled, out = [], []
-        for begin in range(0, count, 512):
-            size = min(512, count - begin)
-            one, other, another = (torch.from_numpy(rng.integers(len(sources), size=size)) for _ in range(3))
-            share = torch.from_numpy(rng.uniform(0.3, 0.9, size).astype(np.float32))[:, None, None, None]
-            grid = torch.nn.functional.normalize(grids[one] + share * (grids[other] - grids[another]), dim=1)
-            regions = weights @ grid.flatten(2).transpose(1, 2)
-            pooled.append(torch.nn.functional.normalize(regions.transpose(1, 2).flatten(1), dim=1).numpy())
-            out.append(grid.half().numpy())
-        numbers = range(start, start + count)
-        sides = ("obverse", "reverse")
+        pooled = np.empty((count, vectors.shape[1]), np.float16)
+        one, two, three = (rng.integers(len(sources), size=count) for _ in range(3))
+        for begin in range(0, count, 4096):
+            block = slice(begin, begin + 4096)
+            share = rng.uniform(0.3, 0.9, len(one[block])).astype(np.float32)[:, None]
+            moved = vectors[one[block]] + share * (vectors[two[block]] - vectors[three[block]])
+            pooled[block] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
         entries = [
             GalleryEntry(
-                f"made {n}", f"made {n // 2}", sides[n % 2], sale=f"sale {n // 500}", weight_g=2.0 + n % 97 / 40
+                f"made {n}", f"made {n // 2}", SIDES[n % 2], sale=f"sale {n // 500}", weight_g=2.0 + n % 97 / 40.0
             )
-            for n in numbers
+            for n in range(start, start + count)
         ]
-        yield entries, Features(np.concatenate(pooled), np.concatenate(out))
+        yield replace(source.take(one, entries), pooled=pooled)
 
 
 def read_crop(entry: str) -> Image:
@@ -123,50 +150,45 @@ def memory_gb() -> str:
     )
 
 
-def exact_shortlists(index: FaissIndex, asked: list[np.ndarray], count: int) -> list[set[str]]:
-    """The entries nearest by features that are neither reduced nor rounded further: every one is compared."""
-    rows = np.arange(len(index))
-    best = np.empty((len(asked), len(rows)), np.float32)
-    stacked, bounds = np.concatenate(asked), np.cumsum([len(each) for each in asked])[:-1]
-    for start in range(0, len(rows), 8192):
-        scores = stacked @ index._vectors(rows[start : start + 8192]).T
-        best[:, start : start + 8192] = [part.max(axis=0) for part in np.split(scores, bounds)]
+def exact_shortlists(index: FaissIndex, queries: list[Query], count: int) -> list[set[str]]:
+    """The entries nearest by features that are not reduced: every one is compared."""
+    best = np.empty((len(queries), len(index)), np.float32)
+    asked = np.concatenate([query.turned for query in queries])
+    for start in range(0, len(index), 8192):
+        rows = np.arange(start, min(start + 8192, len(index)))
+        scores = asked @ index.vectors(rows).T
+        best[:, rows] = scores.reshape(len(queries), -1, len(rows)).max(axis=1)
     return [{e.entry_id for e in index.entries(np.argsort(-each, kind="stable")[:count])} for each in best]
 
 
-def measure(index: CatalogueIndex, embedder: Embedder, queries: list[tuple[str, Path]], exact_to: int) -> None:
-    """Search for each query, verify, and compare with the exact search."""
-    crops = {path: crop_coin(read_image(path)) for _, path in queries}
-    matcher = CoinMatcher(embedder, index, read_crop=read_crop)
-    probability = Probability.from_card(embedder.card)
-    turned = [matcher.extract([View(crops[path])]) for _, path in queries]
-    matcher.match([View(crops[queries[0][1]])], probability, lambda names: CoinLinks())  # once, to have all loaded
-    searches, filtered, answers, found, first = [], [], [], [], 0
-    for (coin, path), features in zip(queries, turned, strict=True):
-        begun = time.perf_counter()
-        rows = index.search(features.pooled, SHORTLIST)
-        searches.append(time.perf_counter() - begun)
+def measure(index: CatalogueIndex, embedder: Embedder, queries: list[Query], answered: int) -> None:
+    """Search for each query, compare with the exact search; and answer some of them, verified."""
+    index.search(queries[0].turned, SHORTLIST)  # once, to have read what is read
+    searches, filtered, found = Clock(), Clock(), []
+    for query in queries:
+        with searches:
+            rows = index.search(query.turned, SHORTLIST)
         found.append([entry.entry_id for entry in index.entries(rows)])
-        begun = time.perf_counter()
-        index.search(features.pooled, SHORTLIST, Where(side="obverse", weight_g=(2.5, 3.0)))
-        filtered.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        ranked = matcher.match([View(crops[path])], probability, lambda names: CoinLinks())
-        answers.append(time.perf_counter() - begun)
-        first += bool(ranked) and ranked[0].scored.coin == coin
-    there = sum(coin in each for (coin, _), each in zip(queries, found, strict=True))
-    print(
-        f"search of all turns: median {1e3 * statistics.median(searches):.0f} ms, longest {1e3 * max(searches):.0f} ms"
-    )
-    print(f"the same, filtered by side and weight: median {1e3 * statistics.median(filtered):.0f} ms")
-    print(f"verified answer: median {statistics.median(answers):.2f} s, longest {max(answers):.2f} s")
-    print(f"the coin is in the shortlist of {there} of {len(queries)}, first of {first}")
-    if isinstance(index, FaissIndex) and exact_to:
-        exact = exact_shortlists(index, [each.pooled for each in turned[:exact_to]], 100)
-        share = [len(best & set(each[:100])) / 100 for best, each in zip(exact, found, strict=False)]
-        wide = [len(best & set(each)) / 100 for best, each in zip(exact, found, strict=False)]
-        print(f"of the exact search's first 100: {np.mean(share):.4f} in the first 100, {np.mean(wide):.4f} in all")
-    print(f"memory: {memory_gb()}")
+        with filtered:
+            index.search(query.turned, SHORTLIST, Where(side="obverse", weight_g=(2.5, 3.0)))
+    there = sum(query.coin in each for query, each in zip(queries, found, strict=True))
+    print(f"search, all turns: {searches}")
+    print(f"the same, filtered by side and weight: {filtered}")
+    print(f"the coin is in the shortlist of {there} of {len(queries)} queries", flush=True)
+    print(f"memory: {memory_gb()}", flush=True)
+    matcher = CoinMatcher(embedder, index, read_crop=read_crop)
+    probability, answers = Probability.from_card(embedder.card), Clock()
+    for query in queries[: answered + 1]:
+        views = [View(crop_coin(read_image(query.path)))]
+        with answers:
+            matcher.match(views, probability, lambda names: CoinLinks())
+    print(f"verified answer: {answers}")
+    print(f"memory with the model: {memory_gb()}", flush=True)
+    if isinstance(index, FaissIndex):
+        exact = exact_shortlists(index, queries, 100)
+        first = [len(best & set(each[:100])) / 100 for best, each in zip(exact, found, strict=True)]
+        listed = [len(best & set(each)) / 100 for best, each in zip(exact, found, strict=True)]
+        print(f"of the exact search's first 100 found: {np.mean(first):.4f}; in the shortlist: {np.mean(listed):.4f}")
 
 
 def main() -> None:
@@ -174,10 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("entries", type=int)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--milvus", type=Path)
-    parser.add_argument("--exact", type=int, default=QUERIES, help="queries compared with the exact search")
+    parser.add_argument("--milvus", type=Path, help="a file for Milvus Lite")
+    parser.add_argument("--answers", type=int, default=8, help="how many queries are answered, verified")
     options = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     options.folder.mkdir(parents=True, exist_ok=True)
     embedder = Embedder.load()
     entries, features, queries = real_entries(embedder, options.folder)
@@ -188,27 +209,29 @@ def main() -> None:
 
     index = open_index()
     if len(index) < options.entries:
-        asked = {coin for coin, _ in queries}
-        sources = np.array([n for n, entry in enumerate(entries) if entry.coin not in asked])
-        index.remove(index.keys())
-        begun, seconds = time.perf_counter(), 0.0
+        asked = {query.coin for query in queries}
+        sources = [n for n, entry in enumerate(entries) if entry.coin not in asked]
+        begun, cpu = time.perf_counter(), time.process_time()
         index.add(entries, features)
-        for made, these in made_entries(features, sources, options.entries - len(entries)):
-            since = time.perf_counter()
-            index.add(made, these)
-            seconds += time.perf_counter() - since
-        since = time.perf_counter()
+        for part in made_parts(features, sources, options.entries - len(entries)):
+            if isinstance(index, FaissIndex):
+                index.leave(part)
+                index.adopt(part.labels["key"])
+            else:
+                everything = np.arange(len(part))
+                index.add(part.entries(everything), Features(part.pooled.astype(np.float32), part.grids(everything)))
+        print(f"made and added in {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s of processor")
+        begun, cpu = time.perf_counter(), time.process_time()
         index.tidy()
-        tidied = time.perf_counter() - since
-        print(f"added in {seconds:.0f} s, made ready in {tidied:.0f} s; {memory_gb()}", flush=True)
-        print(f"(with making them {time.perf_counter() - begun:.0f} s)", flush=True)
+        print(f"made ready in {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s of processor")
+        print(f"memory while building: {memory_gb()}", flush=True)
     begun = time.perf_counter()
     del index
     index = open_index()
     print(f"{len(index)} entries opened in {time.perf_counter() - begun:.2f} s")
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"disk: {size / 1e9:.2f} GB")
-    measure(index, embedder, queries, options.exact)
+    of_files = [path for path in (options.milvus or folder).rglob("*") if path.is_file()]
+    print(f"disk: {sum(path.stat().st_size for path in of_files) / 1e9:.2f} GB", flush=True)
+    measure(index, embedder, queries, options.answers)
 
 
 if __name__ == "__main__":

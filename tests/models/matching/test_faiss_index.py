@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +67,15 @@ def test_parts_of_other_machines_are_taken_over(tmp_path: Path) -> None:
     for folder, rows in ((here, slice(0, 12)), (there, slice(8, 30))):
         FaissIndex.open(folder, "m").add(entries[rows], Features(features.pooled[rows], features.grid[rows]))
     shutil.copytree(there / "parts", here / "parts", dirs_exist_ok=True)
-    (here / "parts" / "damaged").mkdir()
+    for name, age_s in (("damaged", 100_000), ("being copied", 0)):
+        (here / "parts" / name).mkdir()
+        os.utime(here / "parts" / name, (time.time() - age_s,) * 2)
     index = FaissIndex.open(here, "m")
     assert len(index) == 12, "until they are taken over"
     assert index.adopt(np.array([entry.key for entry in entries[:28]])) == 16
     again = FaissIndex.open(here, "m")
     assert set(again.keys()) == {entry.key for entry in entries[:28]} and again.unlisted() == []
+    assert len(list((here / "parts").iterdir())) == 3 and (here / "parts" / "being copied").is_dir()
     assert again.entries(again.search(features.pooled[20:21], 1)) == [entries[20]]
 
 

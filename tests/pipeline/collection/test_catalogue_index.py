@@ -12,6 +12,7 @@ from filelock import FileLock
 from capture.store import Store
 from models.matching.faiss_index import FaissIndex
 from tests.pipeline.conftest import COINS, Rig
+from tests.processes import Command
 
 EMBEDDING = "Embedding the catalogue"
 
@@ -21,9 +22,9 @@ def index_of(lab: Path) -> FaissIndex:
     return FaissIndex.open(folder, folder.name)
 
 
-def add(rig: Rig, lab: Path, photographs: Path, *coins: str) -> None:
+def add(rig: Rig, lab: Path, photographs: Path, *coins: str, sale: str = "Hess 1936") -> None:
     """Photographs of the lab's coins once more, as lots of a sale, whose records say what each is."""
-    folder = lab.with_name("Hess 1936")
+    folder = lab.with_name(sale)
     folder.mkdir(exist_ok=True)
     with (folder / "hess.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
@@ -31,7 +32,7 @@ def add(rig: Rig, lab: Path, photographs: Path, *coins: str) -> None:
         for number, coin in enumerate(coins):
             (folder / f"lot {number}.jpg").write_bytes((photographs / f"{coin}.jpg").read_bytes())
             table.writerow([number, f"lot {number}.jpg", ("AR", "Gold")[number % 2], 3.5 + number, "1936-03-18"])
-    ran = rig("catalogue", "add", folder / "hess.csv", "--lab", lab)
+    ran = rig("catalogue", "add", folder / "hess.csv", "--sale", sale, "--lab", lab)
     assert ran.code == 0, ran.err
 
 
@@ -62,8 +63,11 @@ def test_what_cannot_be_asked_for_is_wrong_usage(rig: Rig, lab: Path, option: st
 
 @pytest.mark.slow
 def test_where_nothing_is_as_asked_for_nothing_is_compared(rig: Rig, lab: Path, photographs: Path) -> None:
-    ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--metal", "gold", "--lab", lab)
+    asked = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab)
+    ran = rig(*asked, "--metal", "gold")
     assert ran.code == 1 and "none of the 12 catalogue images" in ran.err
+    ran = rig(*asked, "--sale", "Hess 1936")
+    assert ran.code == 1 and "Hess 1936" in ran.err and "rig catalogue list" in ran.err
 
 
 @pytest.mark.slow
@@ -111,7 +115,7 @@ def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path,
     assert rig(*query, "--metal", "silver").code == 0
     table = lab.with_name("Hess 1936") / "hess.csv"
     table.write_text(table.read_text().replace("AR", "Bronze"))
-    assert rig("catalogue", "add", table, "--lab", lab).code == 0
+    assert rig("catalogue", "add", table, "--sale", "Hess 1936", "--lab", lab).code == 0
     ran = rig(*query, "--metal", "AE")
     assert ran.code == 0 and "2 of 14" in ran.err and EMBEDDING not in ran.err
     assert rig(*query, "--metal", "silver").code == 1
@@ -120,16 +124,35 @@ def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path,
 @pytest.mark.slow
 def test_embeddings_of_version_0_1_0_are_taken_over(rig: Rig, lab: Path, photographs: Path) -> None:
     index = index_of(lab)
-    rows = index.search(index._vectors(range(12)), 12)  # type: ignore[arg-type]
+    rows = index.sample(12)
     entries = index.entries(rows)
     with Store.open(lab / "store") as store:
-        pooled = index._vectors(rows)
+        pooled = index.vectors(rows)
         store.embeddings.add(index.model_id, [entry.entry_id for entry in entries], pooled, index.grids(rows))
     shutil.rmtree(lab / "catalogue" / index.model_id)
     ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
     assert ran.json[0]["candidates"][0]["coin"] == COINS[0] and EMBEDDING not in ran.err
     with Store.open(lab / "store", writing=False) as store:
         assert store.embeddings.image_ids(index.model_id) == set(), "kept once"
+
+
+@pytest.mark.slow
+def test_adding_building_and_searching_while_a_scan_writes(rig: Rig, lab: Path, photographs: Path) -> None:
+    scan = Command("scan", "--tray", 1, "--lab", lab)
+    rounds = 0
+    while scan.poll() is None or rounds == 0:
+        add(rig, lab, photographs, COINS[rounds % 6], sale=f"Hess {1930 + rounds}")
+        builds = [Command("catalogue", "build", "--shard", f"{n}/2", "--lab", lab) for n in (1, 2)]
+        ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+        assert ran.code == 0 and ran.json[0]["verdict"] == "match", ran.err
+        assert [build.wait(120) for build in builds] == [0, 0]
+        rounds += 1
+    assert scan.wait() == 0, scan.err
+    assert rig("catalogue", "build", "--lab", lab, "--json").json["entries"] == len(index_of(lab))
+    assert rig("store", "verify", "--lab", lab).code == 0
+    with Store.open(lab / "store", writing=False) as store:
+        assert len(index_of(lab)) == len(store.catalogue.entries())
+        assert len(store.frames.find()) == 3 * 12
 
 
 @pytest.mark.slow
