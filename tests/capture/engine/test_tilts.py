@@ -66,7 +66,7 @@ def test_a_camera_that_sticks_is_found_and_its_frames_are_not_kept(tmp_path: Pat
 @pytest.mark.slow
 def test_three_tilts_eight_turns_six_lights_killed_and_resumed(tmp_path: Path) -> None:
     plan = TILTED.replace(turntable_deg=[45.0 * turn for turn in range(8)], lights=SIX_LIGHTS)
-    killed = Process(scan_until_killed, tmp_path, 120.0, with_tilt(), plan, ONE_COIN)
+    killed = Process(scan_until_killed, tmp_path, 60.0, with_tilt(), plan, ONE_COIN)
     assert killed.wait(500) == -signal.SIGKILL
     with open_bench(tmp_path, config=with_tilt(), tray=ONE_COIN) as bench:
         before = len(bench.store.frames.find())
