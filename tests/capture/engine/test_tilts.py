@@ -28,7 +28,7 @@ def scan(bench: Bench, plan: Plan, **options: Any) -> list[tuple[float, float]]:
         if isinstance(event, ShotTaken):
             tilts.append((event.shot.tilt_deg, bench.world.camera_tilt_deg()))
 
-    bundle = true_bundle()
+    bundle = true_bundle(plan.lights)
     bench.store.calibrations.add(bundle.id, bundle.created_at.isoformat(), "somewhere")
     bench.run(on_event, plan=plan, tray=ONE_COIN, bundle=bundle, **options)
     return tilts
