@@ -16,9 +16,10 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -144,31 +145,40 @@ def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str
     make_folder(draft.parent)
     draft.mkdir()
     try:
-        outs = {
-            name: np.lib.format.open_memmap(draft / f"{name}.npy", "w+", array.dtype, (total, *array.shape[1:]))
-            for name, array in _arrays(first).items()
-        }
-        place = end = 0
-        with (draft / "texts.bin").open("wb") as texts:
+        end = 0
+        with ExitStack() as opened:  # written in order, not mapped: a full disk is an error then, not a signal
+            files = {name: opened.enter_context((draft / name).open("wb")) for name in (*_arrays(first), "texts.bin")}
+            for name, array in _arrays(first).items():
+                _write_header(files[name], array, total)
             for part, rows in _blocks(sources):
-                after = place + len(rows)
-                for name, array in _arrays(part).items():
-                    outs[name][place:after] = array[rows]
+                block = {name: array[rows] for name, array in _arrays(part).items()}
                 written, lengths = _texts(part, rows)
-                outs["labels"]["text_end"][place:after] = end + np.cumsum(lengths)
-                texts.write(written)
-                place, end = after, end + len(written)
+                block["labels.npy"]["text_end"] = end + np.cumsum(lengths)
+                for name, array in block.items():
+                    files[name].write(array.tobytes())
+                files["texts.bin"].write(written)
+                end += len(written)
         (draft / "part.json").write_text(json.dumps({"model_id": model_id, "size": first.size}))
-        for out in outs.values():
-            out.flush()
         return install_folder(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
 
 
+def _write_header(file: BinaryIO, array: npt.NDArray[Any], total: int) -> None:
+    """The head of a .npy file of so many rows (numpy.lib.format, version 1.0)."""
+    np.lib.format.write_array_header_1_0(
+        file,
+        {
+            "descr": np.lib.format.dtype_to_descr(array.dtype),
+            "fortran_order": False,
+            "shape": (total, *array.shape[1:]),
+        },
+    )
+
+
 def _arrays(part: Part) -> dict[str, npt.NDArray[Any]]:
-    return {"labels": part.labels, "pooled": part.pooled, "cells": part.cells, "scales": part.scales}
+    return {"labels.npy": part.labels, "pooled.npy": part.pooled, "cells.npy": part.cells, "scales.npy": part.scales}
 
 
 def _blocks(sources: Sequence[tuple[Part, Rows]]) -> Iterator[tuple[Part, Rows]]:

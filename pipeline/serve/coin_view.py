@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from capture.names import printable
 from capture.store import Store
 from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.labels import Labels
@@ -31,7 +32,7 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
     entries = store.catalogue.entries(name)
     known, own = store.coins.get(name), own_measures(store, name, frames)
     if known is None and not frames:
-        raise LabError(f"there is no coin {name} in the store. Search for a part of its name.")
+        raise LabError(f"there is no coin {printable(name)} in the store. Search for a part of its name.")
     decisions = Decisions.of(store.journal.lines(MatchReviewed, MatchUndone, coin=name))
     rankings = store.rankings.of_coin(name)
     sessions = {frame.session_id: store.sessions.get(frame.session_id) for frame in frames}

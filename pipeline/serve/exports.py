@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from calibration.image import Image, ImageError, encode_for_exchange
+from capture.names import printable
 from capture.store import Store, StoreError
 from capture.store.export import IMAGES, ExportOptions, Format, export
 from capture.store.records import Entry, Frame
@@ -102,7 +103,7 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     """
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
-        raise LabError(f"there is no good frame of coin {coin} to export.")
+        raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
     with _kept_on_success(Path(tempfile.mkdtemp(prefix="coinlab-bag-"))) as folder:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
         packed = folder / "bag.zip"

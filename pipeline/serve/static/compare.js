@@ -48,12 +48,13 @@ export class Comparison {
     );
     [panes.ownWindow, panes.otherWindow] = boxes.children;
     const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
-    drawing.addEventListener("error", () => drawing.replaceWith(element("p", { className: "quiet drawing", textContent: text("script.no image") })));
+    const without = () => element("p", { className: "quiet drawing", textContent: text("script.no drawing") });
+    drawing.addEventListener("error", () => drawing.replaceWith(without()));
     if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
       drawing.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
       boxes.append(drawing);
     } else {
-      boxes.append(element("p", { className: "quiet drawing", textContent: text("script.no image") }));
+      boxes.append(without());
     }
     panes.drawing = boxes.lastChild;
     panes.stage = element("section", { className: "stage" }, element("h3", { textContent: text(`script.side.${name}`) }), boxes, panes.caption);
@@ -65,7 +66,6 @@ export class Comparison {
   light(panes, step) {
     const frames = panes.own?.frames ?? [];
     if (frames.length === 0) return;
-    if (step !== 0 && this.mode === "relight") this.setMode("side");
     const number = ((this.lights[panes.name] ?? litAsCatalogues(frames, panes.other?.turn ?? 0)) + step + frames.length) % frames.length;
     this.lights[panes.name] = number;
     const frame = frames[number];
@@ -92,7 +92,9 @@ export class Comparison {
     this.stages.dataset.mode = mode;
     this.stages.classList.remove("off");
     for (const panes of this.panes) if (mode === "agreement" && panes.drawing.dataset.src) set(panes.drawing, panes.drawing.dataset.src);
+    for (const panes of this.panes) this.light(panes, 0); // and its caption
     if (mode === "relight") this.relight();
+    if (mode === "agreement") for (const panes of this.panes) panes.caption.textContent = text("script.legend");
     this.place();
   }
 

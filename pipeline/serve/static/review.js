@@ -225,6 +225,12 @@ function setMode(wanted) {
   byId("wiper").hidden = mode !== "wipe";
 }
 
+// The lamps that there were, which a relit coin is not shown under.
+function stepLight(step) {
+  if (comparison.mode === "relight") setMode("side");
+  comparison.nextLight(step);
+}
+
 function onKey(event) {
   if (isTyping(event) || shown === null) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -252,7 +258,7 @@ function onMatchKey(key, event) {
   else if (MODES[key]) setMode(comparison.mode === MODES[key] ? "side" : MODES[key]);
   else if (MOVES[key] && !isSlider) comparison.nudge(...MOVES[key].map((each) => each * 0.08));
   else if (key >= "1" && key <= "5" && shown.candidates[key - 1]) choose(key - 1);
-  else if (key === "l") comparison.nextLight(event.shiftKey ? -1 : 1);
+  else if (key === "l") stepLight(event.shiftKey ? -1 : 1);
   else if (key === "+" || key === "=") comparison.zoomBy(1.25);
   else if (key === "-") comparison.zoomBy(0.8);
   else if (key === "0") comparison.reset();
@@ -268,7 +274,7 @@ for (const button of document.querySelectorAll("button[data-decision]")) button.
 for (const button of document.querySelectorAll("button[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
 byId("accept").addEventListener("click", () => decideWork(true));
 byId("reject").addEventListener("click", () => decideWork(false));
-byId("light").addEventListener("click", () => comparison.nextLight(1));
+byId("light").addEventListener("click", () => stepLight(1));
 byId("closer").addEventListener("click", () => comparison.zoomBy(1.25));
 byId("farther").addEventListener("click", () => comparison.zoomBy(0.8));
 byId("reset").addEventListener("click", () => comparison.reset());

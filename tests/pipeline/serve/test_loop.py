@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.conftest import COINS, run_well
+from tests.pipeline.conftest import COINS, SHORT_PLAN, run_well
 from tests.pipeline.serve.conftest import Served, serving
 from tests.processes import run
 
+WAIT_S = 1800  # for a round, however busy the machine is
 QUICK = """\
 backbone: mobilenet_v3_small
-steps: 30
+steps: 12
 channels: 16
 coins_per_batch: 4
-save_every: 10
+save_every: 6
 data: {procedural_coins: 0, fitting_coins: 4}
 """
 
@@ -59,6 +60,7 @@ def probabilities(answer: dict[str, Any]) -> list[tuple[str, float]]:
 def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_WEIGHTS", str(Path(os.environ["RIG_SHARED"]) / "weights"))
     lab = Path(shutil.copytree(made_lab, tmp_path / "lab"))
+    (lab / "plans" / "default.yaml").write_text(SHORT_PLAN)
     (tmp_path / "quick.yaml").write_text(QUICK)
     improve = ("models", "improve", "loop", "--recipe", tmp_path / "quick.yaml", "--lab", lab, "--json")
     for tray in (1, 2):  # on two occasions: what judges a model has to be photographed twice
@@ -67,13 +69,13 @@ def test_what_is_confirmed_is_learnt_from(made_lab: Path, tmp_path: Path, monkey
     run_well("dataset", "build", "loop", "--test", 0.34, "--validation", 0, "--lab", lab)
     with serving(lab) as page:
         assert "No model was judged yet" in page.get("/rounds").text
-        assert run(*improve).json["round"]["version"] == 1, "the model before anything was confirmed"
+        assert run(*improve, timeout_s=WAIT_S).json["round"]["version"] == 1, "the model before anything was confirmed"
         queue = page.get("/review/queue?only=all").json()["items"]
         assert sorted(each["coin"] for each in queue) == sorted(COINS)
         confirmed = {entry for coin in queue for entry in confirm_best(page, coin)}
         assert page.get("/review/queue?only=decided").json()["total"] == len(COINS)
         before_model = answers(page)[COINS[0]]["model"]
-        found = run(*improve).json["round"]
+        found = run(*improve, timeout_s=WAIT_S).json["round"]
         assert found["version"] == 2
         before, after = rows(lab, 1), rows(lab, 2)
         added = {row["frame"] for row in after} - {row["frame"] for row in before}

@@ -90,6 +90,8 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert left(busy_page)["cut"] == 0
     assert run("catalogue", "show", CUT, "--lab", busy_page.lab, "--json").json["coins"][0]["record"]["lot"] == "118"
 
+    assert CUT in busy_page.get("/collection?what=entries&q=118").text, "found by its lot"
+
     twice = of_kind(busy_page, "duplicate")
     assert (twice["coin"], twice["candidates"][0]["coin"]) == ("1994.4", "1994.5")
     assert [side["side"] for side in twice["sides"]] == ["obverse", "reverse"]
@@ -108,7 +110,7 @@ def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_pag
     page = open_page(busy_page.address + "/review?only=quarantined")
     page.locator("#who").fill("Anna")
     page.keyboard.press("Enter")
-    assert page.locator("#work img").count() == 1 and "blur" in page.locator("#work").inner_text()
+    assert page.locator("#work img").count() == 1 and "out of focus" in page.locator("#work").inner_text()
     assert not page.locator("[data-decision='same coin']").is_visible() and not page.locator("#reject").is_visible()
     page.keyboard.press("a")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'decided'")
