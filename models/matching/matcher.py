@@ -6,7 +6,8 @@ views --extract-----> features at every turn                             views, 
       --same coin---> names that are one coin, sold twice, put together  same_coin
       --fuse--------> one score per coin, over sides and photographs     fusion
       --probability-> how sure it is                                     probability
-      --verify------> the first few laid on the query, point by point    verification, registration
+      --verify------> the first few laid on the query, the fine          verification, registration,
+                      surface compared in register                       surface, relation
 """
 
 from __future__ import annotations
@@ -21,15 +22,24 @@ from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.index import CatalogueIndex, Rows
 from models.matching.probability import Probability
 from models.matching.rotation import search_rotation
-from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
+from models.matching.same_coin import (
+    LINK_DOUBT,
+    MOST_ALIKE,
+    OPEN_LINK,
+    CoinLinks,
+    group_names,
+    names_to_compare,
+    weigh_rival,
+)
 from models.matching.verification import (
     MOST_VERIFIED,
+    SETTLED,
     VERIFIED,
+    Comparisons,
+    QueryCrops,
     ReadCrop,
-    Registrations,
     is_open,
-    register_candidate,
-    weigh,
+    shipped_verification,
 )
 from models.matching.views import View, crops_at_turns, group_views
 
@@ -57,16 +67,16 @@ class Match:
         The most similar entry of its best name.
     also
         Its other names: a coin that was sold twice has two.
-    registrations
-        How the query, turned as it was compared, lies on each of the entries that were compared (``scored.entries``);
-        empty unless it was verified.
+    comparisons
+        The query, turned as it was, on each of the entries that were compared (``scored.entries``); empty unless it was
+        verified.
     """
 
     scored: ScoredCoin
     entry: str
     probability: float
     also: tuple[OtherName, ...] = ()
-    registrations: Registrations = ()
+    comparisons: Comparisons = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class CoinMatcher:
     shortlist
         How many entries a side are compared cell by cell.
     read_crop, verified
-        Reads the crop of an entry; and how many candidates are verified. Without it, none is.
+        Reads the crop of an entry; without it no candidate is verified. And how many are, unless the first is settled.
     """
 
     embedder: Embedder
@@ -120,27 +130,55 @@ class CoinMatcher:
     def verify(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], matches: Sequence[Match]
     ) -> list[Match]:
-        """Lay the first few on the query, and weigh what is found; the best first.
+        """Lay the first few on the query, compare them, and weigh what is found; the best first.
 
-        So does every one that comes first thereby, as long as it could be possible.
+        One after the other, until one that was compared is settled; and every one that comes first thereby, as long as
+        it could be possible.
         """
-        if self.read_crop is None:
+        if self.read_crop is None or not matches:
             return list(matches)
-        groups, registered = group_views(views), dict[int, Registrations]()
-        chances = [match.probability for match in matches]
-        order = list(range(len(matches)))
-        while waiting := [n for n in order[: self.verified if not registered else 1] if n not in registered]:
-            if len(registered) >= MOST_VERIFIED or not is_open(chances[order[0]]):
+        verification, crops = shipped_verification(), QueryCrops(group_views(views))
+        compared = dict[int, Comparisons]()
+        by_search = [match.probability for match in matches]
+        chances, order = by_search, list(range(len(matches)))
+        while len(compared) < MOST_VERIFIED:
+            first = order[0]
+            if first in compared and (len(compared) >= self.verified or chances[first] >= self.settled):
                 break
-            for number in waiting:
-                names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
-                registered[number] = register_candidate(groups, searches, names, self.read_crop)
-            chances = weigh([match.probability for match in matches], registered)
-            order.sort(key=lambda number: -chances[number])
+            number = next((each for each in order if each not in compared), None)
+            if number is None or not is_open(chances[number]):
+                break
+            names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
+            compared[number] = verification.compare(crops, searches, names, self.read_crop)
+            chances = verification.weigh(by_search, compared)
+            order.sort(key=lambda each: -chances[each])
         return [
-            replace(matches[number], probability=chances[number], registrations=registered.get(number, ()))
+            replace(matches[number], probability=chances[number], comparisons=compared.get(number, ()))
             for number in order
         ]
+
+    def verify_links(
+        self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], links: Mapping[str, float]
+    ) -> dict[str, float]:
+        """The probabilities that other names are one name's coin, once the surface of those that may be was compared.
+
+        The search takes a coin of one die, in one style of print, for the same coin. Those that it hardly takes for
+        the coin are left out.
+        """
+        if self.read_crop is None:
+            return dict(links)
+        verification, crops = shipped_verification(), QueryCrops(group_views(views))
+        found = {}
+        for name, chance in links.items():
+            if chance >= OPEN_LINK:
+                compared = verification.compare(crops, searches, {name}, self.read_crop)
+                (found[name],) = verification.weigh([min(chance, MOST_ALIKE)], {0: compared}, LINK_DOUBT)
+        return found
+
+    @property
+    def settled(self) -> float:
+        """From which probability on no other candidate is verified: thoroughly, all are."""
+        return SETTLED if self.verified < MOST_VERIFIED else 1.0
 
     def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:
         """Rank the catalogue's names by similarity to one coin seen in some views, the best first.

@@ -4,19 +4,22 @@ agree and differ."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from calibration.image import Image
 from capture.store import Store
-from capture.store.records import Candidate, Entry
+from capture.store.records import Entry
 from models.embedding.embedder import Embedder
 from models.explanation.cells import UsualCells
 from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
 from models.matching.registration import Registration, describe, lay_on, register
+from models.matching.relation import Comparison
 from models.matching.views import View, crop_at_turn, group_views
+from pipeline.collection.answers import Answer
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
 
@@ -32,43 +35,43 @@ class EvidenceDrawer:
         self._usual: UsualCells | None = None
         self._is_ready = False
 
-    def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
-        """Each side that was compared, and the drawing of it (`draw_evidence`)."""
-        entries = {entry.id: entry for entry in store.catalogue.entries()}
-        for entry_id, drawing in zip(
-            candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
-        ):
+    def draw(self, store: Store, views: Sequence[View], answer: Answer) -> Iterator[tuple[str, Image]]:
+        """Each side that was compared with the best candidate, and the drawing of it (`draw_evidence`)."""
+        if not answer.candidates:
+            return
+        names = answer.candidates[0].evidence["entries"]
+        for name, drawing in zip(names, self.draw_each(store, views, answer), strict=True):
             if drawing is not None:
-                yield entries[entry_id].side or entry_id, drawing
+                entry = store.catalogue.get(name)
+                yield (entry and entry.side) or name, drawing
 
-    def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
-        """For each entry of a candidate the drawing; None where there is nothing to draw.
+    def draw_each(self, store: Store, views: Sequence[View], answer: Answer) -> Iterator[Image | None]:
+        """For each entry of the best candidate the drawing; None where there is nothing to draw.
 
         That is where the entry has left the catalogue, its image cannot be read, or the network has no such
         explanation.
         """
-        entries = {entry.id: entry for entry in store.catalogue.entries()}
-        groups = group_views(views)
-        compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
-        for number, (entry_id, turn_deg) in enumerate(compared):
-            entry = entries.get(entry_id)
+        groups, evidence = group_views(views), answer.candidates[0].evidence
+        compared = zip_longest(evidence["entries"], evidence["turns_deg"], answer.laid)
+        for number, (entry_id, turn_deg, laid) in enumerate(compared):
+            entry = store.catalogue.get(entry_id)
             group = _group_of(groups, entry, number)
-            if entry is None or group is None:
+            if entry is None or entry.removed_at is not None or group is None:
                 yield None
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
-                found = register(describe(upright), describe(second))
+                found = laid or register(describe(upright), describe(second))
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
-                explained = explain_upright(self._embedder, *pair, self._usual_cells(store, entries))
+                explained = explain_upright(self._embedder, *pair, self._usual_cells(store))
             except (*UNREADABLE, ExplanationError):
                 yield None
                 continue
             yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
-    def _usual_cells(self, store: Store, entries: dict[str, Entry]) -> UsualCells | None:
+    def _usual_cells(self, store: Store) -> UsualCells | None:
         if not self._is_ready:
-            others = list(entries.values())
+            others = list(store.catalogue.entries())
             crops = []
             for entry in others[:: max(1, len(others) // REFERENCE_ENTRIES)][:REFERENCE_ENTRIES]:
                 try:
@@ -86,6 +89,14 @@ def registration_as_json(registration: Registration | None) -> dict[str, Any]:
     if not registration.holds:
         return {"inliers": registration.inliers, "matrix": None}
     return {"inliers": registration.inliers, "matrix": np.round(registration.matrix, 5).tolist()}
+
+
+def comparison_as_json(comparison: Comparison | None) -> dict[str, Any]:
+    """How a coin lies on a catalogue's image, and what the two have in common, as plain data (docs/json.md)."""
+    if comparison is None:
+        return registration_as_json(None)
+    shares = {relation: round(share, 4) for relation, share in comparison.shares.items()}
+    return {**registration_as_json(comparison.registration), "likelihoods": shares}
 
 
 def draw_evidence(pair: tuple[Image, Image], registration: Registration, maps: tuple[Map, Map], size_px: int) -> Image:

@@ -15,14 +15,14 @@ from capture.store import Store
 from capture.store.records import Candidate, Frame
 from models.embedding.embedder import Embedder
 from models.matching.matcher import CoinMatcher, Match
-from models.matching.probability import Probability, verdict
-from models.matching.verification import MOST_VERIFIED, VERIFIED
+from models.matching.probability import Probability
+from models.matching.verification import MOST_VERIFIED, VERIFIED, judge
 from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
 from pipeline.collection.entries import EntryCrops
-from pipeline.collection.evidence import EvidenceDrawer, registration_as_json
+from pipeline.collection.evidence import EvidenceDrawer, comparison_as_json
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
@@ -114,7 +114,11 @@ class Identifier:
         matches = self.matcher.match(views, self.probability, self.links)
         with Store.open(self.lab.store, writing=False) as store:
             candidates = tuple(_candidate(each, store) for each in matches[:TOP])
-        return Answer(image, verdict(candidates[0].probability if candidates else None), candidates)
+        if not matches:
+            return Answer(image, judge(None, ()))
+        compared = matches[0].comparisons
+        laid = tuple(None if each is None else each.registration for each in compared)
+        return Answer(image, judge(matches[0].probability, compared), candidates, laid=laid)
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
@@ -123,7 +127,7 @@ class Identifier:
             return Answer(coin, error="no good frame")
         answer = self.identify(coin, views)
         if answer.verdict:
-            for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
+            for side, drawing in self._evidence.draw(store, views, answer):
                 keep_evidence(self.lab, session_id, coin, side, drawing)
             store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
@@ -134,7 +138,7 @@ class Identifier:
         """Photographs rotated as the best candidate is, with the evidence."""
         best = answer.candidates[0]
         views = [View(seen[path].crop) for path in paths]
-        drawn = self._evidence.draw_each(store, views, best)
+        drawn = self._evidence.draw_each(store, views, answer)
         for path, turn_deg, evidence in zip(paths, best.evidence["turns_deg"], drawn, strict=False):
             outline = seen[path].outline
             image = portrait(read_image(path), (outline.centre_px, outline.radius_px), turn_deg, IMAGE_PX)
@@ -187,11 +191,11 @@ def _candidate(match: Match, store: Store) -> Candidate:
     found = match.scored
     published = store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)])
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
-    if match.registrations:
+    if match.comparisons:
         sides = {entry.id: entry.side for entry in published}
         evidence["registrations"] = [
-            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **registration_as_json(registration)}
-            for entry, turn_deg, registration in zip(found.entries, found.turns_deg, match.registrations, strict=True)
+            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **comparison_as_json(comparison)}
+            for entry, turn_deg, comparison in zip(found.entries, found.turns_deg, match.comparisons, strict=True)
         ]
     if match.also:
         evidence["also"] = [

@@ -30,6 +30,7 @@ from pipeline.reporter import Progress
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY = 50  # names
+_LINKS = "same_coin"  # "links", which 0.1.0 wrote, had not seen the surface: names are compared again
 
 
 @dataclass
@@ -92,7 +93,7 @@ class CatalogueLinks:
         self._save()
 
     def _compare_name(self, store: Store, name: str) -> None:
-        """Search for one name's coin among all other names."""
+        """Search for one name's coin among all other names, and compare the surface of those that may be it."""
         index = self._matcher.index
         others = np.array([row for row, entry in enumerate(index.entries) if entry.coin != name], np.int64)
         views = []
@@ -102,7 +103,8 @@ class CatalogueLinks:
             except UNREADABLE:
                 continue
         searches = self._matcher.search(views, others)
-        self._compared[name] = _Compared(self._entries[name], link_names(searches, self._probability))
+        links = self._matcher.verify_links(views, searches, link_names(searches, self._probability))
+        self._compared[name] = _Compared(self._entries[name], links)
 
     def _is_compared(self, name: str) -> bool:
         return name in self._compared and self._compared[name].entries == self._entries.get(name)
@@ -112,7 +114,7 @@ class CatalogueLinks:
 
     def _save(self) -> None:
         document = {
-            name: {"entries": each.entries, "links": {other: round(p, 4) for other, p in each.links.items()}}
+            name: {"entries": each.entries, _LINKS: {other: round(p, 4) for other, p in each.links.items()}}
             for name, each in self._compared.items()
             if name in self._entries
         }
@@ -144,6 +146,6 @@ def _read_decided(store: Store) -> dict[frozenset[str], bool]:
 def _read(path: Path) -> dict[str, _Compared]:
     """What was kept; nothing if it cannot be read, since all of it can be found again."""
     try:
-        return {name: _Compared(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()}
+        return {name: _Compared(each["entries"], each[_LINKS]) for name, each in parse_json(path.read_bytes()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

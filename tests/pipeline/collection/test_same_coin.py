@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 from calibration.image import encode_jpeg, read_image
+from pipeline.learning.coin_pairs import by_hand
+from rig.sides import SIDES
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from tests.models.matching.die_mates import SEED, same_dies
 from tests.pipeline.conftest import COINS, Rig
 from tests.variants import usually
 
@@ -73,3 +78,31 @@ def test_building_the_catalogue_proposes_the_coins_that_are_in_it_twice(
     assert f"also {COIN}" in printed
     again = rig("catalogue", "build", "--lab", lab)
     assert f"{COIN} and lot 7" in again.out and "Comparing" not in again.err, "nothing is compared twice"
+
+
+@pytest.mark.slow
+def test_a_coin_of_the_same_die_is_another_coin_and_named_so(rig: Rig, lab: Path, tmp_path: Path) -> None:
+    drawer, rng, (own, mate) = ProceduralDrawer(SEED), np.random.default_rng(1), same_dies(2)
+
+    def add(sale: str, coins: dict[str, tuple[str, int]]) -> None:
+        (tmp_path / sale).mkdir()
+        for lot, (coin, seed) in coins.items():
+            for side in SIDES:
+                image = reproduction(drawer.side_texture(coin, side), seed, "photograph")
+                (tmp_path / sale / f"{lot}_{side}.jpg").write_bytes(encode_jpeg(image))
+        assert rig("catalogue", "add", tmp_path / sale, "--lab", lab).code == 0
+
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encode_jpeg(by_hand(drawer.side_texture(own, "obverse"), rng)))
+    add("first", {"mate": (mate, 1)})
+    (alone,) = rig("identify", photo, "--lab", lab, "--json").json
+    assert alone["verdict"] == "same die" and alone["candidates"][0]["coin"] == "mate"
+    assert alone["candidates"][0]["registrations"][0]["likelihoods"]["same coin"] < 0.1
+    add("second", {"own": (own, 1), "again": (own, 2)})
+    built = rig("catalogue", "build", "--lab", lab, "--json").json
+    assert [pair["coins"] for pair in built["same_coin"]] == [["again", "own"]]
+    ran = rig("identify", photo, "--lab", lab, "--json", "--report")
+    best = ran.json[0]["candidates"][0]
+    assert ran.json[0]["verdict"] == "match"
+    assert {best["coin"], *(other["coin"] for other in best["also"])} == {"own", "again"}
+    assert {sale["coin"] for sale in best["sales"]} == {"own", "again"}
