@@ -156,7 +156,7 @@ def verifier(
         Path,
         typer.Option(metavar="DIR", help="Photographs of real coins, one of each side, as for `rig init --coins`."),
     ],
-    dies: Annotated[int, typer.Option(min=10, help="Dies of made coins that are compared.")] = 28,
+    dies: Annotated[int, typer.Option(min=2, help="Dies of made coins that are compared.")] = 28,
     sides: Annotated[int, typer.Option(min=1, help="Photographs that are compared, drawn at random.")] = 20,
     json: JsonOption = False,
     debug: DebugOption = False,
