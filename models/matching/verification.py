@@ -40,7 +40,7 @@ _USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare 
 _LIMIT = math.log(100.0)  # verifying makes a candidate at most so many times as probable
 _CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
 _MOST_BY_SEARCH = math.log(99.0)
-_SURE = 0.8  # share of the likelihoods: below it a die is not named
+_SURE, _ANOTHER = 0.8, -2.0  # a die is named from this share of the likelihoods on, of what is clearly another coin
 
 
 @dataclass
@@ -123,7 +123,7 @@ def log_ratio(points: float, best_other: float) -> float:
     return float(np.clip(found, -_LIMIT, _LIMIT))
 
 
-def speak_against(comparisons: Comparisons, doubt: float) -> float:
+def speak_against(comparisons: Sequence[Comparison | None], doubt: float) -> float:
     """ln of what the surface leaves of a candidate's odds, in the mean over its entries: 0 if it is the coin's."""
     return min(0.0, float(np.mean([each.log_ratio for each in comparisons if each is not None])) - doubt)
 
@@ -143,8 +143,9 @@ def judge(probability: float | None, comparisons: Comparisons) -> Verdict:
     """Word for the best candidate: of another coin that shares a die with it on some side, just that."""
     if probability is None or probability >= MATCH_PROBABILITY:
         return verdict(probability)
-    others = [each.shares["same die"] / (1.0 - each.shares["same coin"] + 1e-9) for each in comparisons if each]
-    if probability < POSSIBLE_PROBABILITY and max(others, default=0.0) >= _SURE:
+    seen = [each for each in comparisons if each is not None]
+    is_shared = any(each.shares["same die"] >= _SURE for each in seen)
+    if probability < POSSIBLE_PROBABILITY and is_shared and speak_against(seen, 0.0) <= _ANOTHER:
         return "same die"
     return verdict(probability)
 
