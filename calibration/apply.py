@@ -1,4 +1,8 @@
-"""From a raw frame to a calibrated one: evenly lit, neutral, straight."""
+"""From a raw frame to a calibrated one: free of hot pixels and dark level, straight, evenly lit, in true colours.
+
+All of it is one pass over strips of rows that stay in the processor's cache: what lies between stored values and stored
+values is never written to memory as a whole. Strips, threads and parts change no bit of the result.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +15,78 @@ import numpy.typing as npt
 from calibration.bundle import Bundle
 from calibration.errors import CalibrationError
 from calibration.flat import gain_at_size
-from calibration.image import Image
-from calibration.response import to_image, to_linear
+from calibration.hot_pixels import without_hot
+from calibration.response import Raw, encode, table_of
 
 _Map = npt.NDArray[np.integer]
 
+STRIP_ROWS = 96
 
 Box = tuple[int, int, int, int]
 """A part of an image: left, top, right, bottom (px), the last two not included."""
 
 
-def apply(raw: Image, bundle: Bundle, light: str, box: Box | None = None) -> Image:
-    """Calibrate a frame (H, W, 3): apply its light's flat field in linear light, and take the distortion out.
+def apply(raw: Raw, bundle: Bundle, light: str, box: Box | None = None) -> Raw:
+    """Calibrate a frame (H, W, 3) of 8 or 16 bits, taken under a light.
 
-    The result has the bundle's camera matrix, no distortion, and a scale of `bundle.mm_per_pixel`. It has the frame's
-    size; with a `box`, it is that part of it, for that part's cost.
+    The result has as many bits, the bundle's camera matrix, no distortion, and a scale of `bundle.mm_per_pixel`. It has
+    the frame's size; with a `box`, it is that part of it, for that part's cost.
 
     Raises
     ------
     CalibrationError
-        If the frame's size is not the bundle's, or the bundle has no flat field for the light.
+        If the frame is no such image, its size is not the bundle's, or the bundle has no flat field for the light.
     """
+    check_frame(raw, bundle, light)
     height_px, width_px = raw.shape[:2]
-    if (width_px, height_px) != (bundle.lens.width_px, bundle.lens.height_px):
+    left, top, right, bottom = box or (0, 0, width_px, height_px)
+    coarse, fine = _straightening(bundle)
+    gain, table = _straight_gain(bundle, light), _table(bundle, raw.dtype.str)
+    colour = bundle.colours.get(light)
+    straight = np.empty((bottom - top, right - left, 3), raw.dtype)
+    for first in range(top, bottom, STRIP_ROWS):
+        part = (slice(first, min(first + STRIP_ROWS, bottom)), slice(left, right))
+        source = _source(coarse[part], width_px, height_px)
+        origin = np.array([source[1].start, source[0].start, 0, 0], float)
+        within = cv2.subtract(coarse[part], origin)  # four times as fast as numpy
+        seen = without_hot(raw, bundle.hot, source)
+        strip = cv2.remap(cv2.LUT(seen, table), within, fine[part], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+        cv2.multiply(strip, gain[part], dst=strip)
+        even = np.asarray(strip, np.float32) if colour is None else colour.apply(np.asarray(strip, np.float32))
+        straight[first - top : part[0].stop - top] = encode(even, raw)
+    return straight
+
+
+def check_frame(raw: npt.NDArray[np.generic], bundle: Bundle, light: str) -> None:
+    """Refuse a frame that the bundle does not hold for.
+
+    Raises
+    ------
+    CalibrationError
+        See `apply`.
+    """
+    if raw.ndim != 3 or raw.shape[2] != 3 or raw.dtype not in (np.uint8, np.uint16):
+        raise CalibrationError(
+            f"The frame has shape {raw.shape} and values of {raw.dtype}. Give a colour image of 8 or 16 bits a channel."
+        )
+    height_px, width_px = raw.shape[:2]
+    lens = bundle.lens
+    if (width_px, height_px) != (lens.width_px, lens.height_px):
+        turned = (height_px, width_px) == (lens.width_px, lens.height_px)
         raise CalibrationError(
             f"The frame is {width_px}x{height_px} pixels, calibration {bundle.id} is for "
-            f"{bundle.lens.width_px}x{bundle.lens.height_px}. Set the camera back, or run `rig calibrate` again."
+            f"{lens.width_px}x{lens.height_px}."
+            + (
+                " It seems to be turned by 90 degrees: give it as the camera took it."
+                if turned
+                else " Set the camera back, or run `rig calibrate` again."
+            )
         )
     if light not in bundle.flats:
         raise CalibrationError(
             f"Calibration {bundle.id} has no flat field for {light}, only for "
             f"{', '.join(sorted(bundle.flats)) or 'no light'}. Run `rig calibrate` again."
         )
-    left, top, right, bottom = box or (0, 0, width_px, height_px)
-    part = (slice(top, bottom), slice(left, right))
-    coarse, fine = (each[part] for each in _straightening(bundle))
-    source = _source(coarse, width_px, height_px)
-    origin = np.array([source[1].start, source[0].start, 0, 0], float)
-    within = cv2.subtract(coarse, origin)  # four times as fast as numpy
-    straight = cv2.remap(to_linear(raw[source]), within, fine, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    cv2.multiply(straight, _straight_gain(bundle, light)[part], dst=straight)
-    return to_image(np.asarray(straight, np.float32))
 
 
 def _source(coarse: _Map, width_px: int, height_px: int) -> tuple[slice, slice]:
@@ -63,6 +98,15 @@ def _source(coarse: _Map, width_px: int, height_px: int) -> tuple[slice, slice]:
         slice(min(max(0, top - reach), height_px - 1), max(1, min(height_px, bottom + reach + 1))),
         slice(min(max(0, left - reach), width_px - 1), max(1, min(width_px, right + reach + 1))),
     )
+
+
+@lru_cache(maxsize=4)
+def _table(bundle: Bundle, dtype: str) -> npt.NDArray[np.float32]:
+    """Light of each stored value, what the camera reports in the dark taken off; for each channel where they differ."""
+    light = table_of(np.dtype(dtype))
+    if bundle.dark is None:
+        return light
+    return np.ascontiguousarray(light[:, None, None] - bundle.dark[None, None, :], np.float32)
 
 
 @lru_cache(maxsize=2)

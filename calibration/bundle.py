@@ -6,23 +6,31 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
+from calibration.axis import PlateAxis
+from calibration.colour_matrix import ColourMatrix
 from calibration.durable_files import install_folder, make_folder, read_limit
 from calibration.errors import CalibrationError
 from calibration.flat import Flat
+from calibration.lamp_place import LampPlace
 from calibration.lens import Lens
 
 _DESCRIPTION = "bundle.yaml"
 _FLATS = "flats.npz"
+_HOT = "hot.npy"
+VERSION = 2  # of what a bundle holds: 1 had lens, scale, flat fields and the ring's zero alone
+VALID_DAYS = 90
 MAX_FLATS_GB = 4.0  # unpacked: thirty lights of a 12 MP camera take half of it
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -45,6 +53,20 @@ class Bundle:
         When it was made (UTC, whole seconds).
     ring_zero_deg
         What the plate's ring shows when the turntable stands at 0; None where there is no ring.
+    dark
+        (3,) light that the camera reports in the dark, 0 to 1; None if that was not measured.
+    hot
+        (N, 2) rows and columns of hot pixels.
+    colours
+        Light name -> matrix from its light, evened out by the flat field, to linear sRGB.
+    lamps
+        Light name -> where its light comes from; lights from all around have no place.
+    axis
+        The turntable's axis as the camera sees it; None where there is no ring.
+    valid_days
+        How long it holds.
+    imaging
+        What was measured of the images of its targets, for the report: figure -> value.
     """
 
     camera: str
@@ -53,6 +75,13 @@ class Bundle:
     flats: Mapping[str, Flat]
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     ring_zero_deg: float | None = None
+    dark: npt.NDArray[np.float32] | None = None
+    hot: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    colours: Mapping[str, ColourMatrix] = field(default_factory=dict)
+    lamps: Mapping[str, LampPlace] = field(default_factory=dict)
+    axis: PlateAxis | None = None
+    valid_days: int = VALID_DAYS
+    imaging: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -60,7 +89,25 @@ class Bundle:
         digest = hashlib.sha256(json.dumps(_facts(self), sort_keys=True).encode())
         for light in sorted(self.flats):
             digest.update(light.encode() + np.ascontiguousarray(self.flats[light]).tobytes())
+        if len(self.hot):
+            digest.update(np.ascontiguousarray(self.hot, np.int64).tobytes())
         return digest.hexdigest()[:12]
+
+    @property
+    def expires_at(self) -> datetime:
+        """Until when it holds."""
+        return self.created_at + timedelta(days=self.valid_days)
+
+    def applied_to(self, light: str) -> list[str]:
+        """What `calibration.apply` takes out of a frame under a light, in order."""
+        known = {
+            "hot pixels": bool(len(self.hot)),
+            "dark": self.dark is not None,
+            "lens": True,
+            "flat": light in self.flats,
+            "colour": light in self.colours,
+        }
+        return [step for step, is_known in known.items() if is_known]
 
 
 def save(bundle: Bundle, directory: Path) -> Path:
@@ -80,7 +127,9 @@ def save(bundle: Bundle, directory: Path) -> Path:
             shutil.rmtree(abandoned)
         make_folder(unfinished)
         np.savez_compressed(unfinished / _FLATS, **dict(bundle.flats))  # type: ignore[arg-type]
-        described = {"id": bundle.id, "number": _next_number(directory), **_facts(bundle)}
+        if len(bundle.hot):
+            np.save(unfinished / _HOT, np.ascontiguousarray(bundle.hot, np.int64))
+        described = {"id": bundle.id, "number": _next_number(directory), "version": VERSION, **_facts(bundle)}
         (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
         install_folder(unfinished, folder)
     except OSError as error:
@@ -101,6 +150,12 @@ def load(folder: Path) -> Bundle:
     """
     try:
         facts = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        later = int(facts.get("version", 1)) > VERSION
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise _unreadable(folder) from error
+    if later:
+        raise CalibrationError(f"{folder} was made by a later version of this program. Update it, or calibrate again.")
+    try:
         with ZipFile(folder / _FLATS) as archive:
             if sum(each.file_size for each in archive.infolist()) > 1e9 * read_limit("RIG_MAX_FLATS_GB", MAX_FLATS_GB):
                 raise ValueError("more than flats can be")
@@ -115,7 +170,8 @@ def load(folder: Path) -> Bundle:
             int(height_px),
         )
         created_at = datetime.fromisoformat(facts["created_at"])
-        ring = facts.get("ring_zero_deg")
+        ring, dark = facts.get("ring_zero_deg"), facts.get("dark")
+        hot = np.load(folder / _HOT, allow_pickle=False) if (folder / _HOT).exists() else np.zeros((0, 2), np.int64)
         bundle = Bundle(
             str(facts["camera"]),
             lens,
@@ -123,10 +179,17 @@ def load(folder: Path) -> Bundle:
             flats,
             created_at,
             None if ring is None else float(ring),
+            None if dark is None else np.array(dark, np.float32).reshape(3),
+            hot.astype(np.int64).reshape(-1, 2),
+            {light: ColourMatrix.of_facts(each) for light, each in facts.get("colours", {}).items()},
+            {light: LampPlace.of_facts(each) for light, each in facts.get("lamps", {}).items()},
+            PlateAxis.of_facts(facts["axis"]) if "axis" in facts else None,
+            int(facts.get("valid_days", VALID_DAYS)),
+            facts.get("imaging", {}),
         )
         same = facts["id"] == bundle.id
     except Exception as error:  # of damaged archives zlib, zipfile and numpy raise what they like
-        raise CalibrationError(f"{folder} holds no readable calibration. Run `rig calibrate` again.") from error
+        raise _unreadable(folder) from error
     if not same:
         raise CalibrationError(
             f"{folder} was changed after it was made: its content no longer gives the id {facts['id']}. "
@@ -143,8 +206,21 @@ def latest(directory: Path) -> Bundle | None:
     CalibrationError
         If that one cannot be read.
     """
-    folders = sorted((_number(path.parent), path.parent) for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
-    return load(folders[-1][1]) if folders else None
+    folders = bundle_folders(directory)
+    return load(folders[-1]) if folders else None
+
+
+def bundle_folders(directory: Path) -> list[Path]:
+    """The bundles of a folder of them, as they were saved one after the other."""
+    return [folder for _, folder in sorted((number_of(path.parent), path.parent) for path in _described(directory))]
+
+
+def folder_of(directory: Path, bundle_id: str) -> Path | None:
+    """Where a bundle lies, by its id or its number; None if it is not there."""
+    for folder in reversed(bundle_folders(directory)):
+        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number_of(folder)):
+            return folder
+    return None
 
 
 def size_px(folder: Path) -> tuple[int, int] | None:
@@ -156,7 +232,7 @@ def size_px(folder: Path) -> tuple[int, int] | None:
         return None
 
 
-def _number(folder: Path) -> int:
+def number_of(folder: Path) -> int:
     """Which bundle of its lab it is, counted from 1; 0 for those of version 0.1, whose names have the order."""
     try:
         return int(yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8")).get("number", 0))
@@ -165,7 +241,15 @@ def _number(folder: Path) -> int:
 
 
 def _next_number(directory: Path) -> int:
-    return 1 + max((_number(path.parent) for path in directory.glob(f"[!.]*/{_DESCRIPTION}")), default=0)
+    return 1 + max((number_of(path.parent) for path in _described(directory)), default=0)
+
+
+def _described(directory: Path) -> Iterator[Path]:
+    return directory.glob(f"[!.]*/{_DESCRIPTION}")
+
+
+def _unreadable(folder: Path) -> CalibrationError:
+    return CalibrationError(f"{folder} holds no readable calibration. Run `rig calibrate` again.")
 
 
 def _facts(bundle: Bundle) -> dict[str, object]:
@@ -179,4 +263,11 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         "mm_per_pixel": bundle.mm_per_pixel,
         "lights": sorted(bundle.flats),
         **({} if bundle.ring_zero_deg is None else {"ring_zero_deg": bundle.ring_zero_deg}),
+        # What version 1 did not have is left out where there is none: bundles of then keep their ids.
+        **({} if bundle.dark is None else {"dark": [float(value) for value in bundle.dark]}),
+        **({} if not bundle.colours else {"colours": {name: each.facts() for name, each in bundle.colours.items()}}),
+        **({} if not bundle.lamps else {"lamps": {name: each.facts() for name, each in bundle.lamps.items()}}),
+        **({} if bundle.axis is None else {"axis": bundle.axis.facts()}),
+        **({} if bundle.valid_days == VALID_DAYS else {"valid_days": bundle.valid_days}),
+        **({} if not bundle.imaging else {"imaging": dict(bundle.imaging)}),
     }

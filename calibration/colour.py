@@ -9,24 +9,22 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from calibration.chart import NEUTRALS, Chart
+from calibration.colour_matrix import LUMINANCE, ColourMatrix, Model
 from calibration.errors import CalibrationError
 from calibration.image import Image
-from calibration.response import to_image
+from calibration.response import Deep, Raw, encode
 
 Values = npt.NDArray[np.float64]
-Model = Literal["linear", "root-polynomial"]
 Response = Literal["linear", "srgb", "fitted"]
 
 MODELS: tuple[Model, ...] = ("linear", "root-polynomial")
 MAX_MEAN, MAX_PATCH = 4.0, 15.0  # CIEDE2000: above, it is no ColorChecker, or the light is not fit for it
 MAX_SHADING = 0.25  # range of the light over the chart
 LEAST_LIGHT = 0.08  # of a patch, for it to show how the light falls
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 SIMPLER = 0.9  # a fitted response has to bring the error below this share of that of a simple one
 _CHART = "ColorChecker24 - After November 2014"
 
@@ -47,6 +45,8 @@ class ColourCorrection:
         (3,) factors on red, green and blue light that make the chart's greys grey, green's 1.
     matrix
         (T, 3) from the terms of balanced light to linear sRGB: T is 3 for a linear one, 6 for root-polynomial.
+    ciede2000_mean
+        Colour difference left at the chart's patches, on average; None if it is not known.
     """
 
     response: Values
@@ -54,6 +54,7 @@ class ColourCorrection:
     model: Model
     white_balance: Values
     matrix: Values
+    ciede2000_mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,12 @@ class ColourFit:
     shading: float
 
 
-def fit_colour(chart: Chart, model: Model = "linear", name: str = "the image") -> ColourFit:
+def fit_colour(
+    chart: Chart, model: Model = "linear", name: str = "the image", stored: Response | None = None
+) -> ColourFit:
     """Fit a correction to a chart.
+
+    What the camera stores is found out from the chart, unless `stored` says it.
 
     Finlayson, Mackiewicz, Hurlbert, "Color correction using root-polynomial regression", IEEE TIP 24 (2015).
 
@@ -85,10 +90,13 @@ def fit_colour(chart: Chart, model: Model = "linear", name: str = "the image") -
     CalibrationError
         If the colours are not those of the chart, or the light on it is uneven.
     """
-    fits = [_fit(chart, kind, model) for kind in ("linear", "srgb", "fitted")]
-    best = min(fits[:2], key=lambda fit: fit.ciede2000.mean())
-    if fits[2].ciede2000.mean() < SIMPLER * best.ciede2000.mean():
-        best = fits[2]
+    if stored is not None:
+        best = _fit(chart, stored, model)
+    else:
+        fits = [_fit(chart, kind, model) for kind in ("linear", "srgb", "fitted")]
+        best = min(fits[:2], key=lambda fit: fit.ciede2000.mean())
+        if fits[2].ciede2000.mean() < SIMPLER * best.ciede2000.mean():
+            best = fits[2]
     if best.shading > MAX_SHADING:
         raise CalibrationError(
             f"{name}: the light falls by {best.shading:.0%} over the chart ({MAX_SHADING:.0%} at most). Light it "
@@ -104,13 +112,32 @@ def fit_colour(chart: Chart, model: Model = "linear", name: str = "the image") -
     return best
 
 
-def correct_colour(image: Image, correction: ColourCorrection) -> Image:
-    """The image (H, W, 3) in sRGB, clipped."""
-    table = np.ascontiguousarray(correction.response[:, None, :]).astype(np.float32)
-    light = np.asarray(cv2.LUT(image, table), np.float32).reshape(-1, 3)
-    terms = _terms(light * correction.white_balance.astype(np.float32), correction.model)
-    srgb = terms @ correction.matrix.astype(np.float32)
-    return to_image(np.clip(srgb, 0.0, 1.0).astype(np.float32).reshape(image.shape))
+def correct_colour(image: Raw, correction: ColourCorrection) -> Raw:
+    """The image (H, W, 3) of 8 or 16 bits in sRGB, clipped."""
+    return encode(true_light(codes_of(image), correction), image)
+
+
+def codes_of(image: Image | Deep) -> npt.NDArray[np.float32]:
+    """Stored values of 0 to 1, (H, W, 3)."""
+    return np.asarray(image / np.float32(255 if image.dtype == np.uint8 else 65535), np.float32)
+
+
+def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> npt.NDArray[np.float32]:
+    """Linear sRGB (H, W, 3), not clipped, of stored values of 0 to 1."""
+    at = np.arange(256) / 255
+    light = np.stack(
+        [np.interp(codes[..., axis], at, correction.response[:, axis]).astype(np.float32) for axis in range(3)], axis=-1
+    )
+    terms = _terms((light * correction.white_balance.astype(np.float32)).reshape(-1, 3), correction.model)
+    return np.asarray(terms @ correction.matrix.astype(np.float32), np.float32).reshape(codes.shape)
+
+
+def matrix_of(fit: ColourFit) -> ColourMatrix:
+    """The matrix that a bundle keeps: it works on light, and leaves the brightness of grey as it is."""
+    correction = fit.correction
+    return ColourMatrix.of_balanced(
+        correction.model, correction.white_balance, correction.matrix, correction.ciede2000_mean
+    )
 
 
 def reference_light() -> Values:
@@ -146,8 +173,9 @@ def _fit(chart: Chart, kind: Response, model: Model) -> ColourFit:
     matrix = np.asarray(np.linalg.lstsq(terms * weight, reference * weight, rcond=None)[0], np.float64)
     seen = terms @ matrix
     shading = _range_of_light(chart.centres_px, seen @ LUMINANCE, reference @ LUMINANCE)
-    correction = ColourCorrection(response, kind, model, balance, matrix)
-    return ColourFit(correction, difference(np.clip(seen, 0, 1), reference), shading)
+    left = difference(np.clip(seen, 0, 1), reference)
+    correction = ColourCorrection(response, kind, model, balance, matrix, float(left.mean()))
+    return ColourFit(correction, left, shading)
 
 
 def _response(chart: Chart, kind: Response, reference: Values) -> Values:

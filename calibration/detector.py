@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import CalibrationError
 from calibration.flat import CELL_PX, MAX_CLIPPED, MAX_GAIN, MIN_LEVEL, cell_means, gain_at_size
+from calibration.hot_pixels import find_hot, without_hot
 from calibration.image import Image
-from calibration.response import to_image, to_linear
+from calibration.response import Deep, Raw, encode, to_linear
 
 Light = npt.NDArray[np.float32]
 
@@ -26,8 +26,6 @@ ROUNDS = 8
 LEAST_PX = 6 * CELL_PX  # sides of a flat
 MIN_EVEN = 0.3  # share of the flat that has to be free of objects
 MAX_DARK = 24  # of 255: a dark frame is no darker than that only if light got in
-HOT_CODES, HOT_NOISE = 12, 7  # above its surroundings in a dark frame, where noise of JPEG reaches 8; times its noise
-MAX_HOT = 0.005  # share of the pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +72,13 @@ def make_correction(biases: Sequence[Image], darks: Sequence[Image], flats: Sequ
             f"Bias, dark and flat frames have different sizes ({named}). Take all with one camera, at one setting."
         )
     for kind, images in (("bias", biases), ("dark", darks)):
-        lightest = max((float(np.median(image)) for image in images), default=0.0)
-        if lightest > MAX_DARK:
-            raise CalibrationError(
-                f"A {kind} frame is light (median {lightest:.0f} of 255). Cover the lens and take it again."
-            )
+        _check_dark(images, kind)
     in_the_dark = darks or biases  # a dark frame of the same exposure contains the bias
     dark = np.zeros(3, np.float32)
     hot = np.zeros((0, 2), np.int64)
     if in_the_dark:
-        dark = np.mean([_trimmed_mean(to_linear(image)) for image in in_the_dark], axis=0).astype(np.float32)
-        hot = _hot_pixels(in_the_dark)
+        dark = dark_level(in_the_dark)
+        hot = find_hot(in_the_dark)
     for image in flats:
         _check_exposure(image)
     if min(flats[0].shape[:2]) < LEAST_PX:
@@ -111,8 +105,28 @@ def make_correction(biases: Sequence[Image], darks: Sequence[Image], flats: Sequ
     return Correction(dark, gain.astype(np.float32), hot, 1.0 - even, width, height)
 
 
-def correct(image: Image, correction: Correction, name: str = "the image") -> Image:
-    """Take dark level, hot pixels and uneven light out of a photograph (H, W, 3).
+def dark_level(frames: Sequence[Image]) -> npt.NDArray[np.float32]:
+    """(3,) light that the camera reports in dark frames, 0 to 1.
+
+    Raises
+    ------
+    CalibrationError
+        If one is light.
+    """
+    _check_dark(frames, "dark")
+    return np.asarray(np.mean([_trimmed_mean(to_linear(image)) for image in frames], axis=0), np.float32)
+
+
+def _check_dark(frames: Sequence[Image], kind: str) -> None:
+    lightest = max((float(np.median(image)) for image in frames), default=0.0)
+    if lightest > MAX_DARK:
+        raise CalibrationError(
+            f"A {kind} frame is light (median {lightest:.0f} of 255). Cover the lens and take it again."
+        )
+
+
+def corrected_light(image: Image | Deep, correction: Correction, name: str = "the image") -> Light:
+    """Light (H, W, 3) of a photograph of 8 or 16 bits, without dark level, hot pixels and unevenness; not clipped.
 
     Raises
     ------
@@ -124,9 +138,20 @@ def correct(image: Image, correction: Correction, name: str = "the image") -> Im
             f"{name} is {image.shape[1]}x{image.shape[0]} pixels, the flat {correction.width_px}x"
             f"{correction.height_px}. Give photographs taken with the same camera and setting, not turned or reduced."
         )
-    light = to_linear(_without(image, correction.hot)) - correction.dark
+    light = to_linear(without_hot(image, correction.hot)) - correction.dark
     light *= gain_at_size(correction.gain, correction.width_px, correction.height_px)
-    return to_image(np.asarray(np.clip(light, 0.0, 1.0), np.float32))
+    return light
+
+
+def correct(image: Raw, correction: Correction, name: str = "the image") -> Raw:
+    """Take dark level, hot pixels and uneven light out of a photograph (H, W, 3) of 8 or 16 bits.
+
+    Raises
+    ------
+    CalibrationError
+        See `corrected_light`.
+    """
+    return encode(corrected_light(image, correction, name), image)
 
 
 def light_of(cells: Light) -> tuple[npt.NDArray[np.float64], float]:
@@ -166,35 +191,6 @@ def _differences(values: npt.NDArray[np.float64], step: int, axis: int) -> npt.N
 def _trimmed_mean(light: Light) -> npt.NDArray[np.float64]:
     limit = np.percentile(light, 99, axis=(0, 1))
     return np.asarray(np.minimum(light, limit).mean(axis=(0, 1)), np.float64)
-
-
-def _hot_pixels(frames: Sequence[Image]) -> npt.NDArray[np.int64]:
-    """Pixels that are light in the dark, in most of the frames."""
-    votes = np.zeros(frames[0].shape[:2], np.uint8)
-    for frame in frames:
-        apart = frame.astype(np.int16) - cv2.medianBlur(frame, 5)
-        noise = 1.4826 * float(np.median(np.abs(apart)))
-        votes += (apart.max(axis=2) >= max(HOT_CODES, HOT_NOISE * noise)).astype(np.uint8)
-    hot = np.argwhere(votes * 2 > len(frames))
-    if len(hot) > MAX_HOT * votes.size:
-        raise CalibrationError(
-            f"{len(hot) / votes.size:.1%} of the pixels are light in the dark frames. Cover the lens, take them at the "
-            "same ISO as the photographs, and give them again."
-        )
-    return hot
-
-
-def _without(image: Image, hot: npt.NDArray[np.int64]) -> Image:
-    """Hot pixels replaced by the median of their surroundings."""
-    if len(hot) == 0:
-        return image
-    mended = image.copy()
-    reach = 2
-    padded = cv2.copyMakeBorder(image, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
-    for row, column in hot:
-        part = padded[row : row + 2 * reach + 1, column : column + 2 * reach + 1]
-        mended[row, column] = np.median(part.reshape(-1, 3), axis=0).astype(np.uint8)
-    return mended
 
 
 def _check_exposure(image: Image) -> None:

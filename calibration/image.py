@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,8 +106,18 @@ def encode_for_exchange(image: Image, kind: Literal["tiff", "jpeg"], mm_per_pixe
     data = io.BytesIO()
     scale = {} if mm_per_pixel is None else {"dpi": (25.4 / mm_per_pixel,) * 2}
     how: dict[str, Any] = {"compression": "tiff_lzw"} if kind == "tiff" else {"quality": 95, "subsampling": 0}
-    Pillow.fromarray(image).save(data, kind.upper(), **how, **scale)
+    Pillow.fromarray(image).save(data, kind.upper(), icc_profile=srgb_profile(), **how, **scale)
     return data.getvalue()
+
+
+@lru_cache(maxsize=1)
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB, the same on every day."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = np.array([2026, 1, 1, 0, 0, 0], ">u2").tobytes()  # littleCMS writes the time that it is
+    return bytes(profile)
 
 
 def encode_jpeg(image: Image, quality: int = 88) -> bytes:

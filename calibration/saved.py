@@ -60,6 +60,7 @@ def save_colour(correction: ColourCorrection, path: Path) -> None:
         "response_kind": correction.response_kind,
         "white_balance": [float(value) for value in correction.white_balance],
         "matrix": [[float(value) for value in row] for row in correction.matrix],
+        "ciede2000_mean": correction.ciede2000_mean,
         "response": [[round(float(value), 7) for value in channel] for channel in correction.response.T],
     }
     write_atomically(path, yaml.safe_dump(facts, sort_keys=False))
@@ -82,7 +83,9 @@ def load_colour(path: Path) -> ColourCorrection:
             raise ValueError("no model")
         if not np.isfinite([*response.ravel(), *matrix.ravel(), *balance]).all():
             raise ValueError("no numbers")
-        return ColourCorrection(response, facts["response_kind"], facts["model"], balance, matrix)
+        mean = facts.get("ciede2000_mean")
+        mean = None if mean is None else float(mean)
+        return ColourCorrection(response, facts["response_kind"], facts["model"], balance, matrix, mean)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, "colour") from error
 

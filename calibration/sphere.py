@@ -72,15 +72,30 @@ def light_direction(image: Image, sphere: Sphere, name: str, focal_px: float | N
         If the sphere is too small or reaches out of the image, or shows no single reflection of a lamp.
     """
     height, width = image.shape[:2]
+    spot = find_spot(image, sphere, name)
+    return _reflected(spot, sphere, (width, height), focal_px or USUAL_FOCAL * max(width, height))
+
+
+def find_spot(image: Image, sphere: Sphere, name: str) -> tuple[float, float]:
+    """Where a lamp is reflected in the sphere (x, y).
+
+    Raises
+    ------
+    CalibrationError
+        See `light_direction`.
+    """
+    height, width = image.shape[:2]
     if sphere.radius < MIN_RADIUS_PX:
         raise CalibrationError(f"The sphere is too small: {2 * sphere.radius:.0f} pixels across. Go nearer.")
     if not (0 <= sphere.x < width and 0 <= sphere.y < height):
         raise CalibrationError(
             f"{name}: the sphere lies outside of the image. Give its mask or place as in this image."
         )
-    y, x = np.indices((height, width), np.float64)
+    top_row, left = max(0, int(sphere.y - sphere.radius)), max(0, int(sphere.x - sphere.radius))
+    near = image[top_row : int(sphere.y + sphere.radius) + 2, left : int(sphere.x + sphere.radius) + 2]
+    y, x = np.indices(near.shape[:2], np.float64) + np.array([top_row, left])[:, None, None]
     inside = np.hypot(x - sphere.x, y - sphere.y) < RIM * sphere.radius
-    level = np.where(inside, image.max(axis=2), 0).astype(np.float64)
+    level = np.where(inside, near.max(axis=2), 0).astype(np.float64)
     top = float(level.max())
     if top < LEAST_LEVEL:
         raise CalibrationError(f"{name}: no lamp is reflected in the sphere (at most {top:.0f} of 255). Was it lit?")
@@ -94,8 +109,7 @@ def light_direction(image: Image, sphere: Sphere, name: str, focal_px: float | N
     if count > 2 and np.sort(areas)[-2] > AMBIGUOUS * areas[largest] and areas[largest] > 4:
         raise CalibrationError(f"{name}: two lamps are reflected in the sphere. Light one at a time.")
     weight = level * (labels == 1 + largest)
-    spot = (float((weight * x).sum() / weight.sum()), float((weight * y).sum() / weight.sum()))
-    return _reflected(spot, sphere, (width, height), focal_px or USUAL_FOCAL * max(width, height))
+    return float((weight * x).sum() / weight.sum()), float((weight * y).sum() / weight.sum())
 
 
 def _reflected(spot: tuple[float, float], sphere: Sphere, size: tuple[int, int], focal_px: float) -> Vector:

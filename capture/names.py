@@ -38,6 +38,8 @@ def clean_name(text: str) -> str:
 
 def printable(text: str) -> str:
     """A text with its control characters made visible, for terminals, logs and pages: one line, in its own order."""
+    if text.isascii() and text.isprintable():  # most are, and an image within a page is a long one
+        return text
     return "".join(f"\\u{ord(letter):04x}" if _controls(letter) else letter for letter in text)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -23,13 +23,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from calibration.flat import Flat
 from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
+from calibration.lens import Lens
 from calibration.outline import Outline, find_coins
-from calibration.plate import RingSpec, plate_angle_deg
+from calibration.plate import PlateAngle, RingSpec, as_from_above, camera_tilt_deg, plate_angle_deg
 from capture.store.quarantine import QuarantineReason
 
 DISC_RADIUS_PX = 200
 MIN_PHOTOGRAPH_RADIUS_PX = 32.0  # of a coin; in the smallest useful catalogue image it is about 50
 MAX_PHOTOGRAPH_EDGE = 0.1  # share of a coin's rim that lies on the image's edge: people crop closely
+LEAST_TILT = 0.07  # sine: a ring that is seen from straight above seems to be tilted by up to 3.5 degrees on the twin
 MAX_PHOTOGRAPH_CLIPPED = 0.5  # of hand-held photographs under strong lamps up to 0.35 are over-exposed, and still found
 
 
@@ -48,6 +50,9 @@ class Limits(BaseModel):
     min_bright: float = Field(default=12.0, ge=0, le=255, description="grey level that the brightest 1 % reaches")
     max_angle_error_deg: float = Field(
         default=1.0, gt=0, description="turntable, read back and as the ring shows it, against commanded"
+    )
+    max_tilt_error_deg: float = Field(
+        default=3.0, gt=0, description="camera, as the ring shows its tilt, against commanded"
     )
     ring: RingSpec = Field(default=RingSpec(), description="the ring of markers on the plate, as measured")
     ring_zero_deg: float = Field(default=0.0, description="what the ring shows when the turntable stands at 0")
@@ -68,11 +73,17 @@ class Expected:
         Name of the commanded light.
     flats
         Flat fields of all lights, from the calibration bundle; light is not checked where its own is missing.
+    tilt_deg
+        The commanded tilt of the camera.
+    lens
+        The camera's, from the calibration bundle; the tilt is not checked without it.
     """
 
     turntable_deg: float
     light: str
     flats: Mapping[str, Flat] = field(default_factory=dict)
+    tilt_deg: float = 0.0
+    lens: Lens | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,9 @@ class Quality:
         Why the frame is not good, most telling first; empty when it is.
     metrics
         ``bright`` and ``mean`` (grey levels), ``clipped_fraction``, ``sharpness``, ``difference`` to the frame before
-        (mean grey levels), ``coins``, ``radius_px``, ``centre_px``, ``plate_deg`` and ``plate_markers`` (what the ring
-        shows, and how much of it is seen), ``light_slope`` (what the light leaves unexplained), ``likely_light`` where
-        it is another; only what could be measured.
+        (mean grey levels), ``coins``, ``radius_px``, ``centre_px``, ``plate_deg``, ``tilt_deg`` and ``plate_markers``
+        (what the ring shows, and how much of it is seen), ``light_slope`` (what the light leaves unexplained),
+        ``likely_light`` where it is another; only what could be measured.
     outline
         Where the coin is; None if there is none.
     """
@@ -135,11 +146,14 @@ def check(
         metrics["difference"] = round(float(cv2.norm(image, previous, cv2.NORM_L1)) / image.size, 4)
         if metrics["difference"] == 0:
             reasons.append(QuarantineReason.STALE)
-    if expected is not None:
-        seen_error_deg = _seen_angle_error(image, expected, limits, metrics)
+    plate = None if expected is None else _seen_plate(image, expected, limits, metrics)
+    if plate is not None and expected is not None:
+        seen_error_deg = math.remainder(metrics["plate_deg"] - expected.turntable_deg, 360.0)
         angle_error_deg = max(angle_error_deg, seen_error_deg, key=abs)
     if abs(angle_error_deg) > limits.max_angle_error_deg:
         reasons.append(QuarantineReason.WRONG_ANGLE)
+    if expected is not None and _tilt_error_deg(metrics, expected) > limits.max_tilt_error_deg:
+        reasons.append(QuarantineReason.WRONG_TILT)
     outlines = find_coins(image)
     if not outlines:
         metrics["coins"] = 0
@@ -163,7 +177,7 @@ def check(
         "clipped_fraction": round(_clipped_fraction(image, outline.mask), 4),
         "sharpness": round(_fine_detail(grey, outline) * _edge_steepness(grey, outline), 4),
     }
-    if expected is not None and not _light_is_right(image, outline, expected, limits, metrics):
+    if expected is not None and not _light_is_right(image, outline, plate, expected, limits, metrics):
         reasons.append(QuarantineReason.WRONG_LIGHT)
     if metrics["mean"] < limits.min_mean:
         reasons.append(QuarantineReason.DARK)
@@ -193,22 +207,38 @@ def check_photograph(image: Image) -> Quality:
     return Quality(tuple(reasons), quality.metrics, quality.outline)
 
 
-def _seen_angle_error(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> float:
-    """How far the plate stands from where it should, as the ring shows (deg); 0 where it cannot be seen."""
-    plate = plate_angle_deg(image, ring=limits.ring)
+def _seen_plate(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> PlateAngle | None:
+    """How plate and camera stand, as the ring shows it; None where it cannot be seen."""
+    plate = plate_angle_deg(image, expected.lens, limits.ring)
     metrics["plate_markers"] = plate.markers if plate else 0
     if plate is None:
-        return 0.0
-    angle_deg = (plate.angle_deg - limits.ring_zero_deg) % 360.0
-    metrics["plate_deg"] = round(angle_deg, 3)
-    return math.remainder(angle_deg - expected.turntable_deg, 360.0)
+        return None
+    metrics["plate_deg"] = round((plate.angle_deg - limits.ring_zero_deg) % 360.0, 3)
+    if expected.lens is not None:
+        metrics["tilt_deg"] = round(camera_tilt_deg(plate, expected.lens), 2)
+    return plate
+
+
+def _tilt_error_deg(metrics: Mapping[str, Any], expected: Expected) -> float:
+    """How far the camera is tilted from where it should be; looking straight down, a ring hardly shows it."""
+    seen, wanted = math.radians(metrics.get("tilt_deg", expected.tilt_deg)), math.radians(expected.tilt_deg)
+    return math.degrees(abs(math.cos(seen) - math.cos(wanted)) / max(math.sin(wanted), LEAST_TILT))
 
 
 def _light_is_right(
-    image: Image, outline: Outline, expected: Expected, limits: Limits, metrics: dict[str, Any]
+    image: Image,
+    outline: Outline,
+    plate: PlateAngle | None,
+    expected: Expected,
+    limits: Limits,
+    metrics: dict[str, Any],
 ) -> bool:
     if expected.light not in expected.flats:
         return True
+    if expected.tilt_deg:  # flat fields are taken from straight above
+        if plate is None:
+            return True
+        image, outline = _from_above(image, outline, plate)
     slope = lit_from(image, outline, expected.flats[expected.light])
     if slope is None:
         return True
@@ -219,6 +249,16 @@ def _light_is_right(
     if likely is not None and likely[0] != expected.light:
         metrics["likely_light"] = likely[0]
     return False
+
+
+def _from_above(image: Image, outline: Outline, plate: PlateAngle) -> tuple[Image, Outline]:
+    """A tilted view and its coin as they look from above."""
+    above, from_view = as_from_above(image, plate, plate.mm_per_pixel)
+    size = (image.shape[1], image.shape[0])
+    mask = cv2.warpPerspective(outline.mask.view(np.uint8), from_view, size, flags=cv2.INTER_NEAREST)
+    x, y = cv2.perspectiveTransform(np.array([[outline.centre_px]], np.float64), from_view)[0, 0]
+    radius_px = math.sqrt(float(np.count_nonzero(mask)) / math.pi)
+    return above, replace(outline, centre_px=(float(x), float(y)), radius_px=radius_px, mask=mask.view(np.bool_))
 
 
 def _clipped_fraction(image: Image, mask: npt.NDArray[np.bool_]) -> float:

@@ -26,6 +26,7 @@ from rig.clock import Clock, ScaledClock, SystemClock
 from rig.devices import Identity
 from rig.errors import connect_all
 from rig.station import Station
+from rig.technician import Ask, at_keyboard
 from rig.twin.coins.drawer import Drawer, DrawerError, ProceduralDrawer
 from rig.twin.lab import make_world
 from rig.twin.world import World
@@ -48,8 +49,13 @@ class Rig:
         return *self.station.identities, self.camera.identity
 
 
-def assemble(lab: Lab, *, realtime: bool) -> Rig:
+def assemble(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Rig:
     """Make the devices of a lab that has some (`require_devices`), none of them connected yet.
+
+    Parameters
+    ----------
+    ask
+        How the technician is asked to do what no device does.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
     assert config is not None, "a lab without devices is refused before"
     if twin is None:
         clock: Clock = SystemClock()
-        return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, None)
+        return Rig(Station(lab.rig.station, clock, ask), CAMERAS.make(config, clock), clock, None)
     clock = ScaledClock(1.0 if realtime else twin.speed)
     world = make_world(
         lab.rig.station,
@@ -73,11 +79,11 @@ def assemble(lab: Lab, *, realtime: bool) -> Rig:
         contents=twin.contents,
         drawer=_drawer(lab, twin),
     )
-    return Rig(Station(lab.rig.station, clock), CAMERAS.make(config, clock), clock, world)
+    return Rig(Station(lab.rig.station, clock, ask), CAMERAS.make(config, clock), clock, world)
 
 
 @contextmanager
-def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
+def connected(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Iterator[Rig]:
     """Connect every device of a lab. However the block is left, the arm parks, the lights go off and the ports close.
 
     Raises
@@ -87,15 +93,15 @@ def connected(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
     LabError
         If another process drives this rig; and see `assemble`.
     """
-    with sole_driver(lab), switched_on(lab, realtime=realtime) as rig:
+    with sole_driver(lab), switched_on(lab, realtime=realtime, ask=ask) as rig:
         yield rig
 
 
 @contextmanager
-def switched_on(lab: Lab, *, realtime: bool) -> Iterator[Rig]:
+def switched_on(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Iterator[Rig]:
     """The same, for a job that holds the rig already (`sole_driver`)."""
     require_devices(lab)
-    rig = assemble(lab, realtime=realtime)
+    rig = assemble(lab, realtime=realtime, ask=ask)
     try:
         connect_all((rig.station.connect, rig.camera.connect))
         try:

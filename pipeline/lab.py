@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.board import BoardSpec
+from calibration.bundle import VALID_DAYS
 from capture.cameras import CAMERAS
 from capture.engine.policy import Policy
 from capture.names import printable
@@ -53,6 +54,28 @@ class BatchConfig(BaseModel):
     tray_wait_min: float = Field(default=30.0, ge=0, description="how long a person may take to put a tray in place")
 
 
+class CatalogueConfig(BaseModel):
+    """``catalogue:`` of rig.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    milvus: str | None = Field(
+        default=None,
+        min_length=1,
+        description="address of the Milvus server that keeps the search index, or a file ending in .db; else FAISS "
+        "in the lab's own folder",
+    )
+
+
+class CalibrationConfig(BaseModel):
+    """``calibration:`` of rig.yaml: how long a calibration holds, and the targets that `rig calibrate` is made with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    valid_days: int = Field(default=VALID_DAYS, ge=1, le=3650, description="how long a calibration holds")
+    sphere_mm: float = Field(default=16.0, gt=1, le=100, description="diameter of the chrome sphere")
+
+
 class RigConfig(BaseModel):
     """``rig.yaml``."""
 
@@ -62,9 +85,11 @@ class RigConfig(BaseModel):
     station: StationConfig = StationConfig()
     camera: CAMERAS.config_type() | None = None  # type: ignore[valid-type]
     board: BoardSpec = BoardSpec()
+    calibration: CalibrationConfig = CalibrationConfig()
     quality: Limits = Limits()
     policy: Policy = Policy()
     batch: BatchConfig = BatchConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
     notify: NotifyConfig = NotifyConfig()
 
     @model_validator(mode="after")
@@ -123,6 +148,16 @@ class Lab:
     def status(self) -> Path:
         """The state of the running scan or batch, and afterwards, what it came to."""
         return self.folder / "status.json"
+
+    @property
+    def preview(self) -> Path:
+        """What the camera saw last, small; written while somebody watches."""
+        return self.folder / "live" / "preview"
+
+    @property
+    def watched(self) -> Path:
+        """Its date says when somebody last watched the live image."""
+        return self.folder / "live" / "watched"
 
     @property
     def world(self) -> Path:

@@ -8,7 +8,7 @@ from capture.cameras.twin import TwinCameraConfig
 from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from rig.registry import STATION
+from rig.registry import BALANCES, STATION
 
 TWIN = "twin://"
 
@@ -31,7 +31,7 @@ def require_devices(lab: Lab) -> None:
         raise _wrong(
             lab, ("camera",), "camera", "`kind: twin` needs a `twin:` section. Add one, or name a real camera."
         )
-    for registry in STATION:
+    for registry in (*STATION, BALANCES):
         role = registry.role
         port: str | None = getattr(getattr(lab.rig.station, role), "port", None)
         if port is None:  # a person's hands

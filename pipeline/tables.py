@@ -91,10 +91,20 @@ def read_table(path: Path) -> Table:
         Naming file and line: if it cannot be read, has two columns of one name, or a line has more values than the
         header has columns, as when a value holds the separator and is not quoted.
     """
-    data = read_bytes(path)
+    return parse_table(read_bytes(path), path)
+
+
+def parse_table(data: bytes, path: Path, most_unpacked: int = MAX_UNPACKED_BYTES) -> Table:
+    """Read a table of which the bytes are there already, as `read_table` does; `path` is what messages call it.
+
+    Parameters
+    ----------
+    most_unpacked
+        Bytes that a workbook may unpack to.
+    """
     _refuse_old_excel(path, data)
     if data.startswith(_EXCEL):
-        return _table(path, iter(_excel(path, data)[0].lines), "cell")
+        return _table(path, iter(_excel(path, data, most_unpacked)[0].lines), "cell")
     return _table(path, _separated(path, _decoded(path, data)), "value")
 
 
@@ -198,12 +208,12 @@ def _csv(path: Path, text: str, separator: str, start: int) -> Iterator[tuple[in
         yield line, values
 
 
-def _excel(path: Path, data: bytes) -> tuple[RawSheet, ...]:
+def _excel(path: Path, data: bytes, most_unpacked: int = MAX_UNPACKED_BYTES) -> tuple[RawSheet, ...]:
     import openpyxl  # half a second, and few tables are workbooks
 
     try:
         unpacked = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(data)).infolist())
-        if unpacked <= MAX_UNPACKED_BYTES:
+        if unpacked <= most_unpacked:
             is_large = len(data) > MERGED_BYTES
             workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=is_large, data_only=True)
             return tuple(RawSheet(each.title, _lines_of(each, is_large)) for each in workbook.worksheets)

@@ -50,6 +50,19 @@ class Turntable(Device, Protocol):
         """Angle the controller reports (deg)."""
 
 
+class CameraMount(Protocol):
+    """What tilts the camera about the middle of the plate; 0 is straight down."""
+
+    def reaches_tilt(self, tilt_deg: float) -> bool:
+        """Whether the camera can be brought there; known without a connection."""
+
+    def tilt_to(self, tilt_deg: float) -> float:
+        """Tilt the camera, settle, and return the tilt read back (deg)."""
+
+    def tilt_s(self, by_deg: float) -> float:
+        """Time to tilt it by so much, settling included (s)."""
+
+
 class Arm(Device, Protocol):
     """An arm with a suction cup. Coordinates are the arm's own (mm)."""
 
@@ -130,6 +143,28 @@ class Light:
     sectors: tuple[tuple[float, float], ...]
     intensity: float = 1.0
     colour_temperature_k: int = 5000
+
+
+class Weight(Protocol):
+    """What a balance shows."""
+
+    @property
+    def grams(self) -> float:
+        """Mass on the pan (g)."""
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the balance says that it stands."""
+
+
+class Balance(Device, Protocol):
+    """A balance on a serial port."""
+
+    def zero(self) -> None:
+        """Make what lies on the pan the zero, at rest."""
+
+    def weigh(self) -> Weight:
+        """What lies on the pan, once it stands; marked as unstable if it never does."""
 
 
 class Lightbox(Device, Protocol):

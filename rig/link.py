@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import serial
 
@@ -54,6 +54,7 @@ REFUSALS: dict[int, tuple[str, str]] = {
 }
 
 T = TypeVar("T", str, bytes)
+PARITY = {"none": serial.PARITY_NONE, "odd": serial.PARITY_ODD, "even": serial.PARITY_EVEN}
 Cut = Callable[[bytearray], bytes | None]
 
 
@@ -71,6 +72,8 @@ class SerialLink:
     hold_dtr
         Leave DTR up when the port closes, however the program ends, so that opening it again does not restart the
         controller: an arm whose program was killed keeps holding its coin.
+    data_bits, parity
+        How each byte is framed on the line.
 
     Attributes
     ----------
@@ -82,13 +85,23 @@ class SerialLink:
         Held by a driver for a command and its answer, so that two threads cannot take each other's answers.
     """
 
-    def __init__(self, port: str, baud: int, device: str, *, hold_dtr: bool = False) -> None:
+    def __init__(
+        self,
+        port: str,
+        baud: int,
+        device: str,
+        *,
+        hold_dtr: bool = False,
+        data_bits: Literal[7, 8] = 8,
+        parity: Literal["none", "odd", "even"] = "none",
+    ) -> None:
         self.port = port
         self.baud = baud
         self.device = f"{device} on {port}"
         self.recent: deque[str] = deque(maxlen=200)
         self.lock = threading.RLock()
         self._hold_dtr = hold_dtr
+        self._frame: dict[str, Any] = {"bytesize": data_bits, "parity": PARITY[parity]}
         self._writing = threading.Lock()
         self._serial: serial.SerialBase | None = None
         self._received = bytearray()
@@ -105,7 +118,7 @@ class SerialLink:
         self.close()
         try:
             self._serial = serial.serial_for_url(
-                self.port, baudrate=self.baud, timeout=POLL_S, write_timeout=2, exclusive=True
+                self.port, baudrate=self.baud, timeout=POLL_S, write_timeout=2, exclusive=True, **self._frame
             )
             if self._hold_dtr:
                 _hold_dtr(self._serial)

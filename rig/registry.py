@@ -1,6 +1,6 @@
 """Which drivers there are, for every kind of device: a new one is its file and a line in its registry.
 
-Turntables, arms and lightboxes stand here, cameras in `capture.cameras`.
+Turntables, arms, lightboxes and balances stand here, cameras in `capture.cameras`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from rig.arms.dobot import DobotArm, DobotConfig
 from rig.arms.manual import ManualHandler, ManualHandlerConfig
 from rig.arms.roarm import RoarmArm, RoarmConfig
 from rig.arms.uarm import UarmArm, UarmConfig
+from rig.balances.kern import KernBalance, KernConfig
+from rig.balances.sbi import SbiBalance, SbiConfig
+from rig.balances.sics import SicsBalance, SicsConfig
 from rig.clock import Clock
 from rig.lights.dmx import DmxConfig, DmxLightbox
 from rig.lights.manual import ManualLightbox, ManualLightboxConfig
@@ -86,5 +89,13 @@ LIGHTBOXES = Registry(
         "manual": (ManualLightboxConfig, ManualLightbox),
     },
     default="wled",
+)
+BALANCES = Registry(
+    "balance",
+    {
+        "sics": (SicsConfig, SicsBalance),
+        "sbi": (SbiConfig, SbiBalance),
+        "kern": (KernConfig, KernBalance),
+    },
 )
 STATION = (TURNTABLES, ARMS, LIGHTBOXES)

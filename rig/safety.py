@@ -37,7 +37,14 @@ class Envelope(BaseModel):
 
 
 class Interlock:
-    """Keeps arm and turntable out of each other's way.
+    """Keeps arm, turntable and a camera that is tilted out of each other's way.
+
+    Parameters
+    ----------
+    bench, envelope
+        Where things stand, and where the cup may go.
+    clear_tilt_deg
+        Up to which tilt of the camera the arm may reach over the plate; None where the camera is fixed.
 
     Attributes
     ----------
@@ -49,21 +56,63 @@ class Interlock:
         Whether the plate's angle is to be believed.
     plate_rests
         Whether the plate stands still for certain.
+    tilt_deg
+        Where the camera was tilted to; None while that is not to be believed.
     """
 
-    def __init__(self, bench: BenchLayout, envelope: Envelope) -> None:
+    def __init__(self, bench: BenchLayout, envelope: Envelope, clear_tilt_deg: float | None = None) -> None:
         self.bench = bench
         self.envelope = envelope
         self.cup_mm: PointMm | None = None
         self.hands_off = False
         self.turntable_homed = False
         self.plate_rests = True
+        self.tilt_deg: float | None = None
+        self._clear_tilt_deg = clear_tilt_deg
 
     def doubt(self) -> None:
         """Believe no position until everything was homed again."""
         self.cup_mm = None
         self.hands_off = False
         self.turntable_homed = False
+        self.tilt_deg = None
+
+    def camera_is_clear(self) -> bool:
+        """Whether the arm may reach over the plate: the camera is tilted no further than leaves it room, or fixed."""
+        return self._clear_tilt_deg is None or (self.tilt_deg is not None and self.is_clear_at(self.tilt_deg))
+
+    def is_clear_at(self, tilt_deg: float) -> bool:
+        """Whether the arm may reach over the plate where the camera is tilted so far."""
+        return self._clear_tilt_deg is None or tilt_deg <= self._clear_tilt_deg
+
+    @contextmanager
+    def tilting(self, tilt_deg: float) -> Iterator[None]:
+        """While the camera is tilted.
+
+        Raises
+        ------
+        AlarmError
+            If something is not homed.
+        EnvelopeError
+            If the arm is in its way.
+        """
+        if self.cup_mm is None or not self.turntable_homed:
+            raise AlarmError("station", "it is not homed, so nothing may move.", "Run `rig home`.")
+        if self._is_over_plate(self.cup_mm) and tilt_deg > (self._clear_tilt_deg or 0.0):
+            raise EnvelopeError(
+                "turntable",
+                "the camera may not be tilted while the arm is over the plate; nothing was sent.",
+                "Move the arm away first: run `rig park`.",
+            )
+        try:
+            yield
+        except EnvelopeError:
+            raise  # refused by the driver: nothing was sent
+        except BaseException:
+            self.turntable_homed = False
+            self.tilt_deg = None
+            raise
+        self.tilt_deg = tilt_deg
 
     @contextmanager
     def turning(self) -> Iterator[None]:
@@ -92,6 +141,7 @@ class Interlock:
             raise
         except BaseException:
             self.turntable_homed = False
+            self.tilt_deg = None
             raise
         self.plate_rests = True
 
@@ -123,6 +173,12 @@ class Interlock:
                 f"{where} mm cannot be reached below the safe height of {self.bench.safe_z_mm:g} mm; nothing was sent.",
                 "Lift the arm first: run `rig park`.",
             )
+        if self._is_over_plate(target_mm) and not self.camera_is_clear():
+            raise EnvelopeError(
+                "arm",
+                "it may not reach over the plate while the camera is tilted, or may be; nothing was sent.",
+                "Tilt the camera back, or set `turntable: tilt: clear_deg` in rig.yaml if the arm has room.",
+            )
         if not self.plate_rests and self._is_low_over_plate(target_mm):
             raise EnvelopeError(
                 "arm", "it may not go down to the plate, which may be turning; nothing was sent.", "Run `rig home`."
@@ -138,9 +194,8 @@ class Interlock:
         self.cup_mm = target_mm
 
     def _is_low_over_plate(self, point_mm: PointMm) -> bool:
-        plate = self.bench.plate_mm
+        return self._is_over_plate(point_mm) and point_mm[2] < self.bench.safe_z_mm - 1.0
+
+    def _is_over_plate(self, point_mm: PointMm) -> bool:
         # The arm itself is wider than its cup: some margin around the plate.
-        return (
-            math.dist(point_mm[:2], plate[:2]) < self.bench.plate_radius_mm + 25.0
-            and point_mm[2] < self.bench.safe_z_mm - 1.0
-        )
+        return math.dist(point_mm[:2], self.bench.plate_mm[:2]) < self.bench.plate_radius_mm + 25.0

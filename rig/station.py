@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
-from rig.devices import Arm, Handler, Identity, Light, Lightbox, Turntable
+from rig.devices import Arm, CameraMount, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError, connect_all
 from rig.handler import ArmHandler
-from rig.registry import ARMS, LIGHTBOXES, TURNTABLES
+from rig.registry import ARMS, BALANCES, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
 from rig.technician import Ask, ByHand, at_keyboard
 
@@ -35,6 +35,7 @@ class StationConfig(BaseModel):
     turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
     arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
     lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
+    balance: BALANCES.config_type() | None = None  # type: ignore[valid-type]
     bench: BenchLayout = BenchLayout()
     envelope: Envelope = Envelope()
 
@@ -72,7 +73,9 @@ class Station:
         self._turntable = TURNTABLES.make(config.turntable, clock)
         self._lightbox = LIGHTBOXES.make(config.lightbox, clock)
         arm = ARMS.make(config.arm, clock)
-        self._interlock = Interlock(config.bench, config.envelope)
+        tilt = getattr(config.turntable, "tilt", None)
+        self._interlock = Interlock(config.bench, config.envelope, tilt.clear_deg if tilt else None)
+        self._mount: CameraMount | None = self._turntable if tilt else None
         self.turntable: Turntable = self._turntable
         self.lightbox: Lightbox = self._lightbox
         # An arm is led by coordinates; who does whole errands, such as a technician, needs none.
@@ -89,6 +92,7 @@ class Station:
         }
         self.identities: tuple[Identity, ...] = ()
         self._connected = False
+        self._turned_to: float | None = None
 
     # What there is
 
@@ -101,6 +105,29 @@ class Station:
     def slots(self) -> int:
         """How many slots the tray has; they are numbered from 1."""
         return self.bench.tray.count
+
+    @property
+    def tilts_camera(self) -> bool:
+        """Whether something tilts the camera; else it looks straight down."""
+        return self._mount is not None
+
+    @property
+    def tilt_deg(self) -> float | None:
+        """Where the camera was tilted to; None while that is not to be believed."""
+        return self._interlock.tilt_deg
+
+    @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+        return self._turned_to if self._interlock.turntable_homed else None
+
+    def tilt_for_errand(self, tilt_deg: float) -> float:
+        """Where a camera that is tilted so far is tilted to while a coin is carried."""
+        return tilt_deg if self._interlock.is_clear_at(tilt_deg) else 0.0
+
+    def reaches_tilt(self, tilt_deg: float) -> bool:
+        """Whether the camera can be tilted so far."""
+        return tilt_deg == 0.0 if self._mount is None else self._mount.reaches_tilt(tilt_deg)
 
     # Coming and going
 
@@ -148,6 +175,7 @@ class Station:
         `holds_coin` tells, and `unload` brings it into its slot.
         """
         self._interlock.doubt()
+        self._turned_to = None
         self.handler.home()
         if self._interlock.cup_mm is None:
             self._interlock.cup_mm = self.bench.rest_mm  # no arm is in the way, and hands were asked away
@@ -158,6 +186,9 @@ class Station:
             raise
         self._interlock.turntable_homed = True
         self._interlock.plate_rests = True
+        self._interlock.tilt_deg = 0.0
+        if self._mount is not None:
+            self.tilt_to(0.0)  # where it rests after homing is a place of its own
 
     def stop(self) -> None:
         """Stop everything at once, from any thread, and go dark. What the cup holds stays there; home before moving."""
@@ -178,14 +209,61 @@ class Station:
 
     # What it does
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back (deg, 0 to 360), settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back (deg, 0 to 360), settled.
+
+        With a light, that is lit as well, verified: while the plate settles, if its driver can wait for that.
+        """
+        shown: list[DeviceError | None] = []
+        if light_name is not None and hasattr(self._turntable, "while_settling"):
+            self._turntable.while_settling = lambda: shown.append(self._try_to_show(light_name))
         try:
             with self._interlock.turning():
-                return self.turntable.rotate_to(angle_deg)
+                read_deg = self.turntable.rotate_to(angle_deg)
+            self._turned_to = angle_deg
         except BaseException:
             if not self._interlock.plate_rests:  # whatever went wrong, Ctrl-C included, it must not keep turning
                 self._interlock.plate_rests = _attempt(self.turntable.stop)
+            raise
+        finally:
+            if light_name is not None and hasattr(self._turntable, "while_settling"):
+                self._turntable.while_settling = None
+        if light_name is not None and not shown:
+            self.show(light_name)
+        for problem in filter(None, shown):
+            raise problem
+        return read_deg
+
+    def _try_to_show(self, light_name: str) -> DeviceError | None:
+        """Light it, and return what went wrong: that is no failure of the plate."""
+        try:
+            self.show(light_name)
+        except DeviceError as problem:
+            return problem
+        return None
+
+    def tilt_to(self, tilt_deg: float) -> float:
+        """Tilt the camera, and return the tilt read back (deg), settled; a camera that is fixed stays at 0.
+
+        Raises
+        ------
+        EnvelopeError
+            If it cannot be tilted so far, or the arm is in its way; nothing is sent.
+        """
+        if not self.reaches_tilt(tilt_deg):
+            raise EnvelopeError(
+                "station",
+                f"the camera cannot be tilted to {tilt_deg:g} degrees here; nothing was sent.",
+                "Correct `tilt_deg` in the plan, or `turntable: tilt:` in rig.yaml.",
+            )
+        if self._mount is None:
+            return 0.0
+        try:
+            with self._interlock.tilting(tilt_deg):
+                return self._mount.tilt_to(tilt_deg)
+        except BaseException:
+            if self._interlock.tilt_deg is None:  # whatever went wrong, Ctrl-C included, it must not keep moving
+                _attempt(self.turntable.stop)
             raise
 
     def move_cup(self, target_mm: PointMm) -> PointMm:
@@ -233,6 +311,7 @@ class Station:
             If there is no coin in the slot, or it was lost on the way.
         """
         self._check_slot(slot)
+        self._clear_the_way()
         self.handler.load(slot)
 
     def unload(self, slot: int) -> None:
@@ -244,6 +323,7 @@ class Station:
             If there is no coin on the plate, or it was lost on the way.
         """
         self._check_slot(slot)
+        self._clear_the_way()
         self.handler.unload(slot)
 
     def let_go_into(self, slot: int) -> None:
@@ -264,6 +344,7 @@ class Station:
         GripError
             If there is no coin on the plate, or it was lost on the way.
         """
+        self._clear_the_way()
         self.handler.flip()
 
     def fetch_from_flip_station(self) -> None:
@@ -274,16 +355,32 @@ class Station:
         GripError
             If there is no coin in the flip station, or it was lost on the way.
         """
+        self._clear_the_way()
         self.handler.fetch_from_flip_station()
+
+    def _clear_the_way(self) -> None:
+        """Tilt the camera back, where it leaves the arm, or hands, no room over the plate."""
+        if not self._interlock.camera_is_clear():
+            self.tilt_to(0.0)
 
     # How long it takes
 
-    def estimate_s(self, *, loads: int = 0, flips: int = 0, turns_deg: Sequence[float] = (), lights: int = 0) -> float:
-        """Time for so many coins (there and back), flips, turns and changes of light (s), exposures not included.
+    def estimate_s(
+        self,
+        *,
+        loads: int = 0,
+        flips: int = 0,
+        turns_deg: Sequence[float] = (),
+        tilts_deg: Sequence[float] = (),
+        lights: int = 0,
+    ) -> float:
+        """Time for so many coins (there and back), flips, turns, tilts and changes of light (s), without exposures.
 
         Needs no connection: `rig scan --dry-run` and the time left ask this.
         """
         turns_s = sum(self._turntable.estimate_s(by_deg) for by_deg in turns_deg)
+        if self._mount is not None:
+            turns_s += sum(self._mount.tilt_s(by_deg) for by_deg in tilts_deg)
         transport_s = 2 * loads * self.handler.load_s() + flips * self.handler.flip_s()
         return transport_s + turns_s + lights * float(self._lightbox.estimate_s())
 

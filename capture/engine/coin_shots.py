@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
 from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
+from capture.engine.order import order_shots
 from capture.engine.state import RunState, TrayCoin
-from capture.engine.transport import CoinTransport
+from capture.engine.transport import AS_FOUND, CoinTransport
 from capture.plan import Shot
 from capture.store.journal_lines import CoinSkipped
 from capture.wording import count
 from rig.errors import AlarmError
+from rig.sides import Side
 
 
 class CoinShots:
@@ -35,6 +39,9 @@ class CoinShots:
     def take_all(self, coin: TrayCoin) -> None:
         """Take every shot that a coin misses, the side that is up first, until none is to be taken again.
 
+        The coin is turned over while the last frames of a side are still being checked, at the end too, when it lies as
+        it came out of its slot. It is turned back in the rare case that one of them failed.
+
         Raises
         ------
         ScanStopped
@@ -42,27 +49,37 @@ class CoinShots:
         CoinRefused
             If it takes longer than the policy allows.
         AlarmError
-            If the plate does not stand where the turntable reports.
+            If plate or camera do not stand where the turntable reports.
         """
-        on_plate = self._transport.on_plate
-        shots, up = self._state.shots_of(coin), on_plate.side if on_plate else None
-        for side in sorted(self._context.plan.sides, key=lambda side: side != up):
-            pending = [shot for shot in shots if shot.side == side]
-            if not pending:
-                continue
-            with self._state.hardware(self._context.station.clock):
-                self._transport.turn_to(side)
-            self._exposer.forget()
-            while pending:
-                left = pending
-                while left and self._worker.angle_mismatch is None:
-                    check_stop(self._context, self._state)
-                    self._check_time(coin)
-                    self._take(left[0])
-                    left = left[1:]
-                pending = [*self._worker.finish(), *left]
-                if self._worker.angle_mismatch is not None:
-                    raise _slipped(self._worker.angle_mismatch)
+        pending = self._state.shots_of(coin)
+        while pending:
+            on_plate = self._transport.on_plate
+            up = on_plate.side if on_plate else None
+            for side in sorted(self._context.plan.sides, key=lambda side: side != up):
+                if of_side := [shot for shot in pending if shot.side == side]:
+                    self._take_side(coin, side, of_side)
+            self._turn_to(AS_FOUND)
+            pending = self._worker.finish()
+            self._check_mismatch()
+
+    def _take_side(self, coin: TrayCoin, side: Side, shots: Sequence[Shot]) -> None:
+        """Take shots of one side; whether their frames are good is known later."""
+        self._turn_to(side)
+        self._exposer.forget()
+        for shot in order_shots(shots, self._context.station, self._exposer.setting):
+            self._check_mismatch()
+            check_stop(self._context, self._state)
+            self._check_time(coin)
+            self._take(shot)
+
+    def _turn_to(self, side: Side) -> None:
+        with self._state.hardware(self._context.station.clock):
+            self._transport.turn_to(side)
+
+    def _check_mismatch(self) -> None:
+        if self._worker.angle_mismatch is not None:
+            self._worker.finish()
+            raise _slipped(self._worker.angle_mismatch)
 
     def _take(self, shot: Shot) -> None:
         on_plate, state = self._transport.on_plate, self._state
@@ -74,7 +91,7 @@ class CoinShots:
             taken = self._exposer.take(shot)
         attempt = state.count(shot)
         may_retake = attempt <= self._context.plan.retakes
-        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken.turntable_read_deg, taken.raw, may_retake))
+        self._worker.add(Exposure(shot, attempt, on_plate.placement, taken, may_retake))
         self._context.emit(ShotTaken(shot, attempt, state.done_shots, len(state.shots), state.hardware_s))
 
     def _check_time(self, coin: TrayCoin) -> None:
@@ -101,6 +118,13 @@ def check_stop(context: ScanContext, state: RunState) -> None:
 
 
 def _slipped(mismatch: AngleMismatch) -> AlarmError:
+    if mismatch.is_tilt:
+        return AlarmError(
+            "turntable",
+            f"it reports that the camera is tilted by {mismatch.commanded_deg:g} degrees, and the ring on the plate "
+            f"shows {mismatch.seen_deg:.1f}.",
+            "Move the camera by hand, power off: it must swing freely. Check its motor's cable and the set screw.",
+        )
     return AlarmError(
         "turntable",
         f"it reports that it stands at {mismatch.commanded_deg:g} degrees, and the ring on the plate shows "

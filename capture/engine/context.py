@@ -30,6 +30,8 @@ class ScanContext:
         Where frames go, and what is to be done.
     bundle
         How frames are calibrated; None to keep raw frames alone.
+    flaw
+        Why frames are marked as uncalibrated; None for good ones.
     limits
         When a frame is good enough.
     policy
@@ -46,6 +48,7 @@ class ScanContext:
     store: Store
     session: Session
     bundle: Bundle | None = None
+    flaw: str | None = None
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     on_event: Callable[[Event], None] = lambda event: None

@@ -59,12 +59,13 @@ class ShotTaken:
 class FrameKept:
     """A good frame is safe on disk.
 
-    ``image`` is the calibrated one, the raw one without a calibration.
+    ``image`` is the calibrated one, the raw one without a calibration; ``raw`` is as the camera took it.
     """
 
     frame: Frame
     quality: Quality
     image: Image = field(repr=False, compare=False)
+    raw: Image = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,15 @@ class FrameRejected:
     frame: Frame
     quality: Quality
     is_retaken: bool
+    raw: Image = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class CoinPhotographed:
+    """Every frame of a coin is kept; it goes back into its slot next."""
+
+    slot: int
+    coin: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ Event = (
     | ShotTaken
     | FrameKept
     | FrameRejected
+    | CoinPhotographed
     | CoinFinished
     | CoinSkipped
     | Recovered

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calibration.image import Image
-from capture.cameras import RawImage
 from capture.engine.context import ScanContext
+from capture.engine.order import RigSetting
+from capture.engine.taken import Taken
 from capture.plan import Shot
 from rig.errors import NoAnswerError
 
 FRESH_TRIES = 5  # images that may be the same one before the camera counts as failed
-
-
-@dataclass(frozen=True)
-class Taken:
-    """An exposure, and where the turntable says it stood (deg)."""
-
-    raw: RawImage
-    turntable_read_deg: float
 
 
 class Exposer:
@@ -30,16 +21,26 @@ class Exposer:
         self._last: Image | None = None
         self.forget()
 
+    @property
+    def setting(self) -> RigSetting:
+        """How the rig is set, as far as is known."""
+        return RigSetting(self._station.tilt_deg, self._station.turntable_deg, self._light)
+
     def forget(self) -> None:
         """Apply every setting again: somebody else may have changed them."""
         self._light: str | None = None
         self._angle: tuple[float, float] | None = None  # commanded and read back
+        self._tilt: tuple[float, float] | None = None
         self._exposure: tuple[int, float] | None = None
 
     def take(self, shot: Shot) -> Taken:
         """Expose a shot."""
+        if self._tilt is None or self._tilt[0] != shot.tilt_deg:
+            self._tilt = (shot.tilt_deg, self._station.tilt_to(shot.tilt_deg))
         if self._angle is None or self._angle[0] != shot.turntable_deg:
-            self._angle = (shot.turntable_deg, self._station.rotate_to(shot.turntable_deg))
+            light = shot.light if self._light != shot.light else None
+            self._angle = (shot.turntable_deg, self._station.rotate_to(shot.turntable_deg, light))
+            self._light = shot.light
         if self._light != shot.light:
             self._station.show(shot.light)
             self._light = shot.light
@@ -48,10 +49,10 @@ class Exposer:
             self._exposure = (shot.exposure_us, shot.gain)
         raw = self._camera.grab()
         self._last = raw.image
-        return Taken(raw, self._angle[1])
+        return Taken(raw, self._angle[1], self._tilt[1])
 
     def take_fresh(self, light: str, exposure_us: int, gain: float) -> Image:
-        """Expose the plate as it is now: an image that is certainly new, since no two agree to the last bit.
+        """Expose the plate, seen from above, as it is now: certainly a new image, since no two agree to the last bit.
 
         Raises
         ------
@@ -59,6 +60,8 @@ class Exposer:
             If the camera hands out the same image again and again.
         """
         self.forget()
+        if self._station.tilts_camera:
+            self._station.tilt_to(0.0)
         self._station.show(light)
         self._camera.configure(exposure_us, gain)
         for _ in range(FRESH_TRIES):

@@ -13,9 +13,9 @@ from typing import Any
 from calibration.apply import Box, apply
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
-from capture.cameras import RawImage
 from capture.engine.context import ScanContext
 from capture.engine.events import FrameKept, FrameRejected
+from capture.engine.taken import Taken
 from capture.plan import Shot
 from capture.quality import Expected, Quality, check
 from capture.store.quarantine import QuarantineReason
@@ -27,10 +27,11 @@ CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and s
 
 @dataclass(frozen=True)
 class AngleMismatch:
-    """Where a frame showed the plate, and where the turntable was sent (deg)."""
+    """Where a frame showed the plate, or the camera's tilt, and where it was sent (deg)."""
 
     seen_deg: float
     commanded_deg: float
+    is_tilt: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class Exposure:
     shot: Shot
     attempt: int
     placement: str
-    turntable_read_deg: float
-    raw: RawImage
+    taken: Taken
     may_retake: bool
 
 
@@ -76,7 +76,7 @@ class FrameWorker:
         self._error: BaseException | None = None
         self._previous: Image | None = None
         self._since_verified = 0
-        self._last_angle_deg: float | None = None
+        self._last_pose: tuple[float, float] | None = None
         self._is_jammed = False
         self.angle_mismatch: AngleMismatch | None = None
         self._checker = ThreadPoolExecutor(1, "check")
@@ -104,7 +104,7 @@ class FrameWorker:
         """
         self._raise()
         self._room.acquire()
-        raw = self._encoder.submit(encode_lossless, exposure.raw.image)
+        raw = self._encoder.submit(encode_lossless, exposure.taken.raw.image)
         checked = self._checker.submit(self._check, exposure)
         self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
 
@@ -132,15 +132,15 @@ class FrameWorker:
         """
         self.finish()
         self.angle_mismatch = None
-        self._last_angle_deg = None
+        self._last_pose = None
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _check(self, exposure: Exposure) -> _Checked:
-        shot, raw = exposure.shot, exposure.raw.image
-        error_deg = math.remainder(exposure.turntable_read_deg - shot.turntable_deg, 360.0)
+        shot, raw = exposure.shot, exposure.taken.raw.image
+        error_deg = math.remainder(exposure.taken.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
         self._previous = raw
         self._heed(quality, shot)
@@ -170,44 +170,63 @@ class FrameWorker:
             calibrated=checked.encoded.result() if checked.encoded else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
-            turntable_read_deg=exposure.turntable_read_deg,
+            turntable_read_deg=exposure.taken.turntable_read_deg,
+            tilt_read_deg=exposure.taken.tilt_read_deg,
             mm_per_pixel=self._bundle.mm_per_pixel if self._bundle else None,
-            quality=checked.metrics,
+            quality={**checked.metrics, **self._how_calibrated(exposure.shot.light, checked)},
             quarantine_reasons=quality.reasons,
-            taken_at=exposure.raw.taken_at,
+            taken_at=exposure.taken.raw.taken_at,
         )
         frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
-            shown = exposure.raw.image if checked.calibrated is None else checked.calibrated
-            self._context.emit(FrameKept(frame, quality, shown))
+            raw_image = exposure.taken.raw.image
+            shown = raw_image if checked.calibrated is None else checked.calibrated
+            self._context.emit(FrameKept(frame, quality, shown, raw_image))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._context.emit(FrameRejected(frame, quality, exposure.may_retake))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.taken.raw.image))
+
+    def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
+        """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""
+        marks: dict[str, Any] = {}
+        if self._bundle is not None and checked.calibrated is not None:
+            marks["applied"] = self._bundle.applied_to(light)
+        if self._bundle is not None and light in self._bundle.lamps:
+            marks["light_direction"] = [round(float(each), 5) for each in self._bundle.lamps[light].direction]
+        if self._context.flaw is not None:
+            marks["uncalibrated"] = self._context.flaw
+        return marks
 
     def _expected(self, exposure: Exposure) -> Expected | None:
         """What the frame should show, where its pose and light are to be checked.
 
-        Whatever the rate, those of the first frame after the plate turned are, since no other can be the first of a
-        jam, and so are those of every one from a jam on until one is right again.
+        Whatever the rate, those of the first frame after plate or camera moved are, since no other can be the first of
+        a jam, and so are those of every one from a jam on until one is right again.
         """
         shot, every = exposure.shot, self._limits.verify_every
         if not every:
             return None
-        has_turned = shot.turntable_deg != self._last_angle_deg or exposure.attempt > 1 or self._is_jammed
-        self._last_angle_deg = shot.turntable_deg
+        pose = (shot.turntable_deg, shot.tilt_deg)
+        has_moved = pose != self._last_pose or exposure.attempt > 1 or self._is_jammed
+        self._last_pose = pose
         self._since_verified += 1
-        if not has_turned and self._since_verified < every:
+        if not has_moved and self._since_verified < every:
             return None
         self._since_verified = 0
-        return Expected(shot.turntable_deg, shot.light, self._bundle.flats if self._bundle else {})
+        bundle = self._bundle
+        lens = bundle.lens if bundle and self._context.station.tilts_camera else None
+        return Expected(shot.turntable_deg, shot.light, bundle.flats if bundle else {}, shot.tilt_deg, lens)
 
     def _heed(self, quality: Quality, shot: Shot) -> None:
         seen_deg = quality.metrics.get("plate_deg")
         if seen_deg is None:
             return
-        self._is_jammed = QuarantineReason.WRONG_ANGLE in quality.reasons
-        if self._is_jammed:
+        tilt_is_wrong = QuarantineReason.WRONG_TILT in quality.reasons
+        self._is_jammed = tilt_is_wrong or QuarantineReason.WRONG_ANGLE in quality.reasons
+        if tilt_is_wrong:
+            self.angle_mismatch = AngleMismatch(quality.metrics["tilt_deg"], shot.tilt_deg, is_tilt=True)
+        elif self._is_jammed:
             self.angle_mismatch = AngleMismatch(seen_deg, shot.turntable_deg)
 
 

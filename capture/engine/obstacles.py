@@ -45,7 +45,7 @@ def find_obstacles(shots: Sequence[Shot], tray: Tray, rig: Reach, bundle: Bundle
         How frames will be calibrated; None to leave that out.
     """
     lights = list(dict.fromkeys(shot.light for shot in shots))
-    return [*_slots(tray, rig), *_tilts(shots), *_lights(lights, rig), *_calibration(lights, rig, bundle)]
+    return [*_slots(tray, rig), *_tilts(shots, rig), *_lights(lights, rig), *_calibration(lights, rig, bundle)]
 
 
 def _slots(tray: Tray, rig: Reach) -> list[Obstacle]:
@@ -59,13 +59,18 @@ def _slots(tray: Tray, rig: Reach) -> list[Obstacle]:
     return [Obstacle("tray", ("slots", beyond[0]), problem, remedy)]
 
 
-def _tilts(shots: Sequence[Shot]) -> list[Obstacle]:
-    tilted = sorted({shot.tilt_deg for shot in shots if shot.tilt_deg != 0})
-    if not tilted:
+def _tilts(shots: Sequence[Shot], rig: Reach) -> list[Obstacle]:
+    beyond = sorted({shot.tilt_deg for shot in shots if not rig.reaches_tilt(shot.tilt_deg)})
+    if not beyond:
         return []
-    angles = ", ".join(f"{tilt_deg:g}" for tilt_deg in tilted)
-    problem = f"The plan tilts the camera by {angles} degrees, and this rig's camera is fixed."
-    return [Obstacle("plan", ("tilt_deg",), problem, "Set `tilt_deg: [0]` in the plan.")]
+    angles = ", ".join(f"{tilt_deg:g}" for tilt_deg in beyond)
+    if rig.tilts_camera:
+        problem = f"The plan tilts the camera by {angles} degrees, which is out of this rig's reach."
+        remedy = "Correct `tilt_deg` in the plan, or `station: turntable: tilt: range_deg` in rig.yaml."
+    else:
+        problem = f"The plan tilts the camera by {angles} degrees, and this rig's camera is fixed."
+        remedy = "Set `tilt_deg: [0]` in the plan, or describe the tilt axis in rig.yaml (docs/drivers.md)."
+    return [Obstacle("plan", ("tilt_deg",), problem, remedy)]
 
 
 def _lights(lights: Sequence[str], rig: Reach) -> list[Obstacle]:

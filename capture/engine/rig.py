@@ -24,9 +24,27 @@ class Reach(Protocol):
     def light_names(self) -> Sequence[str]:
         """Every light it can show."""
 
+    @property
+    def tilts_camera(self) -> bool:
+        """Whether something tilts the camera; else it looks straight down."""
+
+    def reaches_tilt(self, tilt_deg: float) -> bool:
+        """Whether the camera can be tilted so far."""
+
+    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
+        """Time for so many turns, tilts and changes of light (s)."""
+
 
 class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
+
+    @property
+    def turntable_deg(self) -> float | None:
+        """Where the plate was turned to; None while that is not to be believed."""
+
+    @property
+    def tilt_deg(self) -> float | None:
+        """Where the camera was tilted to; None while that is not to be believed."""
 
     @property
     def clock(self) -> Clock:
@@ -47,8 +65,11 @@ class CoinStation(Reach, Protocol):
     def park(self) -> None:
         """Bring the arm to rest beside the plate."""
 
-    def rotate_to(self, angle_deg: float) -> float:
-        """Turn the plate, and return the angle read back, settled."""
+    def rotate_to(self, angle_deg: float, light_name: str | None = None) -> float:
+        """Turn the plate, and return the angle read back, settled; with a light, lit as well."""
+
+    def tilt_to(self, tilt_deg: float) -> float:
+        """Tilt the camera, and return the tilt read back, settled."""
 
     def show(self, light_name: str) -> None:
         """Light one of the named lights, verified."""

@@ -19,6 +19,7 @@ from capture.engine.errors import CoinRefused, PlanError, ScanStopped, Transport
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
+    CoinPhotographed,
     CoinStarted,
     Recovered,
     ScanStarted,
@@ -192,7 +193,9 @@ class _Run:
         return Phase.EXPOSING
 
     def _expose(self) -> Phase:
-        self._shots.take_all(self._coin())
+        coin = self._coin()
+        self._shots.take_all(coin)
+        self._context.emit(CoinPhotographed(coin.slot, coin.name))
         return Phase.RETURNING
 
     def _return(self) -> Phase:

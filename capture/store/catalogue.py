@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from calibration.durable_files import hash_bytes
@@ -16,6 +18,24 @@ _WITH_LOT = (
     "SELECT entry.*, lot.content AS lot FROM entry LEFT JOIN lot ON lot.number = (SELECT max(number) FROM lot AS each "
     "WHERE each.catalogue = entry.catalogue AND each.coin_id = entry.coin_id)"
 )
+
+
+@dataclass(frozen=True)
+class CatalogueState:
+    """What tells one state of the catalogue from another: if it is equal, nothing was added, changed or removed.
+
+    Attributes
+    ----------
+    newest, newest_lot
+        The highest numbers of an entry, and of what a sale says of a coin.
+    removed, sum_of_removed
+        How many entries are removed, and the sum of their numbers.
+    """
+
+    newest: int = 0
+    newest_lot: int = 0
+    removed: int = 0
+    sum_of_removed: int = 0
 
 
 class Catalogue:
@@ -41,27 +61,22 @@ class Catalogue:
         StoreError
             If they cannot be written.
         """
-        rows = [Entry.of(row) for row in self._storage.read("SELECT * FROM entry")]
-        ids = {row.id for row in rows}
         replaced = [entry for entry in instead_of if entry.removed_at is None]
         corrected = {(entry.catalogue, entry.source) for entry in replaced}  # also back to what it was before
+        hashed = [(each, hash_bytes(each.data)) for each in entries]
         known = {
             (row.catalogue, row.sha256, row.side, *(row.box or ()))
-            for row in rows
+            for row in self._of_any("sha256", [sha256 for _, sha256 in hashed])
             if (row.catalogue, row.source) not in corrected
         }
-        new = [
-            each
-            for each in entries
-            if (each.catalogue, hash_bytes(each.data), each.side, *(each.box or ())) not in known
-        ]
+        new = [each for each, sha256 in hashed if (each.catalogue, sha256, each.side, *(each.box or ())) not in known]
         added = []
         with self._storage.transaction(*[each.data for each in new]) as transaction:
             for old in replaced:
                 transaction.add(REMOVED, old.id, {"at": now()})
             for each, file in zip(new, transaction.stored, strict=True):
                 entry = Entry(
-                    id=_entry_id(each, ids),
+                    id=_entry_id(each, transaction),
                     coin_id=each.coin,
                     side=each.side,
                     catalogue=each.catalogue,
@@ -75,7 +90,6 @@ class Catalogue:
                 transaction.add(ENTRY, entry.id, entry_content(entry, file))
                 if each.is_waiting:
                     transaction.add(REMOVED, entry.id, {"at": now()})
-                ids.add(entry.id)
                 added.append(entry)
             for lot in lots:
                 _add_lot(transaction, lot)
@@ -134,6 +148,42 @@ class Catalogue:
         """How many entries there are, removed ones included."""
         return int(self._storage.read("SELECT count(*) FROM entry")[0][0])
 
+    def is_empty(self) -> bool:
+        """Whether there is no entry that is matched against."""
+        return not self._storage.read("SELECT 1 FROM entry WHERE removed_at IS NULL LIMIT 1")
+
+    def state(self) -> CatalogueState:
+        """What it is now, for `added_since` and `changed_since`."""
+        removed, sum_of_removed = self._storage.read(
+            "SELECT count(*), coalesce(sum(number), 0) FROM entry WHERE removed_at NOT NULL"
+        )[0]
+        (newest,) = self._storage.read("SELECT coalesce(max(number), 0) FROM entry")[0]
+        (newest_lot,) = self._storage.read("SELECT coalesce(max(number), 0) FROM lot")[0]
+        return CatalogueState(newest, newest_lot, removed, sum_of_removed)
+
+    def added_since(self, state: CatalogueState) -> list[Entry]:
+        """Entries that were added since and are matched against, in the order they were added."""
+        sql = f"{_WITH_LOT} WHERE removed_at IS NULL AND entry.number > ? ORDER BY entry.number"
+        return [Entry.of(row) for row in self._storage.read(sql, (state.newest,))]
+
+    def changed_since(self, state: CatalogueState) -> list[Entry]:
+        """Entries that are matched against and of which their sale has stated something since."""
+        sql = (
+            f"{_WITH_LOT} WHERE removed_at IS NULL AND (entry.catalogue, entry.coin_id) IN "
+            "(SELECT catalogue, coin_id FROM lot WHERE number > ?) ORDER BY entry.number"
+        )
+        return [Entry.of(row) for row in self._storage.read(sql, (state.newest_lot,))]
+
+    def images(self) -> list[tuple[str, str, str | None]]:
+        """Of each entry that is matched against, in the order they were added: id, hash of the image, and its box."""
+        sql = "SELECT id, sha256, box FROM entry WHERE removed_at IS NULL ORDER BY number"
+        return [(row["id"], row["sha256"], row["box"]) for row in self._storage.read(sql)]
+
+    def last_number(self) -> int:
+        """The greatest number of an entry or of what a sale says of a coin; 0 without any."""
+        sql = "SELECT max(coalesce((SELECT max(number) FROM entry), 0), coalesce((SELECT max(number) FROM lot), 0))"
+        return int(self._storage.read(sql)[0][0])
+
     def remove_entries(self, entries: Iterable[Entry]) -> None:
         """Remove entries from the catalogue; their images are kept."""
         self._mark_removed(entries, now())
@@ -156,7 +206,7 @@ def _add_lot(transaction: Transaction, new: NewLot) -> None:
     transaction.add(LOT, str(number), {"row": lot.as_record()})
 
 
-def _entry_id(entry: NewEntry, taken: set[str]) -> str:
+def _entry_id(entry: NewEntry, transaction: Transaction) -> str:
     """Catalogue, image and side: what a person would cite; with a number where that is taken.
 
     It names a record's file too, hence no slashes, and no more bytes than a file's name may have.
@@ -165,4 +215,5 @@ def _entry_id(entry: NewEntry, taken: set[str]) -> str:
     if entry.side and not parts[1].endswith(entry.side):
         parts.append(entry.side)
     name = shorten(", ".join(parts).replace("/", "_"))
-    return next(each for each in (name, *(f"{name} ({n})" for n in range(2, len(taken) + 3))) if each not in taken)
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(each for each in names if not transaction.exists("entry", each))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from capture.store.journal import Journal
+from capture.store.journal_lines import CoinWeighed
 from capture.store.record_kinds import CALIBRATION
 from capture.store.records import Calibration, Coin
 from capture.store.transaction import Storage
@@ -10,8 +12,14 @@ from capture.store.transaction import Storage
 class Coins:
     """Reached as ``store.coins``."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, journal: Journal) -> None:
         self._storage = storage
+        self._journal = journal
+
+    def weight_g(self, coin: str) -> float | None:
+        """What a coin weighed when it was last weighed; None if it never was."""
+        weighed = self._journal.last(CoinWeighed, coin=coin)
+        return weighed.grams if weighed else None
 
     def add(self, coin: str, type_: str | None = None, diameter_mm: float | None = None) -> None:
         """Make a coin known, or fill in what is known of it."""

@@ -22,6 +22,10 @@ class Embeddings:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
+    def has_model(self, model_id: str) -> bool:
+        """Whether a model is known."""
+        return bool(self._storage.read("SELECT 1 FROM model WHERE id = ?", (model_id,)))
+
     def add_model(self, model_id: str, name: str, card: dict[str, Any]) -> None:
         """Make a model known. Doing so twice changes nothing."""
         with self._storage.transaction() as transaction:
@@ -54,6 +58,12 @@ class Embeddings:
                 pooled_bytes = pooled[number].astype(np.float32).tobytes()
                 grid_bytes = grid[number].astype(np.float16).tobytes() if grid is not None else None
                 transaction.execute(sql, (model_id, image_id, pooled_bytes, grid_bytes, shape))
+
+    def remove(self, model_id: str, image_ids: Sequence[str]) -> None:
+        """Delete embeddings that are kept elsewhere now."""
+        with self._storage.rows_alone() as transaction:
+            for image_id in image_ids:
+                transaction.execute("DELETE FROM embedding WHERE model_id = ? AND image_id = ?", (model_id, image_id))
 
     def image_ids(self, model_id: str) -> set[str]:
         """Ids of the frames and entries that have an embedding by this model."""

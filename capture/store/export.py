@@ -40,7 +40,7 @@ frames.csv          one line for each frame: which coin and side, pose commanded
                     mm per pixel, quality, SHA-256 of its images as they are stored
 frames.json         the same, with everything that the camera and the quality check reported
 sessions.json       each session's plan, tray, devices and shots as they were frozen when it began
-coins.csv           each coin's type and diameter, where known
+coins.csv           each coin's type, diameter and weight, where known
 journal.jsonl       what was done and what happened in these sessions, in order
 calibrations/       the bundles that the calibrated images were made with
 """
@@ -192,7 +192,9 @@ def _describe(
         [{**row, "sharpness": frame["quality"].get("sharpness")} for row, frame in zip(table, rows, strict=True)],
     )
     present = sorted({frame.coin_id for frame, _ in files})
-    _write_csv(folder / "coins.csv", [coins[coin].as_record() for coin in present])
+    _write_csv(
+        folder / "coins.csv", [{**coins[coin].as_record(), "weight_g": store.coins.weight_g(coin)} for coin in present]
+    )
     described = []
     for session in sessions:
         shots = [{"id": shot.id, **shot.model_dump()} for shot in store.sessions.shots(session.id)]

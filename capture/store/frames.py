@@ -9,7 +9,7 @@ from calibration.image import decode_image
 from capture.store.errors import StoreError
 from capture.store.files import StoredFile
 from capture.store.record_kinds import FRAME, frame_content
-from capture.store.records import Frame, NewFrame, Photograph, now
+from capture.store.records import Frame, NewFrame, Photograph, QuarantinedCoin, now
 from capture.store.transaction import Storage, Transaction
 from rig.sides import Side
 
@@ -47,6 +47,7 @@ class Frames:
                 turntable_deg=shot.turntable_deg,
                 turntable_read_deg=new.turntable_read_deg,
                 tilt_deg=shot.tilt_deg,
+                tilt_read_deg=new.tilt_read_deg,
                 light=shot.light,
                 exposure_us=shot.exposure_us,
                 gain=shot.gain,
@@ -104,7 +105,8 @@ class Frames:
     ) -> list[Frame]:
         """Frames in the order they were stored; ``good=False`` for those in quarantine, None for both."""
         wanted = {None: "1", True: "quarantine_reason IS NULL", False: "quarantine_reason NOT NULL"}[good]
-        given = {"session_id": session_id, "coin_id": coin, "side": side}
+        # "+": by the coin's index, for a session may have a hundred thousand frames, and a coin has few
+        given = {"session_id" if coin is None else "+session_id": session_id, "coin_id": coin, "side": side}
         conditions = {f"{column} = ?": value for column, value in given.items() if value is not None}
         where = " AND ".join([wanted, *conditions])
         rows = self._storage.read(f"SELECT * FROM frame WHERE {where} ORDER BY number", tuple(conditions.values()))
@@ -155,6 +157,25 @@ class Frames:
         """The newest frames of a session, good and quarantined, the newest first."""
         sql = "SELECT * FROM frame WHERE session_id = ? ORDER BY number DESC LIMIT ?"
         return [Frame.of(row) for row in self._storage.read(sql, (session_id, first))]
+
+    def quarantined_coins(self) -> list[QuarantinedCoin]:
+        """Coins of sessions with shots of which every frame is in quarantine, the newest first."""
+        rows = self._storage.read(
+            "SELECT session_id, coin_id, count(*) AS frames, group_concat(DISTINCT quarantine_reason) AS reasons, "
+            "max(number) AS number FROM frame AS bad WHERE quarantine_reason NOT NULL AND NOT EXISTS (SELECT 1 "
+            "FROM frame WHERE session_id = bad.session_id AND shot_id = bad.shot_id AND quarantine_reason IS NULL) "
+            "GROUP BY session_id, coin_id ORDER BY max(number) DESC"
+        )
+        return [
+            QuarantinedCoin(
+                row["session_id"],
+                row["coin_id"],
+                row["frames"],
+                tuple(sorted({each.strip() for each in row["reasons"].split(",")})),
+                row["number"],
+            )
+            for row in rows
+        ]
 
     def count(self) -> int:
         """How many there are, good and quarantined."""

@@ -19,12 +19,14 @@ version reads what an earlier one wrote. Details that a model does not name are 
             MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
             MatchUndone
         NeedTicked
+        CoinWeighed
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import (
@@ -284,6 +286,10 @@ class DatasetBuilt(JournalLine, kind="dataset built"):
     frames: int
 
 
+_NORMAL_95 = 1.95996  # a normal variate exceeds it, either way, once in 20
+_NORMAL_80 = 0.84162  # stays below it four times in five
+
+
 class ModelFigures(BaseModel):
     """What a model reaches on test coins."""
 
@@ -311,6 +317,15 @@ class Judgement(BaseModel):
     difference: float
     interval95: tuple[float, float]
     verdict: str
+
+    def coins_for(self, gain: float) -> int:
+        """How many test coins it takes that a true gain in Rank-1 of so much passes as significant four times in five.
+
+        Taken from this comparison: from coin to coin the difference varies as much as the interval says.
+        """
+        low, high = self.interval95
+        spread = (high - low) / (2 * _NORMAL_95) * math.sqrt(self.test_coins)
+        return math.ceil(((_NORMAL_95 + _NORMAL_80) * spread / gain) ** 2)
 
 
 class ModelJudged(JournalLine):
@@ -377,6 +392,16 @@ class FramesRelabelled(PersonLine, kind="relabelled"):
     placement: str | None = Field(default=None, exclude_if=lambda placement: placement is None)
 
 
+class QuarantineSeen(PersonLine, kind="quarantine seen"):
+    """A person looked at a coin's frames in quarantine and leaves them there, or took that back.
+
+    ``until`` is the number of the newest frame that they saw.
+    """
+
+    until: int
+    is_seen: bool = True
+
+
 class MatchReviewed(PersonLine):
     """Whether a coin is the one that catalogue entries show."""
 
@@ -412,6 +437,15 @@ class NeedTicked(JournalLine, kind="need ticked"):
     what: str
     is_done: bool
     who: str
+
+
+class CoinWeighed(JournalLine, kind="weighed"):
+    """A coin was weighed: grams, whether the balance reported that they stand, and which balance it was."""
+
+    coin: str
+    grams: float
+    is_stable: bool = True
+    balance: str = ""
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

@@ -17,6 +17,7 @@ class QuarantineReason(StrEnum):
     DARK = "dark"
     STALE = "stale"
     WRONG_ANGLE = "wrong angle"
+    WRONG_TILT = "wrong tilt"
     NO_COIN = "no coin"
     TWO_COINS = "two coins"
     CUT_OFF = "cut off"

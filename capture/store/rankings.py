@@ -33,12 +33,16 @@ class Rankings:
         )
         return Ranking.of_rows(rows) if rows else None
 
-    def latest_of_each_coin(self, first: int = 3) -> list[RankedCoin]:
-        """The latest ranking of every coin, in a few words: its `first` candidates without their evidence."""
+    def latest_of_each_coin(self, first: int = 3, after: int = 0) -> list[RankedCoin]:
+        """The latest ranking of every coin, in a few words: its `first` candidates without their evidence.
+
+        Of coins that have one of a number greater than `after`.
+        """
         rows = self._storage.read(
             "SELECT session_id, coin_id, verdict, number, candidate_coin_id, entry_id, probability FROM match "
-            "WHERE number IN (SELECT max(number) FROM match GROUP BY coin_id) AND rank <= ? ORDER BY number, rank",
-            (first,),
+            "WHERE number IN (SELECT max(number) FROM match WHERE number > ? GROUP BY coin_id) AND rank <= ? "
+            "ORDER BY number, rank",
+            (after, first),
         )
         return [
             RankedCoin(

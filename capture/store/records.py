@@ -21,6 +21,10 @@ from rig.sides import Side
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card", "lot"})
 
 
+LATER = frozenset({"tilt_read_deg"})
+"""Values of a frame that version 0.1 did not have: its records stay as they are."""
+
+
 def now() -> str:
     """The time in UTC, ISO 8601 with microseconds: the form of every time in the store."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
@@ -159,8 +163,8 @@ class Frame(StoredRow):
         Raw and calibrated image; `Store.image` reads either. The calibrated one is the coin's surroundings alone,
         `quality`'s ``calibrated_box_px`` of the frame. None when there was no calibration, or the frame is in
         quarantine.
-    turntable_deg, turntable_read_deg
-        Commanded, and read back.
+    turntable_deg, turntable_read_deg, tilt_deg, tilt_read_deg
+        Commanded, and read back; the tilt's reading is None in frames of before version 0.2.
     quality
         What the quality check measured.
     quarantine_reasons
@@ -185,6 +189,7 @@ class Frame(StoredRow):
     turntable_deg: float | None = None
     turntable_read_deg: float | None = None
     tilt_deg: float | None = None
+    tilt_read_deg: float | None = None
     light: str | None = None
     exposure_us: int | None = None
     gain: float | None = None
@@ -218,8 +223,8 @@ class Frame(StoredRow):
         return cls(**values, quarantine_reasons=reasons)
 
     def as_record(self) -> dict[str, Any]:
-        """Its values as JSON has them; the reasons are text."""
-        values = super().as_record()
+        """Its values as JSON has them; the reasons are text, and what earlier versions did not know is left out."""
+        values = {name: value for name, value in super().as_record().items() if name not in LATER or value is not None}
         return {
             ("quarantine_reason" if name == "quarantine_reasons" else name): (
                 self.quarantine_reason if name == "quarantine_reasons" else value
@@ -329,6 +334,20 @@ class RankedCoin:
 
 
 @dataclass(frozen=True)
+class QuarantinedCoin:
+    """A coin of a session with shots of which every frame is in quarantine.
+
+    ``frames`` is how many there are, ``reasons`` what is wrong with them, and ``number`` that of the newest.
+    """
+
+    session_id: str
+    coin: str
+    frames: int
+    reasons: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True)
 class Model(StoredRow):
     """A model that embeddings and rankings were made with."""
 
@@ -374,6 +393,7 @@ class NewFrame:
     calibration_id: str | None
     camera: dict[str, Any]
     turntable_read_deg: float
+    tilt_read_deg: float | None = None
     mm_per_pixel: float | None
     quality: dict[str, Any]
     quarantine_reasons: tuple[QuarantineReason, ...] = ()

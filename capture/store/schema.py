@@ -275,3 +275,21 @@ def m003_lots(db: Database) -> None:
     """Make room for what sales say of their coins."""
     for statement in THIRD:
         db.execute(statement)
+
+
+@migrations()
+def m004_quarantine(db: Database) -> None:
+    """Index frames in quarantine, which are few among many."""
+    db.execute("CREATE INDEX frame_quarantined ON frame(session_id, coin_id, number) WHERE quarantine_reason NOT NULL")
+
+
+@migrations()
+def m005_removed_entries(db: Database) -> None:
+    """Index what left the catalogue, so that a large one is known to be unchanged without reading it all."""
+    db.execute("CREATE INDEX entry_removed ON entry(number) WHERE removed_at NOT NULL")
+
+
+@migrations()
+def m006_tilt_read_back(db: Database) -> None:
+    """Make room for the camera's tilt as it was read back."""
+    db.execute("ALTER TABLE frame ADD COLUMN tilt_read_deg REAL")

@@ -56,13 +56,31 @@ class Search:
         self._storage = storage
 
     def coins(
-        self, text: str, start: int, first: int, of: Literal["lab", "catalogue"] | None = None
+        self,
+        text: str,
+        start: int,
+        first: int,
+        of: Literal["lab", "catalogue"] | None = None,
+        verdict: str | None = None,
     ) -> Found[FoundCoin]:
-        """Coins by name or type: those that there is a frame of, those that there is an entry of, or all."""
-        where, parameters = f"(id {_PART} OR type {_PART})", (_literal(text),) * 2
+        """Coins by name or type: those that there is a frame of, those that there is an entry of, or all.
+
+        With a `verdict`, those that were last identified with it; "" for those that were photographed and never
+        identified.
+        """
+        where = f"(id {_PART} OR type {_PART})"
+        parameters: tuple[str, ...] = (_literal(text),) * 2
         if of is not None:
             table = {"lab": "frame", "catalogue": "entry"}[of]
             where += f" AND EXISTS (SELECT 1 FROM {table} WHERE {table}.coin_id = coin.id)"
+        if verdict == "":
+            where += " AND NOT EXISTS (SELECT 1 FROM match WHERE match.coin_id = coin.id)"
+        elif verdict is not None:
+            where += (
+                " AND id IN (SELECT coin_id FROM match WHERE verdict = ? AND number IN "
+                "(SELECT max(number) FROM match GROUP BY coin_id))"
+            )
+            parameters = (*parameters, verdict)
         columns = (
             "*, (SELECT count(*) FROM frame WHERE coin_id = coin.id) AS frames, "
             "(SELECT count(*) FROM entry WHERE coin_id = coin.id AND removed_at IS NULL) AS entries"
@@ -74,20 +92,41 @@ class Search:
         return self._find("coin", columns, where, parameters, "id", start, first, make)
 
     def frames(
-        self, text: str, start: int, first: int, good: bool | None = None, session_id: str | None = None
+        self,
+        text: str,
+        start: int,
+        first: int,
+        good: bool | None = None,
+        session_id: str | None = None,
+        side: str | None = None,
     ) -> Found[Frame]:
-        """Frames by coin, file name or quarantine reason, the newest first; of one session."""
-        where = f"(coin_id {_PART} OR source {_PART} OR quarantine_reason {_PART})"
-        parameters: tuple[str, ...] = (_literal(text),) * 3
+        """Frames by coin, light, file name or quarantine reason, the newest first; of one session, or of one side."""
+        where = f"(coin_id {_PART} OR light {_PART} OR source {_PART} OR quarantine_reason {_PART})"
+        parameters: tuple[str, ...] = (_literal(text),) * 4
         where += {None: "", True: " AND quarantine_reason IS NULL", False: " AND quarantine_reason NOT NULL"}[good]
         if session_id is not None:
             where, parameters = f"{where} AND session_id = ?", (*parameters, session_id)
+        if side is not None:
+            where, parameters = f"{where} AND side = ?", (*parameters, side)
         return self._find("frame", "*", where, parameters, "number DESC", start, first, Frame.of)
 
-    def entries(self, text: str, start: int, first: int, sale: str | None = None) -> Found[Entry]:
-        """Entries that are matched against, by id, coin or file name, in the order they were added; of one sale."""
-        where = f"removed_at IS NULL AND (id {_PART} OR coin_id {_PART} OR source {_PART})"
-        parameters: tuple[str, ...] = (_literal(text),) * 3
+    def entries(
+        self, text: str, start: int, first: int, sale: str | None = None, *, removed: bool = False
+    ) -> Found[Entry]:
+        """Entries that are matched against, or were removed, in the order they were added; of one sale.
+
+        They are found by id, coin, file name, or what their sale states of the coin: lot, date, type, metal and so on.
+        """
+        where = "removed_at NOT NULL" if removed else "removed_at IS NULL"
+        parameters: tuple[str, ...] = ()
+        if text:
+            stated = (
+                "EXISTS (SELECT 1 FROM lot, json_each(lot.content) AS part WHERE lot.number = (SELECT max(number) FROM "
+                "lot AS each WHERE each.catalogue = entry.catalogue AND each.coin_id = entry.coin_id) AND "
+                f"part.value {_PART})"
+            )
+            where += f" AND (id {_PART} OR coin_id {_PART} OR source {_PART} OR {stated})"
+            parameters = (_literal(text),) * 4
         if sale is not None:
             where, parameters = f"{where} AND catalogue = ?", (*parameters, sale)
         return self._find("entry", "*", where, parameters, "number", start, first, Entry.of)
@@ -104,9 +143,13 @@ class Search:
 
         return self._find(table, "*", f"catalogue {_PART}", (_literal(text),), "catalogue", start, first, make)
 
-    def sessions(self, text: str, start: int, first: int) -> Found[FoundSession]:
-        """Sessions by their id, or by the name of their tray or folder, the newest first."""
+    def sessions(
+        self, text: str, start: int, first: int, kind: Literal["scan", "import", "unfinished"] | None = None
+    ) -> Found[FoundSession]:
+        """Sessions by their id, or by the name of their tray or folder, the newest first; of one kind."""
         where, parameters = f"(id {_PART} OR name {_PART})", (_literal(text),) * 2
+        if kind is not None:
+            where += " AND finished_at IS NULL" if kind == "unfinished" else f" AND kind = '{kind}'"
         found = self._find("session", "*", where, parameters, "number DESC", start, first, Session.of)
         sql = "SELECT count(*), count(quarantine_reason) FROM frame WHERE session_id = ?"
         counted = (FoundSession(each, *self._storage.read(sql, (each.id,))[0]) for each in found.items)

@@ -57,15 +57,15 @@ class Store:
         self._lock: WriterLock | None = None
         files = Files(folder)
         self.storage = self._open_for_writing(files, alone) if writing else Storage(files, _open_index(folder, False))
+        self.journal = Journal(self.storage)
         self.sessions = Sessions(self.storage)
         self.frames = Frames(self.storage)
-        self.coins = Coins(self.storage)
+        self.coins = Coins(self.storage, self.journal)
         self.calibrations = Calibrations(self.storage)
         self.catalogue = Catalogue(self.storage)
         self.embeddings = Embeddings(self.storage)
         self.rankings = Rankings(self.storage)
         self.search = Search(self.storage)
-        self.journal = Journal(self.storage)
         for line in self.repairs:
             self.journal.log(StoreRepaired(what=line))
 

@@ -24,6 +24,7 @@ from models.matching.entries import embed_entries
 from models.matching.grid import compare
 
 Cells = npt.NDArray[np.float64]
+Grids = npt.NDArray[np.float16]
 _Embed = Callable[[Sequence[Image]], Features]
 
 
@@ -56,12 +57,23 @@ class UsualCells:
     second: Cells
 
     @classmethod
-    def of(cls, embedder: Embedder, reference: Sequence[Image]) -> UsualCells | None:
-        """The mean cells of some crops; None without any."""
+    def of(cls, embedder: Embedder, reference: Sequence[Image], grids: Grids | None = None) -> UsualCells | None:
+        """The mean cells of some crops; None without any.
+
+        Parameters
+        ----------
+        grids
+            Of these crops as entries of a catalogue, from its index, which saves embedding them.
+        """
         if not reference:
             return None
-        means = (_cells(embedder, reference, embed).mean(axis=0) for embed in _embeds(embedder))
-        return cls(*means)
+        as_first, as_entries = _embeds(embedder)
+        first = _cells(embedder, reference, as_first)
+        if grids is None or is_base(embedder):
+            second = _cells(embedder, reference, as_entries)
+        else:
+            second = _cells_of_grids(embedder, grids)
+        return cls(first.mean(axis=0), second.mean(axis=0))
 
 
 def split_score(embedder: Embedder, upright: Image, second: Image, usual: UsualCells | None) -> CellParts:
@@ -95,15 +107,18 @@ def _embeds(embedder: Embedder) -> tuple[_Embed, _Embed]:
 def _cells(embedder: Embedder, crops: Sequence[Image], embed: _Embed) -> Cells:
     """The very cells the score is made of, (N, cells, C); of a base network those of its last map."""
     if not is_base(embedder):
-        grid = embed(crops).grid
-        if grid.shape[-1] == 1:
-            raise no_place_error(embedder)
-        return grid.reshape(len(grid), grid.shape[1], -1).transpose(0, 2, 1).astype(np.float64)
+        return _cells_of_grids(embedder, embed(crops).grid)
     with torch.inference_mode():
         maps = [last_map(embedder, crop)[1] for crop in crops]
         projected = torch.cat([network_of(embedder).projection(each) for each in maps])
     return projected.flatten(2).permute(0, 2, 1).double().numpy()
 
 
-def _as_grid(cells: Cells, side: int) -> npt.NDArray[np.float16]:
+def _cells_of_grids(embedder: Embedder, grids: Grids) -> Cells:
+    if grids.shape[-1] == 1:
+        raise no_place_error(embedder)
+    return grids.reshape(len(grids), grids.shape[1], -1).transpose(0, 2, 1).astype(np.float64)
+
+
+def _as_grid(cells: Cells, side: int) -> Grids:
     return cells.T.reshape(1, -1, side, side).astype(np.float16)

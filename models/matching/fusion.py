@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.matching.index import GalleryEntry
+from models.matching.gallery import GalleryEntry
 
 
 @dataclass(frozen=True)

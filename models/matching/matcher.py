@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from models.embedding.embedder import Embedder, Features
 from models.matching.fusion import Hit, ScoredCoin, fuse
-from models.matching.index import CatalogueIndex, Rows
+from models.matching.gallery import Where
+from models.matching.index import EVERYTHING, CatalogueIndex, Rows
 from models.matching.probability import Probability
-from models.matching.rotation import search_rotation
+from models.matching.rotation import TURNS, search_rotation
 from models.matching.same_coin import (
     LINK_DOUBT,
     MOST_ALIKE,
@@ -33,12 +32,11 @@ from models.matching.same_coin import (
 )
 from models.matching.verification import (
     MOST_VERIFIED,
-    SETTLED,
     VERIFIED,
     Comparisons,
-    QueryCrops,
     ReadCrop,
     is_open,
+    is_settled,
     shipped_verification,
 )
 from models.matching.views import View, crops_at_turns, group_views
@@ -88,7 +86,7 @@ class CoinMatcher:
     shortlist
         How many entries a side are compared cell by cell.
     read_crop, verified
-        Reads the crop of an entry; without it no candidate is verified. And how many are, unless the first is settled.
+        Reads the crop of an entry; and how many candidates are verified. Without it, none is.
     """
 
     embedder: Embedder
@@ -98,7 +96,11 @@ class CoinMatcher:
     verified: int = VERIFIED
 
     def match(
-        self, views: Sequence[View], probability: Probability, compare: Callable[[Sequence[str]], CoinLinks]
+        self,
+        views: Sequence[View],
+        probability: Probability,
+        compare: Callable[[Sequence[str]], CoinLinks],
+        where: Where = EVERYTHING,
     ) -> list[Match]:
         """Rank the catalogue's coins for one coin seen in some views, with probabilities; the best first.
 
@@ -106,8 +108,10 @@ class CoinMatcher:
         ----------
         compare
             Gives the links of some names, which `models.matching.same_coin` found.
+        where
+            Which entries are compared.
         """
-        searches = self.search(views)
+        searches = self.search(views, where)
         ranked = fuse(searches)
         links = compare(names_to_compare(ranked, probability))
         groups = group_names(ranked, links, probability)
@@ -130,28 +134,27 @@ class CoinMatcher:
     def verify(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], matches: Sequence[Match]
     ) -> list[Match]:
-        """Lay the first few on the query, compare them, and weigh what is found; the best first.
+        """Lay the first on the query, and weigh what is found; the best first.
 
-        One after the other, until one that was compared is settled; and every one that comes first thereby, as long as
-        it could be possible.
+        So it does with the next few unless that settles it, and with every one that comes first thereby, as long as it
+        could be possible.
         """
-        if self.read_crop is None or not matches:
+        if self.read_crop is None:
             return list(matches)
-        verification, crops = shipped_verification(), QueryCrops(group_views(views))
-        compared = dict[int, Comparisons]()
+        verification, compared = shipped_verification(), dict[int, Comparisons]()
         by_search = [match.probability for match in matches]
         chances, order = by_search, list(range(len(matches)))
-        while len(compared) < MOST_VERIFIED:
-            first = order[0]
-            if first in compared and (len(compared) >= self.verified or chances[first] >= self.settled):
+        few = 1
+        while waiting := [n for n in order[:few] if n not in compared]:
+            if len(compared) >= MOST_VERIFIED or not is_open(chances[order[0]]):
                 break
-            number = next((each for each in order if each not in compared), None)
-            if number is None or not is_open(chances[number]):
-                break
-            names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
-            compared[number] = verification.compare(crops, searches, names, self.read_crop)
+            for number in waiting:
+                names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
+                compared[number] = verification.compare(views, searches, names, self.read_crop)
             chances = verification.weigh(by_search, compared)
-            order.sort(key=lambda each: -chances[each])
+            order.sort(key=lambda number: -chances[number])
+            is_first_alone = len(compared) == 1 and not is_settled(chances[order[0]])
+            few = self.verified if is_first_alone else 1
         return [
             replace(matches[number], probability=chances[number], comparisons=compared.get(number, ()))
             for number in order
@@ -167,54 +170,43 @@ class CoinMatcher:
         """
         if self.read_crop is None:
             return dict(links)
-        verification, crops = shipped_verification(), QueryCrops(group_views(views))
-        found = {}
+        verification, found = shipped_verification(), dict[str, float]()
         for name, chance in links.items():
             if chance >= OPEN_LINK:
-                compared = verification.compare(crops, searches, {name}, self.read_crop)
+                compared = verification.compare(views, searches, {name}, self.read_crop)
                 (found[name],) = verification.weigh([min(chance, MOST_ALIKE)], {0: compared}, LINK_DOUBT)
         return found
 
-    @property
-    def settled(self) -> float:
-        """From which probability on no other candidate is verified: thoroughly, all are."""
-        return SETTLED if self.verified < MOST_VERIFIED else 1.0
+    def rank(self, views: Sequence[View], where: Where = EVERYTHING) -> list[ScoredCoin]:
+        """Rank the catalogue's names by similarity to one coin seen in some views, the best first."""
+        return fuse(self.search(views, where))
 
-    def rank(self, views: Sequence[View], allowed: Rows | None = None) -> list[ScoredCoin]:
-        """Rank the catalogue's names by similarity to one coin seen in some views, the best first.
-
-        Parameters
-        ----------
-        allowed
-            Rows of the index that may be candidates (all).
-        """
-        return fuse(self.search(views, allowed))
-
-    def search(self, views: Sequence[View], allowed: Rows | None = None) -> list[dict[str, Hit]]:
+    def search(self, views: Sequence[View], where: Where = EVERYTHING, turns: int = TURNS) -> list[dict[str, Hit]]:
         """Search for one coin: for every name that is shortlisted its best entry.
 
         Views of one side whose turns are known are put into one search, every other view into a search of its own.
+
+        Parameters
+        ----------
+        turns
+            How many turns are tried: most of the time goes into embedding the coin at each.
         """
         if len(self.index) == 0:
             return []
         searches = []
         for group in group_views(views):
-            turned = self.extract(group)
-            rows = self.find_shortlist(turned, group[0].side, allowed)
+            turned = self.extract(group, turns)
+            rows = self.find_shortlist(turned, group[0].side, where)
             searches.append(self.compare_grids(turned, rows))
         return searches
 
-    def extract(self, group: Sequence[View]) -> Features:
+    def extract(self, group: Sequence[View], turns: int = TURNS) -> Features:
         """Features of a group of views at every turn that is tried."""
-        return self.embedder.embed(crops_at_turns(group))
+        return self.embedder.embed(crops_at_turns(group, turns))
 
-    def find_shortlist(self, turned: Features, side: str | None, allowed: Rows | None = None) -> Rows:
+    def find_shortlist(self, turned: Features, side: str | None, where: Where = EVERYTHING) -> Rows:
         """The entries of this side nearest by pooled features, at any turn."""
-        rows = np.arange(len(self.index), dtype=np.int64) if allowed is None else allowed
-        if side is not None:
-            entries = self.index.entries
-            rows = np.array([row for row in rows if entries[row].side in (side, None)], np.int64)
-        return self.index.search(turned.pooled, self.shortlist, rows)
+        return self.index.search(turned.pooled, self.shortlist, replace(where, side=side or where.side))
 
     def compare_grids(self, turned: Features, rows: Rows) -> dict[str, Hit]:
         """For every shortlisted name its best entry, compared cell by cell at every turn."""
@@ -222,8 +214,8 @@ class CoinMatcher:
             return {}
         found = search_rotation(turned.grid, self.index.grids(rows))
         best: dict[str, Hit] = {}
-        for row, score, turn_deg in zip(rows, found.scores, found.turns_deg, strict=True):
-            entry = self.index.entries[row]
+        entries = self.index.entries(rows)
+        for entry, score, turn_deg in zip(entries, found.scores, found.turns_deg, strict=True):
             if entry.coin not in best or score > best[entry.coin].score:
                 best[entry.coin] = Hit(float(score), entry, float(turn_deg))
         return best

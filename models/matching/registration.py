@@ -104,6 +104,24 @@ def lay_on(image: npt.NDArray[Any], registration: Registration, turn_deg: float 
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=outside)
 
 
+def register_crops(first: Image, second: Image) -> Registration:
+    """Lay one normalised crop, turned upright already, on another (`register`).
+
+    The last few are kept: a pair that was laid together to weigh it is drawn so afterwards.
+    """
+    return _register_bytes(first.tobytes(), second.tobytes(), first.shape, second.shape)
+
+
+@lru_cache(maxsize=8)
+def _register_bytes(
+    first: bytes, second: bytes, first_shape: tuple[int, ...], second_shape: tuple[int, ...]
+) -> Registration:
+    crops = (
+        np.frombuffer(data, np.uint8).reshape(shape) for data, shape in ((first, first_shape), (second, second_shape))
+    )
+    return register(*map(describe, crops))
+
+
 def describe(crop: Image) -> LocalFeatures:
     """Find the points of a normalised crop."""
     grey = cv2.resize(crop[:, :, 0], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC)

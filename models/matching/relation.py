@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from calibration.image import Image
 from models.embedding.backbones import WeightsError
-from models.matching.registration import LocalFeatures, Registration, register
+from models.matching.registration import Registration, register_crops
 from models.matching.surface import EVIDENCE, Evidence, surface_evidence
 
 Relation = Literal["same coin", "same die", "same type", "other"]
@@ -71,10 +71,10 @@ class Verifier:
     weights: npt.NDArray[np.float64]
     held: npt.NDArray[np.float64]
 
-    def compare(self, crops: tuple[Image, Image], features: tuple[LocalFeatures, LocalFeatures]) -> Comparison:
-        """Lay the first of two crops on the second and compare them."""
-        registration = register(*features)
-        evidence = surface_evidence(*crops, registration) if registration.holds else None
+    def compare(self, first: Image, second: Image) -> Comparison:
+        """Lay one normalised crop, turned upright already, on another, and compare them."""
+        registration = register_crops(first, second)
+        evidence = surface_evidence(first, second, registration) if registration.holds else None
         return Comparison(registration, self.likelihoods(evidence))
 
     def likelihoods(self, evidence: Evidence | None) -> Likelihoods:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,12 +22,10 @@ from calibration.image import Image
 from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
-from models.matching.registration import LocalFeatures, describe
 from models.matching.relation import VERIFIER, Comparison, Verifier, shipped_card
-from models.matching.views import View, crop_at_turn
+from models.matching.views import View, crop_at_turn, group_views
 
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
-SETTLED = 0.998  # no other candidate is verified once one that was has this probability: no rival could undo it
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
 
@@ -39,24 +37,9 @@ _BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
 _USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare with
 _LIMIT = math.log(100.0)  # verifying makes a candidate at most so many times as probable
 _CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
+_SETTLED_ODDS = MATCH_PROBABILITY / (1.0 - MATCH_PROBABILITY) * math.exp(_LIMIT)
 _MOST_BY_SEARCH = math.log(99.0)
 _SURE, _ANOTHER = 0.8, -2.0  # a die is named from this share of the likelihoods on, of what is clearly another coin
-
-
-@dataclass
-class QueryCrops:
-    """Views that were searched together, upright as each candidate needs them; each turn is described once."""
-
-    groups: Sequence[Sequence[View]]
-    _described: dict[tuple[int, float], tuple[Image, LocalFeatures]] = field(default_factory=dict)
-
-    def at(self, group: int, turn_deg: float) -> tuple[Image, LocalFeatures]:
-        """The crop of a group at a turn, and its points."""
-        key = (group, turn_deg)
-        if key not in self._described:
-            crop = crop_at_turn(self.groups[group], turn_deg)
-            self._described[key] = crop, describe(crop)
-        return self._described[key]
 
 
 @dataclass(frozen=True)
@@ -66,28 +49,25 @@ class Verification:
     verifier: Verifier
 
     def compare(
-        self, crops: QueryCrops, searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
+        self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
     ) -> Comparisons:
         """Lay the query on a candidate's entries, in the order of the searches that found it.
 
         Parameters
         ----------
         searches
-            What each group of views was found to resemble.
+            What each group of the views was found to resemble.
         names
             Of the candidate: a coin that was sold twice has two.
         """
         comparisons: list[Comparison | None] = []
-        for group, search in enumerate(searches):
+        for group, search in zip(group_views(views), searches, strict=True):
             hits = [search[name] for name in names if name in search]
             if hits:
                 hit = max(hits, key=lambda each: each.score)
                 crop = read_crop(hit.entry.entry_id)
-                if crop is None:
-                    comparisons.append(None)
-                    continue
-                upright, features = crops.at(group, hit.turn_deg)
-                comparisons.append(self.verifier.compare((upright, crop), (features, describe(crop))))
+                upright = crop_at_turn(group, hit.turn_deg)
+                comparisons.append(None if crop is None else self.verifier.compare(upright, crop))
         return tuple(comparisons)
 
     def weigh(self, chances: Sequence[float], compared: Mapping[int, Comparisons], doubt: float = 0.0) -> list[float]:
@@ -137,6 +117,11 @@ def excess(chance: float) -> float:
 def is_open(probability: float) -> bool:
     """Whether verifying could change the answer, given the best candidate's probability."""
     return probability >= _CLOSED
+
+
+def is_settled(probability: float) -> bool:
+    """Whether a candidate that was verified stays a match whatever verifying the others finds."""
+    return probability > _SETTLED_ODDS * (1.0 - probability)
 
 
 def judge(probability: float | None, comparisons: Comparisons) -> Verdict:

@@ -1,22 +1,31 @@
-"""`rig calibrate`: board and white card in front of the camera, and a dated bundle out of what it saw."""
+"""`rig calibrate`: board, white card, sphere and chart before the camera, and a dated bundle of what it saw."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
+from calibration.axis import LEAST_VIEWS, PlateAxis, find_axis
 from calibration.board import BoardSpec, BoardView, find_board
-from calibration.bundle import Bundle, save
+from calibration.bundle import Bundle, bundle_folders, number_of, save
+from calibration.colour_matrix import ColourMatrix
+from calibration.detector import dark_level
 from calibration.errors import CalibrationError
 from calibration.flat import flat_field
+from calibration.hot_pixels import find_hot
 from calibration.image import Image
+from calibration.lamp_place import LampPlace
 from calibration.lens import Lens, calibrate_lens, mm_per_pixel
-from calibration.plate import PlateAngle, RingSpec, plate_angle_deg
+from calibration.plate import PlateAngle, RingSpec, find_ring, plate_angle_deg
 from pipeline.assembly import Rig, connected
+from pipeline.bench.chart_and_sphere import SPHERE_AT_DEG, SphereView, calibrate_colours, calibrate_lamps
 from pipeline.lab import Lab
+from pipeline.measuring.result import CalibrationResult
 from pipeline.reporter import Reporter
+from pipeline.wording import count
+from rig.devices import Identity
 from rig.twin.scene import BoardPose, Target
 
 # Lying flat first, for the scale; then shifted and tilted towards all sides, for the lens.
@@ -24,34 +33,18 @@ BOARD_POSES = (
     BoardPose(),
     *(
         BoardPose(x_mm=x_mm, y_mm=y_mm, rotation_deg=11.0 * number, tilt_deg=18.0, tilt_azimuth_deg=52.0 * number)
-        for number, (x_mm, y_mm) in enumerate(((0, 0), (5, 3), (-5, 3), (5, -3), (-5, -3), (0, 4), (4, 0)))
+        for number, (x_mm, y_mm) in enumerate(((0, 0), (9, 6), (-9, 6), (9, -6), (-9, -6), (0, 5), (6, 0)))
     ),
 )
 BOARD_LIGHT = "all"
-RING_AT_DEG = (0.0, 90.0, 180.0, 270.0)
+SPHERE_POSE = BoardPose(x_mm=12.0)
+SPOT_DARKER = 8  # the lamp's reflection is far brighter than the card, and so alone at an exposure this much shorter
+RING_AT_DEG = tuple(range(0, 360, 45))
 RING_SCALE = 0.04  # share by which the scales that board and ring give may differ: printers scale by less
 RING_SPREAD_DEG = 0.5  # the ring has to turn as the turntable says it does
 CARDS = 3  # images of the white card per light: their noise averages out
 EXPOSURE_US = 20_000
 BRIGHTEST = 235  # of 255: the exposure is lowered until the brightest hundredth is below this
-
-
-@dataclass(frozen=True)
-class CalibrationResult:
-    """A calibration that was made and saved."""
-
-    bundle: Bundle
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data (docs/json.md)."""
-        bundle = self.bundle
-        return {
-            "id": bundle.id,
-            "rms_px": round(bundle.lens.rms_px, 3),
-            "mm_per_pixel": round(bundle.mm_per_pixel, 6),
-            "lights": sorted(bundle.flats),
-            "ring_zero_deg": bundle.ring_zero_deg,
-        }
 
 
 def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> CalibrationResult:
@@ -66,13 +59,14 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
     """
     with connected(lab, realtime=realtime) as rig:
         rig.station.home()
-        return CalibrationResult(calibrate_rig(lab, rig, reporter))
+        bundle = calibrate_rig(lab, rig, reporter)
+        return CalibrationResult(bundle, number_of(bundle_folders(lab.calibrations)[-1]))
 
 
 def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
-    light = BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
+    light = calibration_light(rig)
     rig.station.rotate_to(0.0)
     views = []
     for number, pose in enumerate(BOARD_POSES, 1):
@@ -84,47 +78,134 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
         views.append(_see_board(rig, spec, number))
         reporter.report(f"Board {number} of {len(BOARD_POSES)}: {len(views[-1].corners_px)} corners.")
     lens = calibrate_lens(views)
-    _place(rig, reporter, "Cover the plate with the white card.", "white card", None)
-    flats = {}
-    for name in rig.station.light_names:
-        rig.station.show(name)
-        flats[name] = flat_field(_expose(rig, CARDS), name)
-        reporter.report(f"Flat field of {name}.")
-    _place(rig, reporter, "Take the white card away; leave the plate empty.", "coins", None)
-    rig.station.show(light)
     scale = mm_per_pixel(lens, views[0])
-    ring_zero_deg = _ring_zero_deg(rig, lab.rig.quality.ring, lens, scale)
-    rig.station.dark()
+    _place(rig, reporter, "Take the board away; leave the plate empty.", "coins", None)
+    rig.station.show(light)
+    ring_zero_deg, axis = _see_ring(rig, lab.rig.quality.ring, lens, scale)
     if ring_zero_deg is None:
         reporter.report(
             "No ring of markers was found on the plate, so its angle will not be checked (`rig print ring`)."
         )
     else:
         reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
-    camera = rig.camera.identity
-    name = f"{camera.kind} {camera.port} {camera.firmware}"
-    bundle = Bundle(name, lens, scale, flats, ring_zero_deg=ring_zero_deg)
+    _place(rig, reporter, "Cover the plate with the white card.", "white card", None)
+    flats = {}
+    for name in rig.station.light_names:
+        rig.station.show(name)
+        flats[name] = flat_field(_expose(rig, CARDS), name)
+        reporter.report(f"Flat field of {name}.")
+    centre_mm = np.array([0.0, 0.0, scale * lens.matrix[0, 0]]) if axis is None else axis.point_mm
+    lamps = _see_lamps(lab, rig, lens, scale, centre_mm, light, reporter)
+    dark, hot = _see_dark(rig, reporter)
+    bundle = Bundle(
+        camera_name(rig.camera.identity),
+        lens,
+        scale,
+        flats,
+        ring_zero_deg=ring_zero_deg,
+        dark=dark,
+        hot=hot,
+        lamps=lamps,
+        axis=axis,
+        valid_days=lab.rig.calibration.valid_days,
+    )
+    bundle = replace(bundle, colours=_see_colours(rig, bundle, light, reporter))
+    _place(rig, reporter, "Take everything off the plate.", "coins", None)
+    rig.station.dark()
     save(bundle, lab.calibrations)
     return bundle
 
 
+def _see_lamps(
+    lab: Lab, rig: Rig, lens: Lens, scale: float, centre_mm: npt.NDArray[np.float64], light: str, reporter: Reporter
+) -> dict[str, LampPlace]:
+    """Where lights come from, by a chrome sphere on the card; those from all around are left out."""
+    config = lab.rig.calibration
+    request = f"Lay the chrome sphere of {config.sphere_mm:g} mm on the card, about 12 mm beside the middle."
+    if not _has(rig, reporter, f"{request} Is it there? Without one, frames do not know where light comes from."):
+        return {}
+    _show(rig, "chrome sphere", SPHERE_POSE)
+    known = lab.rig.station.lightbox.lights
+    sided = [name for name in rig.station.light_names if known[name].azimuth_deg is not None]
+    outlines: dict[float, Image] = {}
+    spots: dict[str, dict[float, Image]] = {name: {} for name in sided}
+    for angle_deg in SPHERE_AT_DEG if sided else ():
+        rig.station.rotate_to(angle_deg)
+        rig.station.show(light)
+        outlines[angle_deg] = _expose(rig, 1)[0]
+        exposure_us = rig.camera.grab().exposure_us // SPOT_DARKER
+        for name in sided:
+            rig.station.show(name)
+            rig.camera.configure(max(50, exposure_us), 1.0)
+            spots[name][angle_deg] = rig.camera.grab().image
+    rig.station.rotate_to(0.0)
+    places = calibrate_lamps(outlines, spots, SphereView(lens, scale, config.sphere_mm, centre_mm), reporter)
+    reporter.report(f"Where the light comes from: {count(len(places), 'light')}.")
+    return places
+
+
+def _see_dark(rig: Rig, reporter: Reporter) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.int64]]:
+    """What the camera reports in the dark, and its hot pixels; nothing where light gets in."""
+    rig.station.dark()
+    rig.camera.configure(EXPOSURE_US, 1.0)
+    frames = [rig.camera.grab().image for _ in range(CARDS)]
+    try:
+        return dark_level(frames), find_hot(frames)
+    except CalibrationError as error:
+        reporter.warn(f"Dark level and hot pixels are not kept: {error}")
+        return None, np.zeros((0, 2), np.int64)
+
+
+def _see_colours(rig: Rig, bundle: Bundle, light: str, reporter: Reporter) -> dict[str, ColourMatrix]:
+    """The colour matrix of each light, by a ColorChecker."""
+    request = "Lay the ColorChecker of 24 patches in the middle of the plate, its row of greys towards you."
+    if not _has(rig, reporter, f"{request} Is it there? Without one, frames keep the camera's colours."):
+        return {}
+    _show(rig, "colour chart", BoardPose())
+    shown = {}
+    for name in rig.station.light_names:
+        rig.station.show(name)
+        shown[name] = _expose(rig, 1)[0]
+    return calibrate_colours(shown, bundle, light, reporter)[0]
+
+
+def calibration_light(rig: Rig) -> str:
+    """The light that the board is seen under: from all sides, where there is such a one."""
+    return BOARD_LIGHT if BOARD_LIGHT in rig.station.light_names else rig.station.light_names[0]
+
+
+def camera_name(camera: Identity) -> str:
+    """By which name a bundle knows the camera that it was made with."""
+    return f"{camera.kind} {camera.port} {camera.firmware}"
+
+
 def _place(rig: Rig, reporter: Reporter, request: str, target: Target, pose: BoardPose | None) -> None:
     if rig.world is not None:
-        rig.world.show_target(target, pose)
+        _show(rig, target, pose)
     else:
         reporter.ask(request)
+
+
+def _show(rig: Rig, target: Target, pose: BoardPose | None) -> None:
+    if rig.world is not None:
+        rig.world.show_target(target, pose)
+
+
+def _has(rig: Rig, reporter: Reporter, question: str) -> bool:
+    """Whether a target that not every lab owns is there; the twin has all."""
+    return rig.world is not None or reporter.confirm(question, "Calibrate with somebody at the keyboard.")
 
 
 def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
     return find_board(_expose(rig, 1)[0], spec, f"view {number}")
 
 
-def _ring_zero_deg(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> float | None:
-    """What the ring shows when the turntable is at 0 (deg), from a whole turn; None where it is not seen.
+def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> tuple[float | None, PlateAxis | None]:
+    """What the ring shows when the turntable is at 0 (deg), and its axis, from a whole turn; None where it is not seen.
 
     The ring is a second ruler: what it measures has to agree with the board's `scale` (mm per pixel).
     """
-    offsets = []
+    offsets, views, angles_deg = [], [], []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
         image = _expose(rig, 1)[0]
@@ -132,9 +213,13 @@ def _ring_zero_deg(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> float 
         if plate is not None:
             _compare_scales(plate_angle_deg(image, lens, ring) or plate, ring, scale)
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
+        view = find_ring(image, ring)
+        if view is not None:
+            views.append(view)
+            angles_deg.append(read_deg)
     rig.station.rotate_to(0.0)
     if not offsets:
-        return None
+        return None, None
     middle = np.mean(offsets)
     spread_deg = float(np.degrees(np.max(np.abs(np.angle(np.array(offsets) / middle)))))
     if spread_deg > RING_SPREAD_DEG:
@@ -142,7 +227,8 @@ def _ring_zero_deg(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> float 
             f"The plate's ring and the turntable differ by up to {spread_deg:.1f} degrees over a turn. Check the "
             "direction and the steps per degree of the turntable, and that the ring lies centred and flat."
         )
-    return round(float(np.degrees(np.angle(middle))), 3)
+    axis = find_axis(views, angles_deg, lens) if len(views) >= LEAST_VIEWS else None
+    return round(float(np.degrees(np.angle(middle))), 3), axis
 
 
 def _compare_scales(plate: PlateAngle, ring: RingSpec, scale: float) -> None:

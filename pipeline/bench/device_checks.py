@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.plate import RingSpec, plate_angle_deg
+from calibration.lens import Lens
+from calibration.plate import RingSpec, camera_tilt_deg, plate_angle_deg
 from pipeline.assembly import Rig
 from pipeline.errors import LabError
 from pipeline.wording import count
@@ -21,6 +22,7 @@ from rig.errors import AlarmError, DeviceError, NothingThereError
 Status = Literal["ok", "warn", "fail", "not tried"]
 
 EXPOSURE_US = 4_000  # dim enough that the double is not clipped
+TILT_DEG = 1.0  # what the ring may show otherwise than asked for
 ANGLE_DEG = 0.2  # what the turntable may be off, as it says itself
 BRIGHTER = 3.0  # grey levels by which a lit plate must differ from a dark one
 STOP_AFTER_S = 0.5  # into a move that takes seconds
@@ -43,8 +45,16 @@ class _NotTriedError(Exception):
     """A check could not be made, and why."""
 
 
-def check_devices(rig: Rig, ring: RingSpec) -> Iterator[Check]:
-    """Connect every device and use it once: home, turn, stop, grip nothing, show every light, expose twice."""
+def check_devices(rig: Rig, ring: RingSpec, lens: Lens | None) -> Iterator[Check]:
+    """Connect every device and use it once: home, turn, stop, grip nothing, show every light, expose twice.
+
+    Parameters
+    ----------
+    ring
+        What is printed on the plate.
+    lens
+        The camera's, as calibrated; without it, how far the camera is tilted is not seen.
+    """
     station = rig.station
     connects = {
         "lightbox": station.lightbox.connect,
@@ -66,6 +76,8 @@ def check_devices(rig: Rig, ring: RingSpec) -> Iterator[Check]:
     yield home
     if home.status == "ok":
         yield tried("round trip", lambda: _round_trip(rig))
+        if station.tilts_camera:
+            yield tried("tilt", lambda: _tilt(rig))
         yield tried("grip", lambda: _grip(rig))
         yield tried("stop of the arm", lambda: _stop_arm(rig))
     else:
@@ -77,6 +89,8 @@ def check_devices(rig: Rig, ring: RingSpec) -> Iterator[Check]:
         yield tried("lights", lambda: _lights(rig, seen))
         if home.status == "ok":
             yield tried("stop of the turntable", lambda: _stop_turntable(rig, ring, _any_of(seen)))
+            if station.tilts_camera:
+                yield tried("what the tilt shows", lambda: _see_tilt(rig, ring, lens, _any_of(seen)))
         yield tried("exposure", lambda: _exposure(rig, _any_of(seen)))
     yield Check("coins", "not tried", _never_tried(rig))
 
@@ -104,6 +118,46 @@ def _round_trip(rig: Rig) -> str:
     if off_deg > ANGLE_DEG:
         raise LabError(f"the turntable is {off_deg:.2f} degrees off. Check its steps per degree and its belt.")
     return f"to 90 degrees and back, {off_deg:.3f} degrees off."
+
+
+# The camera's tilt
+
+
+def _tilt(rig: Rig) -> str:
+    """To the far end and back, as the controller says it."""
+    far_deg = _far_tilt(rig)
+    off_deg = max(abs(rig.station.tilt_to(tilt_deg) - tilt_deg) for tilt_deg in (far_deg, 0.0))
+    if off_deg > ANGLE_DEG:
+        raise LabError(f"the camera's tilt is {off_deg:.2f} degrees off. Check its steps per degree and its belt.")
+    return f"to {far_deg:g} degrees and back, {off_deg:.3f} degrees off."
+
+
+def _see_tilt(rig: Rig, ring: RingSpec, lens: Lens | None, light: str) -> str:
+    """Tilt the camera half-way, and see by the ring on the plate how far it is tilted."""
+    if lens is None:
+        raise _NotTriedError("The lens is not calibrated yet (`rig calibrate`).")
+    tilt_deg = _far_tilt(rig) / 2
+    rig.station.show(light)
+    rig.camera.configure(RING_EXPOSURE_US, 1.0)
+    try:
+        rig.station.tilt_to(tilt_deg)
+        plate = plate_angle_deg(rig.camera.grab().image, lens, ring)
+    finally:
+        rig.station.dark()
+        rig.station.tilt_to(0.0)
+    if plate is None:
+        raise _NotTriedError("The camera sees no ring of markers on the plate (`rig print ring`).")
+    seen_deg = camera_tilt_deg(plate, lens)
+    if abs(seen_deg - tilt_deg) > TILT_DEG:
+        raise LabError(
+            f"the ring shows a tilt of {seen_deg:.1f} degrees where {tilt_deg:g} was asked for. Check that the camera "
+            "swings freely, then the steps per degree, and add the difference to `turntable: tilt: home_deg`."
+        )
+    return f"asked for {tilt_deg:g} degrees, the ring shows {seen_deg:.1f}."
+
+
+def _far_tilt(rig: Rig) -> float:
+    return float(next(tilt_deg for tilt_deg in range(90, 0, -5) if rig.station.reaches_tilt(tilt_deg)))
 
 
 # The arm

@@ -18,14 +18,14 @@ from pipeline.reporter import Reporter
 from rig.clock import Clock, SystemClock
 from rig.devices import Identity
 from rig.errors import DeviceError
-from rig.registry import STATION
+from rig.registry import BALANCES, STATION
 
 # How long one port is asked in one language: once its board is up, and until then. An ESP32 or a boot loader takes 3 s.
-PATIENCE_S = {"answer_s": 1.5, "boot_s": 4.0}
+PATIENCE_S = {"answer_s": 1.5, "boot_s": 4.0, "stable_s": 1.5}
 BY_ID = Path("/dev/serial/by-id")
 CAMERAS_BY_ID = Path("/dev/v4l/by-id")
 CAMERA = "camera"
-TWIN_PORTS = ("twin://turntable", "twin://arm", "twin://lightbox")
+TWIN_PORTS = tuple(f"twin://{registry.role}" for registry in STATION)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class FoundDevice:
             "role": self.role,
             "kind": self.identity.kind if self.identity else None,
             "firmware": self.identity.firmware if self.identity else None,
+            **({"camera": self.camera} if self.camera is not None else {}),
         }
 
 
@@ -154,7 +155,7 @@ def _all_ports(ports: list[tuple[str, str]], clock: Clock, probe: bool, reporter
 
 def _identify(port: str, clock: Clock) -> tuple[str | None, Identity | None]:
     """Try every language the drivers speak until one is answered."""
-    for registry in STATION:
+    for registry in (*STATION, BALANCES):
         for config, driver in registry.drivers.values():
             if "port" not in config.model_fields:
                 continue

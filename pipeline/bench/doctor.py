@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from calibration.bundle import latest
 from calibration.errors import CalibrationError
+from calibration.lens import Lens
 from capture.store import Store, StoreError
 from pipeline.assembly import assemble, sole_driver
 from pipeline.bench.device_checks import Check, check_devices, tried
@@ -53,11 +54,19 @@ def diagnose(lab: Lab, *, realtime: bool) -> Iterator[Check]:
         rig = assemble(lab, realtime=realtime)
         try:
             yield from _folder(lab)
-            yield from check_devices(rig, lab.rig.quality.ring)
+            yield from check_devices(rig, lab.rig.quality.ring, _lens(lab))
         finally:
             rig.station.make_safe()
             rig.station.close()
             rig.camera.close()
+
+
+def _lens(lab: Lab) -> Lens | None:
+    try:
+        bundle = latest(lab.calibrations)
+    except CalibrationError:
+        return None  # reported as a check of its own
+    return bundle.lens if bundle else None
 
 
 def _folder(lab: Lab) -> Iterator[Check]:
@@ -108,6 +117,9 @@ def _calibration(lab: Lab) -> Check:
     if age < -timedelta(hours=1):
         when = f"{bundle.created_at:%Y-%m-%d}"
         return Check("calibration", "warn", f"{bundle.id} is dated {when}, in the future. Check the computer's clock.")
+    left = timedelta(days=min(lab.rig.calibration.valid_days, bundle.valid_days)) - age
+    if left < timedelta(0):
+        return Check("calibration", "fail", f"{bundle.id} expired {-left.days} days ago. Run `rig calibrate`.")
     if age > OLD_CALIBRATION:
         return Check("calibration", "warn", f"{bundle.id} is {age.days} days old. Run `rig calibrate`.")
     return Check("calibration", "ok", f"{bundle.id} of {bundle.created_at:%Y-%m-%d %H:%M} UTC.")

@@ -91,7 +91,13 @@ def show_light(lab: Lab, name: str, seconds: float | None, reporter: Reporter, *
 
 
 def take_snapshot(
-    lab: Lab, path: Path, settings: ExposureSettings, turntable_deg: float | None, *, realtime: bool
+    lab: Lab,
+    path: Path,
+    settings: ExposureSettings,
+    turntable_deg: float | None = None,
+    tilt_deg: float | None = None,
+    *,
+    realtime: bool,
 ) -> Snapshot:
     """Take one image, write it as its suffix says (JPEG, lossless PNG or JPEG XL) and check it. Nothing else is stored.
 
@@ -99,6 +105,8 @@ def take_snapshot(
     ------
     UsageError
         If the light or the suffix is not known, or the file exists.
+    EnvelopeError
+        If the camera cannot be tilted so far.
     """
     encoders = {".jpg": encode_jpeg, ".jpeg": encode_jpeg, ".png": encode_png, ".jxl": encode_lossless}
     if path.suffix.lower() not in encoders:
@@ -107,9 +115,10 @@ def take_snapshot(
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
     _check_light(lab, settings.light)
     with connected(lab, realtime=realtime) as rig:
-        if turntable_deg is not None:
+        if turntable_deg is not None or tilt_deg is not None:
             rig.station.home()
-            rig.station.rotate_to(turntable_deg)
+            rig.station.rotate_to(turntable_deg or 0.0)
+            rig.station.tilt_to(tilt_deg or 0.0)
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
         image = rig.camera.grab().image

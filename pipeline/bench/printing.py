@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,54 @@ FINE_PX = 360  # per square before it is brought to size: corners then fall with
 MOST_PX = 20_000  # along a side, before it is brought to size and after
 
 
+@dataclass(frozen=True)
+class Print:
+    """A target as it is to be printed: a PNG that says its resolution, and the size of what is drawn on it (mm)."""
+
+    png: bytes
+    width_mm: float
+    height_mm: float
+
+    @property
+    def size(self) -> str:
+        """In words."""
+        return " x ".join(f"{side_mm:.1f}".removesuffix(".0") for side_mm in (self.width_mm, self.height_mm)) + " mm"
+
+
+def board_width_mm(board: BoardSpec) -> float:
+    """How wide the printed board is, from edge to edge of its squares."""
+    return board.squares_x * board.square_mm
+
+
+def ring_width_mm(ring: RingSpec) -> float:
+    """How wide the grey square is that the ring is printed on."""
+    return 2 * (ring.radius_mm + ring.marker_mm)
+
+
+def make_print(board: BoardSpec, ring: RingSpec, what: Literal["board", "ring"] | str) -> Print:
+    """Draw the board or the ring.
+
+    Raises
+    ------
+    UsageError
+        If it is too large to be printed.
+    """
+    if what == "board":
+        width_mm, height_mm = board_width_mm(board), board.squares_y * board.square_mm
+        longest_mm = max(width_mm, height_mm)
+        if longest_mm * PX_PER_MM > MOST_PX:
+            raise UsageError(
+                f"the board is {longest_mm:g} mm long, and at most {MOST_PX / PX_PER_MM:.0f} mm can be printed. "
+                "Correct board: in rig.yaml."
+            )
+        image = board_image(board)
+    else:
+        image = ring_image(ring, PX_PER_MM)
+        height_mm, width_mm = (pixels / PX_PER_MM for pixels in image.shape[:2])
+    size = Print(b"", width_mm, height_mm).size
+    return Print(_png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")), width_mm, height_mm)
+
+
 def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Path) -> str:
     """Write the board or the ring of a lab's rig.yaml and return how to print it.
 
@@ -36,24 +85,12 @@ def write_print(lab: Lab | None, what: Literal["board", "ring"] | str, path: Pat
         raise UsageError(f"{path}: write to a .png file.")
     if path.exists():
         raise UsageError(f"{path} exists already and is not written over. Name another file.")
-    if what == "board":
-        spec = lab.rig.board if lab else BoardSpec()
-        longest_mm = max(spec.squares_x, spec.squares_y) * spec.square_mm
-        if longest_mm * PX_PER_MM > MOST_PX:
-            raise UsageError(
-                f"the board is {longest_mm:g} mm long, and at most {MOST_PX / PX_PER_MM:.0f} mm can be printed. "
-                "Correct board: in rig.yaml."
-            )
-        image = board_image(spec)
-        size = f"{spec.squares_x * spec.square_mm:g} x {spec.squares_y * spec.square_mm:g} mm"
-    else:
-        image = ring_image(lab.rig.quality.ring if lab else RingSpec(), PX_PER_MM)
-        size = f"{image.shape[1] / PX_PER_MM:.1f} x {image.shape[0] / PX_PER_MM:.1f} mm"
-    write_atomically(path, _png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")))
+    made = make_print(lab.rig.board if lab else BoardSpec(), lab.rig.quality.ring if lab else RingSpec(), what)
+    write_atomically(path, made.png)
     key = "board:" if what == "board" else "quality: ring:"
     return (
-        f"Written to {path}: {size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure the print: "
-        f"its measures go under `{key}` of rig.yaml."
+        f"Written to {path}: {made.size} at {DPI} dpi. Print at 100 % (no fitting to the page), then measure "
+        f"the print: its measures go under `{key}` of rig.yaml."
     )
 
 

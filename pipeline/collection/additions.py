@@ -106,17 +106,12 @@ class _Plan:
     """What the catalogue has of a sale, by bytes and by name."""
 
     def __init__(self, store: Store, sale: str) -> None:
-        live, removed = store.catalogue.entries(), store.catalogue.entries(removed=True)
-        of_sale = [entry for entry in (*removed, *live) if entry.catalogue == sale]
+        of_sale = [*store.catalogue.entries(sale=sale, removed=True), *store.catalogue.entries(sale=sale)]
         self._by_bytes = {(entry.sha256, _part(entry)): entry for entry in of_sale}
         self._by_name = {(entry.source, _part(entry)): entry for entry in of_sale if entry.removed_at is None}
         self._own = {entry.coin_id for entry in of_sale}
-        self._others: dict[str, set[str]] = {}
-        for entry in (*removed, *live):
-            if entry.catalogue != sale:
-                self._others.setdefault(entry.coin_id, set()).add(entry.sha256)
-        for coin in store.frames.coins():
-            self._others.pop(coin, None)  # the lab's own names mean the same coin everywhere
+        self._of_lab = {*store.frames.coins()}  # its own names mean the same coin everywhere
+        self._catalogue = store.catalogue
         self._sale = sale
         self._hashes: dict[Path, str] = {}
         self.renamed: dict[str, str] = {}
@@ -124,11 +119,19 @@ class _Plan:
     def name(self, coin: str, paths: set[Path]) -> str:
         """What the coin of some images is called: lot 1 of two sales is two coins, unless they share an image."""
         full = f"{self._sale}, {coin}"
-        is_others = coin in self._others and not self._others[coin] & {self.hash(path) for path in paths}
+        others = self._shown_by_others(coin)
+        is_others = bool(others) and not others & {self.hash(path) for path in paths}
         if full in self._own or (is_others and coin not in self._own):
             self.renamed[coin] = full
             return full
         return coin
+
+    def _shown_by_others(self, coin: str) -> set[str]:
+        """Hashes of the images that other sales have, or had, of a coin of this name."""
+        if coin in self._of_lab:
+            return set()
+        named = (*self._catalogue.entries(coin), *self._catalogue.entries(coin, removed=True))
+        return {entry.sha256 for entry in named if entry.catalogue != self._sale}
 
     def find_doubles(self, additions: Sequence[Addition]) -> tuple[list[Addition], dict[Addition, str]]:
         """Of images that are there more than once, the one that is stored, or the first; and why not the others."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from capture.names import printable
 from capture.store.records import Candidate
 from pipeline.collection.photographs import SeenPhotographs
 from pipeline.reports.results import candidate_as_json
-
-if TYPE_CHECKING:
-    from models.matching.registration import Registration  # which needs torch
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,6 @@ class Answer:
         Why there is no answer, or why one of its images was left out.
     fails
         Checks that its images fail, such as ``blur``: the answer is the less certain.
-    laid
-        How it lies on each entry of the best candidate, None where that cannot be read; empty without comparison.
     """
 
     image: str
@@ -36,7 +31,6 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
     error: str | None = None
     fails: tuple[str, ...] = ()
-    laid: tuple[Registration | None, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""

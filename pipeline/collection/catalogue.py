@@ -86,7 +86,7 @@ def require_catalogue(lab: Lab) -> None:
     """
     if (lab.store / "index.sqlite").is_file():
         with Store.open(lab.store, writing=False) as store:
-            if store.catalogue.entries():
+            if not store.catalogue.is_empty():
                 return
     raise LabError(
         f"the catalogue of {lab.folder} is empty: there is nothing to match against. "

@@ -1,102 +1,342 @@
-"""The catalogue as a model sees it: every entry embedded, and the index that is searched."""
+"""The catalogue as a model sees it: every entry embedded, in the index that is searched.
+
+Each model has an index of its own, in ``catalogue/MODEL``, beside those of others. It is derived from the store, and
+``seen.json`` beside it tells of which state of the store: only what was added, changed or removed since is looked at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
-from calibration.outline import NoCoinError
+import numpy as np
+from filelock import FileLock, Timeout
+
+from calibration.durable_files import make_folder, parse_json, write_atomically
 from capture.store import Store, StoreError
+from capture.store.catalogue import CatalogueState
+from capture.store.errors import remedy
 from capture.store.records import Entry
 from models.embedding.embedder import Embedder, Features
-from models.matching.entries import embed_entries
-from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
-from pipeline.collection.entries import entry_crop
+from models.matching.faiss_index import FaissIndex
+from models.matching.gallery import GalleryEntry, hash_name
+from models.matching.index import CatalogueIndex, CatalogueIndexError
+from models.matching.milvus_index import MilvusIndex
+from models.matching.parts import Part
+from pipeline.collection.embedding import embed_images
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reporter import Progress
+from pipeline.reporter import Progress, Reporter
 
-_BATCH = 32  # images embedded at a time
-_PART = 2000  # embeddings read at a time
-
-
-def embed_catalogue(store: Store, embedder: Embedder, progress: Progress) -> tuple[str, ...]:
-    """Embed the entries that `embedder` has not embedded yet; return those in which no coin is found."""
-    done = store.embeddings.image_ids(embedder.id)
-    waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
-    unusable: list[str] = []
-    for start in range(0, len(waiting), _BATCH):
-        progress(start, len(waiting))
-        entries, crops = [], []
-        for entry in waiting[start : start + _BATCH]:
-            try:
-                crops.append(entry_crop(store, entry))
-                entries.append(entry.id)
-            except NoCoinError:
-                unusable.append(entry.id)
-        if entries:
-            features = embed_entries(embedder, crops)
-            store.embeddings.add(embedder.id, entries, features.pooled, features.grid)
-    if waiting:
-        progress(len(waiting), len(waiting))
-    return tuple(unusable)
+_SEEN, _LOCK = "seen.json", "building.lock"
+_TAKEN_OVER = 2000  # embeddings of the store, which kept them in 0.1.0, at a time
+_TIDY_EVERY = 256  # parts
 
 
-def load_index(lab: Lab, store: Store, embedder: Embedder) -> FaissIndex:
-    """The search index of the catalogue as it is now: the saved one if it still fits, else made from the store."""
-    entries = _embedded(store, embedder)
-    saved = _saved_index(lab, embedder, entries)
-    if saved is not None:
-        return saved
-    types = store.coins.types()
-    rows = [GalleryEntry(entry.id, entry.coin_id, entry.side, types.get(entry.coin_id)) for entry in entries]
-    return FaissIndex.build(lab.catalogue / embedder.id, embedder.id, rows, _features(store, embedder, entries))
+@dataclass(frozen=True)
+class Searchable:
+    """An index, and what of the catalogue is not in it.
 
-
-def _features(store: Store, embedder: Embedder, entries: Sequence[Entry]) -> Iterator[Features]:
-    """What was embedded, a part at a time: a grid takes 50 kB."""
-    for start in range(0, len(entries), _PART):
-        part = [entry.id for entry in entries[start : start + _PART]]
-        pooled, grid = store.embeddings.get(embedder.id, part)
-        if grid is None:
-            raise LabError("the catalogue's embeddings are incomplete. Run `rig catalogue build`.")
-        yield Features(pooled, grid)
-
-
-def read_index(lab: Lab, embedder: Embedder) -> tuple[FaissIndex, tuple[str, ...]] | None:
-    """The saved index, and the entries in which no coin is found; nothing is written.
-
-    None if something is to be embedded first, or if the store cannot be read as it is.
+    Attributes
+    ----------
+    unusable
+        Entries in whose image no coin is found, or whose image cannot be read.
+    waiting
+        How many images another process is embedding just now.
     """
+
+    index: CatalogueIndex
+    unusable: tuple[str, ...] = ()
+    waiting: int = 0
+
+
+@dataclass
+class _Seen:
+    """Of which state of the store an index is.
+
+    ``unusable`` are entries in whose image this version of the software finds no coin, by key: not looked at again.
+    """
+
+    state: CatalogueState = field(default_factory=CatalogueState)
+    unusable: dict[int, str] = field(default_factory=dict)
+
+
+def read_index(lab: Lab, embedder: Embedder) -> Searchable | None:
+    """The index as it was saved; nothing is written. None if it is not of the catalogue as it is now."""
     try:
+        seen = _read_seen(_folder(lab, embedder))
         with Store.open(lab.store, writing=False) as store:
-            entries = _embedded(store, embedder)
-            done = {entry.id for entry in entries}
-            waiting = [entry for entry in store.catalogue.entries() if entry.id not in done]
-            index = _saved_index(lab, embedder, entries)
-            if index is None or any(_shows_coin(store, entry) for entry in waiting):
+            if seen is None or seen.state != store.catalogue.state() or not store.embeddings.has_model(embedder.id):
                 return None
-            return index, tuple(entry.id for entry in waiting)
-    except StoreError:
+        return Searchable(_open(lab, embedder), tuple(seen.unusable.values()))
+    except (StoreError, CatalogueIndexError):
         return None
 
 
-def _embedded(store: Store, embedder: Embedder) -> list[Entry]:
-    embedded = store.embeddings.image_ids(embedder.id)
-    return [entry for entry in store.catalogue.entries() if entry.id in embedded]
+def update_index(lab: Lab, embedder: Embedder, progress: Progress) -> Searchable:
+    """Bring the index up to date with what was added to the store, changed or removed since.
+
+    While another process does, what that one has added so far is what is searched, unless it is nothing.
+
+    Raises
+    ------
+    LabError
+        If it cannot be written.
+    """
+    with _alone(lab, embedder, None) as is_alone:
+        if is_alone:
+            return _update(lab, embedder, progress)
+    index = _open(lab, embedder)
+    if len(index):
+        return _as_it_is(lab, embedder, index)
+    with _alone(lab, embedder, lambda: None):
+        return _update(lab, embedder, progress)
 
 
-def _saved_index(lab: Lab, embedder: Embedder, entries: Sequence[Entry]) -> FaissIndex | None:
-    """The index that was saved, if it is of these entries; else it is made again: the truth is in the store."""
+def build_index(lab: Lab, embedder: Embedder, progress: Progress, reporter: Reporter) -> Searchable:
+    """Bring the index up to date, by every core; every entry is looked at, and what other machines embedded taken over.
+
+    Raises
+    ------
+    LabError
+        If it cannot be written.
+    """
+    waits = "Another command is building the catalogue's index: this one continues when it has ended."
+    with _alone(lab, embedder, lambda: reporter.report(waits)):
+        return _update(lab, embedder, progress, is_build=True)
+
+
+def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: Progress) -> tuple[int, int]:
+    """Embed one of so many shares of what is to be embedded, beside other machines; `update_index` takes it over.
+
+    Parameters
+    ----------
+    shard
+        Which, counted from 1, and of how many.
+
+    Returns
+    -------
+    tuple
+        How many images this share has, and how many of them are embedded now.
+    """
+    number, shares = shard
+    index = _open(lab, embedder)
+    keys = {*map(int, index.keys())}
+    for part in index.unlisted() if isinstance(index, FaissIndex) else ():
+        keys.update(map(int, part.labels["key"]))
+    with Store.open(lab.store, writing=False) as store:
+        mine = [entry for entry in store.catalogue.entries() if entry.number % shares == number - 1]
+        waiting = [entry for entry in mine if _key(entry) not in keys]
+        label = _labeller(store)
+        done = len(mine) - len(waiting)
+        for made in embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=True):
+            if made.features is not None:
+                labelled = [label(entry) for entry in made.entries]
+                if isinstance(index, FaissIndex):
+                    index.leave(Part.of(labelled, made.features))
+                else:
+                    index.add(labelled, made.features)
+                done += len(made.entries)
+    return len(mine), done
+
+
+def _update(lab: Lab, embedder: Embedder, progress: Progress, *, is_build: bool = False) -> Searchable:
+    folder = _folder(lab, embedder)
+    _note_model(lab, embedder)
+    index = _recover(lab, embedder)
+    seen = _read_seen(folder)
+    with Store.open(lab.store, writing=False) as store:
+        state = store.catalogue.state()
+        before = seen.state if seen is not None else CatalogueState()
+        seen = seen or _Seen()
+        adopted = 0
+        was_removed = (before.removed, before.sum_of_removed) != (state.removed, state.sum_of_removed)
+        if is_build or was_removed or not before.newest:
+            waiting, adopted = _compare(store, index, seen)
+        else:
+            waiting = store.catalogue.added_since(before)
+        relabelled = store.catalogue.changed_since(CatalogueState() if adopted else before)
+        waiting = _take_over(lab, store, index, embedder, waiting)
+        label = _labeller(store)
+        unreadable: list[str] = []
+        parts = embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=is_build)
+        for number, part in enumerate(parts if waiting else ()):
+            if part.features is not None:
+                index.add([label(entry) for entry in part.entries], part.features)
+            seen.unusable |= {_key(entry): entry.id for entry in part.unusable}
+            unreadable += [entry.id for entry in part.unreadable]
+            if number % _TIDY_EVERY == _TIDY_EVERY - 1:
+                index.tidy()
+        index.relabel([label(entry) for entry in relabelled])
+        index.tidy()
+    seen.state = state
+    _write_seen(folder, seen)
+    return Searchable(index, (*seen.unusable.values(), *unreadable))
+
+
+def _compare(store: Store, index: CatalogueIndex, seen: _Seen) -> tuple[list[Entry], int]:
+    """Take what left the catalogue out of the index; return what is to be embedded, and how much others embedded."""
+    ids = {_key_of(entry_id, sha256, box): entry_id for entry_id, sha256, box in store.catalogue.images()}
+    there = index.keys()
+    index.remove([int(key) for key in there if int(key) not in ids])
+    adopted = index.adopt(np.fromiter(ids, np.int64)) if isinstance(index, FaissIndex) else 0
+    seen.unusable = {key: entry for key, entry in seen.unusable.items() if key in ids}
+    known = {*map(int, index.keys()), *seen.unusable}
+    named = store.catalogue.named([entry_id for key, entry_id in ids.items() if key not in known])
+    return sorted(named.values(), key=lambda entry: entry.number), adopted
+
+
+def _take_over(
+    lab: Lab, store: Store, index: CatalogueIndex, embedder: Embedder, waiting: Sequence[Entry]
+) -> list[Entry]:
+    """Move what version 0.1.0 embedded from the store into the index; return what is left to embed."""
+    waiting = _missing(index, waiting)
+    embedded = store.embeddings.image_ids(embedder.id) if waiting else set()
+    known = [entry for entry in waiting if entry.id in embedded]
+    label = _labeller(store)
+    for start in range(0, len(known), _TAKEN_OVER):
+        part = known[start : start + _TAKEN_OVER]
+        pooled, grid = store.embeddings.get(embedder.id, [entry.id for entry in part])
+        if grid is not None:
+            index.add([label(entry) for entry in part], Features(pooled, grid))
+            with Store.open(lab.store) as writer:
+                writer.embeddings.remove(embedder.id, [entry.id for entry in part])
+    return _missing(index, waiting)
+
+
+def _missing(index: CatalogueIndex, entries: Sequence[Entry]) -> list[Entry]:
+    """Those that are not in the index: an update that was interrupted has added some."""
+    keys = np.array([_key(entry) for entry in entries], np.int64)
+    return [entry for entry, is_there in zip(entries, np.isin(keys, index.keys()), strict=True) if not is_there]
+
+
+def _as_it_is(lab: Lab, embedder: Embedder, index: CatalogueIndex) -> Searchable:
+    """What another process, which is building the index, has added so far."""
+    with Store.open(lab.store, writing=False) as store:
+        waiting = len(store.catalogue.images()) - len(index)
+    seen = _read_seen(_folder(lab, embedder)) or _Seen()
+    return Searchable(index, tuple(seen.unusable.values()), max(0, waiting - len(seen.unusable)))
+
+
+def _open(lab: Lab, embedder: Embedder) -> CatalogueIndex:
+    """The index where rig.yaml says that it is."""
+    address = lab.rig.catalogue.milvus
+    if address is None:
+        return FaissIndex.open(_folder(lab, embedder), embedder.id)
+    return MilvusIndex(embedder.id, address if "://" in address else str(lab.folder / address))
+
+
+def _recover(lab: Lab, embedder: Embedder) -> CatalogueIndex:
+    """The index; of a damaged one, what is whole: its parts are taken over like those of another machine."""
+    folder = _folder(lab, embedder)
     try:
-        index = FaissIndex.load(lab.catalogue / embedder.id, embedder.id)
+        return _open(lab, embedder)
     except CatalogueIndexError:
-        return None
-    return index if [each.entry_id for each in index.entries] == [entry.id for entry in entries] else None
+        if lab.rig.catalogue.milvus is not None:
+            raise
+        for name in ("manifest.json", _SEEN):
+            (folder / name).unlink(missing_ok=True)
+        return _open(lab, embedder)
 
 
-def _shows_coin(store: Store, entry: Entry) -> bool:
+def _folder(lab: Lab, embedder: Embedder) -> Path:
+    return lab.catalogue / embedder.id
+
+
+def _note_model(lab: Lab, embedder: Embedder) -> None:
+    with Store.open(lab.store, writing=False) as store:
+        if store.embeddings.has_model(embedder.id):
+            return
+    with Store.open(lab.store) as store:
+        store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
+
+
+@contextmanager
+def _alone(lab: Lab, embedder: Embedder, is_busy: Callable[[], None] | None) -> Iterator[bool]:
+    """Be the only process that changes the index; gives whether it is. If it is given what to call first, it waits.
+
+    Raises
+    ------
+    LabError
+        If the index cannot be written.
+    """
+    folder = _folder(lab, embedder)
     try:
-        entry_crop(store, entry)
-    except NoCoinError:
-        return False
-    return True
+        lock = FileLock(make_folder(folder) / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if is_busy is None:
+                yield False
+                return
+            is_busy()
+            lock.acquire()
+        try:
+            yield True
+        finally:
+            lock.release()
+    except OSError as error:
+        raise LabError(f"{error.filename or folder} cannot be written: {error.strerror}. {remedy(error)}") from error
+
+
+def _labeller(store: Store) -> Callable[[Entry], GalleryEntry]:
+    """What an index keeps of an entry."""
+
+    @lru_cache(maxsize=4096)
+    def type_of(coin: str) -> str | None:
+        known = store.coins.get(coin)
+        return known.type if known else None
+
+    def label(entry: Entry) -> GalleryEntry:
+        lot = entry.lot
+        return GalleryEntry(
+            entry.id,
+            entry.coin_id,
+            entry.side,
+            (lot.type if lot else None) or type_of(entry.coin_id),
+            _content(entry.sha256, None if entry.box is None else json.dumps(entry.box)),
+            entry.catalogue,
+            lot.date if lot else None,
+            lot.metal if lot else None,
+            lot.weight_g if lot else None,
+        )
+
+    return label
+
+
+def _key(entry: Entry) -> int:
+    return _key_of(entry.id, entry.sha256, None if entry.box is None else json.dumps(entry.box))
+
+
+def _key_of(entry_id: str, sha256: str, box: str | None) -> int:
+    """`GalleryEntry.key` of what it would be."""
+    return hash_name(f"{entry_id}\0{_content(sha256, box)}")
+
+
+def _content(sha256: str, box: str | None) -> str:
+    return sha256[:16] + ("" if box is None else "".join(box.split()))
+
+
+def _read_seen(folder: Path) -> _Seen | None:
+    """Of which state the index is; None if that is not known."""
+    try:
+        document = parse_json((folder / _SEEN).read_bytes())
+        is_same = document["software"] == _software()
+        unusable = {int(key): str(entry) for key, entry in document["unusable"].items()} if is_same else {}
+        return _Seen(CatalogueState(**document["state"]), unusable) if is_same else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write_seen(folder: Path, seen: _Seen) -> None:
+    document = {"state": asdict(seen.state), "software": _software(), "unusable": seen.unusable}
+    write_atomically(folder / _SEEN, json.dumps(document))
+
+
+def _software() -> str:
+    return importlib.metadata.version("coinlab")

@@ -4,22 +4,21 @@ agree and differ."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from calibration.image import Image
 from capture.store import Store
-from capture.store.records import Entry
+from capture.store.records import Candidate, Entry
 from models.embedding.embedder import Embedder
 from models.explanation.cells import UsualCells
 from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
-from models.matching.registration import Registration, describe, lay_on, register
+from models.matching.index import CatalogueIndex
+from models.matching.registration import Registration, lay_on, register_crops
 from models.matching.relation import Comparison
 from models.matching.views import View, crop_at_turn, group_views
-from pipeline.collection.answers import Answer
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
 
@@ -30,38 +29,39 @@ REFERENCE_ENTRIES = 12  # of other coins: what these have too is no evidence
 class EvidenceDrawer:
     """Draws the evidence for candidates of one catalogue; what other coins have in common is worked out once."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, index: CatalogueIndex) -> None:
         self._embedder = embedder
+        self._index = index
         self._usual: UsualCells | None = None
         self._is_ready = False
 
-    def draw(self, store: Store, views: Sequence[View], answer: Answer) -> Iterator[tuple[str, Image]]:
-        """Each side that was compared with the best candidate, and the drawing of it (`draw_evidence`)."""
-        if not answer.candidates:
-            return
-        names = answer.candidates[0].evidence["entries"]
-        for name, drawing in zip(names, self.draw_each(store, views, answer), strict=True):
+    def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
+        """Each side that was compared, and the drawing of it (`draw_evidence`)."""
+        entries = store.catalogue.named(candidate.evidence["entries"])
+        for entry_id, drawing in zip(
+            candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
+        ):
             if drawing is not None:
-                entry = store.catalogue.get(name)
-                yield (entry and entry.side) or name, drawing
+                yield entries[entry_id].side or entry_id, drawing
 
-    def draw_each(self, store: Store, views: Sequence[View], answer: Answer) -> Iterator[Image | None]:
-        """For each entry of the best candidate the drawing; None where there is nothing to draw.
+    def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
+        """For each entry of a candidate the drawing; None where there is nothing to draw.
 
         That is where the entry has left the catalogue, its image cannot be read, or the network has no such
         explanation.
         """
-        groups, evidence = group_views(views), answer.candidates[0].evidence
-        compared = zip_longest(evidence["entries"], evidence["turns_deg"], answer.laid)
-        for number, (entry_id, turn_deg, laid) in enumerate(compared):
-            entry = store.catalogue.get(entry_id)
+        entries = _still_there(store, candidate.evidence["entries"])
+        groups = group_views(views)
+        compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
+        for number, (entry_id, turn_deg) in enumerate(compared):
+            entry = entries.get(entry_id)
             group = _group_of(groups, entry, number)
-            if entry is None or entry.removed_at is not None or group is None:
+            if entry is None or group is None:
                 yield None
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
-                found = laid or register(describe(upright), describe(second))
+                found = register_crops(upright, second)
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
                 explained = explain_upright(self._embedder, *pair, self._usual_cells(store))
             except (*UNREADABLE, ExplanationError):
@@ -71,15 +71,25 @@ class EvidenceDrawer:
 
     def _usual_cells(self, store: Store) -> UsualCells | None:
         if not self._is_ready:
-            others = list(store.catalogue.entries())
-            crops = []
-            for entry in others[:: max(1, len(others) // REFERENCE_ENTRIES)][:REFERENCE_ENTRIES]:
+            crops, rows = [], []
+            sample = self._index.sample(REFERENCE_ENTRIES)
+            names = [entry.entry_id for entry in self._index.entries(sample)]
+            entries = _still_there(store, names)
+            for row, name in zip(sample, names, strict=True):
+                entry = entries.get(name)
                 try:
-                    crops.append(entry_crop(store, entry))
+                    crops += [] if entry is None else [entry_crop(store, entry)]
+                    rows += [] if entry is None else [row]
                 except UNREADABLE:
                     continue
-            self._usual, self._is_ready = UsualCells.of(self._embedder, crops), True
+            self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
+            self._is_ready = True
         return self._usual
+
+
+def _still_there(store: Store, names: Sequence[str]) -> dict[str, Entry]:
+    """Entries by name, without those that have left the catalogue."""
+    return {name: entry for name, entry in store.catalogue.named(names).items() if entry.removed_at is None}
 
 
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:

@@ -14,13 +14,15 @@ from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
 from models.embedding.embedder import Embedder
+from models.matching.gallery import Where
+from models.matching.index import EVERYTHING
 from models.matching.matcher import CoinMatcher, Match
 from models.matching.probability import Probability
 from models.matching.verification import MOST_VERIFIED, VERIFIED, judge
 from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
-from pipeline.collection.catalogue_index import embed_catalogue, load_index, read_index
+from pipeline.collection.catalogue_index import Searchable, build_index, embed_shard, read_index, update_index
 from pipeline.collection.entries import EntryCrops
 from pipeline.collection.evidence import EvidenceDrawer, comparison_as_json
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
@@ -59,6 +61,21 @@ class BuiltCatalogue:
         return {"entries": self.entries, "model": self.model, "unusable": self.unusable, "same_coin": pairs}
 
 
+@dataclass(frozen=True)
+class BuiltShard:
+    """One machine's share of the catalogue: how many images it has, how many are embedded, and where that lies."""
+
+    shard: int
+    shards: int
+    images: int
+    embedded: int
+    folder: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data (docs/json.md)."""
+        return {**vars(self), "folder": str(self.folder)}
+
+
 @dataclass
 class Identifier:
     """A model, and the catalogue as that model sees it."""
@@ -68,16 +85,30 @@ class Identifier:
     probability: Probability
     links: CatalogueLinks
     unusable: tuple[str, ...] = field(default=())
+    waiting: int = 0
+    where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        self._evidence = EvidenceDrawer(self.matcher.embedder)
+        self._evidence = EvidenceDrawer(self.matcher.embedder, self.matcher.index)
 
     @classmethod
-    def open(cls, lab: Lab, model: str, reporter: Reporter, *, thorough: bool = False) -> Identifier:
-        """Load a model (`load_model`) and bring the catalogue up to date for it (`over`)."""
+    def open(
+        cls, lab: Lab, model: str, reporter: Reporter, *, thorough: bool = False, where: Where = EVERYTHING
+    ) -> Identifier:
+        """Load a model (`load_model`) and bring the catalogue up to date for it (`over`).
+
+        Raises
+        ------
+        LabError
+            If no entry is as it is asked for; and see `over`.
+        """
         embedder = load_model(lab, model, reporter)
         with reporter.progress("Embedding the catalogue") as progress:
-            return cls.over(lab, embedder, progress, thorough=thorough)
+            identifier = cls.over(lab, embedder, progress, thorough=thorough)
+        identifier.warn_of_waiting(reporter)
+        if where != EVERYTHING:
+            identifier.narrow(where, reporter)
+        return identifier
 
     @classmethod
     def over(cls, lab: Lab, embedder: Embedder, progress: Progress, *, thorough: bool = False) -> Identifier:
@@ -93,32 +124,51 @@ class Identifier:
         LabError
             If no image of the catalogue shows a coin.
         """
-        ready = read_index(lab, embedder)
-        if ready is not None:  # nothing needs to be written, as in a lab that is read-only
-            index, unusable = ready
-        else:
-            with Store.open(lab.store) as store:
-                store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
-                unusable = embed_catalogue(store, embedder, progress)
-                index = load_index(lab, store, embedder)
+        # if nothing needs to be written nothing is, as in a lab that is read-only
+        return cls.of(lab, embedder, read_index(lab, embedder) or update_index(lab, embedder, progress), thorough)
+
+    @classmethod
+    def of(cls, lab: Lab, embedder: Embedder, found: Searchable, thorough: bool = False) -> Identifier:
+        """Match against an index; LabError if it is empty."""
+        index = found.index
         if len(index) == 0:
             raise LabError(f"no coin is found in any image of the catalogue of {lab.folder}. Add others.")
         matcher = CoinMatcher(
             embedder, index, read_crop=EntryCrops(lab), verified=MOST_VERIFIED if thorough else VERIFIED
         )
         probability = Probability.from_card(embedder.card)
-        return cls(lab, matcher, probability, CatalogueLinks(lab, matcher, probability), unusable)
+        links = CatalogueLinks(lab, matcher, probability)
+        return cls(lab, matcher, probability, links, found.unusable, found.waiting)
+
+    def narrow(self, where: Where, reporter: Reporter) -> None:
+        """Compare with part of the catalogue alone; LabError if there is none."""
+        index, listed = self.matcher.index, self.lab.command("rig catalogue list")
+        for sale in where.sales:
+            if index.count(Where(sales=(sale,))) == 0:
+                raise LabError(f"no catalogue image is of the sale {printable(sale)}. `{listed}` names the sales.")
+        searched, total = index.count(where), count(len(index), "catalogue image")
+        if searched == 0:
+            stated = self.lab.command("rig catalogue stats")
+            raise LabError(f"none of the {total} is as you ask. Ask for less; `{stated}` counts what is recorded.")
+        reporter.report(f"{searched} of {total} are as you ask.")
+        self.where = where
+
+    def warn_of_waiting(self, reporter: Reporter) -> None:
+        """Warn if part of the catalogue is just being embedded by another process, and not searched yet."""
+        if self.waiting:
+            reporter.warn(
+                f"another command is embedding the catalogue: {count(self.waiting, 'more image')} will be searched "
+                "when it has ended."
+            )
 
     def identify(self, image: str, views: Sequence[View]) -> Answer:
         """Rank the catalogue's coins for one coin seen in some views."""
-        matches = self.matcher.match(views, self.probability, self.links)
+        matches = self.matcher.match(views, self.probability, self.links, self.where)
         with Store.open(self.lab.store, writing=False) as store:
             candidates = tuple(_candidate(each, store) for each in matches[:TOP])
         if not matches:
             return Answer(image, judge(None, ()))
-        compared = matches[0].comparisons
-        laid = tuple(None if each is None else each.registration for each in compared)
-        return Answer(image, judge(matches[0].probability, compared), candidates, laid=laid)
+        return Answer(image, judge(matches[0].probability, matches[0].comparisons), candidates)
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
@@ -127,7 +177,7 @@ class Identifier:
             return Answer(coin, error="no good frame")
         answer = self.identify(coin, views)
         if answer.verdict:
-            for side, drawing in self._evidence.draw(store, views, answer):
+            for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
                 keep_evidence(self.lab, session_id, coin, side, drawing)
             store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
@@ -138,7 +188,7 @@ class Identifier:
         """Photographs rotated as the best candidate is, with the evidence."""
         best = answer.candidates[0]
         views = [View(seen[path].crop) for path in paths]
-        drawn = self._evidence.draw_each(store, views, answer)
+        drawn = self._evidence.draw_each(store, views, best)
         for path, turn_deg, evidence in zip(paths, best.evidence["turns_deg"], drawn, strict=False):
             outline = seen[path].outline
             image = portrait(read_image(path), (outline.centre_px, outline.radius_px), turn_deg, IMAGE_PX)
@@ -174,10 +224,11 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     LabError, WeightsError
         See `load_model`.
     """
-    identifier = Identifier.open(lab, model, reporter)
+    embedder = load_model(lab, model, reporter)
+    with reporter.progress("Embedding the catalogue") as progress:
+        identifier = Identifier.of(lab, embedder, build_index(lab, embedder, progress, reporter))
     with reporter.progress("Comparing the catalogue's coins with each other") as progress:
         identifier.links.compare_all(progress)
-    embedder = identifier.matcher.embedder
     return BuiltCatalogue(
         len(identifier.matcher.index),
         embedder.id,
@@ -185,6 +236,20 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
         identifier.unusable,
         identifier.links.links.pairs(),
     )
+
+
+def build_shard(lab: Lab, model: str, shard: tuple[int, int], reporter: Reporter) -> BuiltShard:
+    """Embed one machine's share of the catalogue.
+
+    Raises
+    ------
+    LabError, WeightsError
+        See `load_model`.
+    """
+    embedder = load_model(lab, model, reporter)
+    with reporter.progress("Embedding the catalogue") as progress:
+        images, embedded = embed_shard(lab, embedder, shard, progress)
+    return BuiltShard(*shard, images, embedded, lab.catalogue / embedder.id / "parts")
 
 
 def _candidate(match: Match, store: Store) -> Candidate:
@@ -214,6 +279,7 @@ def identify_photographs(
     top: int,
     report: bool,
     thorough: bool = False,
+    where: Where = EVERYTHING,
 ) -> Answers:
     """Identify photographs, keep the best `top` candidates of each, and write the page of a curator if it is wanted.
 
@@ -223,8 +289,8 @@ def identify_photographs(
         See `load_model`.
     """
     query, seen, errors = photographs.query, photographs.coins, photographs.errors
-    identifier = Identifier.open(lab, model, reporter, thorough=thorough)
-    with reporter.step(f"Comparing with {count(len(identifier.matcher.index), 'catalogue image')}"):
+    identifier = Identifier.open(lab, model, reporter, thorough=thorough, where=where)
+    with reporter.step(f"Comparing with {count(identifier.matcher.index.count(where), 'catalogue image')}"):
         if query.same_coin:
             asked = [tuple(seen)]
             answers = [_answer_once(identifier, seen, errors)]
@@ -249,6 +315,7 @@ def identify_session(
     *,
     top: int,
     thorough: bool = False,
+    where: Where = EVERYTHING,
 ) -> Answers:
     """Identify the coins of a stored scan by its frames, keep the rankings, and write its report again.
 
@@ -265,7 +332,7 @@ def identify_session(
         coins = [coin for coin in session.frozen_tray().coins.values() if coin in photographed]
         if not coins:
             raise LabError(f"no frame of the scan of tray {session.name} ({session.id}) is good: nothing to identify.")
-        identifier = Identifier.open(lab, model, reporter, thorough=thorough)
+        identifier = Identifier.open(lab, model, reporter, thorough=thorough, where=where)
         answers = []
         with reporter.progress(f"Identifying tray {session.name}") as progress:
             for number, coin in enumerate(coins):
@@ -291,7 +358,9 @@ def _write_page(
 ) -> Path:
     """The page of what was asked about: the same for photographs as for a scan."""
     with Store.open(identifier.lab.store, writing=False) as store:
-        entries = {entry.id: entry for entry in store.catalogue.entries()}
+        named = {entry for _, answer in answers for each in answer.candidates for entry in _named(each)}
+        found = store.catalogue.named(named)
+        entries = {name: entry for name, entry in found.items() if entry.removed_at is None}
         cards = []
         for number, (paths, answer) in enumerate(answers, 1):
             own = list(identifier.own_images(store, paths, answer, seen)) if answer.candidates else []
@@ -299,6 +368,12 @@ def _write_page(
         return write_photograph_page(
             identifier.lab, cards, f"{identifier.matcher.embedder.name} {identifier.matcher.embedder.id}"
         )
+
+
+def _named(candidate: Candidate) -> set[str]:
+    """The entries that an answer names."""
+    also = {other["entry"] for other in candidate.evidence.get("also", ())}
+    return {candidate.entry_id, *candidate.evidence["entries"], *also}
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:

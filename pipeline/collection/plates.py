@@ -180,7 +180,7 @@ def check_cuts(lab: Lab, accept: Sequence[str], reject: Sequence[str], *, accept
     """
     writing = bool(accept or reject or accept_all)
     with Store.open(lab.store, writing=writing) as store:
-        cuts = {cut.coin: cut for cut in _waiting(store)}
+        cuts = {cut.coin: cut for cut in waiting_cuts(store)}
         unknown = [coin for coin in (*accept, *reject) if coin not in cuts]
         if unknown:
             raise LabError(f"not waiting: {', '.join(unknown)}. Nothing was decided. `rig catalogue check` lists them.")
@@ -188,12 +188,28 @@ def check_cuts(lab: Lab, accept: Sequence[str], reject: Sequence[str], *, accept
             raise UsageError(f"both accepted and rejected: {', '.join(sorted(both))}. Nothing was decided.")
         accepted = [coin for coin in cuts if coin in accept or (accept_all and coin not in reject)]
         for coin in (*accepted, *reject):
-            _decide(store, cuts.pop(coin), is_accepted=coin in accepted)
+            _decide(store, cuts.pop(coin), name_of_user(), is_accepted=coin in accepted)
         page = _write_page(lab, store, list(cuts.values())) if cuts else None
     return CheckedCuts(tuple(cuts.values()), tuple(accepted), tuple(reject), page)
 
 
-def _waiting(store: Store) -> list[Cut]:
+def decide_cut(lab: Lab, coin: str, who: str, *, is_accepted: bool) -> None:
+    """Decide about one cut that waits.
+
+    Raises
+    ------
+    LabError
+        If it does not wait.
+    """
+    with Store.open(lab.store) as store:
+        cut = next((cut for cut in waiting_cuts(store) if cut.coin == coin), None)
+        if cut is None:
+            raise LabError(f"{printable(coin)} does not wait: somebody has decided about it. Load the page again.")
+        _decide(store, cut, who, is_accepted=is_accepted)
+
+
+def waiting_cuts(store: Store) -> list[Cut]:
+    """Coins cut out of pages that wait for a person, in the order they were added."""
     cuts: dict[tuple[str, str], list[Entry]] = {}
     for entry in store.catalogue.entries(removed=True):
         if entry.lot and entry.lot.doubt:
@@ -205,9 +221,9 @@ def _waiting(store: Store) -> list[Cut]:
     ]
 
 
-def _decide(store: Store, cut: Cut, *, is_accepted: bool) -> None:
+def _decide(store: Store, cut: Cut, who: str, *, is_accepted: bool) -> None:
     lot = cut.entries[0].lot or LotDetails()
-    source = f"{'accepted' if is_accepted else 'rejected'} by {name_of_user()}"
+    source = f"{'accepted' if is_accepted else 'rejected'} by {who}"
     decided = NewLot(cut.coin, cut.sale, replace(lot, doubt=None), source)
     store.catalogue.restore_entries(cut.entries if is_accepted else (), [decided])
 

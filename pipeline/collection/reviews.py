@@ -210,7 +210,9 @@ def list_reviews(lab: Lab, coin: str | None) -> Reviews:
 
 def reviews_of(store: Store, coin: str | None) -> Reviews:
     """Every decision about a coin, or about any."""
-    lines = store.journal.lines(FramesRelabelled, MatchReviewed, MatchUndone)
+    about = store.journal.lines(MatchReviewed, MatchUndone, coin=coin)
+    lines: list[PersonLine] = [*store.journal.lines(FramesRelabelled), *about]
+    lines.sort(key=lambda line: line.number)
     undone = {line.undoes for line in lines if isinstance(line, MatchUndone)}
     decided: set[object] = set()
     reviews: list[Review] = []

@@ -9,36 +9,30 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
-import numpy as np
-
-from calibration.durable_files import parse_json, write_atomically
+from calibration.durable_files import write_atomically
 from capture.store import Store
+from models.matching.fusion import Hit
+from models.matching.gallery import Where
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
+from models.matching.rotation import TURNS
 from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.decisions import Decisions
 from pipeline.collection.entries import UNREADABLE, entry_crop
+from pipeline.collection.kept_links import LINKS, ComparedName, links_path, read_links
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
 log = logging.getLogger(__name__)
 
-_SAVE_EVERY = 50  # names
-_LINKS = "same_coin"  # "links", which 0.1.0 wrote, had not seen the surface: names are compared again
-
-
-@dataclass
-class _Compared:
-    """A name that was compared with the others: by which entries, and which others may be the same coin."""
-
-    entries: list[str]
-    links: dict[str, float] = field(default_factory=dict)
+_SAVE_EVERY_S = 20.0
+_FEW_TURNS = 12
+_LIKE = 0.05  # probability by few turns, from which on all are tried
 
 
 class CatalogueLinks:
@@ -54,11 +48,8 @@ class CatalogueLinks:
         self._lab = lab
         self._matcher = matcher
         self._probability = probability
-        self._path = lab.catalogue / f"{matcher.embedder.id}-same-coin.json"
-        self._compared = _read(self._path)
-        self._entries: dict[str, list[str]] = {}
-        for entry in matcher.index.entries:
-            self._entries.setdefault(entry.coin, []).append(entry.entry_id)
+        self._path = links_path(lab, matcher.embedder.id)
+        self._compared = read_links(self._path)
         with Store.open(lab.store, writing=False) as store:
             self._decided = _read_decided(store)
 
@@ -73,12 +64,15 @@ class CatalogueLinks:
         return CoinLinks({name: compared.links for name, compared in self._compared.items()}, self._decided)
 
     def compare_all(self, progress: Progress) -> None:
-        """Compare every name of the catalogue that was not compared yet."""
-        self._compare([name for name in self._entries if not self._is_compared(name)], progress)
+        """Compare every name of the catalogue that was not compared yet; forget those that have left it."""
+        names = list(self._matcher.index.coins())
+        self._compared = {name: self._compared[name] for name in names if name in self._compared}
+        self._compare([name for name in names if not self._is_compared(name)], progress)
 
     def _compare(self, names: Sequence[str], progress: Progress = lambda done, total: None) -> None:
         if not names:
             return
+        saved_s = time.monotonic()
         with Store.open(self._lab.store, writing=False) as store:
             for number, name in enumerate(names):
                 progress(number, len(names))
@@ -87,36 +81,45 @@ class CatalogueLinks:
                     # A name that was compared before this one came does not know it.
                     if chance >= POSSIBLE_PROBABILITY and name not in self._known_to(other):
                         self._compare_name(store, other)
-                if number % _SAVE_EVERY == _SAVE_EVERY - 1:
+                if time.monotonic() - saved_s > _SAVE_EVERY_S:
                     self._save()  # so that an interrupted comparison continues where it was
+                    saved_s = time.monotonic()
         progress(len(names), len(names))
         self._save()
 
     def _compare_name(self, store: Store, name: str) -> None:
-        """Search for one name's coin among all other names, and compare the surface of those that may be it."""
-        index = self._matcher.index
-        others = np.array([row for row, entry in enumerate(index.entries) if entry.coin != name], np.int64)
+        """Search for one name's coin among all others: at few turns, and at all where that finds any like it.
+
+        The surface of those that it may be is compared.
+        """
         views = []
         for entry in store.catalogue.entries(name):
             try:
                 views.append(View(entry_crop(store, entry), entry.side))
             except UNREADABLE:
                 continue
-        searches = self._matcher.search(views, others)
-        links = self._matcher.verify_links(views, searches, link_names(searches, self._probability))
-        self._compared[name] = _Compared(self._entries[name], links)
+        links: dict[str, float] = {}
+        searches: list[dict[str, Hit]] = []
+        for turns in (_FEW_TURNS, TURNS):
+            searches = self._matcher.search(views, Where(but_coin=name), turns)
+            links = link_names(searches, self._probability)
+            if max(links.values(), default=0.0) < _LIKE:
+                break
+        self._compared[name] = ComparedName(self._entries(name), self._matcher.verify_links(views, searches, links))
 
     def _is_compared(self, name: str) -> bool:
-        return name in self._compared and self._compared[name].entries == self._entries.get(name)
+        return name in self._compared and sorted(self._compared[name].entries) == self._entries(name)
+
+    def _entries(self, name: str) -> list[str]:
+        return [entry.entry_id for entry in self._matcher.index.of_coin(name)]
 
     def _known_to(self, name: str) -> dict[str, float]:
         return self._compared[name].links if self._is_compared(name) else {}
 
     def _save(self) -> None:
         document = {
-            name: {"entries": each.entries, _LINKS: {other: round(p, 4) for other, p in each.links.items()}}
+            name: {"entries": each.entries, LINKS: {other: round(p, 4) for other, p in each.links.items()}}
             for name, each in self._compared.items()
-            if name in self._entries
         }
         try:
             write_atomically(self._path, json.dumps(document))
@@ -130,22 +133,18 @@ def _read_decided(store: Store) -> dict[frozenset[str], bool]:
     Two names that were both confirmed to be a coin of the lab are one coin too.
     """
     decisions = Decisions.read(store)
-    name_of = {entry.id: entry.coin_id for entry in store.catalogue.entries()}
+    decided_on = {entry for _, entry in (*decisions.confirmed, *decisions.rejected)}
+    name_of = {
+        entry.id: entry.coin_id for entry in store.catalogue.named(decided_on).values() if entry.removed_at is None
+    }
+    names = {entry.coin_id for entry in store.catalogue.of_coins({coin for coin, _ in decisions.confirmed})}
     lots: dict[str, set[str]] = {}
     for coin, entry in decisions.confirmed:
         if entry in name_of:
-            lots.setdefault(coin, {coin} & set(name_of.values())).add(name_of[entry])
+            lots.setdefault(coin, {coin} & names).add(name_of[entry])
     decided = {
         frozenset((coin, name_of[entry])): False
         for coin, entry in decisions.rejected
         if entry in name_of and coin != name_of[entry]
     }
     return decided | {frozenset(pair): True for names in lots.values() for pair in combinations(sorted(names), 2)}
-
-
-def _read(path: Path) -> dict[str, _Compared]:
-    """What was kept; nothing if it cannot be read, since all of it can be found again."""
-    try:
-        return {name: _Compared(each["entries"], each[_LINKS]) for name, each in parse_json(path.read_bytes()).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,8 @@ from pipeline.commands.terminal.bench import (
     print_devices,
     print_diagnosis,
     print_snapshot,
+    print_state,
+    print_weighed,
 )
 from pipeline.commands.terminal.output import print_line, print_result, reporter
 from pipeline.lab import open_lab, open_lab_if_any
@@ -128,6 +131,7 @@ def snap(
     turntable_deg: Annotated[
         float | None, typer.Option(min=0, max=360, help="Home, and rotate the plate there first.")
     ] = None,
+    tilt_deg: Annotated[float | None, typer.Option(help="Home, and tilt the camera first; 0 is straight down.")] = None,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -138,9 +142,27 @@ def snap(
     from pipeline.bench.handwork import ExposureSettings, take_snapshot
 
     settings = ExposureSettings(light_name, exposure_us, gain)
-    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, realtime=realtime)
+    snapshot = take_snapshot(open_lab(lab), file, settings, turntable_deg, tilt_deg, realtime=realtime)
     print_result(snapshot, print_snapshot, json=json)
     return DONE if snapshot.quality.is_good else LEFT_OVER
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: `rig weigh 2024.1.11`")
+def weigh(
+    coin: Annotated[str, typer.Argument(metavar="COIN", help="Accession number.")],
+    unstable: Annotated[bool, typer.Option("--unstable", help="Keep a weight that does not stand, marked.")] = False,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Weigh a coin on the balance of rig.yaml, and keep its weight in the store."""
+    from pipeline.bench.weigh import weigh_coin
+
+    weighed = weigh_coin(open_lab(lab), coin, reporter, keep_unstable=unstable, realtime=realtime)
+    print_result(weighed, print_weighed, json=json)
+    return DONE if weighed.is_stable else LEFT_OVER
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: `rig jog`")
@@ -161,6 +183,22 @@ def jog(
     if place.cup_mm is not None:
         reporter.report("For rig.yaml, under `station:`, the position there that is nearest:")
         print_line(bench_line(opened.rig.station.bench, place.cup_mm))
+    return DONE
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog='Example: `echo \'{"do": "home"}\' | rig bench`. docs/json.md has every order.'
+)
+def bench(
+    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+) -> int:
+    """Hold the rig and do what lines of JSON on standard input say, as the page's Bench does; to its end, or `end`.
+
+    What moves is stopped when nothing was read for 3 seconds, and the rig is let go after a minute.
+    """
+    from pipeline.bench.session import drive_bench
+
+    drive_bench(open_lab(lab), sys.stdin, print_state, realtime=realtime)
     return DONE
 
 

@@ -200,22 +200,95 @@ def lights(
     return DONE
 
 
-@app.command(epilog="Example: `rig calibrate apply coins/ --flat flat.npz --colour colour.yaml --out corrected/`")
-def apply(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write them, as TIFF.")],
+@app.command(epilog="Example: `rig calibrate keep --lens lens.yaml --flat az000=flat.npz --colour az000=colour.yaml`")
+def keep(
     lens: LensOption = None,
-    flat: FlatOption = None,
-    colour: ColourOption = None,
+    flat: Annotated[
+        list[str] | None, typer.Option("--flat", metavar="LIGHT=FILE", help="What `calibrate flat` kept of a light.")
+    ] = None,
+    colour: Annotated[
+        list[str] | None,
+        typer.Option("--colour", metavar="LIGHT=FILE", help="What `calibrate colour` kept of a light."),
+    ] = None,
+    lights: Annotated[
+        Path | None, typer.Option("--lights", metavar="FILE", help="What `calibrate lights` kept, named by lights.")
+    ] = None,
+    mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale on the plate.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="The rig's camera as it identifies itself (`rig devices`), for the first one.")
+    ] = None,
+    lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Correct photographs by what the other steps kept: evenly lit, true in colour, straight. The originals stay."""
-    from pipeline.measuring.apply import apply_to, load_corrections
+    """Keep what was measured on photographs as the lab's next calibration; what is not given is the latest one's."""
+    from pipeline.measuring.keep import Parts, keep_parts
 
-    result = apply_to(images, load_corrections(lens, flat, colour), out, reporter)
+    parts = Parts(lens, tuple(flat or ()), tuple(colour or ()), lights, mm_per_pixel, camera)
+    print_result(keep_parts(open_lab(lab), parts), print_calibration, json=json)
+    return DONE
+
+
+class ImageFormat(StrEnum):
+    """How images are written."""
+
+    TIFF = "tiff"
+    PNG = "png"
+
+
+@app.command(epilog="Example: `rig calibrate apply coins/ --flat flat.npz --colour colour.yaml --out corrected/`")
+def apply(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write them.")],
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGES", help="Photographs, or folders.")] = None,
+    lens: LensOption = None,
+    flat: FlatOption = None,
+    colour: ColourOption = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A calibration of the lab: its id, its number, its folder, or `latest`."),
+    ] = None,
+    light: Annotated[str | None, typer.Option(help="The light that photographs were taken under.")] = None,
+    session: Annotated[
+        list[str] | None, typer.Option("--session", help="Frames of a session; may be repeated.")
+    ] = None,
+    coin: Annotated[list[str] | None, typer.Option("--coin", help="Frames of a coin; may be repeated.")] = None,
+    tray: Annotated[list[str] | None, typer.Option("--tray", help="Frames of a tray; may be repeated.")] = None,
+    format_: Annotated[ImageFormat, typer.Option("--format", help="How they are written.")] = ImageFormat.TIFF,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Correct images: evenly lit, true in colour, straight. The originals stay; 16 bits stay 16; sRGB is tagged.
+
+    Photographs are corrected by what the other steps kept (--flat, --colour, --lens), or by a calibration of the lab
+    (--bundle with --light). Frames of the store (--session, --coin, --tray) are made again of raw frame and
+    calibration, and compared with what is stored: exit code 3 if one differs.
+    """
+    from capture.store import Store
+    from pipeline.measuring.apply import apply_bundle_to, apply_to, apply_to_frames, bundle_of, load_corrections
+
+    by_steps = lens is not None or flat is not None or colour is not None
+    frames = bool(session or coin or tray)
+    if frames and (images or by_steps or light):
+        raise UsageError("--session, --coin and --tray mean frames of the store: give no IMAGES, steps or --light.")
+    if not frames and not images:
+        raise UsageError("Give IMAGES, or frames of the store by --session, --coin or --tray.")
+    if bundle is not None and by_steps:
+        raise UsageError("Correct either by a calibration of the lab (--bundle) or by single steps.")
+    if not frames and (bundle is None) != (light is None):
+        raise UsageError("--bundle and --light belong together: which calibration, and under which of its lights.")
+    if frames:
+        opened = open_lab(lab)
+        used = None if bundle is None else bundle_of(opened, bundle)
+        with Store.open(opened.store, writing=False) as store:
+            chosen = [each for each in store.frames.select((), session or (), coin or (), tray or ()) if each.is_good]
+            result = apply_to_frames(opened, store, chosen, used, out, format_.value)
+    elif bundle is not None and light is not None:
+        result = apply_bundle_to(images or [], bundle_of(open_lab(lab), bundle), light, out, format_.value, reporter)
+    else:
+        result = apply_to(images or [], load_corrections(lens, flat, colour), out, format_.value, reporter)
     print_result(result, print_corrected, json=json)
-    return code_of(len(result.written), len(result.failed))
+    return code_of(len(result.written), len(result.failed) + len(result.differing))
 
 
 @measure_app.command(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from capture.names import printable
 from pipeline.commands.options import DONE, FAILED, LEFT_OVER, DebugOption, JsonOption, LabOption, ModelOption
 from pipeline.commands.terminal.catalogue import (
     print_added,
@@ -17,6 +18,7 @@ from pipeline.commands.terminal.catalogue import (
     print_exported,
     print_pages,
     print_records,
+    print_shard,
     print_shown,
     print_stats,
 )
@@ -155,16 +157,37 @@ def check(
     return LEFT_OVER if checked.waiting else DONE
 
 
-@app.command(epilog="Example: `rig catalogue build`")
+@app.command(epilog="Example: `rig catalogue build`. Shared by eight machines: `rig catalogue build --shard 2/8`")
 def build(
-    model: ModelOption = IN_USE, lab: LabOption = None, json: JsonOption = False, debug: DebugOption = False
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Only embed the K-th of N shares, on one of N machines that each have a copy of the lab.",
+        ),
+    ] = None,
+    model: ModelOption = IN_USE,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> int:
     """Embed every new image and update the search index. `scan` and `identify` do this by themselves."""
-    from pipeline.collection.identify import build_catalogue
+    from pipeline.collection.identify import build_catalogue, build_shard
 
+    if shard is not None:
+        share = build_shard(open_lab(lab), model, _read_shard(shard), reporter)
+        print_result(share, print_shard, json=json)
+        return LEFT_OVER if share.embedded < share.images else DONE
     built = build_catalogue(open_lab(lab), model, reporter)
     print_result(built, print_built, json=json)
     return LEFT_OVER if built.unusable else DONE
+
+
+def _read_shard(text: str) -> tuple[int, int]:
+    parts = text.split("/")
+    if len(parts) == 2 and all(part.isdecimal() for part in parts) and 1 <= int(parts[0]) <= int(parts[1]):
+        return int(parts[0]), int(parts[1])
+    raise UsageError(f"--shard {printable(text)} is no share. Give 2/8 for the second of eight.")
 
 
 @app.command(epilog="Example: `rig catalogue remove 2024.3.6 --dry-run`, or `rig catalogue remove --sale 1936`")

@@ -40,6 +40,23 @@ def identify(
     report: Annotated[
         bool, typer.Option("--report", help="Write a page with images and evidence, as for a scan.")
     ] = False,
+    side: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Only compare with this side: `obverse` or `reverse`.")
+    ] = None,
+    sale: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only with this sale; may be repeated.")
+    ] = None,
+    metal: Annotated[
+        str | None, typer.Option(help="Only with coins recorded as this metal: `silver` is also AR and Silber.")
+    ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(metavar="GRAMS", help="Only with coins recorded within these: `3.7-4.1`, or 3 % around `3.87`."),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(metavar="DATES", help="Only with sales of this time: `1936-03-18`, `1936`, `1920-1939`."),
+    ] = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Lay the 12 best candidates on the coin, not 3: slower.")
     ] = False,
@@ -51,25 +68,29 @@ def identify(
     """Which catalogue entry shows the same physical coin as these photographs, or as the frames of a scan?"""
     from pipeline.collection.answers import answer_without_model
     from pipeline.collection.catalogue import require_catalogue
+    from pipeline.collection.filters import read_where
     from pipeline.collection.photographs import PhotographQuery, see_photographs
 
     if sum((bool(images), tray is not None, session is not None)) != 1:
         raise UsageError("Name photographs, or with --tray or --session a scan: one of the three.")
+    where = read_where(side, sale or (), metal, weight, date)
     opened = open_lab(lab)
     require_catalogue(opened)
     if not images:
-        if same_coin or report or coin is not None:
-            raise UsageError("--same-coin, --coin and --report are for photographs: leave them out for a scan.")
+        if same_coin or report or coin is not None or side is not None:
+            raise UsageError("--same-coin, --coin, --side and --report are for photographs: leave them out for a scan.")
         with reporter.step("Loading PyTorch"):
             from pipeline.collection.identify import identify_session
-        answers = identify_session(opened, session, tray, model, reporter, top=top, thorough=thorough)
+        answers = identify_session(opened, session, tray, model, reporter, top=top, thorough=thorough, where=where)
         return _print_answers(answers, json=json)
     photographs = see_photographs(PhotographQuery(images, same_coin, coin), reporter)
     if photographs.coins:  # only then is it worth seconds to load what a model needs
         with reporter.step("Loading PyTorch"):
             from pipeline.collection.identify import identify_photographs
 
-        answers = identify_photographs(opened, photographs, model, reporter, top=top, report=report, thorough=thorough)
+        answers = identify_photographs(
+            opened, photographs, model, reporter, top=top, report=report, thorough=thorough, where=where
+        )
     else:
         answers = answer_without_model(photographs)
     return _print_answers(answers, json=json)

@@ -55,6 +55,13 @@ PlanOption = Annotated[
     ),
 ]
 NoIdentifyOption = Annotated[bool, typer.Option("--no-identify", help="Only photograph; identify later or elsewhere.")]
+AllowUncalibratedOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-uncalibrated",
+        help="Photograph though the calibration is missing, expired or another camera's; every frame is marked.",
+    ),
+]
 RealtimeOption = Annotated[bool, typer.Option("--realtime", help="Run the twin at the speed of real devices.")]
 LogOption = Annotated[
     Path | None,

@@ -13,6 +13,7 @@ from pipeline.commands.options import (
     DONE,
     FAILED,
     LEFT_OVER,
+    AllowUncalibratedOption,
     DebugOption,
     JsonOption,
     LabOption,
@@ -53,6 +54,7 @@ def scan(
     ] = False,
     no_identify: NoIdentifyOption = False,
     model: ModelOption = IN_USE,
+    allow_uncalibrated: AllowUncalibratedOption = False,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -65,7 +67,7 @@ def scan(
     from pipeline.scanning.scan import check_scan, may_repeat, scan_tray
 
     opened = open_lab_for_newcomer(lab)
-    options = ScanOptions(plan, fresh=fresh, realtime=realtime)
+    options = ScanOptions(plan, fresh=fresh, realtime=realtime, allow_uncalibrated=allow_uncalibrated)
     preflight = check_scan(opened, tray, options)  # a mistake is reported before anything is written
     if dry_run:
         print_result(preflight, print_scan_estimate, json=json)
@@ -98,6 +100,7 @@ def batch(
     ] = False,
     no_identify: NoIdentifyOption = False,
     model: ModelOption = IN_USE,
+    allow_uncalibrated: AllowUncalibratedOption = False,
     realtime: RealtimeOption = False,
     lab: LabOption = None,
     log: LogOption = None,
@@ -114,7 +117,14 @@ def batch(
     opened = open_lab(lab)
     names = tray_names(opened, trays)
     over = next_time(until, datetime.now().astimezone()) if until is not None else None
-    options = BatchOptions(plan, fresh=fresh, realtime=realtime, until=over, identify=not no_identify)
+    options = BatchOptions(
+        plan,
+        fresh=fresh,
+        realtime=realtime,
+        allow_uncalibrated=allow_uncalibrated,
+        until=over,
+        identify=not no_identify,
+    )
     planned = plan_batch(opened, names, options)  # a mistake in any tray is reported before the catalogue is embedded
     if dry_run:
         print_result(planned, print_batch_estimate, json=json)

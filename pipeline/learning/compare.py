@@ -20,7 +20,7 @@ from models.embedding.embedder import CARD_FILE, Embedder
 from models.evaluation.evaluation import Evaluation, evaluate
 from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
-from pipeline.collection.catalogue_index import embed_catalogue, load_index
+from pipeline.collection.catalogue_index import build_index
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import IN_USE, Lab, check_name
 from pipeline.learning.dataset import Dataset, every_version, open_dataset
@@ -168,10 +168,8 @@ def promote_model(lab: Lab, model: str, dataset: str | None, reporter: Reporter,
         if not (is_better or force):
             store.journal.log(ModelRefused(**what))
             return Promotion(model, False, False, 0, comparison)
-        store.embeddings.add_model(embedder.id, embedder.name, embedder.card)
         with reporter.progress("Embedding the catalogue") as progress:
-            embed_catalogue(store, embedder, progress)
-        index = load_index(lab, store, embedder)
+            index = build_index(lab, embedder, progress, reporter).index
         store.journal.log(ModelPromoted(**what, forced=not is_better))
         put_in_use(lab, model, embedder.id)
     return Promotion(model, True, not is_better, len(index), comparison)

@@ -15,7 +15,7 @@ from calibration.outline import crop_coin, normalise
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
-from models.matching.registration import Registration, describe, lay_on, register
+from models.matching.registration import Registration, lay_on, register_crops
 from models.matching.rotation import turn_crop
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.collection.evidence import draw_evidence, registration_as_json
@@ -125,7 +125,7 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
     crops, reference = _reference(lab, {pair.first, pair.second}) if method == "cells" else ([], "")
     explained = [(explain(embedder, first[a], second[b], method, reference=crops), a, b) for a, b in comparable]
     (explanation, a, b), *others = sorted(explained, key=lambda each: each[0].score, reverse=True)
-    found = register(describe(turn_crop(first[a], explanation.turn_deg)), describe(second[b]))
+    found = register_crops(turn_crop(first[a], explanation.turn_deg), second[b])
     laid, on_laid = (lay_on(each, found, explanation.turn_deg) for each in (first[a], explanation.first))
     drawing = draw_evidence(
         (np.asarray(laid, np.uint8), second[b]), found, (on_laid, explanation.second), _ZOOM * len(second[b])

@@ -34,6 +34,8 @@ from pipeline.reports import plots
 from pipeline.reports.pages import write_drawing
 from pipeline.wording import count
 
+GAIN = 0.02  # in Rank-1, that a round should be able to show
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -50,6 +52,7 @@ class Round:
     """A model that was judged on a dataset's test coins, as the journal has it.
 
     ``test_set`` is the hash of the test coins' crops: only figures of one test set can be compared across rounds.
+    ``coins_for_gain`` is how many test coins it takes to detect a gain of `GAIN` (`Judgement.coins_for`).
     """
 
     at: str
@@ -68,6 +71,7 @@ class Round:
     verdict: str
     promoted: bool
     forced: bool
+    coins_for_gain: int
 
     @classmethod
     def of(cls, dataset: str, line: ModelJudged, judgement: Judgement) -> Round:
@@ -89,6 +93,7 @@ class Round:
             verdict=judgement.verdict,
             promoted=isinstance(line, ModelPromoted),
             forced=isinstance(line, ModelPromoted) and line.forced,
+            coins_for_gain=judgement.coins_for(GAIN),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from models.embedding.embedder import Embedder
 from models.evaluation.samples import Sample, SampleCrops, split
 from models.evaluation.scores import embed_in_blocks, score_all
 from models.matching.entries import embed_entries
+from models.matching.faiss_index import FaissIndex
 from models.matching.fusion import ScoredCoin
-from models.matching.index import FaissIndex, GalleryEntry
+from models.matching.gallery import GalleryEntry
 from models.matching.matcher import CoinMatcher
 from models.matching.views import View
 from models.training.batches import TrainingCoin

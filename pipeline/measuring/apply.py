@@ -1,25 +1,35 @@
-"""`rig calibrate apply`: photographs corrected by flat, colour and lens; and read so for measuring."""
+"""`rig calibrate apply`: images corrected by a lab's calibration, or by flat, colour and lens of photographs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
-from calibration.colour import ColourCorrection, correct_colour
-from calibration.detector import Correction, correct
+from calibration.apply import apply
+from calibration.bundle import Bundle, folder_of, latest, load
+from calibration.colour import ColourCorrection, codes_of, true_light
+from calibration.detector import Correction, corrected_light
 from calibration.durable_files import make_folder, write_atomically
 from calibration.errors import CalibrationError
-from calibration.image import Image, ImageError, encode_for_exchange, read_image
+from calibration.image import Image, ImageError
 from calibration.lens import Lens
+from calibration.levels import encode_exact, read_deep
+from calibration.response import Raw, codes_of_light, encode, to_linear
 from calibration.saved import load_colour, load_flat, load_lens
-from pipeline.errors import UsageError
+from capture.store import Store
+from capture.store.records import Frame
+from pipeline.errors import LabError, UsageError
+from pipeline.lab import Lab
 from pipeline.measuring.photographs import photographs
 from pipeline.reporter import Reporter
+
+Format = Literal["tiff", "png"]
+SUFFIXES: dict[Format, str] = {"tiff": ".tif", "png": ".png"}
 
 
 @dataclass(frozen=True)
@@ -30,38 +40,50 @@ class Corrections:
     flat: Correction | None
     colour: ColourCorrection | None
 
-    def apply(self, image: Image, name: str) -> Image:
-        """The image (H, W, 3) evenly lit, in true colours and without distortion; its size stays.
+    def apply(self, image: Raw, name: str) -> Raw:
+        """The image (H, W, 3) evenly lit, in true colours and without distortion; size and bits stay.
 
         Raises
         ------
         CalibrationError
             If it has another size than lens or flat.
         """
-        if self.flat is not None:
-            image = correct(image, self.flat, name)
+        light = to_linear(image) if self.flat is None else corrected_light(image, self.flat, name)
         if self.colour is not None:
-            image = correct_colour(image, self.colour)
+            # A response that was found from a chart is of stored values.
+            codes = codes_of(image) if self.flat is None else codes_of_light(np.clip(light, 0, 1))
+            light = true_light(codes, self.colour)
         if self.lens is not None:
             if (image.shape[1], image.shape[0]) != (self.lens.width_px, self.lens.height_px):
                 raise CalibrationError(
                     f"{name} is {image.shape[1]}x{image.shape[0]} pixels, the lens was calibrated at "
                     f"{self.lens.width_px}x{self.lens.height_px}. Give photographs of that setting."
                 )
-            image = np.asarray(cv2.undistort(image, self.lens.matrix, self.lens.distortion), np.uint8)
-        return image
+            light = np.asarray(cv2.undistort(light, self.lens.matrix, self.lens.distortion), np.float32)
+        return encode(light, image)
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """Where corrected photographs are, and why others are not."""
+    """Where corrected images are, and why others are not.
+
+    Attributes
+    ----------
+    same
+        Of frames of the store, how many came out as they are stored, bit for bit; None of photographs.
+    differing
+        Frames that did not.
+    """
 
     written: tuple[Path, ...]
     failed: tuple[str, ...]
+    same: int | None = None
+    differing: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
-        return {"written": [str(path) for path in self.written], "failed": list(self.failed)}
+        done = {"written": [str(path) for path in self.written], "failed": list(self.failed)}
+        return done if self.same is None else {**done, "same": self.same, "differing": list(self.differing)}
 
 
 def load_corrections(lens: Path | None, flat: Path | None, colour: Path | None) -> Corrections:
@@ -79,8 +101,10 @@ def load_corrections(lens: Path | None, flat: Path | None, colour: Path | None) 
     )
 
 
-def apply_to(images: Sequence[Path], corrections: Corrections, out: Path, reporter: Reporter) -> Corrected:
-    """Correct photographs and write them as TIFF into a folder; the originals stay.
+def apply_to(
+    images: Sequence[Path], corrections: Corrections, out: Path, format_: Format, reporter: Reporter
+) -> Corrected:
+    """Correct photographs and write them into a folder, with as many bits as they have; the originals stay.
 
     Raises
     ------
@@ -88,7 +112,112 @@ def apply_to(images: Sequence[Path], corrections: Corrections, out: Path, report
         If there is nothing to correct by, or the folder is one that an original is in.
     """
     if corrections == Corrections(None, None, None):
-        raise UsageError("Give what to correct by: --flat, --colour or --lens.")
+        raise UsageError("Give what to correct by: --flat, --colour or --lens; or --bundle with --light.")
+    return _write_all(images, corrections.apply, out, format_, reporter)
+
+
+def apply_bundle_to(
+    images: Sequence[Path], bundle: Bundle, light: str, out: Path, format_: Format, reporter: Reporter
+) -> Corrected:
+    """Calibrate photographs taken under a light of the lab by its bundle, as a scan does; see `apply_to`."""
+
+    def calibrated(image: Raw, name: str) -> Raw:
+        try:
+            return apply(image, bundle, light)
+        except CalibrationError as error:
+            raise CalibrationError(f"{name}: {error}") from error
+
+    return _write_all(images, calibrated, out, format_, reporter)
+
+
+def apply_to_frames(
+    lab: Lab, store: Store, frames: Sequence[Frame], bundle: Bundle | None, out: Path, format_: Format
+) -> Corrected:
+    """Make calibrated frames again of raw ones and their bundle, and write them into a folder.
+
+    Parameters
+    ----------
+    bundle
+        Calibrate by this one; None for each frame's own, whose result is compared with what is stored.
+
+    Raises
+    ------
+    LabError
+        If there are no frames.
+    """
+    if not frames:
+        raise LabError("There are no frames to calibrate. `rig status` and `rig search` show what was scanned.")
+    make_folder(out)
+    written: list[Path] = []
+    failed: list[str] = []
+    differing: list[str] = []
+    same = 0
+    bundles: dict[str, Bundle] = {}
+    for frame in frames:
+        try:
+            if bundle is None and frame.calibration_id is None:
+                raise CalibrationError("it was taken without a calibration; give one with --bundle.")
+            used = bundle or _bundle(lab, bundles, str(frame.calibration_id))
+            box = frame.quality.get("calibrated_box_px")
+            made = apply(store.image(frame.sha256), used, str(frame.light), None if box is None else tuple(box))
+        except CalibrationError as error:
+            failed.append(f"Frame {frame.id}: {error}")
+            continue
+        if bundle is None and frame.calibrated_sha256 is not None:
+            if _is_same(store.image(frame.calibrated_sha256), made):
+                same += 1
+            else:
+                differing.append(frame.id)
+        path = out / f"{frame.id}{SUFFIXES[format_]}"
+        written.append(write_atomically(path, encode_exact(made, format_, used.mm_per_pixel)))
+    return Corrected(tuple(written), tuple(failed), same, tuple(differing))
+
+
+def bundle_of(lab: Lab, wanted: str) -> Bundle:
+    """A lab's bundle by its id, its number or its folder, or the ``latest``.
+
+    Raises
+    ------
+    UsageError
+        If it is not there.
+    CalibrationError
+        If it cannot be read.
+    """
+    found = latest(lab.calibrations) if wanted == "latest" else None
+    folder = None if wanted == "latest" else folder_of(lab.calibrations, wanted)
+    if folder is None and wanted != "latest" and Path(wanted).is_dir():
+        folder = Path(wanted)
+    if folder is not None:
+        found = load(folder)
+    if found is None:
+        command = lab.command("rig calibrate")
+        raise UsageError(f"--bundle: there is no calibration {wanted} in {lab.calibrations}. `{command}` makes one.")
+    return found
+
+
+def _bundle(lab: Lab, bundles: dict[str, Bundle], bundle_id: str) -> Bundle:
+    if bundle_id not in bundles:
+        folder = folder_of(lab.calibrations, bundle_id)
+        if folder is None:
+            raise CalibrationError(
+                f"its calibration {bundle_id} is not in {lab.calibrations}. Bring it back from a backup, or give "
+                "another with --bundle."
+            )
+        bundles[bundle_id] = load(folder)
+    return bundles[bundle_id]
+
+
+def _is_same(stored: Image, made: Image) -> bool:
+    return bool(stored.shape == made.shape and (stored == made).all())
+
+
+def _write_all(
+    images: Sequence[Path],
+    correct: Callable[[Any, str], Any],
+    out: Path,
+    format_: Format,
+    reporter: Reporter,
+) -> Corrected:
     files = photographs(images, "IMAGES")
     if any(file.parent.resolve() == out.resolve() for file in files):
         raise UsageError(f"--out: {out} is where the originals are. Name another folder.")
@@ -98,10 +227,10 @@ def apply_to(images: Sequence[Path], corrections: Corrections, out: Path, report
     written, failed = [], []
     for file in files:
         try:
-            corrected = corrections.apply(read_image(file), file.name)
+            corrected = correct(read_deep(file), file.name)
         except (CalibrationError, ImageError) as error:
             failed.append(str(error))
             reporter.warn(str(error))
             continue
-        written.append(write_atomically(out / f"{file.stem}.tif", encode_for_exchange(corrected, "tiff", None)))
+        written.append(write_atomically(out / f"{file.stem}{SUFFIXES[format_]}", encode_exact(corrected, format_)))
     return Corrected(tuple(written), tuple(failed))

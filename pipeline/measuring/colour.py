@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from calibration.chart import CORNERS, find_chart
-from calibration.colour import ColourFit, Model, fit_colour
+from calibration.colour import ColourFit, fit_colour
+from calibration.colour_matrix import Model
 from calibration.errors import CalibrationError
 from calibration.image import ImageError, read_image
 from calibration.saved import save_colour

@@ -67,11 +67,15 @@ def run_batch(
                 monitor.expect(plan.to_do, realtime=options.realtime)
                 limits = BatchLimits(lab, monitor, plan)
                 run = BatchRun(lab, store, batch, plan, monitor, limits, reporter)
-                return _run(run, open_identifier, notifier, started_s, realtime=options.realtime)
+                return _run(run, open_identifier, notifier, started_s, options)
 
 
 def _run(
-    run: BatchRun, open_identifier: OpenIdentifier | None, notifier: Notifier, started_s: float, *, realtime: bool
+    run: BatchRun,
+    open_identifier: OpenIdentifier | None,
+    notifier: Notifier,
+    started_s: float,
+    options: BatchOptions,
 ) -> BatchResult:
     """Run a batch to its end, whichever that is, and notify of it."""
     reporter = run.reporter
@@ -85,7 +89,7 @@ def _run(
         identifier = open_identifier() if open_identifier is not None else None
         with stop_on_signals(run.limits.stop, on_stop):
             with report_coin_out(run.store, reporter):
-                run.run(identifier, realtime=realtime)
+                run.run(identifier, realtime=options.realtime, allow_uncalibrated=options.allow_uncalibrated)
             result = run.finish(time.monotonic() - started_s)
         notifier.ended(result.summary())
     except BaseException as error:

@@ -12,7 +12,7 @@ from capture.store.journal_lines import BatchBegan, BatchReported, BatchSession,
 from capture.store.records import Session
 from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.scanning.disk import kept_bytes
-from pipeline.scanning.estimate import wall_s
+from pipeline.scanning.estimate import sum_parts, wall_s
 from pipeline.scanning.identification import unidentified
 from pipeline.scanning.options import BatchOptions
 from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
@@ -76,6 +76,11 @@ class BatchPlan:
         return self.disk_bytes <= self.free_bytes - self.kept_bytes
 
     @property
+    def parts_s(self) -> dict[str, float]:
+        """Where the time at the bench goes (s)."""
+        return sum_parts(scan.estimate for scan in self.to_do)
+
+    @property
     def disk_is_measured(self) -> bool:
         """Whether frames of the same size are stored, so that `disk_bytes` is no guess."""
         return all(scan.estimate.disk_is_measured for scan in self.to_do)
@@ -102,6 +107,7 @@ class BatchPlan:
             ],
             "until": self.until.isoformat(timespec="minutes") if self.until else None,
             "time_s": round(self.time_s, 1),
+            "time_parts_s": {part: round(seconds, 1) for part, seconds in self.parts_s.items()},
             "expected_trays": self.expected,
             "disk_bytes": self.disk_bytes,
             "disk_measured": self.disk_is_measured,
@@ -137,7 +143,7 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
         at_bench = _at_the_bench(store, is_same_batch=batch is not None)
         names.sort(key=lambda tray: tray != at_bench)  # stable
         sessions = {tray: None if options.fresh else store.sessions.unfinished_scan(tray) for tray in names}
-    preflight = check_trays(lab, store, sessions, options.plan)
+    preflight = check_trays(lab, store, sessions, options.plan, allow_uncalibrated=options.allow_uncalibrated)
     times_s = [wall_s(lab, scan.estimate.time_s, realtime=options.realtime) for scan in preflight.scans]
     left_s = (options.until - datetime.now().astimezone()).total_seconds() if options.until else float("inf")
     return BatchPlan(

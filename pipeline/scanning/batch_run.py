@@ -77,7 +77,7 @@ class BatchRun:
     _has_begun: bool = False
     _hardware_s: float = 0.0
 
-    def run(self, identifier: Identifies | None, *, realtime: bool) -> None:
+    def run(self, identifier: Identifies | None, *, realtime: bool, allow_uncalibrated: bool = False) -> None:
         """Switch on, and give every tray its turn."""
         plan = self.plan
         if plan.batch is not None:
@@ -91,7 +91,10 @@ class BatchRun:
                 pass
             return
         with switched_on(self.lab, realtime=realtime) as rig:
-            bundle = require_calibration(self.lab, self.store, rig, self.reporter)
+            lights = list(dict.fromkeys(shot.light for planned in plan.to_do for shot in planned.shots))
+            calibration = require_calibration(
+                self.lab, self.store, rig, lights, self.reporter, allow_uncalibrated=allow_uncalibrated
+            )
             self._begin()
             began_s = rig.clock.now()
             with self._identifying(identifier) as identification:
@@ -99,7 +102,7 @@ class BatchRun:
                     lab=self.lab,
                     store=self.store,
                     rig=rig,
-                    bundle=bundle,
+                    calibration=calibration,
                     identification=identification,
                     reporter=self.reporter,
                     on_event=self.monitor.on_event,
@@ -201,7 +204,7 @@ class BatchRun:
         self._at_bench = name
         stopped: str | None = None
         try:
-            session = session or begin_session(self.store, job.rig, job.bundle, planned)
+            session = session or begin_session(self.store, job.rig, job.calibration.bundle, planned)
             self.store.journal.log(BatchSession(batch=self.batch, tray=name), session.id)
             self.monitor.begin_tray(name, session.id)
             self.reporter.report(f"Tray {name}.")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from capture.engine.order import RigSetting, order_shots, setting_of
 from capture.plan import Plan, Shot, Tray
 from pipeline.lab import Lab
 from pipeline.scanning.disk import ShotSize
 from rig.sides import Side
 from rig.station import Station
+
+IMAGES_OF_A_CHECK = 4  # the plate before a coin is laid on it, and the coin under three lights
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,59 @@ class CoinPose:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a scan takes: time at the bench (s), and bytes on disk, by stored frames of the same size or guessed."""
+    """What a scan takes: time at the bench (s), and bytes on disk, by stored frames of the same size or guessed.
 
-    time_s: float
+    ``parts_s`` is where the time goes: coins carried, turned over and checked, the plate turned, the camera tilted,
+    lights changed, images exposed.
+    """
+
+    parts_s: Mapping[str, float]
     disk_bytes: int
     disk_is_measured: bool
+
+    @property
+    def time_s(self) -> float:
+        """All of it."""
+        return sum(self.parts_s.values())
 
 
 def estimate_scan(station: Station, tray: Tray, plan: Plan, shots: Sequence[Shot], size: ShotSize) -> Estimate:
     """Estimate the shots of a plan that are still to be taken; the station need not be connected."""
-    poses = poses_of(tray, shots)
     coins = len({shot.coin for shot in shots})
-    moving_s = station.estimate_s(
-        loads=coins,
-        flips=2 * coins if "reverse" in plan.sides else 0,  # and back: coins lie obverse up
-        turns_deg=[abs(after.turntable_deg - before.turntable_deg) for before, after in pairwise(poses)],
-        lights=len(shots),
-    )
-    exposing_s = sum(shot.exposure_us for shot in shots) / 1e6
-    return Estimate(moving_s + exposing_s, round(len(shots) * size.bytes), size.is_measured)
+    flips = 2 * coins if "reverse" in plan.sides else 0  # and back: coins lie obverse up
+    turns: list[float] = []
+    tilts: list[float] = []
+    lights = 0
+    here = RigSetting(0.0)
+    for _, same in groupby(shots, lambda shot: (shot.coin, shot.side)):
+        for shot in order_shots(list(same), station, here):
+            turns.append(shot.turntable_deg - (here.turntable_deg or 0.0))
+            tilts.append(shot.tilt_deg - (here.tilt_deg or 0.0))
+            lights += shot.light != here.light
+            here = setting_of(shot)
+        tilted_deg = here.tilt_deg or 0.0
+        here = replace(here, tilt_deg=station.tilt_for_errand(tilted_deg), light=None)
+        tilts.append((here.tilt_deg or 0.0) - tilted_deg)
+    checking_s = IMAGES_OF_A_CHECK * (station.estimate_s(lights=1) + plan.exposure_us / 1e6)
+    parts_s = {
+        "carrying coins": station.estimate_s(loads=coins),
+        "turning coins over": station.estimate_s(flips=flips),
+        "checking coins": coins * checking_s,
+        "turning the plate": station.estimate_s(turns_deg=turns),
+        "tilting the camera": station.estimate_s(tilts_deg=tilts),
+        "changing lights": station.estimate_s(lights=lights),
+        "exposing": sum(shot.exposure_us for shot in shots) / 1e6,
+    }
+    return Estimate(parts_s, round(len(shots) * size.bytes), size.is_measured)
+
+
+def sum_parts(estimates: Iterable[Estimate]) -> dict[str, float]:
+    """Where the time of several scans goes (s)."""
+    total: dict[str, float] = {}
+    for estimate in estimates:
+        for part, seconds in estimate.parts_s.items():
+            total[part] = total.get(part, 0.0) + seconds
+    return total
 
 
 def poses_of(tray: Tray, shots: Sequence[Shot]) -> tuple[CoinPose, ...]:

@@ -69,7 +69,13 @@ def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
     from pipeline.collection.identify import Identifier, load_model
 
     embedder = load_model(lab, model, reporter)
-    return LateIdentifier(lambda progress: Identifier.over(lab, embedder, progress), reporter)
+
+    def open_late(progress: Progress) -> Identifier:
+        identifier = Identifier.over(lab, embedder, progress)
+        identifier.warn_of_waiting(reporter)
+        return identifier
+
+    return LateIdentifier(open_late, reporter)
 
 
 class LateIdentifier:

@@ -18,11 +18,14 @@ class ScanOptions:
         Start over, whatever was interrupted or finished.
     realtime
         Run a twin at the speed of the real devices.
+    allow_uncalibrated
+        Take frames though the calibration is missing, expired or another camera's, each of them marked.
     """
 
     plan: str | None = None
     fresh: bool = False
     realtime: bool = False
+    allow_uncalibrated: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from calibration.bundle import Bundle, latest
 from capture.engine.obstacles import Obstacle, find_obstacles
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
@@ -27,6 +26,7 @@ from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.ports import require_devices
+from pipeline.scanning.calibration import Found, find_calibration
 from pipeline.scanning.cautions import find_cautions, find_coin_on_two_trays
 from pipeline.scanning.disk import ShotSize, free_bytes, kept_bytes, shot_size
 from pipeline.scanning.estimate import CoinPose, Estimate, estimate_scan, poses_of
@@ -93,6 +93,7 @@ class PlannedScan:
             "shots": [{"id": shot.id, **shot.model_dump()} for shot in self.shots],
             "done_shots": self.done_shots,
             "time_s": round(self.estimate.time_s, 1),
+            "time_parts_s": {part: round(seconds, 1) for part, seconds in self.estimate.parts_s.items()},
             "disk_bytes": self.estimate.disk_bytes,
             "disk_measured": self.estimate.disk_is_measured,
             "repeats": self.repeats.id if self.repeats else None,
@@ -135,7 +136,14 @@ class Preflight:
             raise LabError(f"{self.obstacles[0]} Nothing has moved.")
 
 
-def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | None], plan_name: str | None) -> Preflight:
+def check_trays(
+    lab: Lab,
+    store: Store | None,
+    trays: Mapping[str, Session | None],
+    plan_name: str | None,
+    *,
+    allow_uncalibrated: bool = False,
+) -> Preflight:
     """Check a plan, trays, the rig, its calibration and the disk; nothing moves and nothing is written.
 
     Parameters
@@ -146,6 +154,8 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
         The trays to be scanned, in order, and for each the interrupted scan that would be resumed.
     plan_name
         The plan that was asked for; without one, interrupted scans are resumed by their own.
+    allow_uncalibrated
+        A calibration that is missing, expired or lacks a light is no obstacle.
 
     Raises
     ------
@@ -153,8 +163,8 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
         If a tray or the plan is wrong, or the rig cannot do what they ask for: with the file, its line and the remedy.
     """
     require_devices(lab)
-    bundle, station = latest(lab.calibrations), Station(lab.rig.station, SystemClock())
-    size = shot_size(lab, store, bundle)
+    found, station = find_calibration(lab), Station(lab.rig.station, SystemClock())
+    size = shot_size(lab, store, found.bundle)
     scans: list[PlannedScan] = []
     uncalibrated: list[Obstacle] = []
     obstacles: list[str] = []
@@ -172,13 +182,15 @@ def check_trays(lab: Lab, store: Store | None, trays: Mapping[str, Session | Non
             scan = PlannedScan(tray, plan, None, set_aside, shots, 0, (), estimate)
             for obstacle in _of_documents(scan, station):
                 raise LabError(_complaint(lab, scan, obstacle))
-        uncalibrated += find_obstacles(scan.shots, scan.tray, station, bundle)  # of the calibration alone, by now
+        uncalibrated += find_obstacles(scan.shots, scan.tray, station, found.bundle)  # of the calibration alone, by now
         coin_s = scan.estimate.time_s / max(1, scan.coins)
         cautions = tuple(find_cautions(lab, scan.tray, scan.plan, coin_s, trays))
         scans.append(replace(scan, cautions=cautions, repeats=_repeated(store, scan) if store is not None else None))
     free = free_bytes(lab)
     obstacles += find_coin_on_two_trays([scan.tray for scan in scans])
-    obstacles += [*_lacks_calibration(lab, bundle, uncalibrated), *_lacks_room(lab, scans, free)]
+    if not allow_uncalibrated:
+        obstacles += [*_lacks_calibration(found, uncalibrated)]
+    obstacles += [*_lacks_room(lab, scans, free)]
     return Preflight(tuple(scans), free, tuple(obstacles))
 
 
@@ -235,10 +247,9 @@ def _complaint(lab: Lab, scan: PlannedScan, obstacle: Obstacle) -> str:
     return f"{file}, line {line_of(file, obstacle.keys)}: {key}{obstacle}"
 
 
-def _lacks_calibration(lab: Lab, bundle: Bundle | None, obstacles: Sequence[Obstacle]) -> Iterator[str]:
-    if bundle is None and lab.rig.twin is None:
-        command = lab.command("rig calibrate")
-        yield f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes."
+def _lacks_calibration(found: Found, obstacles: Sequence[Obstacle]) -> Iterator[str]:
+    if found.flaw is not None:
+        yield f"{found.flaw} Or scan with --allow-uncalibrated, which marks every frame."
     yield from dict.fromkeys(str(each) for each in obstacles)
 
 

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from calibration.bundle import Bundle
 from capture.engine.context import ScanContext
 from capture.engine.errors import ScanStopped
-from capture.engine.events import CoinFinished, Event, FrameKept
+from capture.engine.events import CoinPhotographed, Event, FrameKept, FrameRejected
 from capture.engine.run import run_scan
 from capture.store import Store
 from capture.store.journal_lines import BatchState, ScanBegan, ScanReported
@@ -24,11 +23,12 @@ from pipeline.assembly import Rig, sole_driver, switched_on
 from pipeline.errors import explain
 from pipeline.lab import Lab
 from pipeline.notify import Notifier
+from pipeline.preview import PreviewWriter, Seen
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
 from pipeline.reports.results import ScanResult, coin_results
-from pipeline.scanning.calibration import frame_limits, require_calibration
+from pipeline.scanning.calibration import FrameCalibration, frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay
 from pipeline.scanning.identification import OPENING, Identification, OpenIdentifier, unidentified
@@ -62,7 +62,7 @@ class ScanJob:
     lab: Lab
     store: Store
     rig: Rig
-    bundle: Bundle
+    calibration: FrameCalibration
     identification: Identification
     reporter: Reporter
     on_event: Callable[[Event], None]
@@ -78,7 +78,7 @@ def check_scan(lab: Lab, tray: str, options: ScanOptions) -> Preflight:
         See `pipeline.scanning.preflight.check_trays`.
     """
     if not (lab.store / "index.sqlite").exists():
-        return check_trays(lab, None, {tray: None}, options.plan)
+        return check_trays(lab, None, {tray: None}, options.plan, allow_uncalibrated=options.allow_uncalibrated)
     with Store.open(lab.store, writing=False) as store:
         return _check(lab, store, tray, options)
 
@@ -140,7 +140,7 @@ def scan_tray(
                     open_identifier,
                     reporter,
                     started_s=started_s,
-                    realtime=options.realtime,
+                    options=options,
                 )
             except Exception as error:
                 monitor.end("failed", explain(error))
@@ -161,24 +161,27 @@ def _scan(
     reporter: Reporter,
     *,
     started_s: float,
-    realtime: bool,
+    options: ScanOptions,
 ) -> ScanResult:
     """Switch on, photograph, and write the report."""
     tray = planned.tray.id
     monitor.announce(OPENING)
     identifier = open_identifier() if open_identifier is not None else None
-    with report_coin_out(store, reporter), switched_on(lab, realtime=realtime) as rig:
+    with report_coin_out(store, reporter), switched_on(lab, realtime=options.realtime) as rig:
         if rig.world is not None:
             rig.world.fill(planned.tray.coins, tray)
-        bundle = require_calibration(lab, store, rig, reporter)
-        monitor.expect([planned], realtime=realtime)
+        lights = list(dict.fromkeys(shot.light for shot in planned.shots))
+        calibration = require_calibration(
+            lab, store, rig, lights, reporter, allow_uncalibrated=options.allow_uncalibrated
+        )
+        monitor.expect([planned], realtime=options.realtime)
         hardware_started_s = rig.clock.now()
-        session = planned.session or begin_session(store, rig, bundle, planned)
+        session = planned.session or begin_session(store, rig, calibration.bundle, planned)
         store.journal.log(ScanBegan(), session.id)
         monitor.log_to(session.id)
         monitor.begin_tray(tray, session.id)
         with Identification(store, identifier, reporter) as identification:
-            job = ScanJob(lab, store, rig, bundle, identification, reporter, monitor.on_event)
+            job = ScanJob(lab, store, rig, calibration, identification, reporter, monitor.on_event)
             coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
 
             def on_stop() -> None:
@@ -235,14 +238,18 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
     """
     tray = session.frozen_tray()
     thumbnails = Thumbnails(job.lab, job.store)
-    with ScanDisplay(job.reporter, tray) as display:
+    given: set[str] = set()
+    with ScanDisplay(job.reporter, tray) as display, PreviewWriter(job.lab) as previews:
 
         def on_event(event: Event) -> None:
             display.on_event(event)
             job.on_event(event)
+            if isinstance(event, FrameKept | FrameRejected):
+                previews.offer(_seen(event))
             if isinstance(event, FrameKept):
                 thumbnails.keep(event.frame, event.image)
-            if isinstance(event, CoinFinished):
+            if isinstance(event, CoinPhotographed) and event.coin not in given:
+                given.add(event.coin)  # identified while it is brought back; a device that fails then makes it no other
                 job.identification.add(session, event.coin, display.on_identified)
 
         job.identification.resume(session, display.on_identified)
@@ -250,8 +257,9 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
             rig=job.rig,
             store=job.store,
             session=session,
-            bundle=job.bundle,
-            limits=frame_limits(job.lab, job.bundle),
+            bundle=job.calibration.bundle,
+            flaw=job.calibration.flaw,
+            limits=frame_limits(job.lab, job.calibration.bundle),
             policy=job.lab.rig.policy,
             on_event=on_event,
             stop=job.stop,
@@ -265,9 +273,23 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
     return None
 
 
+def _seen(event: FrameKept | FrameRejected) -> Seen:
+    """A frame for the live image."""
+    frame = event.frame
+    facts = {
+        "coin": frame.coin_id,
+        "side": frame.side,
+        "light": frame.light,
+        "turntable_deg": frame.turntable_read_deg,
+        "exposure_us": frame.exposure_us,
+        "gain": frame.gain,
+    }
+    return Seen(event.raw, event.quality, facts, frame.mm_per_pixel)
+
+
 def _check(lab: Lab, store: Store, tray: str, options: ScanOptions) -> Preflight:
     interrupted = None if options.fresh else find_interrupted(store, tray)
     if interrupted is not None and options.plan not in (None, interrupted.frozen_plan().name):
         # all that it lacks may be its report: no reason not to scan by another plan
         interrupted = interrupted if store.sessions.missing_shots(interrupted.id) else None
-    return check_trays(lab, store, {tray: interrupted}, options.plan)
+    return check_trays(lab, store, {tray: interrupted}, options.plan, allow_uncalibrated=options.allow_uncalibrated)

@@ -54,13 +54,13 @@ def report_resumption(planned: PlannedScan, reporter: Reporter) -> None:
         )
 
 
-def begin_session(store: Store, rig: Rig, bundle: Bundle, planned: PlannedScan) -> Session:
+def begin_session(store: Store, rig: Rig, bundle: Bundle | None, planned: PlannedScan) -> Session:
     """Begin a session of a tray; those that were interrupted are given up, their frames kept."""
     while (old := store.sessions.unfinished_scan(planned.tray.id)) is not None:
         store.journal.log(ScanAbandoned(why=planned.set_aside or "a fresh scan was begun"), old.id)
         store.sessions.finish(old.id)
     devices = [asdict(identity) for identity in rig.identities]
-    return store.sessions.begin_scan(planned.tray, planned.plan, devices, bundle.id)
+    return store.sessions.begin_scan(planned.tray, planned.plan, devices, bundle.id if bundle else None)
 
 
 def tray_state(store: Store, session: Session) -> tuple[Literal["done", "left over"], str | None]:

@@ -21,25 +21,43 @@ from pipeline.lab import Lab
 from pipeline.serve.access import COOKIE, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
+from pipeline.serve.driving import hand_routes
+from pipeline.serve.exports import export_routes
+from pipeline.serve.hands import Hands
 from pipeline.serve.images import image_routes
+from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page
 from pipeline.serve.review import review_routes
 from pipeline.serve.rounds import round_routes
+from pipeline.serve.setup import setup_routes
 from pipeline.serve.trays import tray_routes
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (image_routes, review_routes, collection_routes, bench_routes, tray_routes, morning_routes, round_routes)
+ROOMS = (
+    image_routes,
+    review_routes,
+    collection_routes,
+    export_routes,
+    bench_routes,
+    live_routes,
+    hand_routes,
+    tray_routes,
+    morning_routes,
+    round_routes,
+    setup_routes,
+)
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 
 def make_app(lab: Lab, access: Access) -> FastAPI:
     """Make the page of a lab."""
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
-    page = Page(OpenedLab(lab), access)
+    page = Page(OpenedLab(lab), access, Hands(lab))
+    page.prepare()
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -94,15 +112,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
         response.delete_cookie(COOKIE)
         return response
 
-    for routes in (
-        image_routes,
-        review_routes,
-        bench_routes,
-        collection_routes,
-        morning_routes,
-        tray_routes,
-        round_routes,
-    ):
+    for routes in ROOMS:
         app.include_router(routes(page))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

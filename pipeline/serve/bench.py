@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from capture.store.journal_lines import DeviceFailed, DeviceLine
+from pipeline.bench.handwork import STEPS_DEG, STEPS_MM
 from pipeline.errors import UsageError
 from pipeline.reports.results import caption
 from pipeline.scanning.status import ask_to_stop, find_status
+from pipeline.serve.live import live_facts
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page, read_json
 from pipeline.wording import duration, moment
@@ -29,15 +31,18 @@ def bench_routes(page: Page) -> APIRouter:
     routes, opened, lab = APIRouter(), page.opened, page.opened.lab
     state = _Kept(lambda: view_bench(opened))
 
+    def look() -> dict[str, Any]:
+        return {**state.get(), "session": page.hands.view()}
+
     @routes.get("/bench")
     def show(request: Request) -> Response:
         """The page of the bench."""
-        return page.html(request, "bench.html", state=state.get())
+        return page.html(request, "bench.html", state=look(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/bench/state")
     def watch() -> Response:
         """The state of the bench now."""
-        return JSONResponse(state.get())
+        return JSONResponse(look())
 
     @routes.post("/bench/stop")
     async def stop(request: Request) -> Response:
@@ -80,6 +85,7 @@ def view_bench(opened: OpenedLab) -> dict[str, Any]:
         "job": None,
         "frames": [],
         "faults": [],
+        "live": live_facts(opened.lab) if seen.holder is not None else None,
     }
     if status is None:
         return shown

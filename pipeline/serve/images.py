@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, cast
 
+import cv2
+import numpy as np
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from calibration.image import Image, ImageError, encode_jpeg
+from calibration.image import Image, ImageError, encode_jpeg, encode_png
 from capture.store import StoreError
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, find_place, portrait, resize
+from pipeline.reports.report import comparable_frames
 from pipeline.serve.pages import Page
+from pipeline.serve.relief import draw_relief
+from rig.sides import Side
 
 SIZES_PX = (THUMBNAIL_PX, 640, 1600)
-WHOLE_PX = 1600
+BOX_RGB = (214, 39, 40)
 Number = Annotated[int, PathParameter(ge=1, le=2**53)]
 KEPT_BYTES = 128_000_000
 KEPT_S = 86_400  # an image of a frame or an entry never changes
@@ -103,13 +108,32 @@ def image_routes(page: Page) -> APIRouter:
         return answer(request, ("entry", number, size), make)
 
     @routes.get("/images/page/{number}")
-    def whole(request: Request, number: Number) -> Response:
-        """The whole image that an entry is a part of."""
+    def whole(request: Request, number: Number, size: int = 1600) -> Response:
+        """The whole image that an entry is a part of, with its box."""
         store = opened.store
         found = store.catalogue.numbered(number)
-        if found is None:
+        if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such entry.", 404)
-        return answer(request, ("page", number), lambda: resize(store.image(found.sha256), WHOLE_PX))
+        return answer(request, ("page", number, size), lambda: draw_box(store.image(found.sha256), found.box, size))
+
+    @routes.get("/images/relief")
+    def relief(request: Request, session: str, coin: str, side: str) -> Response:
+        """A coin side's normals above its colour (`draw_relief`), for the page to light."""
+        store = opened.store
+        frames = comparable_frames(store.frames.find(session, coin), cast(Side, side))
+        key = ("relief", *(frame.id for frame in frames))
+
+        def make() -> bytes:
+            drawn = draw_relief(opened.lab, store, frames)
+            if drawn is None:
+                raise ImageError("There are too few lights to relight this.")
+            return encode_png(drawn)
+
+        try:
+            data = cache.get(key, make)
+        except (StoreError, ImageError) as error:
+            return page.error(request, str(error), 404)
+        return Response(data, media_type="image/png")  # later frames may add lights
 
     @routes.get("/images/evidence")
     def evidence(request: Request, session: str, coin: str, side: str) -> Response:
@@ -120,3 +144,14 @@ def image_routes(page: Page) -> APIRouter:
         return Response(encode_jpeg(drawing, 86), media_type="image/jpeg")  # it is drawn again now and then
 
     return routes
+
+
+def draw_box(image: Image, box: Sequence[int] | None, size_px: int) -> Image:
+    """An image with its longer side brought to `size_px`, and a box (left, top, right, bottom) of its pixels on it."""
+    small = resize(image, size_px)
+    if box is None:
+        return small
+    scale = small.shape[1] / image.shape[1]
+    left, top, right, bottom = (round(scale * each) for each in box)
+    drawn = np.ascontiguousarray(small)
+    return np.asarray(cv2.rectangle(drawn, (left, top), (right, bottom), BOX_RGB, max(2, size_px // 400)), np.uint8)

@@ -17,7 +17,7 @@ from pipeline.reports.attention import list_needs, summarise
 from pipeline.reports.morning import numbers_of, period_of, title_of
 from pipeline.reports.night import read_night
 from pipeline.reports.report import choose_best_frames
-from pipeline.serve.pages import Page, person_of, read_json, text_of
+from pipeline.serve.pages import Page, flag_of, person_of, read_json, text_of
 from pipeline.wording import minute
 
 
@@ -40,9 +40,7 @@ def morning_routes(page: Page) -> APIRouter:
     async def tick(request: Request) -> Response:
         """Tick something off, or take the tick back."""
         sent = await read_json(request)
-        person, is_done = person_of(sent), sent.get("is_done")
-        if not isinstance(is_done, bool):
-            raise UsageError("'is_done' has to be true or false. Load the page again.")
+        person, is_done = person_of(sent), flag_of(sent, "is_done")
         line = NeedTicked(
             batch=text_of(sent, "batch"),
             where=text_of(sent, "where"),

@@ -17,8 +17,9 @@ from pipeline.errors import UsageError
 from pipeline.people import name_of_user
 from pipeline.reports.pages import page_environment
 from pipeline.serve.access import Access
+from pipeline.serve.hands import Hands
 from pipeline.serve.opened import OpenedLab
-from pipeline.serve.texts import LANGUAGES, Texts, language_of
+from pipeline.serve.texts import LANGUAGES, Texts, language_of, texts_of
 from pipeline.wording import minute
 
 MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
@@ -26,10 +27,18 @@ MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
 
 @dataclass(frozen=True)
 class Page:
-    """What every route needs: the lab, who may use it, and how an answer is made."""
+    """What every route needs: the lab, who may use it, what drives its rig, and how an answer is made."""
 
     opened: OpenedLab
     access: Access
+    hands: Hands
+
+    def prepare(self) -> None:
+        """Read every text and template, so that the first reader does not wait for it."""
+        for language in LANGUAGES:
+            texts_of(language)
+        for name in _environment().list_templates(["html"]):
+            _environment().get_template(name)
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of ``templates/``."""
@@ -83,6 +92,20 @@ def text_of(sent: dict[str, Any], key: str, *, default: str | None = None) -> st
     value = sent.get(key, default)
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise UsageError(f"{key!r} has to be a text of at most {MAX_TEXT} letters. Load the page again.")
+    return value
+
+
+def flag_of(sent: dict[str, Any], key: str) -> bool:
+    """A yes or no out of what a script sent.
+
+    Raises
+    ------
+    UsageError
+        If it is missing, or neither.
+    """
+    value = sent.get(key)
+    if not isinstance(value, bool):
+        raise UsageError(f"{key!r} has to be true or false. Load the page again.")
     return value
 
 

@@ -3,10 +3,11 @@
 1. coins about which two persons disagree;
 2. surprising matches: two coins of the lab matched with one coin of the catalogue, or a match of another type;
 3. possible matches, the least certain first;
-4. matches that nobody confirmed yet, the least certain first;
-5. coins that somebody looked at and was unsure about;
-6. coins that are not in the catalogue, the most similar first;
-7. what is decided.
+4. frames in quarantine, uncertain cuts of plates, lots that may be one coin (`pipeline.serve.other_work`);
+5. matches that nobody confirmed yet, the least certain first;
+6. coins that somebody looked at and was unsure about;
+7. coins that are not in the catalogue, the most similar first;
+8. what is decided.
 """
 
 from __future__ import annotations
@@ -14,65 +15,63 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from capture.store import Store
 from capture.store.journal_lines import MatchConfirmed, MatchReviewed, MatchUndone, MatchUnsure, PersonLine
 from capture.store.records import RankedCoin
 from pipeline.collection.decisions import Decisions
+from pipeline.lab import Lab
 from pipeline.reports.cards import MATCH, POSSIBLE
+from pipeline.serve.other_work import OtherWork
+from pipeline.serve.queue_item import QueueItem, Reason, urgency
 
-Reason = Literal["disputed", "surprising", "possible", "match", "unsure", "unknown", "decided"]
-ORDER: tuple[Reason, ...] = ("disputed", "surprising", "possible", "match", "unsure", "unknown", "decided")
 LOOKED_THROUGH = 5  # candidates of a coin; once the first is rejected, the next is asked about
 LEAST_PROBABILITY = 0.05  # of a candidate that is worth asking about after the one before it was rejected
 
 
-@dataclass(frozen=True)
-class QueueItem:
-    """A coin in the queue: why it is there, and the probability of the candidate that it is about."""
-
-    session: str
-    coin: str
-    reason: Reason
-    verdict: str
-    candidate: str
-    probability: float
-
-    def as_json(self) -> dict[str, object]:
-        """As plain data for the page's script."""
-        return {**vars(self), "probability": round(self.probability, 3)}
-
-
 class ReviewQueue:
-    """The queue of a store, worked out again when something was ranked or decided since."""
+    """The queue of a lab's store, worked out again when something was ranked, decided or stored since."""
 
-    def __init__(self) -> None:
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
         self._lock = threading.Lock()
-        self._ranked: list[RankedCoin] = []
-        self._types: Mapping[str, str | None] = {}
-        self._number = -1
-        self._lines: list[PersonLine] = []
-        self._read_until = -1
-        self._items: list[QueueItem] = []
         self._store: Store | None = None
 
+    def _forget(self, store: Store) -> None:
+        """Begin again: the store is another one."""
+        self._store = store
+        self._ranked: dict[str, RankedCoin] = {}
+        self._types: Mapping[str, str | None] = {}
+        self._number = self._read_until = -1
+        self._lines: list[PersonLine] = []
+        self._decisions = Decisions()
+        self._matches: list[QueueItem] = []
+        self._other_work = OtherWork(self._lab, store)
+        self._others: list[QueueItem] = []
+        self._items: list[QueueItem] = []
+
     def items(self, store: Store) -> list[QueueItem]:
-        """Every coin, the one that most deserves a look first."""
+        """Everything, what most deserves a look first."""
         with self._lock:
             if store is not self._store:
-                self._store, self._number, self._read_until, self._lines = store, -1, -1, []
+                self._forget(store)
             number, last = store.rankings.last_number(), store.journal.last_number()
-            if number != self._number:
-                self._ranked = store.rankings.latest_of_each_coin(LOOKED_THROUGH)
-                self._types = store.coins.types()
             if last != self._read_until:
                 since = max(0, self._read_until)
                 self._lines += store.journal.lines(MatchReviewed, MatchUndone, after=since)
-            if (number, last) != (self._number, self._read_until):
-                self._items = order(self._ranked, Decisions.of(self._lines), self._types)
+                self._decisions = Decisions.of(self._lines)
+            if number != self._number:
+                new = store.rankings.latest_of_each_coin(LOOKED_THROUGH, after=max(0, self._number))
+                self._ranked |= {each.coin: each for each in new}
+                self._types = store.coins.types()
+            is_new = (number, last) != (self._number, self._read_until)
+            if is_new:
+                self._matches = order(list(self._ranked.values()), self._decisions, self._types)
                 self._number, self._read_until = number, last
+            others = self._other_work.items(self._decisions)
+            if is_new or others != self._others:
+                self._others = others
+                self._items = sorted([*self._matches, *others], key=urgency)
             return self._items
 
 
@@ -80,7 +79,7 @@ def order(ranked: list[RankedCoin], decisions: Decisions, types: Mapping[str, st
     """Coins in the order in which a person should see them."""
     claimed = Counter(each.candidates[0][0] for each in ranked if each.verdict == MATCH)
     items = [_item(each, decisions, types, claimed) for each in ranked]
-    return sorted(items, key=_urgency)
+    return sorted(items, key=urgency)
 
 
 def _item(
@@ -112,8 +111,3 @@ def _item(
     else:
         reason = "unknown"
     return QueueItem(ranked.session_id, ranked.coin, reason, ranked.verdict, candidate, probability)
-
-
-def _urgency(item: QueueItem) -> tuple[float, ...]:
-    certainty = item.probability if item.reason in ("match", "surprising") else abs(item.probability - 0.5)
-    return (ORDER.index(item.reason), certainty)

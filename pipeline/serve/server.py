@@ -17,6 +17,7 @@ from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from pipeline.serve.access import Access
 from pipeline.serve.app import make_app
+from pipeline.serve.children import stay_in_front
 
 LEAST_TOKEN = 16  # letters
 POLITENESS = 10  # how far the page steps back behind a scan on the same computer
@@ -61,9 +62,11 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     access = make_access(options)
     listener = _listen(options)
     cv2.setNumThreads(1)
+    stay_in_front()
     os.nice(POLITENESS)
+    app = make_app(lab, access)
     config = uvicorn.Config(
-        make_app(lab, access),
+        app,
         log_level="warning",
         access_log=False,
         ws="none",
@@ -90,7 +93,9 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     if options.behind_proxy:
         reporter.report("It expects a proxy in front of it that does TLS and passes the Host header on.")
     reporter.report("Ctrl-C ends it. Scans and batches do not need it.")
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    app.state.is_ending = lambda: server.should_exit  # what never ends by itself, such as the live image
+    server.run(sockets=[listener])
 
 
 def make_access(options: ServeOptions) -> Access:

@@ -43,6 +43,11 @@ class Texts:
         """A text with what is to be filled in."""
         return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), self.all[name])
 
+    def number(self, value: float) -> str:
+        """A number as this language writes it."""
+        shown = f"{value:g}"
+        return shown.replace(".", ",") if self.language == "de" else shown
+
     def for_scripts(self, *prefixes: str) -> dict[str, str]:
         """Those that a script needs, by the beginnings of their names."""
         return {name: text for name, text in self.all.items() if name.startswith(prefixes)}

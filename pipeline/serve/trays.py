@@ -10,7 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from capture.names import printable
 from pipeline.collection.tray_files import TrayFile, places_of, read_tray_file, read_tray_files, write_tray_file
+from pipeline.collection.tray_tables import read_tray_table
 from pipeline.errors import UsageError
 from pipeline.scanning.status import find_status
 from pipeline.serve.pages import MAX_NAME, Page, read_json, text_of
@@ -26,7 +28,7 @@ def tray_routes(page: Page) -> APIRouter:
         """Every tray, and the numbers that are on two."""
         files = read_tray_files(lab)
         twice = {coin: places for coin, places in places_of(files).items() if len(places) > 1}
-        return page.html(request, "trays.html", files=files, twice=twice)
+        return page.html(request, "trays.html", files=files, twice=twice, slots=grid.count)
 
     @routes.get("/tray")
     def edit(request: Request, name: str, new: bool = False) -> Response:
@@ -56,6 +58,23 @@ def tray_routes(page: Page) -> APIRouter:
         name, digest = text_of(sent, "name"), text_of(sent, "digest")
         file = await run_in_threadpool(write, name, _slots(sent), digest)
         return JSONResponse({"name": file.name, "digest": file.digest, "coins": sum(map(bool, file.slots.values()))})
+
+    @routes.post("/trays/read")
+    async def read(request: Request, name: str = "") -> Response:
+        """What a table that was sent says of trays; nothing is written."""
+        if request.headers.get("content-type") != "application/octet-stream":
+            raise UsageError("send the file itself, as application/octet-stream.")
+        shown = printable(name.strip())[:MAX_NAME] or "the table"
+        table = await run_in_threadpool(read_tray_table, await request.body(), shown, grid.count)
+        files = {file.name: file for file in await run_in_threadpool(read_tray_files, lab)}
+        trays = []
+        for tray, slots in table.trays.items():
+            file = files.get(tray or "")
+            now = sum(map(bool, file.slots.values())) if file else 0
+            is_replaced = file is not None and (now > 0 or file.problem is not None)
+            digest = file.digest if file else ""
+            trays.append({"tray": tray, "slots": slots, "digest": digest, "coins": now, "is_replaced": is_replaced})
+        return JSONResponse({"trays": trays, "may_lack_zeros": table.may_lack_zeros})
 
     return routes
 

@@ -22,6 +22,7 @@ from rig.turntables.grbl_memory import (
     STATUS_REPORT,
     STEPS,
 )
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Firmware
 from rig.twin.world import World
 
@@ -36,7 +37,7 @@ PROXIES = (SOFT_LIMITS, HARD_LIMITS, HOMING, 23, 30, 32)
 
 
 class FluidNcEmulator(GrblEmulator):
-    """The controller; as `GrblEmulator`, with the axis alone having a `homing:` section in its config.yaml.
+    """The controller; as `GrblEmulator`, with its axes alone having a `homing:` section in its config.yaml.
 
     `version` is what it calls itself: its major and minor number stand where GRBL's were.
     """
@@ -50,11 +51,12 @@ class FluidNcEmulator(GrblEmulator):
         axis: str = "X",
         settings: Mapping[int, float] = FOR_A_TURNTABLE,
         *,
+        tilt: TiltConfig | None = None,
         version: str = "v4.0.4",
         resets_on_open: bool = False,
     ) -> None:
         self.version = version
-        super().__init__(world, axis, settings, single_axis=True, resets_on_open=resets_on_open)
+        super().__init__(world, axis, settings, tilt=tilt, single_axis=True, resets_on_open=resets_on_open)
 
     @property
     def banner(self) -> str:  # type: ignore[override]
@@ -148,7 +150,7 @@ class FluidNcEmulator(GrblEmulator):
 
     def _home(self, letter: str) -> Answer:
         """home(): after it failed there is an alarm, and ``ok`` all the same."""
-        if letter and letter != self.axis:
+        if letter and letter not in self.driven:
             return 19
         try:
             error = yield from super()._home(letter)
@@ -156,10 +158,10 @@ class FluidNcEmulator(GrblEmulator):
             return 0
         if not error:
             self._unhomed = False
-            self.say(f"[MSG:Homed:{self.axis}]\r\n")
+            self.say(f"[MSG:Homed:{letter or ''.join(self.homing)}]\r\n")
         return error
 
-    def _homed_at(self) -> float:
+    def _homed_at(self, letter: str) -> float:
         return 0.0  # Homing.h: mpos_mm
 
     def _fail_homing(self, code: int) -> Firmware:

@@ -1,4 +1,4 @@
-"""Turntable on a controller that speaks GRBL 1.1: a rotary axis whose "millimetres" are degrees.
+"""Turntable on a controller that speaks GRBL 1.1: rotary axes whose "millimetres" are degrees.
 
 GRBL 1.1 itself, grblHAL and FluidNC; `rig.turntables.grbl_dialects` has what differs, `rig.turntables.grbl_protocol`
 how they are spoken to. Written to gnea/grbl bfb67f0, grblHAL/core f80fc34 and bdring/FluidNC e952f33:
@@ -10,6 +10,9 @@ how they are spoken to. Written to gnea/grbl bfb67f0, grblHAL/core f80fc34 and b
   switch is passed at every turn through 0) are refused before it moves.
 - It turns no faster than ``$110`` to ``$112`` allow, and starts as gently as ``$120`` to ``$122`` ask for.
 - FluidNC says ``ok`` to a homing that failed.
+- A second motor may tilt the camera. It is homed downwards (its bit in ``$23``): limits.c then counts from ``-$131``
+  or from 0 with HOMING_FORCE_SET_ORIGIN, so what it counts once it is homed is taken for `home_deg`. One motor moves
+  at a time: planner.c shares a feed rate out among the axes of a line.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from rig.serial_device import TRIES, retry
 from rig.turntables import grbl_dialects
 from rig.turntables.grbl_dialects import GRBL, HOMING_DISABLED, Dialect
 from rig.turntables.grbl_protocol import PROMPT_S, GrblConfig, GrblProtocol, RefusedError
+from rig.turntables.motor_axis import MotorAxis
 
 SETTING = re.compile(r"(\$\d+)=(-?[\d.]+)")
 BUILD = re.compile(r"\[.*")  # of the answer to $I
@@ -67,11 +71,13 @@ class GrblTurntable(GrblProtocol):
         """Learn how fast the axis is, and what else matters."""
         lines = self._ask("$$", lists=SETTING)
         settings = {found[1]: found[2] for line in lines if (found := SETTING.fullmatch(line))}
-        axis = self.config.axis
-        rate = grbl_dialects.axis_value(settings, MAX_RATE, axis)
-        self._fastest_deg_s = rate / 60 if rate else math.inf
-        self._acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, axis)
-        own = [f"${first + grbl_dialects.AXES.index(axis)}" for first in (100, MAX_RATE, ACCELERATION, 130)]
+        own: list[str] = []
+        for motor in self._motors:
+            rate = grbl_dialects.axis_value(settings, MAX_RATE, motor.letter)
+            motor.fastest_deg_s = rate / 60 if rate else math.inf
+            motor.acceleration_deg_s2 = grbl_dialects.axis_value(settings, ACCELERATION, motor.letter)
+            index = grbl_dialects.AXES.index(motor.letter)
+            own += [f"${first + index}" for first in (100, MAX_RATE, ACCELERATION, 130)]
         self._settings = {name: settings[name] for name in (*REPORTED, *own) if name in settings}
 
     # Homing
@@ -82,12 +88,19 @@ class GrblTurntable(GrblProtocol):
         self._read_settings()
         self._check_settings()
         alone = self._homes_alone()
-        if not alone and grbl_dialects.homes_others_first(self._dialect, self._settings, self.config.axis):
-            raise DeviceError(self.link.device, "it homes other axes than the plate's as well.", self._one_switch())
+        if not alone and grbl_dialects.homes_others(self._dialect, self._settings, self._letters):
+            whose = "the plate's" if self._tilt is None else "those of plate and tilt"
+            raise DeviceError(self.link.device, f"it homes other axes than {whose} as well.", self._switches())
+        # The camera first, so that nothing stands in its way when the plate turns.
+        for command in [f"$H{motor.letter}" for motor in reversed(self._motors)] if alone else ["$H"]:
+            self._home_by(command)
+
+    def _home_by(self, command: str) -> None:
+        """Send a homing command until it has homed."""
         state = "not homed"
         for _ in range(TRIES):
             try:
-                self._home(f"$H{self.config.axis}" if alone else "$H")
+                self._home(command)
             except RefusedError as error:
                 if error.number == HOMING_DISABLED:
                     raise DeviceError(self.link.device, error.problem, self._dialect.homing) from error
@@ -95,7 +108,9 @@ class GrblTurntable(GrblProtocol):
                 continue
             # A lone "$" is answered with ok as well: only the state shows that it was homing.
             report = self._status()
-            state, self._commanded = report.state, report.position
+            state = report.state
+            for motor in self._motors:
+                self._homed_at(motor, report.positions[motor.letter])
             if state == "Idle":
                 return
         raise AlarmError(self.link.device, f"it did not home (state {state}).", "Check the homing switch.")
@@ -131,32 +146,31 @@ class GrblTurntable(GrblProtocol):
 
     def _alarm_remedy(self, code: int) -> str:
         return (
-            self._one_switch() if code == NOT_FOUND and not self._homes_alone() else "Clear the plate, then `rig home`."
+            self._switches() if code == NOT_FOUND and not self._homes_alone() else "Clear the plate, then `rig home`."
         )
 
-    def _one_switch(self) -> str:
-        bit = 1 << grbl_dialects.AXES.index(self.config.axis)
-        return self._dialect.one_switch.format(axis=self.config.axis, bit=bit)
+    def _switches(self) -> str:
+        return grbl_dialects.switches_remedy(self._dialect, self._letters)
 
     # Turning
 
-    def _turn(self, target: float) -> float:
+    def _move(self, motor: MotorAxis, target: float) -> float:
         # Absolute targets may be sent again: a lost byte or answer does no harm.
-        return retry(lambda: self._go(target), self._resynchronise, (NoAnswerError, RefusedError))
+        return retry(lambda: self._go(motor, target), self._resynchronise, (NoAnswerError, RefusedError))
 
-    def _count(self) -> float:
-        return self._status().position
+    def _count(self, motor: MotorAxis) -> float:
+        return self._status().positions[motor.letter]
 
-    def _go(self, target: float) -> float:
+    def _go(self, motor: MotorAxis, target: float) -> float:
         """Drive there, wait until it has arrived and settled, and return the count read back."""
-        for count in self._legs(target):
-            self._command(f"G53 G1 {self.config.axis}{count:.3f} F{self._speed_deg_s * 60:.0f} G21 G94")
-        position = self._come_to_rest(target)
-        self.clock.sleep(self.config.settle_s)
+        for count in motor.legs(target):
+            self._command(f"G53 G1 {motor.letter}{count:.3f} F{motor.moves_deg_s * 60:.0f} G21 G94")
+        position = self._come_to_rest(motor, target)
+        self._rest(motor)
         return position
 
-    def _come_to_rest(self, target: float | None = None) -> float:
-        """Ask where it is until it rests, at the target or nowhere near, and return its count.
+    def _come_to_rest(self, motor: MotorAxis, target: float | None = None) -> float:
+        """Ask where a motor is until it rests, at the target or nowhere near, and return its count.
 
         Raises
         ------
@@ -168,29 +182,24 @@ class GrblTurntable(GrblProtocol):
         before, still = math.nan, 0
         while True:
             report = self._status()
-            still = still + 1 if report.position == before else 0
-            before = report.position
-            left_deg = math.inf if target is None else abs(report.position - target)
-            if report.state == "Idle" and (still or left_deg <= self.config.tolerance_deg):
-                return report.position  # else it may be about to start
+            position = report.positions[motor.letter]
+            still = still + 1 if position == before else 0
+            before = position
+            left_deg = math.inf if target is None else abs(position - target)
+            if report.state == "Idle" and (still or left_deg <= motor.tolerance_deg):
+                return position  # else it may be about to start
             if report.state not in ("Idle", "Run", "Jog"):
                 raise self._stopped(report)
             if still >= STILL:
                 raise NoAnswerError(
                     self.link.device,
-                    f"it says that it turns, and stands at {report.position % 360:.2f} deg.",
+                    f"it says that it turns, and stands at {position % 360:.2f} deg.",
                     "Reset the controller, then `rig home`.",
                 )
-            self.clock.sleep(max(SHORTEST_POLL_S, min(POLL_S, self._left_s(left_deg))))
-
-    def _left_s(self, left_deg: float) -> float:
-        """Time until it has come so far, on its way at full speed (s)."""
-        braking_deg = self._speed_deg_s**2 / (2 * self._acceleration_deg_s2) if self._acceleration_deg_s2 else 0.0
-        if self._acceleration_deg_s2 and left_deg < braking_deg:
-            return math.sqrt(2 * left_deg / self._acceleration_deg_s2)
-        return (left_deg + braking_deg) / self._speed_deg_s
+            self.clock.sleep(max(SHORTEST_POLL_S, min(POLL_S, motor.left_s(left_deg))))
 
     def _resynchronise(self) -> None:
         """Find out how it is, wait until it rests, and agree on what is answered."""
-        self._come_to_rest()
+        for motor in self._motors:
+            self._come_to_rest(motor)
         self._agree()

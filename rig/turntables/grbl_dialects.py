@@ -8,7 +8,7 @@ Protocol.cpp).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 BANNER = re.compile(
@@ -61,14 +61,15 @@ class Dialect:
         What switches a setting off that a plate cannot turn with, by the setting's number.
     homing
         What switches homing on.
-    one_switch
-        What makes it home with one switch, on the plate's axis.
+    one_switch, two_switches
+        What makes it home with one switch, on the plate's axis; and with two, the other on the axis of the tilt.
     """
 
     name: str
     off: dict[str, str]
     homing: str
     one_switch: str
+    two_switches: str
 
 
 def _send(*settings: str) -> str:
@@ -82,6 +83,8 @@ GRBL = Dialect(
     "Check the switch. A stock build homes Z first, then X and Y together, so one switch is never enough for it: "
     "in its config.h make HOMING_CYCLE_0 (1<<{axis}_AXIS) and comment out HOMING_CYCLE_1, or define "
     "HOMING_SINGLE_AXIS_COMMANDS, and flash it again.",
+    "Check both switches. A stock build homes Z first: in its config.h make HOMING_CYCLE_0 (1<<{tilt}_AXIS) and "
+    "HOMING_CYCLE_1 (1<<{axis}_AXIS), or define HOMING_SINGLE_AXIS_COMMANDS, and flash it again.",
 )
 GRBLHAL = Dialect(
     "grblHAL",
@@ -89,6 +92,8 @@ GRBLHAL = Dialect(
     "Set $22=1 and wire a homing switch.",
     "Check the switch. As sold it homes Z first, then X and Y: send it $22=3 (each axis homes by itself), or "
     "$44={bit}, $45=0 and $46=0 (only {axis} homes), then `rig home`.",
+    "Check both switches. As sold it homes Z first, then X and Y: send it $22=3 (each axis homes by itself), or "
+    "$44={tilt_bit}, $45={bit} and $46=0 (first {tilt}, then {axis}), then `rig home`.",
 )
 FLUIDNC = Dialect(
     "FluidNC",
@@ -99,6 +104,7 @@ FLUIDNC = Dialect(
     },
     "Give the axis a `homing:` section in its config.yaml (`cycle: 1`), wire a homing switch, and restart it.",
     "Check the switch, and `homing:` and the limit pins of axis {axis} in its config.yaml.",
+    "Check both switches, and `homing:` and the limit pins of axes {axis} and {tilt} in its config.yaml.",
 )
 
 
@@ -135,10 +141,17 @@ def homes_axis_alone(dialect: Dialect, build: list[str], settings: Mapping[str, 
     return "H" in options
 
 
-def homes_others_first(dialect: Dialect, settings: Mapping[str, str], axis: str) -> bool:
-    """Whether it is known, before it moves, that other axes than the plate's would have to find a switch."""
-    mine = 1 << AXES.index(axis)
+def homes_others(dialect: Dialect, settings: Mapping[str, str], axes: Sequence[str]) -> bool:
+    """Whether it is known, before it moves, that other axes than these would have to find a switch."""
+    mine = sum(1 << AXES.index(axis) for axis in axes)
     return dialect is GRBLHAL and any(number(settings, cycle) & ~mine for cycle in HOMING_CYCLES)
+
+
+def switches_remedy(dialect: Dialect, axes: Sequence[str]) -> str:
+    """What to do where it homes other axes than those that have a switch: the plate's, and the tilt's if any."""
+    plate, tilt = axes[0], axes[-1]
+    text = dialect.one_switch if plate == tilt else dialect.two_switches
+    return text.format(axis=plate, tilt=tilt, bit=1 << AXES.index(plate), tilt_bit=1 << AXES.index(tilt))
 
 
 def number(settings: Mapping[str, str], name: str) -> int:

@@ -1,4 +1,4 @@
-"""GRBL 1.1h on an Arduino, byte for byte, with a turntable on one of its axes.
+"""GRBL 1.1h on an Arduino, byte for byte, with a turntable on one of its axes, and a camera's tilt on another.
 
 Written after gnea/grbl bfb67f0: system.c, limits.c, gcode.c, jog.c, report.c, config.h. `GrblHalEmulator` and
 `FluidNcEmulator` are what differs in other firmware of this family.
@@ -6,6 +6,7 @@ Written after gnea/grbl bfb67f0: system.c, limits.c, gcode.c, jog.c, report.c, c
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Mapping
 
@@ -15,14 +16,16 @@ from rig.turntables.grbl_memory import (
     DEBOUNCE_MS,
     FOR_A_TURNTABLE,
     HOMING,
+    HOMING_DOWN,
     HOMING_FEED,
     HOMING_SEEK,
     MAX_RATE,
     MAX_TRAVEL,
     PULL_OFF,
 )
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Firmware
-from rig.twin.motion import StraightMove, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
 Answer = Generator[float | None, None, int]  # a command, and its error number at the end
@@ -42,8 +45,10 @@ class GrblEmulator(GrblKernel):
         Letter of the axis that turns the plate, and has a switch at 0 degrees.
     settings
         What is not as sold, by number; those from 100 on for that axis alone.
+    tilt
+        The axis that tilts the camera, if there is one.
     homing
-        The axes of each homing cycle; as built for a turntable, the one that there is.
+        The axes of each homing cycle; as built for a turntable, those that there are, the camera's first.
     single_axis
         Whether the build takes ``$HX`` (HOMING_SINGLE_AXIS_COMMANDS).
     resets_on_open
@@ -56,12 +61,13 @@ class GrblEmulator(GrblKernel):
         axis: str = "X",
         settings: Mapping[int, float] = FOR_A_TURNTABLE,
         *,
+        tilt: TiltConfig | None = None,
         homing: tuple[str, ...] | None = None,
         single_axis: bool = False,
         resets_on_open: bool = True,
     ) -> None:
-        super().__init__(world, axis, settings, resets_on_open=resets_on_open)
-        self.homing = homing or (axis,)
+        super().__init__(world, axis, settings, tilt=tilt, resets_on_open=resets_on_open)
+        self.homing = homing or tuple(reversed(self.driven))
         self.single_axis = single_axis
 
     def execute(self, line: str) -> Firmware:
@@ -169,17 +175,24 @@ class GrblEmulator(GrblKernel):
             return 26
         if not float(found.get("F", 0)):
             return 22
-        if self.axis in found:
-            scale = 25.4 if "G20" in words else 1.0
-            is_absolute = self._absolute if not {"G90", "G91"} & set(re.findall(r"G\d+", words)) else "G90" in words
-            base = 0.0 if is_absolute or "G53" in words else self._blocks[-1].target[0]
-            target = base + float(found[self.axis]) * scale
-            if self._is_beyond(target):
+        scale = 25.4 if "G20" in words else 1.0
+        is_absolute = self._absolute if not {"G90", "G91"} & set(re.findall(r"G\d+", words)) else "G90" in words
+        wanted = {letter: float(found[letter]) * scale for letter in self.driven if letter in found}
+        if wanted:
+            target = self._target(wanted, is_absolute or "G53" in words)
+            if self._is_beyond(dict(zip(self.driven, target, strict=True))):
                 return 15
             yield from self._until_free(self.blocks_most)
             self._jogging = True
-            self._plan(target, min(float(found["F"]) * scale, self._set(MAX_RATE)))
+            self._plan(target, float(found["F"]) * scale)
         return 0
+
+    def _target(self, wanted: Mapping[str, float], is_absolute: bool) -> Point:
+        last = self._blocks[-1].target
+        return tuple(
+            here if letter not in wanted else wanted[letter] + (0.0 if is_absolute else here)
+            for letter, here in zip(self.driven, last, strict=True)
+        )
 
     def _home(self, letter: str) -> Answer:
         """mc_homing_cycle(); deaf to ``?`` meanwhile."""
@@ -188,33 +201,50 @@ class GrblEmulator(GrblKernel):
         if letter and not (self.single_axis and letter in self.letters):
             return 3
         self._homing, self._locked = True, False
+        position = dict(zip(self.driven, self._blocks[-1].target, strict=True))
         for axes in (letter,) if letter else self.homing:
             yield from self._seek(axes)
+            position |= {each: self._homed_at(each) for each in axes if each in self.driven}
         self._homing = False
-        self._blocks = [at_rest((self._homed_at(),))]
+        self._blocks = [at_rest(tuple(position.values()))]  # only of those that were homed is it another
         if not letter:
             yield from self.startup()
         return 0
 
-    def _homed_at(self) -> float:
-        return -self._set(PULL_OFF)
+    def _homes_down(self, letter: str) -> bool:
+        return bool(int(self._set(HOMING_DOWN)) >> self.letters.index(letter) & 1)
+
+    def _homed_at(self, letter: str) -> float:
+        """Machine space is all negative: homed downwards, it is at the far end of its travel."""
+        return self._set(PULL_OFF) - self._set(MAX_TRAVEL, letter) if self._homes_down(letter) else -self._set(PULL_OFF)
 
     def _seek(self, axes: str) -> Firmware:
-        """limits_go_home(): find the switch upwards, pull off, find it slowly, pull off; a missing one fails."""
+        """limits_go_home(): find the switches of a cycle, pull off, find them slowly, pull off; a missing one fails."""
         pull_off, seek, feed = self._set(PULL_OFF), self._set(HOMING_SEEK), self._set(HOMING_FEED)
-        for way, rate in ((SEARCH * self._set(MAX_TRAVEL), seek), (LOCATE * pull_off, feed)):
-            to_switch = -self.world.plate_deg() % 360.0 if not self._at_switch() else 0.0
-            if self.axis in axes:
-                yield from self._home_by(min(to_switch, way), rate)
-            if axes != self.axis:
+        mine = [letter for letter in axes if letter in self.driven]
+        lacks_one = len(mine) < len(axes)
+        travel = max(self._set(MAX_TRAVEL, letter) for letter in mine or [self.axis])
+        for way, rate in ((SEARCH * travel, seek), (LOCATE * pull_off, feed)):
+            yield from self._home_by({letter: self._to_switch(letter, way) for letter in mine}, rate)
+            if lacks_one:
                 yield from self._home_wait(way * 60 / rate)
-            if axes != self.axis or not self._at_switch():
+            if lacks_one or not all(map(self._at_switch, mine)):
                 yield from self._fail_homing(9)
             yield from self._home_wait(self._set(DEBOUNCE_MS) / 1000)
-            yield from self._home_by(-pull_off, seek)
-            if self._at_switch():
+            yield from self._home_by(
+                {letter: pull_off if self._homes_down(letter) else -pull_off for letter in mine}, seek
+            )
+            if any(map(self._at_switch, mine)):
                 yield from self._fail_homing(8)
             yield from self._home_wait(self._set(DEBOUNCE_MS) / 1000)
+
+    def _to_switch(self, letter: str, way: float) -> float:
+        """How far an axis goes in search of its switch, no further than `way`."""
+        if letter == self.axis:
+            return min(0.0 if self._at_switch(letter) else -self.world.plate_deg() % 360.0, way)
+        if not self._homes_down(letter):
+            return way  # it moves away from it
+        return -min(max(0.0, self._beyond_switch_deg(letter)), way)
 
     def _fail_homing(self, code: int) -> Firmware:
         self._alarm_code = code
@@ -222,11 +252,15 @@ class GrblEmulator(GrblKernel):
         yield from self._realtime()
         raise ResetError
 
-    def _home_by(self, by_deg: float, rate: float) -> Firmware:
-        now_s = self.clock.now()
-        move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, self._set(ACCELERATION))
-        self.world.turn(by_deg, rate / 60, self._set(ACCELERATION), now_s)
-        yield from self._home_wait(move.profile.duration_s)
+    def _home_by(self, ways: Mapping[str, float], rate: float) -> Firmware:
+        """Each axis by itself, at the homing rate, until the last one is there."""
+        now_s, last_s = self.clock.now(), 0.0
+        for letter, by_deg in ways.items():
+            acceleration = self._set(ACCELERATION, letter)
+            speed = min(rate, self._set(MAX_RATE, letter)) / 60
+            last_s = max(last_s, StraightMove(now_s, (0.0,), (by_deg,), speed, acceleration).profile.duration_s)
+            self._drive(letter, by_deg, speed, acceleration, now_s)
+        yield from self._home_wait(last_s)
 
     def _home_wait(self, seconds: float) -> Firmware:
         until_s = self.clock.now() + seconds
@@ -276,16 +310,15 @@ class GrblEmulator(GrblKernel):
         if motion == "G1" and self._feed == 0:
             return 22
         self._motion = motion
-        self._others.update({letter: value for letter, value in targets.items() if letter != self.axis})
-        if self.axis in targets:
-            scale = 25.4 if self._inches else 1.0
-            base = 0.0 if self._absolute or machine else self._blocks[-1].target[0]
-            target = base + targets[self.axis] * scale
-            if self._is_beyond(target):
+        self._others.update({letter: value for letter, value in targets.items() if letter not in self.driven})
+        scale = 25.4 if self._inches else 1.0
+        wanted = {letter: value * scale for letter, value in targets.items() if letter in self.driven}
+        if wanted:
+            target = self._target(wanted, self._absolute or machine)
+            if self._is_beyond(dict(zip(self.driven, target, strict=True))):
                 self._alarm_code, self._doom = 2, None
                 yield from self._realtime()
             yield from self._until_free(self.blocks_most)
-            fastest = self._set(MAX_RATE)
             self._jogging = False
-            self._plan(target, fastest if motion == "G0" else min(self._feed * scale, fastest))
+            self._plan(target, math.inf if motion == "G0" else self._feed * scale)
         return 0

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from rig.turntables.grbl_machine import RX_BYTES, GrblMachine
 from rig.turntables.grbl_memory import HARD_LIMITS, HOMING
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Firmware
 from rig.twin.faults import Brownout
 from rig.twin.world import World
@@ -33,8 +34,16 @@ class GrblKernel(GrblMachine):
     reports_at_once = False  # whether "?" is answered while everything else waits
     ok_when_cut_short = True  # whether a line that a reset cuts short is answered all the same
 
-    def __init__(self, world: World, axis: str, settings: Mapping[int, float], *, resets_on_open: bool) -> None:
-        super().__init__(world, axis, settings)
+    def __init__(
+        self,
+        world: World,
+        axis: str,
+        settings: Mapping[int, float],
+        *,
+        tilt: TiltConfig | None,
+        resets_on_open: bool,
+    ) -> None:
+        super().__init__(world, axis, settings, tilt)
         self._resets_on_open = resets_on_open
         self._power_up()
 
@@ -118,6 +127,7 @@ class GrblKernel(GrblMachine):
     def power_cycle(self) -> None:
         """Off and on again."""
         self.world.stop_plate()
+        self.world.stop_camera()
         self._power_up()
         super().reset()
 
@@ -129,7 +139,7 @@ class GrblKernel(GrblMachine):
             self._rx.clear()
             self._init_flags()
             self.say(self.banner)
-            if self._set(HARD_LIMITS) and self._at_switch():  # config.h: CHECK_LIMITS_AT_INIT
+            if self._set(HARD_LIMITS) and any(map(self._at_switch, self.driven)):  # config.h: CHECK_LIMITS_AT_INIT
                 self._locked = True
                 self.say("[MSG:Check Limits]\r\n")
             if self._locked:

@@ -1,4 +1,4 @@
-"""What a GRBL controller believes of its axis, and how it moves it: planned moves, holds, switches, status reports.
+"""What a GRBL controller believes of its axes, and how it moves them: planned moves, holds, switches, status reports.
 
 Written after gnea/grbl bfb67f0: planner.c, stepper.c, motion_control.c, limits.c, system.c, report.c.
 """
@@ -14,15 +14,18 @@ from collections.abc import Mapping
 from rig.turntables.grbl_memory import (
     ACCELERATION,
     HARD_LIMITS,
+    MAX_RATE,
     MAX_TRAVEL,
+    PULL_OFF,
     REPORT_INCHES,
     SOFT_LIMITS,
     STATUS_REPORT,
     Memory,
 )
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import StraightMove, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
 RX_BYTES = 128  # serial.h: RX_BUFFER_SIZE
@@ -33,15 +36,28 @@ HARD_LIMIT = 1
 
 
 class GrblMachine(Emulator):
-    """The axis. `axis` is the letter of the one that turns the plate, `settings` what is not as sold."""
+    """The axes.
 
-    def __init__(self, world: World, axis: str, settings: Mapping[int, float]) -> None:
+    Parameters
+    ----------
+    axis
+        The letter of the one that turns the plate.
+    settings
+        What is not as sold.
+    tilt
+        The one that tilts the camera, if there is one; its switch lies one pull-off below where it rests after homing.
+    """
+
+    def __init__(self, world: World, axis: str, settings: Mapping[int, float], tilt: TiltConfig | None = None) -> None:
         super().__init__(world.clock)
         self.world = world
         self.axis = axis
+        self.tilt = tilt
+        self.driven = axis if tilt is None else axis + tilt.axis  # those that move something, the plate's first
         # GRBL has three axes; builds for more boards name the others A, B, C.
-        self.letters = "XYZ" if axis in "XYZ" else "XYZABC"[: "XYZABC".index(axis) + 1]
-        self.memory = Memory(self.letters, axis, settings)
+        last = max("XYZABC".index(letter) for letter in self.driven)
+        self.letters = "XYZABC"[: max(3, last + 1)]
+        self.memory = Memory(self.letters, axis, settings, tilt.axis if tilt else None)
         self.blocks_most = PLANNER_BLOCKS
         self.hold_pin = False  # whether somebody holds the feed-hold input down
         self._rx: deque[int] = deque()
@@ -49,7 +65,7 @@ class GrblMachine(Emulator):
 
     def _forget(self) -> None:
         """At power-up: the position too."""
-        self._blocks: list[StraightMove] = [at_rest((0.0,))]
+        self._blocks: list[StraightMove] = [at_rest((0.0,) * len(self.driven))]
         self._others = dict.fromkeys(self.letters, 0.0)
         self._locked = False
         self._homing = False
@@ -58,23 +74,23 @@ class GrblMachine(Emulator):
     def _start_over(self) -> None:
         """At every reset."""
         self._checks = False  # check mode ($C): G-code is read and nothing moves (motion_control.c, mc_line)
-        self._held: list[tuple[float, float]] | None = None  # where to and how fast, once it is resumed
+        self._held: list[tuple[Point, float]] | None = None  # where to and how fast, once it is resumed
         self._door = False
         self._jogging = False
         self._doom: tuple[float, Alarm | Brownout] | None = None
         self._reports_to_wco = 0
         self._reports_to_ov = 0
 
-    def _position(self) -> float:
+    def _position(self) -> Point:
         now_s = self.clock.now()
-        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)[0]
+        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)
 
     def _moving(self) -> bool:
         return self._blocks[-1].end_s > self.clock.now()
 
-    def _set(self, first: int) -> float:
-        """A setting; of those that each axis has its own of, the plate's."""
-        return self.memory.settings[first + self.letters.index(self.axis) if first >= 100 else first]
+    def _set(self, first: int, letter: str = "") -> float:
+        """A setting; of those that each axis has its own of, this one's, or the plate's."""
+        return self.memory.settings[first + self.letters.index(letter or self.axis) if first >= 100 else first]
 
     def _state(self) -> str:
         if self._homing:
@@ -94,10 +110,12 @@ class GrblMachine(Emulator):
     def _stop_steppers(self) -> None:
         """st_go_idle(): from one step to the next, in the interrupt that asked for it."""
         self.world.stop_plate()
-        self._blocks = [at_rest((self._position(),))]
+        self.world.stop_camera()
+        self._blocks = [at_rest(self._position())]
 
     def _brake(self) -> None:
         self.world.brake_plate()
+        self.world.brake_camera()
         now_s = self.clock.now()
         moving = next((move for move in self._blocks if move.end_s > now_s), self._blocks[-1])
         self._blocks = [moving.braked_at(now_s)]
@@ -114,7 +132,7 @@ class GrblMachine(Emulator):
             self._brake()
         elif state in ("Run", "Idle"):
             now_s = self.clock.now()
-            self._held = [(move.target[0], move.speed) for move in self._blocks if move.end_s > now_s]
+            self._held = [(move.target, move.speed) for move in self._blocks if move.end_s > now_s]
             self._brake()
 
     def _open_door(self) -> bool:
@@ -151,7 +169,7 @@ class GrblMachine(Emulator):
         self.say(text + ">\r\n")
 
     def _report_head(self) -> str:
-        values = dict(self._others) | {self.axis: self._position()}
+        values = dict(self._others) | dict(zip(self.driven, self._position(), strict=True))
         mask = int(self._set(STATUS_REPORT))
         speed = max(move.speed_at(self.clock.now()) for move in self._blocks) * 60
         text = f"<{self._state()}|{'M' if mask & 1 else 'W'}Pos:{self._triple(values)}"
@@ -159,29 +177,54 @@ class GrblMachine(Emulator):
             planned = sum(move.end_s > self.clock.now() for move in self._blocks)
             text += f"|Bf:{self.blocks_most - planned},{RX_BYTES - len(self._rx)}"
         text += f"|FS:{speed:.0f},0"
-        pins = self.axis * self._at_switch() + "H" * self.hold_pin
+        pins = "".join(filter(self._at_switch, self.driven)) + "H" * self.hold_pin
         return text + (f"|Pn:{pins}" if pins else "")
 
-    def _at_switch(self) -> bool:
-        return abs(math.remainder(self.world.plate_deg(), 360)) < SWITCH_WIDTH_DEG
+    def _at_switch(self, letter: str) -> bool:
+        return self._beyond_switch_deg(letter) < SWITCH_WIDTH_DEG
 
-    def _is_beyond(self, target: float) -> bool:
-        return bool(self._set(SOFT_LIMITS)) and not -self._set(MAX_TRAVEL) <= target <= 0
+    def _beyond_switch_deg(self, letter: str) -> float:
+        """How far an axis is from its switch; the plate's closes on both sides of 0, the camera's from its place on."""
+        if self.tilt is None or letter != self.tilt.axis:
+            return abs(math.remainder(self.world.plate_deg(), 360))
+        return self.world.camera_tilt_deg() - (self.tilt.home_deg - self._set(PULL_OFF))
 
-    def _plan(self, target: float, rate: float) -> None:
+    def _is_beyond(self, targets: Mapping[str, float]) -> bool:
+        return bool(self._set(SOFT_LIMITS)) and any(
+            not -self._set(MAX_TRAVEL, letter) <= target <= 0 for letter, target in targets.items()
+        )
+
+    def _plan(self, target: Point, rate: float) -> None:
+        """plan_buffer_line(): no axis faster, or started more gently, than its own settings allow."""
         last = self._blocks[-1]
+        ways = {
+            letter: there - here
+            for letter, here, there in zip(self.driven, last.target, target, strict=True)
+            if there != here
+        }
+        if not ways or self._checks:
+            return  # a block without steps is none
+        length = math.hypot(*ways.values())
+        shares = {letter: abs(way) / length for letter, way in ways.items()}
+        acceleration = min(self._set(ACCELERATION, letter) / share for letter, share in shares.items())
+        fastest = min(self._set(MAX_RATE, letter) / share for letter, share in shares.items())
         start_s = max(self.clock.now(), last.end_s)
-        move = StraightMove(start_s, last.target, (target,), rate / 60, self._set(ACCELERATION))
-        if not move.profile.distance or self._checks:
-            return  # plan_buffer_line(): a block without steps is none
+        move = StraightMove(start_s, last.target, target, min(rate, fastest) / 60, acceleration)
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
-        self.world.turn(target - last.target[0], move.speed, move.acceleration, start_s)
+        for letter, way in ways.items():
+            self._drive(letter, way, move.speed * shares[letter], acceleration * shares[letter], start_s)
+        if self.axis not in ways:
+            return
         fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
         if fault is not None:
             self._doom = ((move.start_s + move.end_s) / 2, fault)
         elif self._set(HARD_LIMITS) and not self._doom:
-            hit_s = _switch_changes_s(move, move.origin[0] + self.world.plate_deg() - self._position())
+            hit_s = _switch_changes_s(move, move.origin[0] + self.world.plate_deg() - self._position()[0])
             self._doom = (hit_s, Alarm(code=HARD_LIMIT)) if hit_s else None
+
+    def _drive(self, letter: str, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
+        drive = self.world.turn if letter == self.axis else self.world.tilt_camera
+        drive(by_deg, speed, acceleration, start_s)
 
     def _triple(self, values: Mapping[str, float]) -> str:
         if self._set(REPORT_INCHES):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 INVALID_STATEMENT, BAD_NUMBER, NEGATIVE, SOFT_LIMITS_NEED_HOMING = 3, 2, 4, 10
-STATUS_REPORT, REPORT_INCHES, SOFT_LIMITS, HARD_LIMITS, HOMING = 10, 13, 20, 21, 22
+STATUS_REPORT, REPORT_INCHES, SOFT_LIMITS, HARD_LIMITS, HOMING, HOMING_DOWN = 10, 13, 20, 21, 22, 23
 HOMING_FEED, HOMING_SEEK, DEBOUNCE_MS, PULL_OFF = 24, 25, 26, 27
 STEPS, MAX_RATE, ACCELERATION, MAX_TRAVEL = 100, 110, 120, 130  # steps/deg, deg/min, deg/s², deg
 # Numbers that are printed without decimals.
@@ -32,7 +32,7 @@ AS_SOLD: dict[int, float] = {
     SOFT_LIMITS: 0,
     HARD_LIMITS: 0,
     HOMING: 0,
-    23: 0,
+    HOMING_DOWN: 0,
     HOMING_FEED: 25.0,
     HOMING_SEEK: 500.0,
     DEBOUNCE_MS: 250,
@@ -55,6 +55,8 @@ FOR_A_TURNTABLE: dict[int, float] = {
     ACCELERATION: 150.0,
     MAX_TRAVEL: 360.0,
 }
+# And for the axis that tilts the camera, which is homed downwards.
+FOR_A_TILT: dict[int, float] = {MAX_RATE: 1200.0, ACCELERATION: 60.0, MAX_TRAVEL: 100.0}
 EEPROM_BYTE_S = 0.0034  # to write a byte, with interrupts off: what is received meanwhile is lost
 BYTES = 5  # of a setting and its checksum
 
@@ -70,16 +72,21 @@ class Memory:
         The one that turns the plate.
     changed
         Settings that are not as sold.
+    tilt
+        The one that tilts the camera, if there is one.
     """
 
-    def __init__(self, letters: str, axis: str, changed: Mapping[int, float]) -> None:
+    def __init__(self, letters: str, axis: str, changed: Mapping[int, float], tilt: str | None = None) -> None:
         self.settings: dict[int, float] = {}
         for number, value in AS_SOLD.items():
             if number < STEPS:
                 self.settings[number] = changed.get(number, value)
                 continue
             for index, letter in enumerate(letters):
-                self.settings[number + index] = changed.get(number, value) if letter == axis else value
+                own = {axis: changed, tilt: FOR_A_TILT}.get(letter, {})
+                self.settings[number + index] = own.get(number, value)
+        if tilt is not None:
+            self.settings[HOMING_DOWN] = 1 << letters.index(tilt)
         self.startup = {0: "", 1: ""}
 
     def printed(self) -> str:

@@ -53,10 +53,10 @@ PRESSED = {
 
 @dataclass(frozen=True)
 class Report:
-    """A status report: state, count of the axis (deg), pins that are active."""
+    """A status report: state, count of each motor (deg) by its letter, pins that are active."""
 
     state: str
-    position: float
+    positions: dict[str, float]
     pins: str
 
 
@@ -75,6 +75,10 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         super().__init__(config, clock, link)
         self._offset: list[float] | None = None
         self._starting = False  # whether a banner, and alarms around it, are of a reset that was asked for
+
+    @property
+    def _letters(self) -> list[str]:
+        return [motor.letter for motor in self._motors]
 
     def _doubt(self) -> None:
         super()._doubt()
@@ -124,7 +128,7 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         return lines[:-1]
 
     def _status(self) -> Report:
-        """Ask for state and position of the axis (machine coordinates)."""
+        """Ask for state and positions (machine coordinates)."""
         for last in (False, False, True):
             self.link.send(b"?")
             try:
@@ -140,7 +144,7 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
                 return report
         raise NoAnswerError(
             self.link.device,
-            f"no position of axis {self.config.axis} in its status reports (the last: {line!r}).",
+            f"no position of axis {' and '.join(self._letters)} in its status reports (the last: {line!r}).",
             "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
         )
 
@@ -150,17 +154,17 @@ class GrblProtocol(AxisTurntable[GrblConfig]):
         offset = OFFSET.search(report["rest"])
         if offset is not None:
             self._offset = [float(value) for value in offset[1].split(",")]
-        number = AXES.index(self.config.axis)
         try:
-            position = float(report["position"].split(",")[number])
+            values = [float(value) for value in report["position"].split(",")]
             if report["kind"] == "W":  # $10 asks for work coordinates: machine position = work position + offset
                 if self._offset is None:
                     return None  # the offset comes with one of the next reports
-                position += self._offset[number]
+                values = [value + offset for value, offset in zip(values, self._offset, strict=True)]
+            positions = {letter: values[AXES.index(letter)] for letter in self._letters}
         except (IndexError, ValueError):
             return None
         pins = PINS.search(report["rest"])
-        return Report(report["state"], position, pins[1] if pins else "")
+        return Report(report["state"], positions, pins[1] if pins else "")
 
     def _watch(self, line: str) -> bool:
         """Raise when the controller alarms or restarts by itself; never matches."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from rig.turntables.grbl_emulator import STOCK_HOMING, Answer, GrblEmulator
 from rig.turntables.grbl_memory import FOR_A_TURNTABLE, HOMING, MAX_RATE, STATUS_REPORT, STEPS
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Firmware
 from rig.twin.world import World
 
@@ -23,7 +24,7 @@ FORMS = {0: ".1f", 24: ".1f", 25: ".1f", 30: ".3f", 31: ".3f"}
 
 
 class GrblHalEmulator(GrblEmulator):
-    """The controller; as `GrblEmulator`, with the axis alone in its first homing cycle unless `stock`."""
+    """The controller; as `GrblEmulator`, with its axes alone in homing cycles unless `stock`."""
 
     banner = "\r\nGrblHAL 1.1f ['$' or '$HELP' for help]\r\n"
     alarm_print_s = 0.1
@@ -34,11 +35,13 @@ class GrblHalEmulator(GrblEmulator):
         axis: str = "X",
         settings: Mapping[int, float] = FOR_A_TURNTABLE,
         *,
+        tilt: TiltConfig | None = None,
         stock: bool = False,
         resets_on_open: bool = False,
     ) -> None:
-        super().__init__(world, axis, settings, homing=STOCK_HOMING, resets_on_open=resets_on_open)
-        cycles = SETTINGS if stock else SETTINGS | {44: 1 << self.letters.index(axis), 45: 0, 46: 0}
+        super().__init__(world, axis, settings, tilt=tilt, homing=STOCK_HOMING, resets_on_open=resets_on_open)
+        bits = [1 << self.letters.index(letter) for letter in reversed(self.driven)]
+        cycles = SETTINGS if stock else SETTINGS | dict(zip(HOMING_CYCLES, [*bits, 0, 0], strict=False))
         self.memory.settings = dict(sorted((self.memory.settings | cycles).items()))
         self.blocks_most = PLANNER_BLOCKS
         self._last_error = 0

@@ -36,6 +36,7 @@ from rig.errors import AlarmError, DeviceError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import retry
 from rig.turntables.axis import AxisConfig, AxisTurntable
+from rig.turntables.motor_axis import MotorAxis
 
 # Whole lines each, so that half a line before them spoils neither.
 QUICK_STOP = b"\nM410\n"
@@ -96,36 +97,34 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         self._wake()
         self._ask("G90")
         self._homing = True  # also when it is interrupted: it may be at it still
-        self._ask(f"G28 {self.config.axis}", self.config.homing_s)
+        # The camera first, so that nothing stands in its way when the plate turns.
+        for motor in reversed(self._motors):
+            self._ask(f"G28 {motor.letter}", self.config.homing_s)
         self._homing = False
         for wish in ("M84 S0", "M211 S0") if self.config.endless else ("M84 S0",):
             with contextlib.suppress(_BrokenError):  # not every build has them
                 self._ask(wish)
-        self._commanded = self._count()
+        for motor in self._motors:
+            self._homed_at(motor, self._count(motor))
 
-    def _turn(self, target: float) -> float:
+    def _move(self, motor: MotorAxis, target: float) -> float:
+        place = _position_of(motor)
+
         def go() -> float:
-            for count in self._legs(target):
-                self._exchange(f"G1 {self.config.axis}{count:.3f} F{self._speed_deg_s * 60:.0f}", self.config.answer_s)
+            for count in motor.legs(target):
+                self._exchange(f"G1 {motor.letter}{count:.3f} F{motor.moves_deg_s * 60:.0f}", self.config.answer_s)
             # Both belong together: where one of them was damaged, all has to be sent again.
-            patience_s = self.config.answer_s + 3 * self._travel_s(abs(target - (self._commanded or 0.0)))
+            patience_s = self.config.answer_s + 3 * motor.travel_s(abs(target - (motor.commanded or 0.0)))
             self._exchange("M400", patience_s)
-            return self._read_position(self._exchange("M114", patience_s, self._position))
+            return _read_position(self._exchange("M114", patience_s, place), place)
 
         position = retry(go, self._renumber, (NoAnswerError, _BrokenError))
-        self.clock.sleep(self.config.settle_s)
+        self._rest(motor)
         return position
 
-    def _count(self) -> float:
-        return self._read_position(self._ask("M114", expected=self._position))
-
-    @property
-    def _position(self) -> re.Pattern[str]:
-        """Where the planner ends (deg), as ``M114`` tells it."""
-        return re.compile(rf"{self.config.axis}: ?(-?\d+\.\d+)")
-
-    def _read_position(self, lines: list[str]) -> float:
-        return next(float(found[1]) for line in lines if (found := self._position.search(line)))
+    def _count(self, motor: MotorAxis) -> float:
+        place = _position_of(motor)
+        return _read_position(self._ask("M114", expected=place), place)
 
     # The protocol
 
@@ -176,7 +175,7 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
                 raise
             raise NoAnswerError(
                 self.link.device,
-                f"no position of axis {self.config.axis} in its answer to {command!r}: {lines}.",
+                f"no position of axis {expected.pattern[0]} in its answer to {command!r}: {lines}.",
                 "Set `axis` of the turntable in rig.yaml to the axis it is wired to.",
             ) from error
         return lines
@@ -264,9 +263,11 @@ class MarlinTurntable(AxisTurntable[MarlinConfig]):
         self._settings = {line[4:-2]: line[-1] for line in answers if CAPABILITY.fullmatch(line)}
         for command in ("M201", "M203"):
             for line in self._ask(command):
-                if found := re.search(rf"{command} .*?{self.config.axis}(\d+\.\d+)", line):
-                    self._settings[f"{command} {self.config.axis}"] = found[1]
-        self._fastest_deg_s = float(self._settings.get(f"M203 {self.config.axis}", "inf"))
+                for motor in self._motors:
+                    if found := re.search(rf"{command} .*?{motor.letter}(\d+\.\d+)", line):
+                        self._settings[f"{command} {motor.letter}"] = found[1]
+        for motor in self._motors:
+            motor.fastest_deg_s = float(self._settings.get(f"M203 {motor.letter}", "inf"))
 
 
 class _BrokenError(DeviceError):
@@ -276,6 +277,15 @@ class _BrokenError(DeviceError):
         super().__init__(
             device, f"{command!r} was refused: {answer!r}.", "Check cable and earthing, run `rig home`, then try again."
         )
+
+
+def _position_of(motor: MotorAxis) -> re.Pattern[str]:
+    """Where the planner ends (deg), as ``M114`` tells it."""
+    return re.compile(rf"{motor.letter}: ?(-?\d+\.\d+)")
+
+
+def _read_position(lines: list[str], place: re.Pattern[str]) -> float:
+    return next(float(found[1]) for line in lines if (found := place.search(line)))
 
 
 def numbered(number: int, command: str) -> bytes:

@@ -16,9 +16,10 @@ import math
 import re
 from collections import deque
 
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import StraightMove, at_rest
+from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
 BOOT_S = 2.0  # the boot loader, then setup()
@@ -39,6 +40,7 @@ HOMING_FEED = 3000.0  # HOMING_FEEDRATE_MM_M: 50*60
 BUMP_DEG = 5.0  # HOMING_BUMP_MM
 BUMP_DIVISOR = 2  # HOMING_BUMP_DIVISOR
 RANGE = (0.0, 360.0)
+TILT_MAX_FEED, TILT_ACCELERATION = 1500.0, 60.0
 SEARCH = 1.5  # homeaxis(): of the axis' length
 STEPS = 80
 
@@ -52,6 +54,8 @@ class MarlinEmulator(Emulator):
     ----------
     axis
         Letter of the axis that turns the plate.
+    tilt
+        The axis that tilts the camera, if there is one; its switch is where it rests after homing.
     ok_after_resend
         Whether it says ``ok`` after ``Resend:``, as Marlin 1, 2.0 before its release and 2.1 of 2025 do.
     ignores_repeats
@@ -76,6 +80,7 @@ class MarlinEmulator(Emulator):
         world: World,
         axis: str = "X",
         *,
+        tilt: TiltConfig | None = None,
         ok_after_resend: bool = False,
         ignores_repeats: bool = False,
         max_feed: float = MAX_FEED,
@@ -84,6 +89,8 @@ class MarlinEmulator(Emulator):
         super().__init__(world.clock)
         self.world = world
         self.axis = axis
+        self.tilt = tilt
+        self.driven = axis if tilt is None else axis + tilt.axis  # those that move something, the plate's first
         self.ok_after_resend = ok_after_resend
         self.ignores_repeats = ignores_repeats
         self.max_feed = max_feed
@@ -96,11 +103,12 @@ class MarlinEmulator(Emulator):
         self._line = bytearray()
         self._queue: deque[str] = deque()
         self._last_number = 0
-        self._blocks: list[StraightMove] = [at_rest((0.0,))]
-        self._current = 0.0  # current_position: where G-code believes to be
+        self._blocks: list[StraightMove] = [at_rest((0.0,) * len(self.driven))]
+        self._current: Point = (0.0,) * len(self.driven)  # current_position: where G-code believes to be
         self._cleaning_s = 0.0
         self._feed = 1500.0
-        self._absolute, self._endstops, self._homed = True, True, False
+        self._absolute, self._endstops = True, True
+        self._homed: set[str] = set()
         self._up, self._killed, self._quick_stop = False, False, False
         self._doom: tuple[float, Alarm | Brownout] | None = None
 
@@ -112,6 +120,7 @@ class MarlinEmulator(Emulator):
     def power_cycle(self) -> None:
         """Off and on again."""
         self.world.stop_plate()
+        self.world.stop_camera()
         self._power_up()
         super().reset()
 
@@ -172,7 +181,8 @@ class MarlinEmulator(Emulator):
 
     def _freeze(self) -> None:
         self.world.stop_plate()
-        self._blocks = [at_rest((self._count(),))]
+        self.world.stop_camera()
+        self._blocks = [at_rest(self._count())]
 
     def _stop_stepper(self) -> None:
         """quickstop_stepper()."""
@@ -263,7 +273,9 @@ class MarlinEmulator(Emulator):
                 yield from self._until(self._blocks[-1].end_s)
                 yield from self._until(self.clock.now() + (words.get("P") or 0.0) / 1000 + (words.get("S") or 0.0))
             case "G28":
-                yield from self._home()
+                letters = [letter for letter in self.driven if letter in words]
+                for letter in letters or reversed(self.driven):
+                    yield from self._home(letter)
             case "G90" | "G91" as mode:
                 self._absolute = mode == "G90"
             case "M400":
@@ -282,7 +294,8 @@ class MarlinEmulator(Emulator):
                 )
             case "M201" | "M203" as report if not any(letter in words for letter in "XYZETABC"):
                 limits = dict.fromkeys("XYZE", 3000.0 if report == "M201" else 300.0)
-                limits |= {self.axis: ACCELERATION if report == "M201" else self.max_feed / 60}
+                for letter in self.driven:
+                    limits[letter] = self._acceleration(letter) if report == "M201" else self._max_feed(letter) / 60
                 name = "acceleration (units/s2)" if report == "M201" else "feedrates (units/s)"
                 values = " ".join(f"{letter}{value:.2f}" for letter, value in limits.items())
                 self.say(f"echo:; Max {name}:\n  {report} {values}\n")
@@ -296,58 +309,98 @@ class MarlinEmulator(Emulator):
 
     def _move(self, words: dict[str, float | None]) -> Firmware:
         self._feed = words.get("F") or self._feed
-        wanted = words.get(self.axis)
-        if wanted is None:
+        wanted = {letter: value for letter in self.driven if (value := words.get(letter)) is not None}
+        if not wanted:
             return
         while sum(move.end_s > self.clock.now() for move in self._blocks) >= PLANNER_BLOCKS:
             yield from self._until(min(move.end_s for move in self._blocks if move.end_s > self.clock.now()))
         last = self._blocks[-1]
-        target = wanted if self._absolute else self._current + wanted
-        if self._endstops and self._homed:  # clipped without a word
-            target = min(max(target, RANGE[0]), RANGE[1])
-        self._current = target
+        self._current = tuple(
+            self._clipped(letter, here, wanted.get(letter))
+            for letter, here in zip(self.driven, self._current, strict=True)
+        )
         if self.clock.now() < self._cleaning_s:
             return  # buffer_segment(): dropped, and acknowledged
+        ways = {
+            letter: there - here
+            for letter, here, there in zip(self.driven, last.target, self._current, strict=True)
+            if there != here
+        }
+        if not ways:
+            return
+        length = math.hypot(*ways.values())
+        shares = {letter: abs(way) / length for letter, way in ways.items()}
+        acceleration = min(self._acceleration(letter) / share for letter, share in shares.items())
+        feed = min(self._feed, *(self._max_feed(letter) / share for letter, share in shares.items()))
         start_s = max(self.clock.now(), last.end_s)
-        move = StraightMove(start_s, last.target, (target,), min(self._feed, self.max_feed) / 60, ACCELERATION)
+        move = StraightMove(start_s, last.target, self._current, feed / 60, acceleration)
         self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
-        self.world.turn(target - last.target[0], move.speed, ACCELERATION, start_s)
+        for letter, way in ways.items():
+            self._drive(letter, way, move.speed * shares[letter], acceleration * shares[letter], start_s)
+        if self.axis not in ways:
+            return
         fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
         if fault is not None:
             self._doom = ((move.start_s + move.end_s) / 2, fault)
 
-    def _home(self) -> Firmware:
+    def _clipped(self, letter: str, here: float, wanted: float | None) -> float:
+        """Where an axis goes; beyond its soft endstops it is clipped without a word."""
+        if wanted is None:
+            return here
+        target = wanted if self._absolute else here + wanted
+        return min(max(target, RANGE[0]), RANGE[1]) if self._endstops and letter in self._homed else target
+
+    def _acceleration(self, letter: str) -> float:
+        return ACCELERATION if letter == self.axis else TILT_ACCELERATION
+
+    def _max_feed(self, letter: str) -> float:
+        return self.max_feed if letter == self.axis else TILT_MAX_FEED
+
+    def _drive(self, letter: str, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
+        drive = self.world.turn if letter == self.axis else self.world.tilt_camera
+        drive(by_deg, speed, acceleration, start_s)
+
+    def _from_switch_deg(self, letter: str) -> float:
+        if self.tilt is None or letter == self.axis:
+            return self.world.plate_deg() % 360.0
+        return self.world.camera_tilt_deg() - self.tilt.home_deg
+
+    def _home(self, letter: str) -> Firmware:
         """homeaxis(): seek the switch downwards, back off, find it slowly. One that is not found kills it."""
         yield from self._until(self._blocks[-1].end_s)
         yield from self._clean()
-        to_switch = -min(self.world.plate_deg() % 360.0, SEARCH * (RANGE[1] - RANGE[0]))
-        feed = min(HOMING_FEED, self.max_feed)
+        to_switch = -max(0.0, min(self._from_switch_deg(letter), SEARCH * (RANGE[1] - RANGE[0])))
+        feed = min(HOMING_FEED, self._max_feed(letter))
         slowly = feed / BUMP_DIVISOR
         for by_deg, rate, finds in ((to_switch, feed, True), (BUMP_DEG, feed, False), (-BUMP_DEG, slowly, True)):
             now_s = self.clock.now()
-            move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, ACCELERATION)
-            self.world.turn(by_deg, move.speed, ACCELERATION, now_s)
+            move = StraightMove(now_s, (0.0,), (by_deg,), rate / 60, self._acceleration(letter))
+            self._drive(letter, by_deg, move.speed, move.acceleration, now_s)
             yield from self._until(move.end_s)
             if self._killed:
                 return
-            if finds and abs(math.remainder(self.world.plate_deg(), 360.0)) > 0.5:  # validate_homing_move()
+            # validate_homing_move()
+            if finds and abs(math.remainder(self._from_switch_deg(letter), 360.0)) > 0.5:
                 return self._kill("echo:Homing Failed\n")
-        self._homed, self._current = True, 0.0
-        self._blocks = [at_rest((0.0,))]
+        self._homed.add(letter)
+        number = self.driven.index(letter)
+        self._current = (*self._current[:number], 0.0, *self._current[number + 1 :])
+        self._blocks = [at_rest(self._current)]
         self._report()
 
-    def _count(self) -> float:
+    def _count(self) -> Point:
         now_s = self.clock.now()
-        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)[0]
+        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)
 
     def _report(self) -> None:
         """report_current_position_projected(): where G-code believes to be; then where the planner ends, in steps."""
-        planned = dict.fromkeys("XYZ", 0.0) | {self.axis: self._current}
-        steps = dict.fromkeys("XYZ", 0) | {self.axis: round(self._blocks[-1].target[0] * STEPS)}
+        planned = dict.fromkeys("XYZ", 0.0) | dict(zip(self.driven, self._current, strict=True))
+        counts = (round(place * STEPS) for place in self._blocks[-1].target)
+        steps = dict.fromkeys("XYZ", 0) | dict(zip(self.driven, counts, strict=True))
         self.say(
             " ".join(
                 f"{letter}:{planned[letter]:.2f}"
-                for letter in ("XYZ" if self.axis in "XYZ" else "XYZABC")
+                for letter in ("XYZ" if set(self.driven) <= set("XYZ") else "XYZABC")
                 if letter in planned
             )
             + " E:0.00 Count "

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DeviceName = Literal["turntable", "arm", "lightbox"]
+DeviceName = Literal["turntable", "arm", "lightbox", "balance"]
 
 
 class _Fault(BaseModel):
@@ -24,7 +24,7 @@ class Jam(_Fault):
     """
 
     kind: Literal["jam"] = "jam"
-    device: Literal["turntable", "arm"] = "turntable"
+    device: Literal["turntable", "arm", "tilt"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
     moves: int | None = Field(default=None, ge=1)
 
@@ -98,6 +98,12 @@ class DeafToStop(_Fault):
     device: Literal["turntable", "arm"] = "arm"
 
 
+class Draught(_Fault):
+    """The balance never comes to rest."""
+
+    kind: Literal["draught"] = "draught"
+
+
 class DeadLamp(_Fault):
     """LEDs `first` to `last` stay dark, whatever the controller reports."""
 
@@ -129,6 +135,17 @@ class Trouble(_Fault):
 
 
 Fault = Annotated[
-    Jam | LostBytes | Glitch | Alarm | Brownout | Unplugged | DeadPump | DeafToStop | DeadLamp | FrozenFrame | Trouble,
+    Jam
+    | LostBytes
+    | Glitch
+    | Alarm
+    | Brownout
+    | Unplugged
+    | DeadPump
+    | DeafToStop
+    | Draught
+    | DeadLamp
+    | FrozenFrame
+    | Trouble,
     Field(discriminator="kind"),
 ]

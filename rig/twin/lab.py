@@ -9,6 +9,7 @@ from typing import Any
 from rig.arms.dobot_emulator import DobotEmulator
 from rig.arms.roarm_emulator import RoarmEmulator
 from rig.arms.uarm_emulator import UarmEmulator
+from rig.balances.balance_emulators import KernEmulator, SbiEmulator, SicsEmulator
 from rig.clock import Clock
 from rig.lights.dmx_emulator import DmxEmulator
 from rig.lights.wled_emulator import WledEmulator
@@ -23,12 +24,15 @@ from rig.twin.world import Contents, World
 
 # The controller on the far end of each driver's wire; made with the driver's own config.
 EMULATORS: dict[str, Callable[[World, Any], Emulator]] = {
-    "grbl": lambda world, config: GrblEmulator(world, config.axis),
-    "marlin": lambda world, config: MarlinEmulator(world, config.axis),
+    "grbl": lambda world, config: GrblEmulator(world, config.axis, tilt=config.tilt),
+    "marlin": lambda world, config: MarlinEmulator(world, config.axis, tilt=config.tilt),
     "dobot": lambda world, config: DobotEmulator(world, config.vacuum_input),
     "roarm": lambda world, config: RoarmEmulator(world),
     "uarm": lambda world, config: UarmEmulator(world),
     "dmx": lambda world, config: DmxEmulator(world, config),
+    "sics": lambda world, config: SicsEmulator(world),
+    "sbi": lambda world, config: SbiEmulator(world),
+    "kern": lambda world, config: KernEmulator(world),
     "wled": lambda world, config: WledEmulator(world, config.leds),
 }
 
@@ -65,8 +69,8 @@ def make_world(
     drawer
         The coins that may lie there; generated from their names when None.
     """
-    devices = {name: getattr(config, name) for name in ("turntable", "arm", "lightbox")}
-    drivers = {name: device.kind for name, device in devices.items() if device.kind in EMULATORS}
+    devices = {name: getattr(config, name) for name in ("turntable", "arm", "lightbox", "balance")}
+    drivers = {name: device.kind for name, device in devices.items() if device and device.kind in EMULATORS}
     made = World(
         config.bench,
         clock,
@@ -76,7 +80,8 @@ def make_world(
         faults=faults,
         contents=contents,
         drawer=drawer,
-        drivers=drivers,
+        drivers={name: kind for name, kind in drivers.items() if name != "balance"},  # no scan uses it
+        tilts=getattr(config.turntable, "tilt", None) is not None,
         lamp_elevation_deg=config.lightbox.elevation_deg,
         led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none
     )

@@ -36,6 +36,12 @@ class CameraModel(BaseModel):
     blur_px_per_mm: float = Field(default=0.28, ge=0, description="blur added per mm out of focus")
     full_well_electrons: float = Field(default=11000.0, gt=0)
     read_noise_electrons: float = Field(default=6.0, ge=0)
+    crosstalk: tuple[tuple[float, float, float], ...] = Field(
+        default=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        min_length=3,
+        max_length=3,
+        description="what red, green and blue of the sensor see of red, green and blue light, a row each",
+    )
     sensitivity: float = Field(
         default=1.0, gt=0, description="saturation of a perfect white at 20 ms, gain 1, irradiance 1"
     )
@@ -167,6 +173,8 @@ class Sensor:
         """The image, (H, W, 3) RGB uint8, of light (H, W, 3) leaving the scene; `light` is used up."""
         camera = self._camera
         scale = camera.sensitivity * exposure_us / 20000.0 * gain
+        if camera.crosstalk != CameraModel.model_fields["crosstalk"].default:
+            light = as_array(cv2.transform(light, np.array(camera.crosstalk, np.float64)))
         level = as_array(cv2.multiply(light, vignette(camera), scale=scale, dst=light))
         # In units of saturation, e electrons make e / full_well * gain; their variance is e.
         per_electron = gain / camera.full_well_electrons

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rig.twin.calibration_targets import CHART_PX_PER_MM, SPHERE_RADIUS_MM, chart_reflectance, sphere_light
 from rig.twin.coins.drawer import Drawer
 from rig.twin.coins.surface import Array, Beam, Surface, as_array, shade
 from rig.twin.lamps import AMBIENT, LAMP_DISTANCE_MM, irradiance, lamp_position, merged, power_of
 from rig.twin.optics import CameraModel, Sensor, blurred, on_plane, on_tilted_plane, to_pixel
-from rig.twin.scene import Lamp, PlacedCoin, Scene
+from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
 from rig.twin.targets import (
     BOARD_PX_PER_MM,
-    BORDER_MM,
     PAPER,
     PLATE_RADIUS_MM,
     PrintedBoard,
@@ -56,6 +56,7 @@ class Renderer:
         self._shape = (camera.height_px, camera.width_px)
         self._sensor = Sensor(camera, seed)
         self._plate_image = lru_cache(maxsize=4)(self._make_plate_image)
+        self._board_image = lru_cache(maxsize=1)(self._make_board_image)
 
     def render(self, scene: Scene, exposure_us: float, gain: float = 1.0) -> npt.NDArray[np.uint8]:
         """One frame, (height_px, width_px, 3) RGB uint8. A plate that turns during the exposure smears."""
@@ -77,8 +78,10 @@ class Renderer:
             return np.zeros((camera.height_px, camera.width_px, 3), np.float32)
         if scene.target == "white card":
             return self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
-        if scene.target == "charuco":
+        if scene.target in ("charuco", "colour chart"):
             return self._board_light(scene, plate_angle_deg)
+        if scene.target == "chrome sphere":
+            return self._sphere_on_card(scene, plate_angle_deg)
         light = self._flood(scene.lamps, scene.tilt_deg)
         cv2.multiply(light, self._plate_image(round(scene.tilt_deg, 4), round(plate_angle_deg, 3)), dst=light)
         for coin in scene.coins:
@@ -209,8 +212,17 @@ class Renderer:
         return total, as_array(left)
 
     def _board_light(self, scene: Scene, plate_angle_deg: float) -> Array:
-        """Light leaving the ChArUco board, which lies on the plate and turns with it, and the plate around it."""
-        pose, camera = scene.board, self.camera
+        """Light leaving board or chart, which lies on the plate and turns with it, and the plate around it."""
+        is_chart = scene.target == "colour chart"
+        seen, normal = self._board_image(scene.board, round(scene.tilt_deg, 4), round(plate_angle_deg, 3), is_chart)
+        flood = self._flood(scene.lamps, scene.tilt_deg, normal=normal)
+        return as_array(cv2.multiply(flood, seen, dst=flood))
+
+    def _make_board_image(
+        self, pose: BoardPose, tilt_deg: float, plate_angle_deg: float, is_chart: bool
+    ) -> tuple[Array, list[float]]:
+        """Reflectance of board or chart as this camera sees it, (H, W, 3), and the normal of its plane."""
+        camera = self.camera
         turn, tilt, around = (
             np.radians(v)
             for v in (pose.rotation_deg + plate_angle_deg, pose.tilt_deg, pose.tilt_azimuth_deg + plate_angle_deg)
@@ -228,15 +240,33 @@ class Renderer:
                 0.0,
             ]
         )
-        u, v = on_tilted_plane(camera, scene.tilt_deg, middle, axis_u, axis_v)
-        width_mm, height_mm = self.board.size_mm
-        columns = (u + np.float32(width_mm / 2 + BORDER_MM)) * np.float32(BOARD_PX_PER_MM) - np.float32(0.5)
-        rows = (np.float32(height_mm / 2 + BORDER_MM) - v) * np.float32(BOARD_PX_PER_MM) - np.float32(0.5)
-        printed = board_reflectance(self.board)
-        seen = cv2.remap(printed, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.03)
+        u, v = on_tilted_plane(camera, tilt_deg, middle, axis_u, axis_v)
+        printed = chart_reflectance() if is_chart else board_reflectance(self.board)
+        scale = np.float32(CHART_PX_PER_MM if is_chart else BOARD_PX_PER_MM)
+        columns = u * scale + np.float32(printed.shape[1] / 2 - 0.5)
+        rows = np.float32(printed.shape[0] / 2 - 0.5) - v * scale
+        ground = (0.03, 0.03, 0.03) if is_chart else (0.03,)
+        seen = cv2.remap(printed, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground)
         seen = blurred(seen, camera.blur_px(0.0))
-        flood = self._flood(scene.lamps, scene.tilt_deg, normal=np.cross(axis_u, axis_v).tolist())
-        return as_array(cv2.multiply(flood, cv2.merge([seen] * 3), dst=flood))
+        return as_array(seen if is_chart else cv2.merge([seen] * 3)), np.cross(axis_u, axis_v).tolist()
+
+    def _sphere_on_card(self, scene: Scene, plate_angle_deg: float) -> Array:
+        """Light leaving the white card and the chrome sphere that lies on it and turns with the plate."""
+        plate, pose = np.radians(plate_angle_deg), scene.board
+        place = (
+            pose.x_mm * float(np.cos(plate)) - pose.y_mm * float(np.sin(plate)),
+            pose.x_mm * float(np.sin(plate)) + pose.y_mm * float(np.cos(plate)),
+        )
+        light = self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
+        corners = [(place[0] + u, place[1] + v, z) for u in (-9, 9) for v in (-9, 9) for z in (0, 2 * SPHERE_RADIUS_MM)]
+        pixels = to_pixel(self.camera, scene.tilt_deg, np.array(corners))
+        low, high = np.maximum(pixels.min(axis=0) - 4, 0).astype(int), np.maximum(pixels.max(axis=0) + 5, 1).astype(int)
+        window = slice(low[1], high[1]), slice(low[0], high[0])
+        sphere, seen = sphere_light(self.camera, scene.tilt_deg, place, scene.lamps, window)
+        part = light[window]
+        part[seen] = sphere[seen]
+        light[window] = blurred(part, self.camera.blur_px(SPHERE_RADIUS_MM))
+        return light
 
 
 def _turned(vector: npt.NDArray[np.float64], degrees: float) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from rig.sides import Side
 
-Target = Literal["coins", "charuco", "white card"]
+Target = Literal["coins", "charuco", "white card", "colour chart", "chrome sphere"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class BoardPose:
-    """Where the ChArUco board lies (the white card needs no pose)."""
+    """Where board, chart or sphere lies (the white card needs no pose); the sphere has a place alone."""
 
     x_mm: float = 0.0
     y_mm: float = 0.0

@@ -15,20 +15,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
-
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
-from rig.errors import DeviceError
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout, DeadLamp, DeadPump, DeafToStop, Fault, FrozenFrame, Jam, Trouble, Unplugged
+from rig.twin.faults import (
+    Alarm,
+    Brownout,
+    DeadLamp,
+    DeadPump,
+    DeafToStop,
+    Draught,
+    Fault,
+    FrozenFrame,
+    Jam,
+    Trouble,
+    Unplugged,
+)
 from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
 from rig.twin.trouble import draw, due
 from rig.twin.wire import Way, Wire
+from rig.twin.world_state import WorldState, read_state
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +47,6 @@ F = TypeVar("F", Alarm, Brownout)
 
 Contents = Mapping[str, Mapping[int, str | Sequence[str] | None]]
 """What truly lies in trays: tray -> slot -> coin, none, or several."""
-
-
-class _State(BaseModel):
-    """What outlives the program. Motors finish their moves without it: plate and cup are where they were sent."""
-
-    coins: list[LyingCoin] = []
-    mounted: dict[int, tuple[str, ...]] = {}  # what lay in each slot when the tray was put there
-    plate_deg: float = 0.0
-    cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
-    suction: bool = False
-    dtr_held: list[str] = []
-    events: int = 0
-    images: int = Field(default=0, alias="pictures")
 
 
 class World:
@@ -76,6 +73,8 @@ class World:
         The surface of every coin, for the camera; generated from its name when None.
     drivers
         The kind of each device that has a controller; what random trouble strikes, besides the camera.
+    tilts
+        Whether a motor tilts the camera; else it looks straight down.
     lamp_elevation_deg, led0_azimuth_deg
         How the ring of LEDs is mounted.
     """
@@ -92,6 +91,7 @@ class World:
         contents: Contents | None = None,
         drawer: Drawer | None = None,
         drivers: Mapping[str, str] | None = None,
+        tilts: bool = False,
         lamp_elevation_deg: float = 35.0,
         led0_azimuth_deg: float = 3.0,
     ) -> None:
@@ -109,17 +109,21 @@ class World:
         self.leds: list[Led] = []
         self.target: Target = "coins"
         self.board = BoardPose()
-        self.tilt_deg = 0.0
-        self.moves = {"turntable": 0, "arm": 0}
+        self.moves = {"turntable": 0, "arm": 0, "tilt": 0}
         noise = random.Random(f"{seed} noise")
-        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox")}
+        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox", "balance")}
         self._frames = 0
         self._pulled_s: dict[Unplugged, float] = {}  # when each cable was pulled
         self._path = state_path
         self._write = write
-        # Nobody knows how a plate stands before it was homed.
-        self._state = _read(state_path) or _State(plate_deg=random.Random(f"{seed} plate").uniform(0, 360))
+        # Nobody knows how plate and camera stand before they were homed.
+        self._state = read_state(state_path) or WorldState(
+            plate_deg=random.Random(f"{seed} plate").uniform(0, 360),
+            camera_tilt_deg=random.Random(f"{seed} tilt").uniform(0, 40),
+        )
         self._plate = [at_rest((self._state.plate_deg,))]
+        self._pan = (0.0, -math.inf)
+        self._tilt = [at_rest((self._state.camera_tilt_deg if tilts else 0.0,))]
         self._cup = [at_rest(self._state.cup_mm)]
 
     # What the camera sees
@@ -138,7 +142,7 @@ class World:
                 lamps=self._lamps(),
                 target=self.target,
                 board=self.board,
-                tilt_deg=self.tilt_deg,
+                tilt_deg=self.camera_tilt_deg(),
             )
 
     def frame_is_frozen(self) -> bool:
@@ -220,6 +224,31 @@ class World:
             self._plate = [self._current(self._plate).braked_at(self.clock.now())]
             self._save()
 
+    # What the motor does that tilts the camera
+
+    def camera_tilt_deg(self) -> float:
+        """True tilt of the camera (deg)."""
+        return self._current(self._tilt).at(self.clock.now())[0]
+
+    def tilt_camera(self, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
+        """Tilt the camera from where it will then be (deg, deg/s, deg/s²)."""
+        with self.lock:
+            self._append(self._tilt, "tilt", (self._tilt[-1].target[0] + by_deg,), speed, acceleration, start_s)
+
+    def stop_camera(self) -> None:
+        """Stop dead, wherever it is."""
+        with self.lock:
+            if self._tilt[-1].end_s > self.clock.now():
+                self._tilt = [self._current(self._tilt).stopped_at(self.clock.now())]
+                self._save()
+
+    def brake_camera(self) -> None:
+        """Stop as gently as it was set moving."""
+        with self.lock:
+            if self._tilt[-1].end_s > self.clock.now():
+                self._tilt = [self._current(self._tilt).braked_at(self.clock.now())]
+                self._save()
+
     # What the arm does
 
     def cup_mm(self) -> PointMm:
@@ -264,6 +293,21 @@ class World:
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
                     self._save()
             return bool(self._held())
+
+    # What the balance weighs
+
+    def lay_on_pan(self, coin: str | None) -> None:
+        """Somebody lays a coin on the pan, or empties it."""
+        with self.lock:
+            self._pan = (0.0 if coin is None else self.drawer.side_texture(coin, "obverse").mass_g, self.clock.now())
+
+    def pan(self) -> tuple[float, float]:
+        """What lies on the pan (g), and since when (s)."""
+        return self._pan
+
+    def is_draughty(self) -> bool:
+        """Whether the balance never comes to rest."""
+        return any(isinstance(fault, Draught) for fault in self.faults)
 
     # What is between computer and controllers
 
@@ -354,6 +398,7 @@ class World:
     def _save(self) -> None:
         self._state.events += 1
         self._state.plate_deg = self._plate[-1].target[0]
+        self._state.camera_tilt_deg = self._tilt[-1].target[0]
         x_mm, y_mm, z_mm = self._cup[-1].target
         self._state.cup_mm = (x_mm, y_mm, z_mm)
         if self._path is None:
@@ -364,18 +409,6 @@ class World:
 
 def _names(held: str | Sequence[str]) -> tuple[str, ...]:
     return (held,) if isinstance(held, str) else tuple(held)
-
-
-def _read(path: Path | None) -> _State | None:
-    """What was kept, if anything."""
-    if path is None or not path.exists():
-        return None
-    try:
-        return _State.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DeviceError(
-            "the twin", f"{path} is damaged, as after a power cut.", "Delete it: the twin then starts with a full tray."
-        ) from error
 
 
 _world: World | None = None

@@ -30,6 +30,7 @@ from calibration.lens import Lens
 from capture.cameras import RawImage
 from capture.engine.context import ScanContext
 from capture.engine.frame_pipeline import Exposure, FrameWorker
+from capture.engine.taken import Taken
 from capture.plan import Plan, Tray
 from capture.quality import Limits
 from capture.store import Store
@@ -95,7 +96,7 @@ def keep_all(folder: Path, bundle: Bundle, images: list[Image], plan: Plan = PLA
             began_s = time.perf_counter()
             for number, shot in enumerate(shots):
                 taken = RawImage(images[number % len(images)], shot.exposure_us, shot.gain, now(), number)
-                worker.add(Exposure(shot, 1, "1", shot.turntable_deg, taken, may_retake=False))
+                worker.add(Exposure(shot, 1, "1", Taken(taken, shot.turntable_deg, shot.tilt_deg), may_retake=False))
             worker.finish()
             took_s = time.perf_counter() - began_s
         assert len(store.frames.find(session.id)) == len(shots)

@@ -13,12 +13,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from tests.pipeline.serve.conftest import serving
 from tests.processes import environment
 
 PLAN = """\
@@ -27,6 +30,8 @@ lights: [az000, az060, az120, az180, az240, az300]
 turntable_deg: [0, 90]
 tilt_deg: [0]
 """
+LOOKED_AT = ("/bench", "/bench", "/review?only=all", "/collection?what=frames", "/coin?name=1994.1")
+STEP_S = 5  # between two looks of those whose page does not look by itself
 LARGE_CAMERA = """\
   kind: twin
   optics: {width_px: 4056, height_px: 3040, focal_px: 16794.4, centre_px: [2045.4, 1502.0]}
@@ -82,4 +87,37 @@ def test_wall_time_over_hardware_time(recorded: Path, tmp_path: Path, mode: str)
         table.add_row(stage, f"{took_s:.1f}", f"{took_s / hardware_s:.3f}")
     table.add_row("wall", f"{wall_s:.1f}", f"{wall_s / hardware_s:.3f}")
     table.add_row("hardware", f"{hardware_s:.1f}", "1.000")
+    Console(width=110).print(table)
+
+
+@pytest.mark.bench
+def test_wall_time_with_five_browsers_open(recorded: Path, tmp_path: Path, browser: Any) -> None:
+    """One scan alone, then one with the page open in five browsers, which look while it runs."""
+    table = Table("browsers", "wall s", "hardware s", "wall / hardware", "load")
+    lab = Path(shutil.copytree(recorded, tmp_path / "lab"))
+    for looked_at in ((), LOOKED_AT):
+        command = [*["scan", "--tray", "1", "--realtime", "--fresh", "--json", "--lab"], str(lab)]
+        with serving(lab) as served:  # in both, so that only the browsers differ
+            scan = subprocess.Popen(
+                [sys.executable, "-c", "from pipeline.cli import main; main()", *command],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            pages = [browser.new_context().new_page() for _ in looked_at]
+            looks = 0
+            while scan.poll() is None:
+                for page, path in zip(pages, looked_at, strict=True):
+                    if looks == 0 or path != "/bench":
+                        page.goto(served.address + path, wait_until="commit")
+                looks += 1
+                time.sleep(STEP_S)
+        found = json.loads(scan.communicate()[0])
+        wall_s, hardware_s = found["wall_s"], found["hardware_s"]
+        load = f"{os.getloadavg()[0]:.1f}"
+        table.add_row(str(len(pages)), f"{wall_s:.1f}", f"{hardware_s:.1f}", f"{wall_s / hardware_s:.3f}", load)
+        assert looks > 1, "the scan ended before anybody looked"
+        for page in pages:
+            page.context.close()
     Console(width=110).print(table)

@@ -20,7 +20,7 @@ from tests.pipeline.conftest import SHORT_PLAN
 
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
-VARYING = {"wall_s", "hardware_s", "time_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
+VARYING = {"wall_s", "hardware_s", "time_s", "time_parts_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -72,14 +72,14 @@ def full_answers(run: Run, folder: Path) -> dict[str, str]:
 
 
 def _plain(value: Any, key: str = "", digits: int = 4) -> Any:
+    if value is not None and key in VARYING:
+        return type(value).__name__
     if isinstance(value, dict):
         return {name: _plain(item, name, digits) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, key, digits) for item in value]
     if key == "probability":
         return round(value, digits)
-    if value is not None and key in VARYING:
-        return type(value).__name__
     if isinstance(value, str):
         return "sentence" if key in SENTENCES else RUN_ID.sub("ID", TIME.sub("TIME", value))
     return value

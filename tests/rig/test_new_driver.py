@@ -201,7 +201,7 @@ def run_as_the_page_says(
 
 
 def test_the_page_s_turntable_works_as_it_stands_there(rotor: Rotor, tmp_path: Path) -> None:
-    rig_yaml = re.sub(r"port: [^}]+", f"port: {rotor.port}", blocks("yaml")[0]) + ALL_BUT_THE_TURNTABLE
+    rig_yaml = re.sub(r"port: [^}]+", f"port: {rotor.port}", blocks("yaml")[-2]) + ALL_BUT_THE_TURNTABLE
     seen = run_as_the_page_says(
         tmp_path, ["rig"], "rig/turntables/rotor.py", blocks("python")[:3], "rig/registry.py", rig_yaml, TURN
     )
@@ -215,7 +215,7 @@ def test_the_page_s_turntable_works_as_it_stands_there(rotor: Rotor, tmp_path: P
 
 
 def test_the_page_s_camera_works_as_it_stands_there(argus: str, tmp_path: Path) -> None:
-    rig_yaml = re.sub(r"address: [^}]+", f"address: {argus}", blocks("yaml")[1])
+    rig_yaml = re.sub(r"address: [^}]+", f"address: {argus}", blocks("yaml")[-1])
     seen = run_as_the_page_says(
         tmp_path,
         ["rig", "calibration", "capture"],
@@ -233,8 +233,8 @@ def test_the_page_s_camera_works_as_it_stands_there(argus: str, tmp_path: Path) 
 
 def test_every_driver_is_on_the_page() -> None:
     from capture.cameras import CAMERAS
-    from rig.registry import STATION
+    from rig.registry import BALANCES, STATION
 
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(), re.MULTILINE)
-    for registry in (*STATION, CAMERAS):
+    for registry in (*STATION, BALANCES, CAMERAS):
         assert {kind for kind, role in rows if role == registry.role} == set(registry.drivers)

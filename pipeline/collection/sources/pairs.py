@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from calibration.printed_page import PageCoin
 
-ALIGNED = 0.4  # radii that the centres of two sides may be off a common line
-LIKE_SIZED = 1.3  # radius of one side over the other's
+ALIGNED = 0.45  # radii that the centres of two sides may be off a common line
+LIKE_SIZED = 1.35  # radius of one side over the other's
 FARTHEST = 2.4  # sums of radii between their centres
-CLEAR = 1.08  # distance of the next best arrangement over that of the best
+ALONE = 1.5  # cost of a coin without its other side: more than that of any pair
+SIZE_COUNTS = 3.0  # cost of a difference in size (natural logarithm of the ratio); a gap of one sum of radii costs 1
+CLEAR = 0.04  # cost a coin between the two arrangements; closer ones are doubtful
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,24 @@ class PagePair:
     doubts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Arrangement:
+    pairs: tuple[tuple[int, int], ...]
+    cost: float
+
+
 def pair_sides(coins: Sequence[PageCoin]) -> list[PagePair]:
-    """Pair the coins of a page, side by side or one below the other, as more of them fit; in reading order."""
+    """Pair the coins of a page, side by side or one below the other, whichever fits better; in reading order."""
     beside, below = _arrange(coins, 0), _arrange(coins, 1)
-    best, other = sorted((beside, below), key=lambda pairs: (-len(pairs), _mean_distance(coins, pairs)))
-    is_open = len(best) == len(other) and _mean_distance(coins, other) < CLEAR * _mean_distance(coins, best)
-    if is_open:
-        best = beside  # as most catalogues have it
+    best = below if below.cost < beside.cost else beside  # as most catalogues have it
+    is_open = bool(below.pairs and beside.pairs) and abs(below.cost - beside.cost) < CLEAR * len(coins)
     found = []
-    for one, two in best:
+    for one, two in best.pairs:
         doubts = list(dict.fromkeys((*coins[one].doubts, *coins[two].doubts)))
-        if is_open and len(best) > 1:
+        if is_open and len(best.pairs) > 1:
             doubts.append("its other side may stand beside it or below it")
         found.append(PagePair(coins[one], coins[two], tuple(doubts)))
-    paired = {each for pair in best for each in pair}
+    paired = {each for pair in best.pairs for each in pair}
     found += [
         PagePair(coin, None, (*coin.doubts, "its other side was not found"))
         for number, coin in enumerate(coins)
@@ -44,34 +52,66 @@ def pair_sides(coins: Sequence[PageCoin]) -> list[PagePair]:
     return _in_reading_order(found)
 
 
-def _arrange(coins: Sequence[PageCoin], axis: int) -> list[tuple[int, int]]:
-    """Pairs along an axis, the closest first; each coin in one alone, the left or upper one first."""
-    options = []
-    for one, first in enumerate(coins):
-        for two, second in enumerate(coins):
-            step = [b - a for a, b in zip(first.centre, second.centre, strict=True)]
-            radii = sorted((first.radius, second.radius))
-            if one == two or step[axis] <= 0 or radii[1] > LIKE_SIZED * radii[0]:
-                continue
-            if abs(step[1 - axis]) <= ALIGNED * radii[0] and step[axis] <= FARTHEST * sum(radii):
-                options.append((step[axis] / sum(radii), one, two))
+def _arrange(coins: Sequence[PageCoin], axis: int) -> _Arrangement:
+    """Pairs of neighbours along an axis, the left or upper one first, so that they cost least in all."""
     pairs: list[tuple[int, int]] = []
-    taken: set[int] = set()
-    for _, one, two in sorted(options):
-        if not {one, two} & taken:
-            pairs.append((one, two))
-            taken |= {one, two}
-    return pairs
+    cost = 0.0
+    for line in _lines(coins, axis):
+        chosen = _pair_line([coins[each] for each in line], axis)
+        pairs += [(line[one], line[one + 1]) for one in chosen.pairs_at]
+        cost += chosen.cost
+    return _Arrangement(tuple(pairs), cost)
 
 
-def _mean_distance(coins: Sequence[PageCoin], pairs: Sequence[tuple[int, int]]) -> float:
-    if not pairs:
-        return float("inf")
-    total = 0.0
-    for one, two in pairs:
-        (x, y), (u, v) = coins[one].centre, coins[two].centre
-        total += max(abs(u - x), abs(v - y)) / (coins[one].radius + coins[two].radius)
-    return total / len(pairs)
+def _lines(coins: Sequence[PageCoin], axis: int) -> list[list[int]]:
+    """Rows (axis 0) or columns (axis 1): each coin followed by its nearest neighbour that it is nearest to as well."""
+    after = {one: _neighbour(coins, one, axis, 1) for one in range(len(coins))}
+    before = {one: _neighbour(coins, one, axis, -1) for one in range(len(coins))}
+    follows = {one: two for one, two in after.items() if two is not None and before[two] == one}
+    starts = sorted(set(after) - set(follows.values()))
+    lines = []
+    for start in starts:
+        line = [start]
+        while line[-1] in follows:
+            line.append(follows[line[-1]])
+        lines.append(line)
+    return lines
+
+
+def _neighbour(coins: Sequence[PageCoin], one: int, axis: int, sign: int) -> int | None:
+    near: tuple[float, int] | None = None
+    for two, coin in enumerate(coins):
+        step = [sign * (b - a) for a, b in zip(coins[one].centre, coin.centre, strict=True)]
+        least = min(coins[one].radius, coin.radius)
+        if two != one and step[axis] > 0 and abs(step[1 - axis]) <= ALIGNED * least:
+            near = min(near, (step[axis], two)) if near else (step[axis], two)
+    return near[1] if near else None
+
+
+@dataclass(frozen=True)
+class _Line:
+    pairs_at: tuple[int, ...]
+    cost: float
+
+
+def _pair_line(line: Sequence[PageCoin], axis: int) -> _Line:
+    """Which coins of a line are the first of a pair, by the least cost of the whole line."""
+    best = [_Line((), 0.0), _Line((), ALONE)]
+    for place, (one, two) in enumerate(pairwise(line)):
+        alone = _Line(best[-1].pairs_at, best[-1].cost + ALONE)
+        cost = _cost(one, two, axis)
+        paired = _Line((*best[-2].pairs_at, place), best[-2].cost + cost)
+        best.append(min(alone, paired, key=lambda option: option.cost))
+    return best[len(line)]
+
+
+def _cost(one: PageCoin, two: PageCoin, axis: int) -> float:
+    """Of a pair: the gap between its sides, and how much they differ in size; infinite where it cannot be one."""
+    radii = sorted((one.radius, two.radius))
+    apart = (two.centre[axis] - one.centre[axis]) / sum(radii)
+    if radii[1] > LIKE_SIZED * radii[0] or apart > FARTHEST:
+        return math.inf
+    return abs(apart - 1.0) + SIZE_COUNTS * math.log(radii[1] / radii[0])
 
 
 def _in_reading_order(pairs: Sequence[PagePair]) -> list[PagePair]:

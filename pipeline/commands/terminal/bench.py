@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.bench.devices import FoundDevices
     from pipeline.bench.doctor import Diagnosis
     from pipeline.bench.handwork import Snapshot
+    from pipeline.bench.orders import BenchState
+    from pipeline.bench.weigh import Weighed
 
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not tried": "cyan"}
 
@@ -23,6 +26,11 @@ def print_check(check: Check) -> None:
     """Print one check of `doctor`, as soon as it is made."""
     status = f"[{STATUS_COLOURS[check.status]}]{check.status:>9}[/]"
     print_sentences(console, f"{status}  {check.name}: {literal(check.found)}")
+
+
+def print_state(state: BenchState) -> None:
+    """Print a state of `rig bench`: a line of JSON, at once."""
+    print(json.dumps(state.model_dump(mode="json")), flush=True)
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -47,6 +55,11 @@ def print_devices(result: FoundDevices) -> None:
     console.print(table)
     if result.suggestion:
         print_line("For rig.yaml:", "", *result.suggestion.splitlines())
+
+
+def print_weighed(weighed: Weighed) -> None:
+    """Print what a coin weighs."""
+    print_line(f"{literal(weighed.coin)}: {weighed.grams:g} g{'' if weighed.is_stable else ', not at rest'}.")
 
 
 def print_snapshot(snapshot: Snapshot) -> None:

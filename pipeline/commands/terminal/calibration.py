@@ -13,7 +13,6 @@ from pipeline.wording import count, literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.bench.calibrate import CalibrationResult
     from pipeline.measuring.apply import Corrected
     from pipeline.measuring.colour import ChartResult, ColourResult
     from pipeline.measuring.flat import FlatResult
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.measuring.lights import LightsResult
     from pipeline.measuring.measure import Measured
     from pipeline.measuring.relief import ReliefResult
+    from pipeline.measuring.result import CalibrationResult
 
 PATCH_COLUMNS = 6
 
@@ -29,7 +29,8 @@ def print_calibration(result: CalibrationResult) -> None:
     """Print what `calibrate` measured."""
     bundle = result.bundle
     print_line(
-        f"Calibrated: {bundle.id}. Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
+        f"Calibrated: {bundle.id} (number {result.number}, valid until {bundle.expires_at:%Y-%m-%d}). "
+        f"Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
         f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
     )
 
@@ -119,11 +120,19 @@ def print_relief(result: ReliefResult) -> None:
 
 
 def print_corrected(result: Corrected) -> None:
-    """Print where corrected photographs are."""
+    """Print where corrected images are, and whether frames came out as they are stored."""
+    what = "photograph" if result.same is None else "frame"
     if result.written:
-        print_line(f"{count(len(result.written), 'photograph')} corrected, in {result.written[0].parent}.")
+        print_line(f"{count(len(result.written), what)} corrected, in {result.written[0].parent}.")
+    if result.same is not None:
+        print_line(f"{result.same} came out as they are stored, bit for bit.")
+    for frame in result.differing:
+        print_line(f"Frame {frame} differs from what is stored: it was made by another version of this program.")
+    if result.same is not None:
+        for reason in result.failed:
+            print_line(reason)
     if result.failed:
-        print_line(f"{count(len(result.failed), 'photograph')} not corrected.")
+        print_line(f"{count(len(result.failed), what)} not corrected.")
 
 
 def print_measured(result: Measured) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.collection.catalogue import AddedEntries, CatalogueChange
     from pipeline.collection.contents import CatalogueList, CatalogueStats, ShownCoins
     from pipeline.collection.exports import ExportedCatalogue
-    from pipeline.collection.identify import BuiltCatalogue
+    from pipeline.collection.identify import BuiltCatalogue, BuiltShard
     from pipeline.collection.plates import AddedPages, CheckedCuts
     from pipeline.collection.records import AddedRecords
 
@@ -164,6 +164,15 @@ def print_built(built: BuiltCatalogue) -> None:
             print_line(f"  {one} and {other} (probability {chance:.2f})")
     for entry in built.unusable:
         reporter.warn(f"no coin was found in {entry}. Crop the image to one coin side, and add it again.")
+
+
+def print_shard(built: BuiltShard) -> None:
+    """Print how much of a share is embedded, and what to do with it."""
+    print_line(
+        f"{built.embedded} of {count(built.images, 'image')} of share {built.shard} of {built.shards} are embedded."
+    )
+    print_line(f"Copy what is in {built.folder} into the same folder of one machine's lab, and run there:")
+    print_line("  rig catalogue build")
 
 
 def print_change(change: CatalogueChange) -> None:

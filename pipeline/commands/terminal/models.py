@@ -135,6 +135,9 @@ def _print_table(rounds: Sequence[Round]) -> None:
     console.print(table)
     coins = ", then ".join(dict.fromkeys(f"{each.test_coins} test coins, {each.queries} queries" for each in rounds))
     print_line(f"On {coins}; intervals are 95 % over coins, of the difference too.")
+    wanted = rounds[-1].coins_for_gain
+    if wanted > rounds[-1].test_coins:
+        print_line(f"To detect a gain of 2 points four times in five, {wanted} test coins are needed.")
     if len({each.test_set for each in rounds}) > 1:
         print_line("The test coins' images changed between rounds: compare within a round only.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def print_scan_estimate(preflight: Preflight) -> None:
         f"About {duration(planned.estimate.time_s)} at the bench, "
         f"{decimal(planned.estimate.disk_bytes)} of {decimal(preflight.free_bytes)} free. Nothing was moved."
     )
+    _print_parts(planned.estimate.parts_s, console)
     if planned.repeats is not None and planned.repeats.finished_at is not None:
         print_line(
             f"It was scanned to the end already, by this plan, at {minute(planned.repeats.finished_at)}: a scan would "
@@ -135,6 +137,15 @@ def print_batch_plan(plan: BatchPlan) -> None:
     _print_batch_plan(plan, errors)
 
 
+def _print_parts(parts_s: Mapping[str, float], out: Console) -> None:
+    """Print where the time goes, the most first."""
+    total_s = sum(parts_s.values())
+    most_first = sorted(parts_s.items(), key=lambda part: -part[1])
+    shares = ", ".join(f"{part} {seconds / total_s:.0%}" for part, seconds in most_first if seconds)
+    if shares:
+        print_sentences(out, f"Of the time at the bench: {shares}.")
+
+
 def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
     rows = [(literal(tray), "", "", "", "photographed already") for tray in plan.finished]
     for each in plan.to_do:
@@ -155,6 +166,7 @@ def _print_batch_plan(plan: BatchPlan, out: Console) -> None:
         f"About {duration(plan.time_s)}, {decimal(plan.disk_bytes)}{guess} of "
         f"{decimal(plan.free_bytes - plan.kept_bytes)} that may be written.",
     )
+    _print_parts(plan.parts_s, out)
     if plan.until is not None:
         left_s = (plan.until - datetime.now(UTC)).total_seconds()
         print_sentences(

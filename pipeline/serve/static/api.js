@@ -32,7 +32,7 @@ async function answerOf(request) {
   if (response.status === 401) location.assign("/login");
   const isData = (response.headers.get("content-type") ?? "").startsWith("application/json");
   const answer = isData ? await response.json() : { error: await response.text() };
-  if (!response.ok) throw new Error(text("script.failed", { error: answer.error }));
+  if (!response.ok) throw Object.assign(new Error(text("script.failed", { error: answer.error })), { status: response.status });
   return answer;
 }
 
@@ -45,6 +45,12 @@ export function post(address, sent) {
   return answerOf(
     fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent) }),
   );
+}
+
+// A file as it is; who receives it decides what it is.
+export function postFile(address, file) {
+  const query = new URLSearchParams({ name: file.name });
+  return answerOf(fetch(`${address}?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file }));
 }
 
 // Who decides: kept in this browser; without a token it may be left out, and is whoever runs `rig serve`.

@@ -1,6 +1,8 @@
 // The bench: the running job, looked at once a second for as long as the page is shown.
 
 import { dataOf, element, get, post, say, text } from "./api.js";
+import { isDriving, renderHands } from "./hands.js";
+import { renderLive } from "./live.js";
 
 const EVERY_MS = 1000;
 const byId = (id) => document.getElementById(id);
@@ -8,6 +10,7 @@ let job = null;
 
 function sentence(state) {
   const values = { ...state.job, ...state.job?.ended, holder: state.holder };
+  if (state.session && !state.session.is_over) return text("script.bench.by hand", state.session);
   if (state.state === "running") return state.job.coin ? text("script.bench.coin", values) : state.job.message || text("script.bench.running", values);
   if (state.state === "ended") {
     const ended = { ...state.job.ended, state: text(`script.ended.${state.job.ended.state}`) };
@@ -46,6 +49,9 @@ function render(state) {
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
   fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
   renderFrames(state.frames);
+  const isHeld = state.session !== null && !state.session.is_over;
+  renderLive(state.live, isRunning || isHeld);
+  if (!isDriving() || !isHeld) renderHands(state.session, isRunning, state.state === "busy" && !isHeld);
 }
 
 // Frames are kept where they stand: an image that is there is not loaded again.

@@ -1,10 +1,12 @@
-// Two coins in register: side by side, blinking, wiped, subtracted, or under the map of where they agree.
+// Two coins in register: side by side, blinking, wiped, subtracted, under the map of where they agree, or relit.
 
 import { element, text } from "./api.js";
+import { Relief } from "./relight.js";
 
 const BLINK_MS = 600;
 const MOST = 8;
 const UPPER_LEFT_DEG = 135; // where catalogues are lit from
+const LOWEST = 0.98; // how far from above a light is moved, in shares of the coin's radius
 const DETAIL_FROM = 1.6; // of the zoom, from which large images are shown
 
 export class Comparison {
@@ -14,6 +16,7 @@ export class Comparison {
     this.lights = {};
     this.view = { zoom: 1, x: 0, y: 0 };
     this.wipe = 50;
+    this.lamp = [-0.55, 0.55]; // from the upper left, in shares of the coin's radius
     this.item = null;
     this.candidate = null;
     this.panes = [];
@@ -43,14 +46,15 @@ export class Comparison {
       element("div", { className: "window own" }, own ? panes.ownImage : element("p", { className: "quiet", textContent: text("script.no image") })),
       element("div", { className: "window other" }, other ? panes.otherImage : element("p", { className: "quiet", textContent: text("script.no image") })),
     );
-    panes.otherWindow = boxes.lastChild;
+    [panes.ownWindow, panes.otherWindow] = boxes.children;
     const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
-    drawing.addEventListener("error", () => drawing.replaceWith(element("p", { className: "quiet drawing", textContent: text("script.no image") })));
-    if (own && other && this.candidate.rank === 1) {
+    const without = () => element("p", { className: "quiet drawing", textContent: text("script.no drawing") });
+    drawing.addEventListener("error", () => drawing.replaceWith(without()));
+    if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
       drawing.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
       boxes.append(drawing);
     } else {
-      boxes.append(element("p", { className: "quiet drawing", textContent: text("script.no image") }));
+      boxes.append(without());
     }
     panes.drawing = boxes.lastChild;
     panes.stage = element("section", { className: "stage" }, element("h3", { textContent: text(`script.side.${name}`) }), boxes, panes.caption);
@@ -67,7 +71,7 @@ export class Comparison {
     const frame = frames[number];
     const lamp = frame.lamp === null ? null : frame.lamp + (panes.other?.turn ?? 0);
     const values = { light: frame.light, hour: clock(lamp), number: number + 1, total: frames.length };
-    panes.caption.textContent = `${text("script.own")}: ${text(lamp === null ? "script.light" : "script.light.from", values)}`;
+    panes.caption.textContent = frame.light ? `${text("script.own")}: ${text(lamp === null ? "script.light" : "script.light.from", values)}` : this.item.coin;
     panes.ownImage.alt = `${this.item.coin}, ${text(`script.side.${panes.name}`)}`;
     this.load(panes);
   }
@@ -79,8 +83,8 @@ export class Comparison {
   load(panes) {
     const size = this.view.zoom >= DETAIL_FROM ? 1600 : 640;
     const frame = panes.own?.frames[this.lights[panes.name] ?? 0];
-    if (frame) set(panes.ownImage, `/images/frame/${frame.id}?size=${size}`);
-    if (panes.other) set(panes.otherImage, `/images/entry/${panes.other.number}?size=${size}`);
+    if (frame) set(panes.ownImage, `${frame.image}?size=${size}`);
+    if (panes.other) set(panes.otherImage, `${panes.other.image}?size=${size}`);
   }
 
   setMode(mode) {
@@ -88,7 +92,43 @@ export class Comparison {
     this.stages.dataset.mode = mode;
     this.stages.classList.remove("off");
     for (const panes of this.panes) if (mode === "agreement" && panes.drawing.dataset.src) set(panes.drawing, panes.drawing.dataset.src);
+    for (const panes of this.panes) this.light(panes, 0); // and its caption
+    if (mode === "relight") this.relight();
+    if (mode === "agreement") for (const panes of this.panes) panes.caption.textContent = text("script.legend");
     this.place();
+  }
+
+  get canBeRelit() {
+    return this.panes.some((panes) => panes.own?.relief);
+  }
+
+  relight() {
+    const [x, y] = this.lamp;
+    const z = Math.sqrt(1 - x * x - y * y);
+    for (const panes of this.panes) {
+      if (!panes.own?.relief) continue;
+      if (!panes.relief) {
+        panes.canvas = element("canvas", { role: "img", ariaLabel: panes.ownImage.alt });
+        panes.ownWindow.append(panes.canvas);
+        panes.relief = new Relief(panes.canvas, panes.own.relief);
+      }
+      const turn = ((panes.other?.turn ?? 0) * Math.PI) / 180; // the coin is shown turned by so much, its relief is not
+      panes.relief.show([x * Math.cos(turn) + y * Math.sin(turn), y * Math.cos(turn) - x * Math.sin(turn), z]);
+      const hour = clock((Math.atan2(y, x) * 180) / Math.PI);
+      panes.caption.textContent = `${text("script.own")}: ${text("script.relit", { hour, height: Math.round((Math.asin(z) * 180) / Math.PI) })}`;
+    }
+  }
+
+  moveLamp(x, y) {
+    const far = Math.max(1, Math.hypot(x, y) / LOWEST);
+    this.lamp = [x / far, y / far];
+    this.relight();
+  }
+
+  // By arrow keys: the lamp where coins are relit, else what is seen.
+  nudge(x, y) {
+    if (this.mode === "relight") this.moveLamp(this.lamp[0] - x, this.lamp[1] + y);
+    else this.moveBy(x, y);
   }
 
   setWipe(percent) {
@@ -119,7 +159,7 @@ export class Comparison {
     const { zoom, x, y } = this.view;
     const seen = `scale(${zoom}) translate(${100 * x}%, ${100 * y}%)`;
     for (const panes of this.panes) {
-      panes.ownImage.style.transform = `${seen} ${laid(panes.other)}`;
+      for (const own of [panes.ownImage, panes.canvas].filter(Boolean)) own.style.transform = `${seen} ${laid(panes.other)}`;
       panes.otherImage.style.transform = seen;
       panes.otherWindow.style.clipPath = this.mode === "wipe" ? `inset(0 0 0 ${this.wipe}%)` : "";
     }
@@ -134,7 +174,10 @@ export class Comparison {
     const box = event.target.closest(".window")?.getBoundingClientRect();
     if (!box) return;
     event.preventDefault();
-    const move = (moved) => this.moveBy(moved.movementX / box.width / this.view.zoom, moved.movementY / box.height / this.view.zoom);
+    const pull = (moved) => this.moveBy(moved.movementX / box.width / this.view.zoom, moved.movementY / box.height / this.view.zoom);
+    const light = (moved) => this.moveLamp((2 * (moved.clientX - box.left)) / box.width - 1, 1 - (2 * (moved.clientY - box.top)) / box.height);
+    const move = this.mode === "relight" ? light : pull;
+    if (move === light) light(event);
     document.addEventListener("pointermove", move);
     document.addEventListener("pointerup", () => document.removeEventListener("pointermove", move), { once: true });
   }

@@ -2,10 +2,13 @@
 
 import { dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
 import { Comparison, litAsCatalogues } from "./compare.js";
+import { isDisputed, record } from "./record.js";
+import * as work from "./work.js";
 
 const AHEAD = 2; // items that are fetched before they are asked for
+const MOST_IMAGES_AHEAD = 60;
 const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
-const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement" };
+const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement", g: "relight" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 const byId = (id) => document.getElementById(id);
@@ -13,32 +16,48 @@ const queue = dataOf("queue");
 const items = queue.items;
 const comparison = new Comparison(byId("stages"));
 const fetched = new Map();
+const imagesAhead = new Map(); // by address, the one asked for last at the end
 const decided = []; // this page's own decisions, the newest last
 let at = 0;
 let rank = 0;
 let shown = null;
 
-const keyOf = (item) => JSON.stringify([item.session, item.coin]);
+const keyOf = (item) => JSON.stringify([item.kind, item.session, item.coin, item.kind === "match" ? "" : item.candidate]);
+const isWork = (item) => item.kind === "quarantined" || item.kind === "cut";
 
 function fetchItem(item) {
   const key = keyOf(item);
   if (!fetched.has(key)) {
-    const wanted = get("/review/item", { session: item.session, coin: item.coin });
+    const wanted = get("/review/item", { kind: item.kind, session: item.session, coin: item.coin, candidate: item.candidate });
     wanted.catch(() => fetched.delete(key));
     fetched.set(key, wanted);
   }
   return fetched.get(key);
 }
 
+// Held, or the browser might give up what it has decoded before it is shown.
+function fetchImage(address) {
+  const image = imagesAhead.get(address) ?? Object.assign(new Image(), { fetchPriority: "low", src: address });
+  imagesAhead.delete(address);
+  imagesAhead.set(address, image);
+  image.decode().catch(() => imagesAhead.delete(address));
+  if (imagesAhead.size > MOST_IMAGES_AHEAD) imagesAhead.delete(imagesAhead.keys().next().value);
+}
+
 async function fetchAhead() {
-  for (const next of items.slice(at + 1, at + 1 + AHEAD)) {
-    const item = await fetchItem(next);
+  const next = await Promise.allSettled(items.slice(at + 1, at + 1 + AHEAD).map(fetchItem));
+  for (const { value: item } of next.filter((each) => each.status === "fulfilled")) {
+    if (isWork(item)) {
+      for (const each of item.frames ?? item.sides) fetchImage(`${each.image}?size=640`);
+      continue;
+    }
     const others = item.candidates[firstOpen(item)]?.sides ?? [];
-    for (const side of others) new Image().src = `/images/entry/${side.number}?size=640`;
     for (const side of item.sides) {
       const turn = others.find((each) => each.side === side.side)?.turn ?? 0;
-      new Image().src = `/images/frame/${side.frames[litAsCatalogues(side.frames, turn)].id}?size=640`;
+      fetchImage(`${side.frames[litAsCatalogues(side.frames, turn)].image}?size=640`);
     }
+    for (const side of others) fetchImage(`${side.image}?size=640`);
+    for (const { sides } of item.candidates) if (sides.length) fetchImage(`${sides[0].image}?size=144`);
   }
   if (items.length < queue.total && at > items.length - 20) {
     const more = await get("/review/queue", { only: queue.only, start: items.length });
@@ -68,17 +87,12 @@ async function go(number) {
   try {
     const found = await fetchItem(item);
     if (items[at] !== item) return undefined; // the reader was faster
-    render(found, firstOpen(found));
+    render(found);
     await fetchAhead();
   } catch (error) {
     say(error.message, true);
   }
   return undefined;
-}
-
-function isDisputed(candidate) {
-  const held = candidate.opinions.map((each) => each.decision).filter((each) => each !== "unsure");
-  return held.includes("same coin") && held.some((each) => each !== "same coin");
 }
 
 // What to show first: what reviewers disagree about, else the candidate that nobody rejected yet.
@@ -88,19 +102,31 @@ function firstOpen(item) {
   return disputed >= 0 ? disputed : Math.max(0, item.candidates.findIndex(isOpen));
 }
 
-function render(item, chosen) {
+function render(item) {
   shown = item;
   byId("item").hidden = false;
   byId("coin").textContent = item.coin;
-  byId("verdict").textContent = text(`script.verdict.${item.verdict}`);
-  byId("verdict").className = `verdict ${item.verdict.split(" ")[0]}`;
-  byId("facts").textContent = [text("script.tray", { tray: item.tray }), item.diameter, item.type, item.ranked].filter(Boolean).join(" · ");
+  const verdict = isWork(item) ? text(`reason.${item.kind}`) : text(`script.verdict.${item.verdict}`);
+  [byId("verdict").textContent, byId("verdict").className] = [verdict, `verdict ${(item.verdict ?? item.kind).split(" ")[0]}`];
+  const facts = isWork(item) ? work.facts(item) : [item.tray && text("script.tray", { tray: item.tray }), item.diameter, item.type, item.ranked];
+  byId("facts").textContent = facts.filter(Boolean).join(" · ");
   byId("why").value = "";
   byId("items").querySelector("[aria-current]")?.removeAttribute("aria-current");
   const button = byId("items").children[at]?.firstChild;
   button?.setAttribute("aria-current", "true");
   button?.scrollIntoView({ block: "nearest" });
-  choose(chosen);
+  showDecisions(item);
+  if (isWork(item)) byId("work").replaceChildren(...work.draw(item));
+  else choose(firstOpen(item));
+}
+
+function showDecisions(item) {
+  [byId("match").hidden, byId("work").hidden] = [isWork(item), !isWork(item)];
+  for (const button of document.querySelectorAll("[data-decision]")) button.hidden = isWork(item);
+  byId("accept").hidden = !isWork(item);
+  byId("reject").hidden = !isWork(item) || !work.canReject(item);
+  byId("reason").hidden = item.kind === "cut";
+  if (isWork(item)) byId("accept").firstChild.textContent = text(`script.work.accept.${item.kind}`);
 }
 
 function choose(number) {
@@ -108,7 +134,7 @@ function choose(number) {
   const candidate = shown.candidates[rank] ?? null;
   comparison.show(shown, candidate);
   byId("candidates").replaceChildren(...shown.candidates.map(candidateButton));
-  byId("record").replaceChildren(...(candidate ? record(candidate) : [element("p", { textContent: text("script.no candidates") })]));
+  byId("record").replaceChildren(...(candidate ? record(candidate, takeBack) : [element("p", { textContent: text("script.no candidates") })]));
   for (const button of document.querySelectorAll("[data-decision]")) button.disabled = candidate === null;
 }
 
@@ -116,9 +142,9 @@ function candidateButton(candidate, number) {
   const button = element(
     "button",
     { type: "button", className: "candidate" },
-    candidate.sides.length ? element("img", { src: `/images/entry/${candidate.sides[0].number}?size=144`, alt: "" }) : null,
+    candidate.sides.length ? element("img", { src: `${candidate.sides[0].image}?size=144`, alt: "" }) : null,
     element("span", {}, element("kbd", { textContent: candidate.rank }), ` ${candidate.citation}`),
-    element("span", { className: "quiet", textContent: text("script.probability", { probability: candidate.probability.toFixed(3) }) }),
+    candidate.probability === null ? null : element("span", { className: "quiet", textContent: text("script.probability", { probability: candidate.probability.toFixed(3) }) }),
     ...candidate.opinions.map((each) => element("span", { className: `tag ${each.decision.replace(" ", "-")}`, textContent: text(`decision.${each.decision}`) })),
   );
   button.setAttribute("aria-pressed", String(number === rank));
@@ -126,45 +152,15 @@ function candidateButton(candidate, number) {
   return button;
 }
 
-function record(candidate) {
-  const facts = [
-    ["script.sale", candidate.sale],
-    ["script.names", candidate.coin],
-    ["script.type", candidate.type],
-    ["script.diameter", candidate.diameter && shown.diameter ? `${candidate.diameter} (${text("script.own")}: ${shown.diameter})` : candidate.diameter],
-    ["script.points", candidate.sides.filter((each) => each.register).map((each) => `${each.register.points} (${text(`script.side.${each.side ?? "other"}`)})`).join(", ")],
-    ...candidate.also.map((each) => ["script.also", each]),
-  ].filter(([, value]) => value);
-  const list = element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: text(name) }), element("dd", { textContent: value })]));
-  const boxed = candidate.sides.find((each) => each.boxed);
-  const page = boxed ? element("p", {}, element("a", { href: `/images/page/${boxed.number}`, target: "_blank", textContent: text("script.page") })) : null;
-  const dispute = isDisputed(candidate) ? element("p", { className: "problem", textContent: text("script.disputed") }) : null;
-  return [list, page, dispute, opinions(candidate)].filter(Boolean);
-}
-
-function opinions(candidate) {
-  return element(
-    "ul",
-    { className: "opinions" },
-    ...candidate.opinions.map((each) => {
-      const line = text("script.opinion", { who: each.who, decision: text(`decision.${each.decision}`), at: each.at });
-      const back = element("button", { type: "button", textContent: text("script.takeback") });
-      back.addEventListener("click", () => undo({ number: each.number, item: items[at], coin: shown.coin }));
-      return element("li", {}, `${line} ${each.why} `, back);
-    }),
-  );
-}
-
 async function decide(decision) {
-  const candidate = shown?.candidates[rank];
+  const candidate = shown?.candidates?.[rank];
   if (!candidate) return;
   const [item, name] = [items[at], shown.coin];
   try {
     const sent = { coin: name, entry: candidate.coin, shown: candidate.entry, decision, who: who(), why: byId("why").value };
     const answer = await post("/review/decide", sent);
     candidate.opinions = answer.opinions;
-    decided.push({ number: answer.number, item, coin: name });
-    byId("undo").disabled = false;
+    remember(item, name, takingBack(answer.number), answer.number);
     say(text("script.decided", { coin: name, decision: text(`decision.${decision}`) }));
     mark(item, decision === "unsure" ? "unsure" : "decided");
     if (at + 1 < items.length) await go(at + 1);
@@ -174,11 +170,36 @@ async function decide(decision) {
   }
 }
 
+async function decideWork(isAccepted) {
+  if (!isAccepted && !work.canReject(shown)) return;
+  const [item, found] = [items[at], shown];
+  try {
+    const back = await work.decide(found, isAccepted, byId("why").value);
+    if (back) remember(item, found.coin, back);
+    say(text(`script.work.done.${found.kind}.${isAccepted ? "accept" : "reject"}`, { coin: found.coin }));
+    mark(item, "decided");
+    if (at + 1 < items.length) await go(at + 1);
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function remember(item, coin, back, number = null) {
+  decided.push({ item, coin, back, number });
+  byId("undo").disabled = false;
+}
+
+const takingBack = (number) => () => post("/review/undo", { number, who: who() });
+
+function takeBack(number) {
+  return undo({ number, item: items[at], coin: shown.coin, back: takingBack(number) });
+}
+
 async function undo(last = decided.at(-1)) {
   if (!last) return say(text("script.nothing to undo"));
   try {
-    await post("/review/undo", { number: last.number, who: who() });
-    const index = decided.findIndex((each) => each.number === last.number);
+    await last.back();
+    const index = decided.findIndex((each) => each === last || (each.number !== null && each.number === last.number));
     if (index >= 0) decided.splice(index, 1);
     byId("undo").disabled = decided.length === 0;
     fetched.delete(keyOf(last.item));
@@ -196,30 +217,53 @@ function mark(item, reason) {
   if (tag) [tag.className, tag.textContent] = [`tag ${reason}`, text(`reason.${reason}`)];
 }
 
-function setMode(mode) {
+function setMode(wanted) {
+  const mode = wanted === "relight" && shown !== null && !comparison.canBeRelit ? "side" : wanted;
+  if (mode !== wanted) say(text("script.no relief"));
   comparison.setMode(mode);
   for (const button of document.querySelectorAll("[data-mode]")) if (button.tagName === "BUTTON") button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   byId("wiper").hidden = mode !== "wipe";
 }
 
+// The lamps that there were, which a relit coin is not shown under.
+function stepLight(step) {
+  if (comparison.mode === "relight") setMode("side");
+  comparison.nextLight(step);
+}
+
 function onKey(event) {
   if (isTyping(event) || shown === null) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (onAnyKey(key) || (isWork(shown) ? onWorkKey(key) : onMatchKey(key, event))) event.preventDefault();
+}
+
+function onAnyKey(key) {
+  if (key === "j") go(at + 1);
+  else if (key === "k") go(at - 1);
+  else if (key === "z") undo();
+  else if (key === "y" && !byId("reason").hidden) byId("why").focus();
+  else return false;
+  return true;
+}
+
+function onWorkKey(key) {
+  if (key === "a" || key === "r") decideWork(key === "a");
+  else return false;
+  return true;
+}
+
+function onMatchKey(key, event) {
   const isSlider = event.target.type === "range";
   if (KEYS[key]) decide(KEYS[key]);
   else if (MODES[key]) setMode(comparison.mode === MODES[key] ? "side" : MODES[key]);
-  else if (MOVES[key] && !isSlider) comparison.moveBy(...MOVES[key].map((each) => each * 0.08));
+  else if (MOVES[key] && !isSlider) comparison.nudge(...MOVES[key].map((each) => each * 0.08));
   else if (key >= "1" && key <= "5" && shown.candidates[key - 1]) choose(key - 1);
-  else if (key === "l") comparison.nextLight(event.shiftKey ? -1 : 1);
-  else if (key === "j") go(at + 1);
-  else if (key === "k") go(at - 1);
-  else if (key === "z") undo();
-  else if (key === "y") byId("why").focus();
+  else if (key === "l") stepLight(event.shiftKey ? -1 : 1);
   else if (key === "+" || key === "=") comparison.zoomBy(1.25);
   else if (key === "-") comparison.zoomBy(0.8);
   else if (key === "0") comparison.reset();
-  else return;
-  event.preventDefault();
+  else return false;
+  return true;
 }
 
 document.addEventListener("keydown", onKey);
@@ -228,7 +272,9 @@ byId("why").addEventListener("keydown", (event) => {
 });
 for (const button of document.querySelectorAll("button[data-decision]")) button.addEventListener("click", () => decide(button.dataset.decision));
 for (const button of document.querySelectorAll("button[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
-byId("light").addEventListener("click", () => comparison.nextLight(1));
+byId("accept").addEventListener("click", () => decideWork(true));
+byId("reject").addEventListener("click", () => decideWork(false));
+byId("light").addEventListener("click", () => stepLight(1));
 byId("closer").addEventListener("click", () => comparison.zoomBy(1.25));
 byId("farther").addEventListener("click", () => comparison.zoomBy(0.8));
 byId("reset").addEventListener("click", () => comparison.reset());
@@ -242,6 +288,7 @@ byId("items").append(...items.map(listed));
 byId("empty").hidden = items.length > 0;
 setMode("side");
 if (items.length > 0) {
-  fetched.set(keyOf(items[0]), Promise.resolve(dataOf("first")));
+  const first = dataOf("first"); // null if somebody has decided about it in between
+  if (first) fetched.set(keyOf(items[0]), Promise.resolve(first));
   go(0);
 }

@@ -1,6 +1,6 @@
 // A tray: numbers are typed or scanned slot by slot, pasted, or moved by dragging or Alt and an arrow.
 
-import { dataOf, post, say, text } from "./api.js";
+import { dataOf, post, postFile, say, text } from "./api.js";
 
 const tray = document.getElementById("tray");
 const save = document.getElementById("save");
@@ -73,6 +73,40 @@ slots.forEach((slot, number) => {
     dragged = null;
   });
 });
+// Fingers and pens drag by the handle: browsers drag by the mouse alone.
+slots.forEach((slot, number) => {
+  const handle = slot.querySelector(".handle");
+  handle.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "mouse") return;
+    dragged = number;
+    handle.setPointerCapture(event.pointerId);
+  });
+  handle.addEventListener("pointerup", (event) => {
+    if (dragged === null || event.pointerType === "mouse") return;
+    const target = document.elementFromPoint(event.clientX, event.clientY)?.closest(".slot");
+    if (target) swap(dragged, slots.indexOf(target));
+    dragged = null;
+  });
+  handle.addEventListener("pointercancel", () => { dragged = null; });
+});
+
+document.getElementById("table").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (!file) return;
+  try {
+    const answer = await postFile("/trays/read", file);
+    const found = answer.trays.find((each) => each.tray === tray.dataset.name) ?? (answer.trays.length === 1 && answer.trays[0].tray === null ? answer.trays[0] : null);
+    if (!found) throw new Error(text("script.tray.not in table", { name: tray.dataset.name, trays: answer.trays.map((each) => each.tray).join(", ") }));
+    slots.forEach((slot, number) => { inputs[number].value = found.slots[slot.dataset.slot] ?? ""; });
+    changed();
+    const note = answer.may_lack_zeros ? text("script.tray.zeros", { coin: answer.may_lack_zeros }) : "";
+    say(`${text("script.tray.read", { coins: Object.keys(found.slots).length })} ${note}`.trim(), Boolean(note));
+  } catch (error) {
+    say(error.message, true);
+  }
+  event.target.value = ""; // the same file, corrected, may be chosen again
+});
+
 save.addEventListener("click", async () => {
   const filled = Object.fromEntries(slots.map((slot, number) => [slot.dataset.slot, inputs[number].value]));
   try {

@@ -23,6 +23,7 @@ def as_array(values: npt.ArrayLike) -> Array:
 
 
 TEXTURE_PX = 480
+SILVER_G_MM3 = 0.0105
 MARGIN = 1.06  # texture side over the coin's largest diameter: room for the soft edge of the mask
 
 
@@ -61,6 +62,12 @@ class Surface:
     diameter_mm: float
     thickness_mm: float
     side_mm: float
+
+    @property
+    def mass_g(self) -> float:
+        """Mass of the coin, taken for silver."""
+        area_mm2 = float(self.coverage.sum()) * (self.side_mm / self.coverage.shape[0]) ** 2
+        return area_mm2 * self.thickness_mm * SILVER_G_MM3
 
 
 @dataclass(frozen=True)

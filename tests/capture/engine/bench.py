@@ -73,6 +73,12 @@ def with_arm(kind: str = "uarm") -> StationConfig:
     return StationConfig.model_validate(CONFIG.model_dump() | {"arm": ARMS[kind]})
 
 
+def with_tilt(kind: str = "grbl") -> StationConfig:
+    """The same with a motor that tilts the camera, on the turntable's controller."""
+    turntable = {"kind": kind, "answer_s": 0.3, "boot_s": 2.0, "homing_s": 3.0, "tilt": {"axis": "Y"}}
+    return StationConfig.model_validate(CONFIG.model_dump() | {"turntable": turntable})
+
+
 @dataclass
 class Bench:
     """Everything a run needs, connected."""
@@ -174,7 +180,7 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def scan_until_killed(folder: Path, kill_after_s: float, arm: str, plan: Plan) -> None:
+def scan_until_killed(folder: Path, kill_after_s: float, config: StationConfig, plan: Plan, tray: Tray = TRAY) -> None:
     """Scan the tray and be killed after so many hardware seconds."""
-    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=with_arm(arm)) as bench:
-        bench.run(plan=plan)
+    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=config, tray=tray) as bench:
+        bench.run(plan=plan, tray=tray)

@@ -16,6 +16,7 @@ from capture.engine.errors import PlanError, ScanStopped, TransportError
 from capture.engine.events import (
     CoinFinished,
     CoinFound,
+    CoinPhotographed,
     CoinStarted,
     Event,
     FrameKept,
@@ -78,6 +79,7 @@ def test_a_scan_takes_every_shot_once(tmp_path: Path) -> None:
         CoinStarted: 2,
         ShotTaken: len(SHOTS),
         FrameKept: len(SHOTS),
+        CoinPhotographed: 2,
         CoinFinished: 2,
     }
     last = [event for event in events if isinstance(event, ShotTaken)][-1]
@@ -291,7 +293,7 @@ def test_a_swapped_coin_on_the_plate_is_not_filed_under_the_wrong_number(tmp_pat
 def _kill_and_resume(
     folder: Path, kill_after_s: float, arm: str = "uarm", hangs: bool = False, plan: Plan = PLAN
 ) -> None:
-    assert Process(scan_until_killed, folder, kill_after_s, arm, plan).wait(120) == -signal.SIGKILL
+    assert Process(scan_until_killed, folder, kill_after_s, with_arm(arm), plan).wait(120) == -signal.SIGKILL
     with open_bench(folder, config=with_arm(arm)) as bench:
         if hangs:
             assert "cup" in {place for place, _, _ in bench.lies().values()}

@@ -30,7 +30,8 @@ def rows(folder: Path, table: str) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         found = [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
-    return [{name: value for name, value in row.items() if name != "number"} for row in found]
+    later = {"number", "tilt_read_deg"}
+    return [{name: value for name, value in row.items() if name not in later} for row in found]
 
 
 def read_all(store: Store) -> dict[str, Any]:

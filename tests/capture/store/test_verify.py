@@ -99,11 +99,10 @@ def test_a_store_that_another_process_writes_has_no_problems(folder: Path) -> No
     try:
         with Store.open(folder, writing=False) as onlooker:
             seen = [0]
-            for _ in range(12):
+            while len(seen) < 12 or seen[-1] == seen[1]:  # until something was written between two looks
                 assert onlooker.verify() == []
                 seen.append(len(onlooker.frames.find()))
             assert sorted(seen) == seen
-            assert seen[-1] > seen[1]
     finally:
         process.kill()
         process.wait()

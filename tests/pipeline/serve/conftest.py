@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ import pytest
 from tests.pipeline.conftest import Scanned
 from tests.processes import Command
 
+Open = Callable[..., Any]
+
+WAIT_S = 180  # for an answer, however busy the machine is
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -33,10 +36,10 @@ class Served:
         return self.address.removeprefix("http://").removeprefix("https://")
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.address + path, headers=headers)
+        return httpx.get(self.address + path, headers=headers, timeout=WAIT_S)
 
     def post(self, path: str, sent: Any, **headers: str) -> httpx.Response:
-        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers)
+        return httpx.post(self.address + path, json=sent, headers={"Origin": self.address} | headers, timeout=WAIT_S)
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def serving(lab: Path, *args: object, **env: str) -> Iterator[Served]:
     """Serve a lab's page at a port that is free."""
     process = Command("serve", "--lab", lab, "--port", 0, *args, env=env)
     try:
-        over_s = time.monotonic() + 60
+        over_s = time.monotonic() + WAIT_S
         while (found := re.search(r"open (https?://\S+)/ in", process.err)) is None:
             assert process.poll() is None and time.monotonic() < over_s, process.err
             time.sleep(0.02)
@@ -78,3 +81,25 @@ def browser() -> Iterator[Any]:
         opened = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """Open an address in a browser of its own; what its scripts complain about fails the test."""
+    complaints: list[str] = []
+    with ExitStack() as stack:
+
+        def open_one(address: str, settles: bool = True, **how: Any) -> Any:
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(1000 * WAIT_S)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+            page.goto(address)
+            if settles:  # a live image never ends
+                page.wait_for_load_state("networkidle")
+            return page
+
+        yield open_one
+    assert complaints == []

@@ -25,6 +25,7 @@ PAGES = (
     "/tray?name=1",
     "/morning",
     "/rounds",
+    "/setup",
     "/login",
 )
 

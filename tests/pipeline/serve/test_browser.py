@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,31 +11,10 @@ import pytest
 
 from capture.store import Store
 from tests.pipeline.conftest import Scanned
-from tests.pipeline.serve.conftest import Served, serving
+from tests.pipeline.serve.conftest import Open, Served, serving
 from tests.processes import run
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> ${1+1} {who} $& \u202e'"
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
-    """Open an address in a browser of its own; what its scripts complain about fails the test."""
-    complaints: list[str] = []
-    with contextlib.ExitStack() as stack:
-
-        def open_one(address: str, **how: Any) -> Any:
-            context = browser.new_context(viewport={"width": 1280, "height": 900}, **how)
-            stack.callback(context.close)
-            page = context.new_page()
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-            page.goto(address)
-            page.wait_for_load_state("networkidle")
-            return page
-
-        yield open_one
-    assert complaints == []
 
 
 def coin(page: Any) -> str:
@@ -109,6 +86,38 @@ def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) ->
     page.keyboard.press("e")
     stage.locator("img.drawing").wait_for(state="visible")
     assert not own.is_visible()
+
+
+@pytest.mark.slow
+def test_a_coin_is_relit_by_dragging_and_by_keys(served: Served, open_page: Open) -> None:
+    page = open_page(served.address + "/review")
+    page.keyboard.press("g")
+    drawn = "canvas => canvas.width > 300 && canvas.getContext('2d').getImageData(200, 200, 1, 1).data[3] === 255"
+    page.wait_for_function(f"() => ({drawn})(document.querySelector('.own canvas'))")
+    canvas = page.locator(".own canvas").first
+    light = """canvas => {
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        const rows = [0, 0];
+        for (let at = 0; at < data.length; at += 4) rows[at * 2 < data.length ? 0 : 1] += data[at];
+        return rows[0] / rows[1];
+    }"""
+    box = canvas.bounding_box()
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] - 0.45 * box["height"])
+    from_above = canvas.evaluate(light)
+    assert "12 o'clock" in page.locator(".stage p.quiet:visible").last.inner_text()
+    page.mouse.move(middle[0], middle[1] + 0.45 * box["height"])
+    page.mouse.up()
+    assert from_above != canvas.evaluate(light), "the relief shows under another light"
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    before = canvas.evaluate(light)
+    page.keyboard.press("ArrowUp")
+    assert before != canvas.evaluate(light)
+    page.keyboard.press("l")
+    assert not canvas.is_visible() and page.locator(".own img").first.is_visible(), "the lamps that there were"
 
 
 @pytest.mark.slow

@@ -33,7 +33,11 @@ def test_what_is_stored_is_found_by_a_part_of_its_name(served: Served) -> None:
     assert (
         len(found(served, what="frames", q="1994.1")) == 12 and found(served, what="frames", only="quarantined") == []
     )
-    assert len(found(served, what="entries", q="1994.1")) == 2
+    assert len(found(served, what="frames", q="1994.1", only="obverse")) == 6
+    assert len(found(served, what="entries", q="1994.1")) == 2 and found(served, what="entries", only="removed") == []
+    verdicts = [found(served, what="coins", only=only) for only in ("match", "possible", "not in catalogue")]
+    assert sum(map(len, verdicts)) == 3 and found(served, what="coins", only="not identified") == []
+    assert len(found(served, what="sessions", only="scan")) == 1 and found(served, what="sessions", only="import") == []
     assert len(found(served, what="sales")) == 1 and len(found(served, what="sessions")) == 1
     assert len(found(served, what="nonsense", start=10**9)) == 1, "the last one"
     assert served.get("/collection?start=x").status_code == 400

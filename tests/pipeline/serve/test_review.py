@@ -11,8 +11,8 @@ import pytest
 from capture.store.journal_lines import MatchConfirmed, MatchRejected, MatchUnsure
 from capture.store.records import RankedCoin
 from pipeline.collection.decisions import Decisions
+from pipeline.serve.match_views import lay_on_entry
 from pipeline.serve.queue import order
-from pipeline.serve.review import lay_on_entry
 from tests.pipeline.serve.conftest import Served
 from tests.processes import run
 

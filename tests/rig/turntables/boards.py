@@ -13,6 +13,7 @@ from rig.turntables.grbl_emulator import GrblEmulator
 from rig.turntables.grbl_protocol import GrblConfig
 from rig.turntables.grblhal_emulator import GrblHalEmulator
 from rig.turntables.marlin import MarlinConfig
+from rig.turntables.motor_axis import TiltConfig
 from rig.twin.lab import make_world
 from rig.twin.world import World
 from tests.rig.wires import CONFIG
@@ -55,14 +56,16 @@ class TurntableBench:
         *,
         home: bool = True,
         connect: bool = True,
+        tilt: TiltConfig | None = None,
         **options: Any,
     ) -> None:
         self.clock = EventClock()
-        self.world: World = make_world(CONFIG, self.clock, seed=1)
-        self.controller = controller(self.world, **options)
+        turntable = CONFIG.turntable.model_copy(update={"tilt": tilt})
+        self.world: World = make_world(CONFIG.model_copy(update={"turntable": turntable}), self.clock, seed=1)
+        self.controller = controller(self.world, tilt=tilt, **options)
         self.world.emulators["turntable"] = self.controller
         config = GrblConfig if driver is GrblTurntable else MarlinConfig
-        self.turntable = driver(config(**IMPATIENT), self.clock)
+        self.turntable = driver(config(**IMPATIENT, tilt=tilt), self.clock)
         if connect:
             self.identity = self.turntable.connect()
             if home:

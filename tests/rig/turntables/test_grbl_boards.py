@@ -203,7 +203,7 @@ def test_where_an_axis_can_home_by_itself_it_does(
 
 def test_the_switch_that_is_missing_is_no_build_option(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", home=False)
-    bench.controller._at_switch = lambda: False  # type: ignore[method-assign]
+    bench.controller._at_switch = lambda letter: False  # type: ignore[method-assign]
     with pytest.raises(AlarmError, match=r"alarm 9 .*Clear the plate"):
         bench.turntable.home()
 
@@ -308,6 +308,6 @@ def test_fluidnc_starts_in_an_alarm_that_follows_its_banner(make: Callable[..., 
 
 def test_fluidnc_acknowledges_a_homing_that_failed(make: Callable[..., TurntableBench]) -> None:
     bench = make("FluidNC", home=False)
-    bench.controller._at_switch = lambda: False  # type: ignore[method-assign]
+    bench.controller._at_switch = lambda letter: False  # type: ignore[method-assign]
     message = heard(bench, b"$H\n", 40)
     assert message.endswith("ALARM:9\r\nok\r\n")

@@ -1,0 +1,79 @@
+"""From the light of one lamp to true colours: the matrix that a bundle keeps for each light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Model = Literal["linear", "root-polynomial"]
+Light = npt.NDArray[np.float32]
+
+TERMS: dict[Model, int] = {"linear": 3, "root-polynomial": 6}
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+
+
+@dataclass(frozen=True, eq=False)
+class ColourMatrix:
+    """From light, white balance not yet taken out, to linear sRGB; grey keeps its brightness.
+
+    Attributes
+    ----------
+    model
+        ``linear``, or ``root-polynomial`` with the roots of the products red x green, green x blue, red x blue.
+    matrix
+        (T, 3) from the terms of the light, 3 or 6 of them.
+    ciede2000_mean
+        Colour difference left at the chart's patches, on average; None if it is not known.
+    """
+
+    model: Model
+    matrix: npt.NDArray[np.float64]
+    ciede2000_mean: float | None = None
+
+    @classmethod
+    def of_balanced(
+        cls, model: Model, white_balance: npt.NDArray[np.float64], matrix: npt.NDArray[np.float64], mean: float | None
+    ) -> ColourMatrix:
+        """One that takes in the white balance (3,) that `matrix` expects to have been applied."""
+        red, green, blue = white_balance
+        factors = np.array([red, green, blue, np.sqrt(red * green), np.sqrt(green * blue), np.sqrt(red * blue)])
+        grey = float(matrix.sum(axis=0) @ LUMINANCE)  # of a balanced white, whose terms are all 1
+        return cls(model, factors[: len(matrix), None] * matrix / grey, mean)
+
+    @classmethod
+    def of_facts(cls, facts: dict[str, Any]) -> ColourMatrix:
+        """Read what `facts` gave.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If that is none.
+        """
+        matrix = np.array(facts["matrix"], np.float64).reshape(TERMS[facts["model"]], 3)
+        if not np.isfinite(matrix).all():
+            raise ValueError("no numbers")
+        mean = facts.get("ciede2000_mean")
+        return cls(facts["model"], matrix, None if mean is None else float(mean))
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "model": self.model,
+            "matrix": [[float(value) for value in row] for row in self.matrix],
+            "ciede2000_mean": self.ciede2000_mean,
+        }
+
+    def apply(self, light: Light) -> Light:
+        """Linear sRGB of light (H, W, 3), neither clipped."""
+        transposed = np.ascontiguousarray(self.matrix.T, np.float64)
+        if self.model == "linear":
+            return np.asarray(cv2.transform(light, transposed), np.float32)
+        red, green, blue = cv2.split(np.maximum(light, np.float32(0)))
+        roots = [cv2.sqrt(cv2.multiply(*pair)) for pair in ((red, green), (green, blue), (red, blue))]
+        first = cv2.transform(light, np.ascontiguousarray(transposed[:, :3]))
+        second = cv2.transform(cv2.merge(roots), np.ascontiguousarray(transposed[:, 3:]))
+        return np.asarray(cv2.add(first, second), np.float32)

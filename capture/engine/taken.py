@@ -1,0 +1,16 @@
+"""What an exposure hands to whoever keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture.cameras import RawImage
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An exposure, and where turntable and camera say they stood (deg)."""
+
+    raw: RawImage
+    turntable_read_deg: float
+    tilt_read_deg: float

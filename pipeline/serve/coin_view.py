@@ -1,0 +1,89 @@
+"""Everything that is known of a coin, for its page and its sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from capture.names import printable
+from capture.store import Store
+from capture.store.journal_lines import MatchReviewed, MatchUndone
+from capture.store.labels import Labels
+from capture.store.records import Candidate, Frame
+from pipeline.collection.decisions import Decisions, decision_of
+from pipeline.collection.reviews import reviews_of
+from pipeline.errors import LabError
+from pipeline.reports.cards import SHOWN
+from pipeline.reports.pages import cite
+from pipeline.reports.report import choose_best_frames
+from pipeline.reports.results import caption
+from pipeline.serve.record_rows import own_measures, sales_rows
+
+
+def view_coin(store: Store, name: str) -> dict[str, Any]:
+    """Everything that is known of a coin.
+
+    Raises
+    ------
+    LabError
+        If there is no such coin.
+    """
+    frames = frames_of(store, name)
+    entries = store.catalogue.entries(name)
+    known, own = store.coins.get(name), own_measures(store, name, frames)
+    if known is None and not frames:
+        raise LabError(f"there is no coin {printable(name)} in the store. Search for a part of its name.")
+    decisions = Decisions.of(store.journal.lines(MatchReviewed, MatchUndone, coin=name))
+    rankings = store.rankings.of_coin(name)
+    sessions = {frame.session_id: store.sessions.get(frame.session_id) for frame in frames}
+    good = [frame for frame in frames if frame.is_good]
+    return {
+        "name": name,
+        "coin": known,
+        "measures": [own.words(measure) for measure in ("weight", "diameter") if own.words(measure)],
+        "diameter": own.diameter,
+        "sales": sales_rows(store, [name]),
+        "best": choose_best_frames(good) or good[:2],
+        "good": good,
+        "quarantined": [frame for frame in frames if not frame.is_good],
+        "entries": entries,
+        "cite": cite,
+        "caption": caption,
+        "sessions": [
+            {
+                "session": session,
+                "frames": sum(frame.session_id == session.id and frame.is_good for frame in frames),
+                "quarantined": sum(frame.session_id == session.id and not frame.is_good for frame in frames),
+            }
+            for session in sessions.values()
+        ],
+        "rankings": [
+            {"ranking": each, "candidates": _candidates(store, name, each.candidates, decisions)} for each in rankings
+        ],
+        "reviews": reviews_of(store, name).reviews[::-1],
+    }
+
+
+def frames_of(store: Store, name: str) -> list[Frame]:
+    """Every frame that shows a coin, good or not, whatever its first label named."""
+    labels = Labels.read(store)
+    moved = [frame_id for frame_id, line in labels.corrections.items() if line.coin == name]
+    found = {frame.id: frame for frame in store.frames.find(coin=name, good=None)}
+    found |= {frame.id: frame for frame in (store.frames.select(moved) if moved else [])}
+    return sorted((each for each in labels.apply(found.values()) if each.coin_id == name), key=lambda each: each.number)
+
+
+def _candidates(store: Store, coin: str, candidates: Sequence[Candidate], decisions: Decisions) -> list[dict[str, Any]]:
+    shown = []
+    for each in candidates[:SHOWN]:
+        entry, latest = store.catalogue.get(each.entry_id), decisions.latest((coin, each.entry_id))
+        shown.append(
+            {
+                "coin": each.coin,
+                "citation": cite(entry) if entry else each.entry_id,
+                "number": entry.number if entry else None,
+                "probability": each.probability,
+                "decision": decision_of(latest) if latest else None,
+            }
+        )
+    return shown

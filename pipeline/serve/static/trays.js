@@ -1,0 +1,47 @@
+// Many trays out of one table: shown first, then written one by one, those that exist only where it is ticked.
+
+import { element, post, postFile, say, text } from "./api.js";
+
+const byId = (id) => document.getElementById(id);
+let read = [];
+
+function row(each, number) {
+  const box = element("input", { type: "checkbox", checked: !each.is_replaced, ariaLabel: text("script.trays.write", { tray: each.tray }) });
+  box.dataset.number = number;
+  const now = each.is_replaced ? text("script.trays.replaces", each) : text("script.trays.new");
+  const count = element("td", { className: "number", textContent: Object.keys(each.slots).length });
+  return element("tr", {}, element("td", {}, box), element("td", { textContent: each.tray }), count, element("td", { textContent: now }));
+}
+
+byId("tables").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (!file) return;
+  try {
+    const answer = await postFile("/trays/read", file);
+    if (answer.trays.some((each) => each.tray === null)) throw new Error(text("script.trays.no column"));
+    read = answer.trays;
+    say("");
+    byId("zeros").hidden = answer.may_lack_zeros === null;
+    byId("zeros").textContent = answer.may_lack_zeros === null ? "" : text("script.tray.zeros", { coin: answer.may_lack_zeros });
+    byId("read").querySelector("tbody").replaceChildren(...read.map(row));
+    byId("read").hidden = byId("write").hidden = read.length === 0;
+  } catch (error) {
+    say(error.message, true);
+  }
+  event.target.value = "";
+});
+
+byId("write").addEventListener("click", async () => {
+  const boxes = [...byId("read").querySelectorAll("input:checked")];
+  const done = [];
+  try {
+    for (const box of boxes) {
+      const each = read[Number(box.dataset.number)];
+      await post("/tray", { name: each.tray, digest: each.digest, slots: each.slots });
+      done.push(each.tray);
+    }
+    location.reload();
+  } catch (error) {
+    say(`${error.message} ${text("script.trays.written", { trays: done.join(", ") || "–" })}`, true);
+  }
+});

@@ -1,0 +1,1 @@
+"""Balances: a driver per protocol, its emulator beside it."""

@@ -1,0 +1,68 @@
+"""A coin is taken away: a frame in all its pixels, a sheet of paper, a bag of everything."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import bagit
+import httpx
+import pypdfium2
+import pytest
+from PIL import Image
+
+from capture.store import Store
+from tests.pipeline.serve.conftest import Served
+
+HOSTILE = '../a "b"\r\nX: y ü'
+
+
+def named(answer: httpx.Response) -> str:
+    return answer.headers["content-disposition"]
+
+
+@pytest.mark.slow
+def test_a_frame_is_saved_in_all_its_pixels(served: Served) -> None:
+    with Store.open(served.lab / "store", writing=False) as store:
+        frame = store.frames.find(coin="1994.1")[0]
+        raw = store.image(frame.sha256)
+        kept = store.path(frame.sha256).read_bytes()
+    for kind in ("jpeg", "tiff"):
+        answer = served.get(f"/export/frame/{frame.id}?format={kind}&which=raw")
+        image = Image.open(io.BytesIO(answer.content))
+        assert (image.format, image.size) == (kind.upper(), (raw.shape[1], raw.shape[0]))
+        assert named(answer).startswith(f'attachment; filename="1994.1_obverse_{frame.id[:8]}.{kind}"')
+    assert served.get(f"/export/frame/{frame.id}?format=original&which=raw").content == kept
+    assert served.get(f"/export/frame/{frame.id}?format=exe").status_code == 400
+    assert served.get("/export/frame/../../rig.yaml").status_code == 404
+
+
+@pytest.mark.slow
+def test_the_sheet_has_both_sides_and_what_is_known(served: Served) -> None:
+    answer = served.get("/export/sheet?name=1994.1")
+    assert answer.headers["content-type"] == "application/pdf"
+    (page,) = pypdfium2.PdfDocument(answer.content)
+    text = page.get_textpage().get_text_range()
+    assert "1994.1" in text and " mm" in text and "probability" in text and "Scan history" in text
+    images = [each for each in page.get_objects() if isinstance(each, pypdfium2.PdfImage)]
+    assert len(images) == 4, "both sides of the coin and of its best candidate"
+    german = served.get("/export/sheet?name=1994.1", Cookie="language=de").content
+    assert "Aufnahmegeschichte" in pypdfium2.PdfDocument(german)[0].get_textpage().get_text_range()
+    assert served.get("/export/sheet?name=nobody").status_code == 400
+
+
+@pytest.mark.slow
+def test_the_bag_is_the_one_of_the_store(served: Served, tmp_path: Path) -> None:
+    def post(**sent: str) -> httpx.Response:
+        return httpx.post(served.address + "/export/bag", data=sent, headers={"Origin": served.address}, timeout=60)
+
+    answer = post(name="1994.1", format="original")
+    assert named(answer).startswith('attachment; filename="1994.1.zip"')
+    zipfile.ZipFile(io.BytesIO(answer.content)).extractall(tmp_path)
+    bag = bagit.Bag(str(tmp_path / "1994.1"))
+    assert bag.validate() and len(list((tmp_path / "1994.1/data/frames").rglob("*.raw.jxl"))) == 12
+    assert post(name="nobody").status_code == 400 and post(name="1994.1", format="exe").status_code == 400
+    assert served.get("/export/bag?name=1994.1").status_code == 405, "only what the page itself sends"
+    assert httpx.post(served.address + "/export/bag", data={"name": "1994.1"}).status_code == 403
+    assert post(name=HOSTILE).status_code == 400
