@@ -17,7 +17,8 @@ from rich.table import Table
 from calibration.outline import crop_coin
 from models.embedding.embedder import Embedder
 from models.matching.entries import embed_entries
-from models.matching.index import FaissIndex, GalleryEntry
+from models.matching.faiss_index import FaissIndex
+from models.matching.gallery import GalleryEntry
 from models.matching.matcher import CoinMatcher
 from models.matching.registration import describe, register
 from models.matching.surface import surface_evidence
