@@ -14,6 +14,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,8 +37,11 @@ WATCHED_S = 6.0  # for so long after the last touch somebody counts as watching
 POLITENESS = 10  # how far its thread steps back behind those that work for the scan
 PEAKED, CLIPPED = 1, 2  # what a pixel of the aids says
 CLIPPED_LEVEL = 253
-LEAST_DETAIL = 3.0  # grey levels, and
-DETAIL_OVER_MEDIAN = 5.0  # what stands so far above the rest of the image, is in focus
+# In focus is where fine detail (0.8 to 1.6 px) is that strong against coarser (1.6 to 3.2 px), and stands out of noise
+# by so many grey levels. Of a coin of the twin that marks 40 % in focus, 24 % blurred by 1 px, 4 % by 2 and 0.2 % by 3.
+FINE_OVER_COARSE, LEAST_DETAIL = 0.45, 1.0
+FOCUS_WIDTH_PX = 2048  # wider images are brought to it first: their pixels are finer than what the lens resolves
+NEIGHBOURS_PX = 9
 
 Aids = npt.NDArray[np.uint8]
 
@@ -174,7 +178,7 @@ def make_preview(seen: Seen) -> Preview:
     small = cv2.resize(seen.image, size, interpolation=cv2.INTER_AREA)
     clipped = cv2.inRange(seen.image, (0, 0, 0), (CLIPPED_LEVEL,) * 3) == 0
     aids = np.zeros(size[::-1], np.uint8)
-    aids[_detail(seen.image, size)] = PEAKED
+    aids[_in_focus(seen.image, size)] = PEAKED
     share = cv2.resize(clipped.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     aids[share > 0.25] = CLIPPED
     done, encoded = cv2.imencode(".png", aids, [cv2.IMWRITE_PNG_COMPRESSION, 1])
@@ -194,12 +198,15 @@ def make_preview(seen: Seen) -> Preview:
     return Preview(facts, encode_jpeg(np.asarray(small, np.uint8), 82), encoded.tobytes())
 
 
-def _detail(image: Image, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Where the image is in focus: fine detail stands out there, of its noise and of the rest."""
+def _in_focus(image: Image, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where the image is in focus."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    fine = cv2.absdiff(cv2.GaussianBlur(grey, (0, 0), 0.8), cv2.GaussianBlur(grey, (0, 0), 2.0))
-    detail = cv2.resize(fine.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(detail > max(LEAST_DETAIL, DETAIL_OVER_MEDIAN * float(np.median(detail))), np.bool_)
+    if (scale := FOCUS_WIDTH_PX / grey.shape[1]) < 1:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    blurred = [cv2.GaussianBlur(grey, (0, 0), sigma).astype(np.float32) for sigma in (0.8, 1.6, 3.2)]
+    fine, coarse = (cv2.blur(cv2.absdiff(*pair), (NEIGHBOURS_PX,) * 2) for pair in pairwise(blurred))
+    in_focus = (fine > FINE_OVER_COARSE * coarse) & (fine > LEAST_DETAIL)
+    return np.asarray(cv2.resize(in_focus.view(np.uint8), size, interpolation=cv2.INTER_AREA) > 0, np.bool_)
 
 
 def _polygon(outline: Outline, size: tuple[int, int]) -> list[tuple[int, int]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -35,6 +37,7 @@ def test_another_model_or_damage_is_refused(tmp_path: Path) -> None:
         FaissIndex.open(folder, "model-1")
 
 
+@pytest.mark.slow
 def test_adding_a_few_writes_a_few(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     FaissIndex.open(folder, "m").add(*some(3000))
@@ -79,6 +82,7 @@ def test_parts_of_other_machines_are_taken_over(tmp_path: Path) -> None:
     assert again.entries(again.search(features.pooled[20:21], 1)) == [entries[20]]
 
 
+@pytest.mark.slow
 def test_the_rough_search_finds_what_the_exact_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faiss_index, "EXACT", 1000)
     monkeypatch.setattr(faiss_index, "_TAIL", 100)
@@ -104,3 +108,23 @@ def test_the_rough_search_finds_what_the_exact_one_finds(tmp_path: Path, monkeyp
     rough.write_bytes(rough.read_bytes()[:-1] + b"?")
     with pytest.raises(CatalogueIndexError, match="rig catalogue build"):
         FaissIndex.open(tmp_path, "m")
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_nothing_is_lost(tmp_path: Path) -> None:
+    """A limit on files stands in for the disk: what cannot be written is an error, and not the end of the process."""
+    entries, features = some(3000)
+    index = FaissIndex.open(tmp_path, "m")
+    index.add(entries[:10], Features(features.pooled[:10], features.grid[:10]))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        with pytest.raises(OSError, match="large"):
+            index.add(entries[10:], Features(features.pooled[10:], features.grid[10:]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert len(FaissIndex.open(tmp_path, "m")) == 10 and len(list((tmp_path / "parts").iterdir())) == 1
+    index.add(entries[10:], Features(features.pooled[10:], features.grid[10:]))
+    assert len(FaissIndex.open(tmp_path, "m")) == 3000

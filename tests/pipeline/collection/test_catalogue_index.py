@@ -109,6 +109,17 @@ def test_what_leaves_the_catalogue_leaves_the_index_and_comes_back(rig: Rig, lab
 
 
 @pytest.mark.slow
+def test_the_index_follows_a_store_that_was_put_back(rig: Rig, lab: Path, photographs: Path) -> None:
+    shutil.copytree(lab / "store", lab.with_name("backup"))
+    add(rig, lab, photographs, COINS[0])
+    query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+    assert rig(*query).code == 0 and len(index_of(lab)) == 14
+    shutil.rmtree(lab / "store")
+    shutil.copytree(lab.with_name("backup"), lab / "store")
+    assert rig(*query).json[0]["candidates"][0]["coin"] == COINS[0] and len(index_of(lab)) == 12
+
+
+@pytest.mark.slow
 def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path, photographs: Path) -> None:
     add(rig, lab, photographs, COINS[0])
     query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab)
@@ -163,3 +174,24 @@ def test_while_another_command_embeds_what_is_there_is_searched(rig: Rig, lab: P
         ran = rig("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
     assert ran.json[0]["candidates"][0]["coin"] == COINS[0]
     assert "2 more images" in ran.err and len(index_of(lab)) == 12
+
+
+@pytest.mark.slow
+def test_an_index_in_milvus_answers_as_the_labs_own_does(rig: Rig, lab: Path, photographs: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="Milvus is tried with `pip install 'coinlab[milvus]'`")
+    query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+    (own,) = rig(*query).json
+    with (lab / "rig.yaml").open("a") as stream:
+        stream.write("\ncatalogue:\n  milvus: catalogue.db\n")
+    add(rig, lab, photographs, COINS[3])
+    built = rig("catalogue", "build", "--lab", lab, "--json")
+    assert built.json["entries"] == 14, built.err
+    (found,) = rig(*query, "--side", "obverse").json
+    assert found["verdict"] == own["verdict"] == "match"
+    assert found["candidates"][0]["coin"] == own["candidates"][0]["coin"]
+    assert rig("catalogue", "remove", COINS[0], "--lab", lab).code == 0
+    assert COINS[0] not in [each["coin"] for each in rig(*query).json[0]["candidates"]]
+    text = (lab / "rig.yaml").read_text()
+    (lab / "rig.yaml").write_text(text.replace("catalogue.db", "http://127.0.0.1:9"))
+    ran = rig(*query)
+    assert ran.code == 1 and "http://127.0.0.1:9 does not answer" in ran.err and "Traceback" not in ran.err

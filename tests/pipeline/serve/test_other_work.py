@@ -110,7 +110,7 @@ def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_pag
     page = open_page(busy_page.address + "/review?only=quarantined")
     page.locator("#who").fill("Anna")
     page.keyboard.press("Enter")
-    assert page.locator("#work img").count() == 1 and "blur" in page.locator("#work").inner_text()
+    assert page.locator("#work img").count() == 1 and "out of focus" in page.locator("#work").inner_text()
     assert not page.locator("[data-decision='same coin']").is_visible() and not page.locator("#reject").is_visible()
     page.keyboard.press("a")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'decided'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from rig.clock import ScaledClock
+from rig.clock import SystemClock
 from rig.station import StationConfig
 from rig.twin.lab import make_world
 from tests.pipeline.bench.test_session import make_bench
@@ -37,11 +36,21 @@ station:
 """
 
 
+class Passing(SystemClock):
+    """Time that passes five times as fast as the system's, also for drivers in another process."""
+
+    def now(self) -> float:
+        return 5.0 * super().now()
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds / 5.0)
+
+
 @pytest.fixture
 def cables(tmp_path: Path) -> Iterator[Path]:
     """A Grbl turntable, a uArm and a WLED lightbox, each behind a terminal of the system."""
     config = StationConfig()
-    world = make_world(config, ScaledClock(math.inf), seed=1)
+    world = make_world(config, Passing(), seed=1)
     with ExitStack() as stack:
         for role in ROLES:
             stack.callback(Cable(world, role, tmp_path).pull_out)
@@ -49,7 +58,7 @@ def cables(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_devices_behind_terminals_are_found_and_written(cables: Path, open_page: Open) -> None:
+def test_devices_behind_terminals_are_found_written_and_tried(cables: Path, open_page: Open) -> None:
     lab = cables / "lab"
     lab.mkdir()
     (lab / "rig.yaml").write_text(WRONG.format(camera=SMALL_CAMERA, folder=cables))
@@ -66,6 +75,14 @@ def test_devices_behind_terminals_are_found_and_written(cables: Path, open_page:
         assert "# Devices of the lab." in written and "  bench: {safe_z_mm: 90}" in written
         (former,) = lab.glob("rig.yaml.2*")
         assert former.read_text() == WRONG.format(camera=SMALL_CAMERA, folder=cables)
+        page.locator("#take").click()
+        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.get_by_role("button", name="Home").click()
+        page.locator("#place", has_text="plate at 0.0°").wait_for(timeout=60_000)
+        page.get_by_role("button", name="Plate left").click()
+        page.locator("#place", has_text="plate at 5.0°").wait_for()
+        page.get_by_role("button", name="az060").click()
+        page.locator("button[data-light=az060][aria-pressed=true]").wait_for()
         page.close()
 
 
