@@ -156,6 +156,8 @@ def _update(lab: Lab, embedder: Embedder, progress: Progress, *, is_build: bool 
         seen = seen or _Seen()
         adopted = 0
         was_removed = (before.removed, before.sum_of_removed) != (state.removed, state.sum_of_removed)
+        if state.newest < before.newest or state.newest_lot < before.newest_lot:
+            before = CatalogueState()  # a backup of the store was put back
         if is_build or was_removed or not before.newest:
             waiting, adopted = _compare(store, index, seen)
         else:

@@ -32,7 +32,7 @@ function quarantined(item) {
       {},
       element("a", { href: `${each.image}?size=1600`, target: "_blank" }, element("img", { src: `${each.image}?size=640`, alt: each.caption, loading: "lazy" })),
       element("span", { className: "quiet", textContent: `${each.caption}, ${text("script.work.take", { attempt: each.attempt })}` }),
-      element("strong", { textContent: each.reason }),
+      element("strong", { textContent: each.reason.split(", ").map((reason) => text(`script.quarantine.${reason}`)).join(", ") }),
     ),
   );
   const again = item.again ? element("p", {}, `${text("script.work.again")} `, element("code", { textContent: item.again })) : null;

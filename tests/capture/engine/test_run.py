@@ -325,9 +325,8 @@ def test_killed_and_started_again(tmp_path: Path, kill_after_s: float, plan: Pla
 
 
 # While it lifts a coin, and on the way back: this arm has no sense of what it holds.
-@pytest.mark.parametrize(
-    ("kill_after_s", "plan"), [(26.0, SHORTEST_PLAN), pytest.param(102.0, PLAN, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # by default a scan is killed at the command line
+@pytest.mark.parametrize(("kill_after_s", "plan"), [(26.0, SHORTEST_PLAN), (102.0, PLAN)])
 def test_killed_while_a_coin_hangs_on_an_arm_that_does_not_know(
     tmp_path: Path, kill_after_s: float, plan: Plan
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_same_seed_gives_the_same_embedder(random_weights: Path, tmp_path: P
     assert one.card["training"]["coin_sides"] == 7
 
 
+@pytest.mark.slow
 def test_broken_off_and_taken_up_it_ends_with_the_same_weights(random_weights: Path, tmp_path: Path) -> None:
     recipe = SMALL.model_copy(
         update={"steps": 6, "save_every": 2, "augmentation": Augmentation(relight=0.5), "loss": LossConfig(memory=32)}

@@ -109,6 +109,17 @@ def test_what_leaves_the_catalogue_leaves_the_index_and_comes_back(rig: Rig, lab
 
 
 @pytest.mark.slow
+def test_the_index_follows_a_store_that_was_put_back(rig: Rig, lab: Path, photographs: Path) -> None:
+    shutil.copytree(lab / "store", lab.with_name("backup"))
+    add(rig, lab, photographs, COINS[0])
+    query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")
+    assert rig(*query).code == 0 and len(index_of(lab)) == 14
+    shutil.rmtree(lab / "store")
+    shutil.copytree(lab.with_name("backup"), lab / "store")
+    assert rig(*query).json[0]["candidates"][0]["coin"] == COINS[0] and len(index_of(lab)) == 12
+
+
+@pytest.mark.slow
 def test_a_corrected_record_is_searched_by_what_it_says_now(rig: Rig, lab: Path, photographs: Path) -> None:
     add(rig, lab, photographs, COINS[0])
     query = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab)

@@ -91,6 +91,7 @@ def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
     assert second["candidates"][0]["coin"] == COINS[1]
 
 
+@pytest.mark.slow
 def test_what_needs_no_model_is_done_before_one_is_loaded(rig: Rig, lab: Path, photo: Path) -> None:
     blank = photo.with_name("blank.png")
     cv2.imwrite(str(blank), np.full((200, 200, 3), 240, np.uint8))

@@ -30,6 +30,7 @@ def rows(lab: Path) -> list[dict[str, Any]]:
     return list(json.loads((folder / "manifest.json").read_text())["frames"])
 
 
+@pytest.mark.slow
 def test_a_confirmed_match_makes_the_catalogues_images_train(filled: Path, photographs: Path) -> None:
     before = rows(filled)
     trains = next(row["coin"] for row in before if row["part"] == "train")

@@ -65,6 +65,7 @@ def test_a_dataset_is_divided_by_coin_and_rebuilt_to_the_byte(filled: Path) -> N
         run("dataset", "build", "coins", "--from", folder / "manifest.json", "--lab", filled)
 
 
+@pytest.mark.slow
 def test_the_same_photographs_make_the_same_crops_in_any_lab(filled: Path, made_lab: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(made_lab, tmp_path / "other"))
     assert run("import", tmp_path / "first", "--labels", tmp_path / "first" / "labels.csv", "--lab", other).code == 0

@@ -45,6 +45,7 @@ def labelled(lab: Path, tmp_path: Path) -> Path:
     return lab
 
 
+@pytest.mark.slow  # by default a round of learning is refused
 def test_only_a_model_that_is_surely_better_is_put_in_use(labelled: Path) -> None:
     judged = ("--dataset", "days", "--lab", labelled, "--json")
     refused = run("models", "promote", "weak", *judged)

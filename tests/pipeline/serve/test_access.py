@@ -125,6 +125,7 @@ def test_every_language_has_every_text() -> None:
     assert {name: set(each) ^ set(texts["en"]) for name, each in texts.items()} == {each: set() for each in LANGUAGES}
 
 
+@pytest.mark.slow
 def test_a_lab_that_has_nothing_yet_is_served(made_lab: Path, tmp_path: Path) -> None:
     run("init", "--collection", "--lab", tmp_path / "new")
     with serving(tmp_path / "new") as page:

@@ -47,8 +47,8 @@ def busy_page(scanned: Scanned, tmp_path: Path) -> Iterator[Served]:
             lots=[NewLot(CUT, "Hess 1936", details, "3.png")],
         )
     links = {
-        "1994.4": {"entries": [], "links": {"1994.5": 0.8, "1994.6": 0.3}},
-        "1994.5": {"entries": [], "links": {"1994.4": 0.7}},
+        "1994.4": {"entries": [], "same_coin": {"1994.5": 0.8, "1994.6": 0.3}},
+        "1994.5": {"entries": [], "same_coin": {"1994.4": 0.7}},
     }
     (lab / "catalogue" / "model-same-coin.json").write_text(json.dumps(links))
     with serving(lab) as served:
@@ -110,7 +110,7 @@ def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_pag
     page = open_page(busy_page.address + "/review?only=quarantined")
     page.locator("#who").fill("Anna")
     page.keyboard.press("Enter")
-    assert page.locator("#work img").count() == 1 and "blur" in page.locator("#work").inner_text()
+    assert page.locator("#work img").count() == 1 and "out of focus" in page.locator("#work").inner_text()
     assert not page.locator("[data-decision='same coin']").is_visible() and not page.locator("#reject").is_visible()
     page.keyboard.press("a")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'decided'")
