@@ -75,13 +75,6 @@ class StoredAs(StrEnum):
     SRGB = "srgb"
 
 
-class SideName(StrEnum):
-    """A side of a coin."""
-
-    OBVERSE = "obverse"
-    REVERSE = "reverse"
-
-
 ImagesOption = Annotated[
     list[Path], typer.Option("--images", metavar="DIR", help="A folder of photographs, or one; may be repeated.")
 ]

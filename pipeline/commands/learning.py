@@ -34,13 +34,6 @@ class MethodName(StrEnum):
     OCCLUSION = "occlusion"
 
 
-class SideName(StrEnum):
-    """A side of a coin."""
-
-    OBVERSE = "obverse"
-    REVERSE = "reverse"
-
-
 class SuiteName(StrEnum):
     """A published table; see `pipeline.learning.suites`."""
 
