@@ -41,7 +41,7 @@ def view_quarantined(page: Page, session: str, coin: str) -> dict[str, Any] | No
 
 def view_cut(page: Page, sale: str, coin: str) -> dict[str, Any] | None:
     """A coin cut out of a page that waits for a person; None if it does not."""
-    cut = next((cut for cut in waiting_cuts(page.opened.store) if (cut.sale, cut.coin) == (sale, coin)), None)
+    cut = next((cut for cut in waiting_cuts(page.opened.store, coin) if cut.sale == sale), None)
     if cut is None:
         return None
     lot = cut.entries[0].lot
