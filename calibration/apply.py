@@ -106,7 +106,8 @@ def _table(bundle: Bundle, dtype: str) -> npt.NDArray[np.float32]:
     light = table_of(np.dtype(dtype))
     if bundle.dark is None:
         return light
-    return np.ascontiguousarray(light[:, None, None] - bundle.dark[None, None, :], np.float32)
+    # Never below 0: at the frame's edge the cubic interpolation would turn less than nothing into light.
+    return np.ascontiguousarray(np.maximum(light[:, None, None] - bundle.dark[None, None, :], 0), np.float32)
 
 
 @lru_cache(maxsize=2)

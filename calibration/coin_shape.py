@@ -88,7 +88,8 @@ def coin_shape(
     contours, _ = cv2.findContours(found.mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         raise CalibrationError("The coin has no outline.")
-    rough = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.float64)
+    # Dark patina is like the plate and eats into the mask: its hull is nearer to the rim.
+    rough = cv2.convexHull(max(contours, key=cv2.contourArea)).reshape(-1, 2).astype(np.float64)
     centre = np.array(found.centre_px)
     radii = _edge(light, centre, _radii_about(rough, centre))
     angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
@@ -156,14 +157,16 @@ def axis_hours(axis_deg: float) -> float:
     return round(axis_deg / 30.0, 1) % 12.0 or 12.0
 
 
-def _radii_about(contour: Points, centre: Points) -> Points:
-    """(`ANGLES`,) how far an outline is from its centre, y up; the furthest where it comes back."""
-    away = contour - centre
-    bins = np.round(np.arctan2(-away[:, 1], away[:, 0]) * ANGLES / (2 * np.pi)).astype(int) % ANGLES
-    radii = np.zeros(ANGLES)
-    np.maximum.at(radii, bins, np.hypot(*away.T))
-    known = np.flatnonzero(radii)
-    return np.asarray(np.interp(np.arange(ANGLES), known, radii[known], period=ANGLES), np.float64)
+def _radii_about(hull: Points, centre: Points) -> Points:
+    """(`ANGLES`,) how far a convex outline is from a place in it in each direction, y up."""
+    angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
+    rays = np.stack([np.cos(angles), -np.sin(angles)], axis=1)
+    sides = np.roll(hull, -1, axis=0) - hull
+    normals = np.stack([sides[:, 1], -sides[:, 0]], axis=1)
+    reach = ((hull - centre) * normals).sum(axis=1)
+    normals, reach = (each * np.sign(reach)[(...,) + (None,) * (each.ndim - 1)] for each in (normals, reach))
+    along = rays @ normals.T
+    return np.asarray(np.where(along > 1e-9, reach / np.maximum(along, 1e-9), np.inf).min(axis=1), np.float64)
 
 
 def _edge(light: Light, centre: Points, rough: Points) -> Points:

@@ -24,6 +24,9 @@ REACH = 0.12  # of the image's width and height, which the corners reach beyond 
 COVERAGE_CELLS = 5
 # Brown and Conrady with two and three radial terms, and OpenCV's rational model: flags, and terms of distortion.
 MODELS = ((cv2.CALIB_FIX_K3, 4), (0, 5), (cv2.CALIB_RATIONAL_MODEL, 8))
+# A model with more terms has to bring the error below this share: corners of one view err alike, which Schwarz's
+# criterion does not know, and a term that explains little of them misleads where no corner was seen.
+RICHER = 0.95
 MIN_TILT_DEG = 8.0
 MIN_DIRECTIONS = 3  # Zhang's least, if nothing about the lens is known
 APART_DEG = 4.0  # directions in which the board faces differ by more
@@ -98,8 +101,8 @@ def calibrate_lens(views: Sequence[BoardView]) -> Lens:
 def fit_lens(views: Sequence[BoardView]) -> LensFit:
     """Fit the lens to views of the board, some of them tilted; views that contradict the others are left out.
 
-    The simplest distortion is taken that explains the corners (Schwarz's criterion): two radial terms, three, or the
-    rational model, which wide-angle lenses need.
+    The simplest distortion is taken that explains the corners (Schwarz's criterion, and a twentieth of the error): two
+    radial terms, three, or the rational model, which wide-angle lenses need.
 
     Z. Zhang, "A flexible new technique for camera calibration", IEEE TPAMI 22 (2000).
 
@@ -168,8 +171,12 @@ class _Fit:
 
 def _best_model(views: Sequence[BoardView], size: tuple[int, int]) -> _Fit:
     fits = [_fit(views, size, flags, terms) for flags, terms in MODELS]
-    believed = [fit for fit in fits if _grows_outwards(fit, size)]
-    return min(believed or fits[:1], key=lambda fit: fit.criterion)
+    best = fits[0]
+    for fit in fits[1:]:
+        is_better = fit.criterion < best.criterion and fit.rms_px < RICHER * best.rms_px
+        if _grows_outwards(fit, size) and (is_better or not _grows_outwards(best, size)):
+            best = fit
+    return best
 
 
 def _fit(views: Sequence[BoardView], size: tuple[int, int], flags: int, terms: int) -> _Fit:

@@ -152,7 +152,11 @@ def check(
         angle_error_deg = max(angle_error_deg, seen_error_deg, key=abs)
     if abs(angle_error_deg) > limits.max_angle_error_deg:
         reasons.append(QuarantineReason.WRONG_ANGLE)
-    if expected is not None and _tilt_error_deg(metrics, expected) > limits.max_tilt_error_deg:
+    if (
+        expected is not None
+        and "tilt_deg" in metrics
+        and (tilt_error_deg(metrics["tilt_deg"], expected.tilt_deg) > limits.max_tilt_error_deg)
+    ):
         reasons.append(QuarantineReason.WRONG_TILT)
     outlines = find_coins(image)
     if not outlines:
@@ -188,6 +192,12 @@ def check(
     return Quality(tuple(reasons), metrics, outline)
 
 
+def tilt_error_deg(seen_deg: float, wanted_deg: float) -> float:
+    """How far the camera is tilted from where it should be; looking straight down, a ring hardly shows it."""
+    seen, wanted = math.radians(seen_deg), math.radians(wanted_deg)
+    return math.degrees(abs(math.cos(seen) - math.cos(wanted)) / max(math.sin(wanted), LEAST_TILT))
+
+
 def check_photograph(image: Image) -> Quality:
     """Check a photograph that no rig took: one coin, whole, sharp, large enough, not over-exposed.
 
@@ -217,12 +227,6 @@ def _seen_plate(image: Image, expected: Expected, limits: Limits, metrics: dict[
     if expected.lens is not None:
         metrics["tilt_deg"] = round(camera_tilt_deg(plate, expected.lens), 2)
     return plate
-
-
-def _tilt_error_deg(metrics: Mapping[str, Any], expected: Expected) -> float:
-    """How far the camera is tilted from where it should be; looking straight down, a ring hardly shows it."""
-    seen, wanted = math.radians(metrics.get("tilt_deg", expected.tilt_deg)), math.radians(expected.tilt_deg)
-    return math.degrees(abs(math.cos(seen) - math.cos(wanted)) / max(math.sin(wanted), LEAST_TILT))
 
 
 def _light_is_right(

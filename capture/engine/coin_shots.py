@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calibration.plate import camera_tilt_deg, plate_angle_deg
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
@@ -13,6 +14,7 @@ from capture.engine.order import order_shots
 from capture.engine.state import RunState, TrayCoin
 from capture.engine.transport import AS_FOUND, CoinTransport
 from capture.plan import Shot
+from capture.quality import tilt_error_deg
 from capture.store.journal_lines import CoinSkipped
 from capture.wording import count
 from rig.errors import AlarmError
@@ -71,6 +73,24 @@ class CoinShots:
             check_stop(self._context, self._state)
             self._check_time(coin)
             self._take(shot)
+        self._tilt_back()
+
+    def _tilt_back(self) -> None:
+        """Tilt the camera out of the arm's way, and see by the ring that it went: its motor only counts."""
+        station, context = self._context.station, self._context
+        tilted_deg = station.tilt_deg or 0.0
+        if station.tilt_for_errand(tilted_deg) == tilted_deg:
+            return
+        with self._state.hardware(station.clock):
+            image = self._exposer.take_fresh(context.plan.lights[0], context.plan.exposure_us, context.plan.gain)
+        lens = context.bundle.lens if context.bundle else None
+        plate = plate_angle_deg(image, lens, context.limits.ring)
+        if plate is None or lens is None:
+            return
+        seen_deg = camera_tilt_deg(plate, lens)
+        if tilt_error_deg(seen_deg, 0.0) > context.limits.max_tilt_error_deg:
+            self._worker.finish()
+            raise _slipped(AngleMismatch(seen_deg, 0.0, is_tilt=True))
 
     def _turn_to(self, side: Side) -> None:
         with self._state.hardware(self._context.station.clock):

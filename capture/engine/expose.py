@@ -60,7 +60,7 @@ class Exposer:
             If the camera hands out the same image again and again.
         """
         self.forget()
-        if self._station.tilts_camera:
+        if self._station.tilt_deg != 0.0:
             self._station.tilt_to(0.0)
         self._station.show(light)
         self._camera.configure(exposure_us, gain)

@@ -38,6 +38,9 @@ class Reach(Protocol):
 class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
 
+    def tilt_for_errand(self, tilt_deg: float) -> float:
+        """Where a camera that is tilted so far is tilted to while a coin is carried."""
+
     @property
     def turntable_deg(self) -> float | None:
         """Where the plate was turned to; None while that is not to be believed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from capture.store.journal import Journal
-from capture.store.journal_lines import CoinWeighed
+from capture.store.journal_lines import CoinMeasured, CoinWeighed
 from capture.store.record_kinds import CALIBRATION
 from capture.store.records import Calibration, Coin
 from capture.store.transaction import Storage
@@ -20,6 +20,10 @@ class Coins:
         """What a coin weighed when it was last weighed; None if it never was."""
         weighed = self._journal.last(CoinWeighed, coin=coin)
         return weighed.grams if weighed else None
+
+    def measured(self, coin: str) -> CoinMeasured | None:
+        """What a coin measured when it was last measured; None if it never was."""
+        return self._journal.last(CoinMeasured, coin=coin)
 
     def add(self, coin: str, type_: str | None = None, diameter_mm: float | None = None) -> None:
         """Make a coin known, or fill in what is known of it."""

@@ -40,7 +40,7 @@ frames.csv          one line for each frame: which coin and side, pose commanded
                     mm per pixel, quality, SHA-256 of its images as they are stored
 frames.json         the same, with everything that the camera and the quality check reported
 sessions.json       each session's plan, tray, devices and shots as they were frozen when it began
-coins.csv           each coin's type, diameter and weight, where known
+coins.csv           each coin's type, diameter, weight and measures, where known
 journal.jsonl       what was done and what happened in these sessions, in order
 calibrations/       the bundles that the calibrated images were made with
 """
@@ -192,9 +192,7 @@ def _describe(
         [{**row, "sharpness": frame["quality"].get("sharpness")} for row, frame in zip(table, rows, strict=True)],
     )
     present = sorted({frame.coin_id for frame, _ in files})
-    _write_csv(
-        folder / "coins.csv", [{**coins[coin].as_record(), "weight_g": store.coins.weight_g(coin)} for coin in present]
-    )
+    _write_csv(folder / "coins.csv", [{**coins[coin].as_record(), **_measures(store, coin)} for coin in present])
     described = []
     for session in sessions:
         shots = [{"id": shot.id, **shot.model_dump()} for shot in store.sessions.shots(session.id)]
@@ -221,6 +219,17 @@ def _describe(
     )
     (folder / "README.txt").write_text(readme)
     return tuple(missing)
+
+
+def _measures(store: Store, coin: str) -> dict[str, Any]:
+    """What was weighed and measured of a coin, empty where it was not."""
+    measured = store.coins.measured(coin)
+    names = ("diameter_min_mm", "diameter_max_mm", "area_mm2", "axis_h")
+    return {
+        "weight_g": store.coins.weight_g(coin),
+        "diameter_measured_mm": None if measured is None else measured.diameter_mm,
+        **{name: None if measured is None else getattr(measured, name) for name in names},
+    }
 
 
 def _journal_row(number: int, line: dict[str, Any]) -> dict[str, Any]:

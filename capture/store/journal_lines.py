@@ -19,7 +19,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
             MatchReviewed   MatchConfirmed, MatchRejected, MatchUnsure
             MatchUndone
         NeedTicked
-        CoinWeighed
+        CoinWeighed, CoinMeasured
         EntriesReplaced
         FramesDeleted, StoreCleaned, StoreRepaired, IndexRebuilt
 """
@@ -446,6 +446,23 @@ class CoinWeighed(JournalLine, kind="weighed"):
     grams: float
     is_stable: bool = True
     balance: str = ""
+
+
+class CoinMeasured(JournalLine, kind="measured"):
+    """A coin was measured in frames of a session: mm and mm², means over its sides; the die axis where it is known.
+
+    ``outlines`` are by side, (x, y) in mm about the centre, counter-clockwise from the right, y up.
+    """
+
+    coin: str
+    diameter_mm: float
+    diameter_min_mm: float
+    diameter_max_mm: float
+    area_mm2: float
+    axis_deg: float | None = None
+    axis_h: float | None = None
+    outlines: dict[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
+    calibration: str | None = None
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

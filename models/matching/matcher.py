@@ -6,7 +6,8 @@ views --extract-----> features at every turn                             views, 
       --same coin---> names that are one coin, sold twice, put together  same_coin
       --fuse--------> one score per coin, over sides and photographs     fusion
       --probability-> how sure it is                                     probability
-      --verify------> the first few laid on the query, point by point    verification, registration
+      --verify------> the first few laid on the query, the fine          verification, registration,
+                      surface compared in register                       surface, relation
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ from models.matching.gallery import Where
 from models.matching.index import EVERYTHING, CatalogueIndex, Rows
 from models.matching.probability import Probability
 from models.matching.rotation import TURNS, search_rotation
-from models.matching.same_coin import CoinLinks, group_names, names_to_compare, weigh_rival
+from models.matching.same_coin import (
+    LINK_DOUBT,
+    MOST_ALIKE,
+    OPEN_LINK,
+    CoinLinks,
+    group_names,
+    names_to_compare,
+    weigh_rival,
+)
 from models.matching.verification import (
     MOST_VERIFIED,
     VERIFIED,
+    Comparisons,
     ReadCrop,
-    Registrations,
     is_open,
     is_settled,
-    register_candidate,
-    weigh,
+    shipped_verification,
 )
 from models.matching.views import View, crops_at_turns, group_views
 
@@ -57,16 +65,16 @@ class Match:
         The most similar entry of its best name.
     also
         Its other names: a coin that was sold twice has two.
-    registrations
-        How the query, turned as it was compared, lies on each of the entries that were compared (``scored.entries``);
-        empty unless it was verified.
+    comparisons
+        The query, turned as it was, on each of the entries that were compared (``scored.entries``); empty unless it was
+        verified.
     """
 
     scored: ScoredCoin
     entry: str
     probability: float
     also: tuple[OtherName, ...] = ()
-    registrations: Registrations = ()
+    comparisons: Comparisons = ()
 
 
 @dataclass(frozen=True)
@@ -133,24 +141,41 @@ class CoinMatcher:
         """
         if self.read_crop is None:
             return list(matches)
-        groups, registered = group_views(views), dict[int, Registrations]()
-        chances = [match.probability for match in matches]
-        order = list(range(len(matches)))
+        verification, compared = shipped_verification(), dict[int, Comparisons]()
+        by_search = [match.probability for match in matches]
+        chances, order = by_search, list(range(len(matches)))
         few = 1
-        while waiting := [n for n in order[:few] if n not in registered]:
-            if len(registered) >= MOST_VERIFIED or not is_open(chances[order[0]]):
+        while waiting := [n for n in order[:few] if n not in compared]:
+            if len(compared) >= MOST_VERIFIED or not is_open(chances[order[0]]):
                 break
             for number in waiting:
                 names = {matches[number].scored.coin, *(other.coin for other in matches[number].also)}
-                registered[number] = register_candidate(groups, searches, names, self.read_crop)
-            chances = weigh([match.probability for match in matches], registered)
+                compared[number] = verification.compare(views, searches, names, self.read_crop)
+            chances = verification.weigh(by_search, compared)
             order.sort(key=lambda number: -chances[number])
-            is_first_alone = len(registered) == 1 and not is_settled(chances[order[0]])
+            is_first_alone = len(compared) == 1 and not is_settled(chances[order[0]])
             few = self.verified if is_first_alone else 1
         return [
-            replace(matches[number], probability=chances[number], registrations=registered.get(number, ()))
+            replace(matches[number], probability=chances[number], comparisons=compared.get(number, ()))
             for number in order
         ]
+
+    def verify_links(
+        self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], links: Mapping[str, float]
+    ) -> dict[str, float]:
+        """The probabilities that other names are one name's coin, once the surface of those that may be was compared.
+
+        The search takes a coin of one die, in one style of print, for the same coin. Those that it hardly takes for
+        the coin are left out.
+        """
+        if self.read_crop is None:
+            return dict(links)
+        verification, found = shipped_verification(), dict[str, float]()
+        for name, chance in links.items():
+            if chance >= OPEN_LINK:
+                compared = verification.compare(views, searches, {name}, self.read_crop)
+                (found[name],) = verification.weigh([min(chance, MOST_ALIKE)], {0: compared}, LINK_DOUBT)
+        return found
 
     def rank(self, views: Sequence[View], where: Where = EVERYTHING) -> list[ScoredCoin]:
         """Rank the catalogue's names by similarity to one coin seen in some views, the best first."""

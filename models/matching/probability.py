@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from models.matching.fusion import ScoredCoin
 
-Verdict = Literal["match", "possible", "not in catalogue"]
+Verdict = Literal["match", "possible", "same die", "not in catalogue"]
 MATCH_PROBABILITY = 0.9
 POSSIBLE_PROBABILITY = 0.3
 FEATURE_NAMES = ("lead", "standing", "weakest side's lead")

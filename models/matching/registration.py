@@ -87,7 +87,7 @@ class Registration:
         )
 
 
-_NOTHING = Registration(np.eye(2, 3), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
+NOT_REGISTERED = Registration(np.eye(2, 3), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
 
 
 def lay_on(image: npt.NDArray[Any], registration: Registration, turn_deg: float = 0.0) -> npt.NDArray[Any]:
@@ -139,7 +139,7 @@ def register(first: LocalFeatures, second: LocalFeatures) -> Registration:
     """Lay one crop, turned upright already, on another; without a point, and as it lies, if no three agree."""
     one, other = _matched(first, second)
     if len(one) < 3:
-        return _NOTHING
+        return NOT_REGISTERED
     one, other = (np.asarray((points + 0.5) / SIZE_PX, np.float32) for points in (one, other))
     matrix, inliers = cv2.estimateAffinePartial2D(
         one,
@@ -150,7 +150,7 @@ def register(first: LocalFeatures, second: LocalFeatures) -> Registration:
         confidence=0.999,
     )
     if matrix is None or int(inliers.sum()) < 3:
-        return _NOTHING
+        return NOT_REGISTERED
     agree = inliers.ravel().astype(bool)
     return Registration(np.asarray(matrix, np.float64), one[agree], other[agree])
 

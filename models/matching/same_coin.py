@@ -17,10 +17,14 @@ from models.matching.duplicates import join_names
 from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
 
+OPEN_LINK = 0.05  # by the search; below it two names are not compared more closely
 LINKED = 0.6  # on 217 euro coins, 14 of them twice: three links in four are right, three coins in four are linked
 MOST_NAMES = 8  # of one coin that are looked for
-_WITHOUT_LINK = 0.02  # that two names are one coin if neither resembled the other
+_WITHOUT_LINK = 0.02  # that two names are one coin if neither resembled the other so far that they were compared
+_LEAST_ODDS = 1e-4
 _STRONGEST = 20.0  # odds: similarity to one query is not taken for more
+MOST_ALIKE = _STRONGEST / (1.0 + _STRONGEST)  # nor that of two names
+LINK_DOUBT = 3.0  # ln: of a catalogue's coins many more share a die than are one; the surface must speak for it
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class CoinLinks:
         if (decision := self.decided.get(frozenset((first, second)))) is not None:
             return float(decision)
         return (self.seen_from.get(first, {}).get(second, 0.0) + self.seen_from.get(second, {}).get(first, 0.0)) / 2.0
+
+    def beforehand(self, first: str, second: str) -> float:
+        """The probability that two names are one coin before a query is seen; not 0 if they were not compared."""
+        is_known = (
+            frozenset((first, second)) in self.decided
+            or second in self.seen_from.get(first, {})
+            or first in self.seen_from.get(second, {})
+        )
+        return self.probability(first, second) if is_known else _WITHOUT_LINK
 
     def pairs(self) -> tuple[tuple[str, str, float], ...]:
         """Pairs of names that are more probably one coin than not, the most probable first."""
@@ -147,7 +160,7 @@ def weigh_rival(
     if any(links.decided.get(frozenset(pair)) is False for pair in pairs):
         return chances
     together = probability.of_first([first, *others])
-    known = max(links.probability(*pair) for pair in pairs)
+    known = max(links.beforehand(*pair) for pair in pairs)
     linked = _linked_by_query(known, together, probability.of_first([rival, *others]))
     best, *rest = ((1.0 - linked) * chance for chance in chances)
     return [best + linked * max(together, chances[0]), *rest]
@@ -169,7 +182,7 @@ def _add_rivals(
         rival, *others = rivals
         if any(links.decided.get(frozenset((rival.coin, name))) is False for name in (first.coin, *own)):
             return
-        known = max(links.probability(rival.coin, name) for name in (first.coin, *own))
+        known = max(links.beforehand(rival.coin, name) for name in (first.coin, *own))
         chance = _linked_by_query(known, probability.of_first([first, *others]), probability.of_first([rival, *others]))
         if chance < LINKED:
             return
@@ -184,7 +197,7 @@ def _linked_by_query(linked: float, first: float, second: float) -> float:
     both or neither, if they are two it is one of them or neither.
     """
     one, other = (min(_odds(chance), _STRONGEST) for chance in (first, second))
-    return 1.0 / (1.0 + (0.25 * (one + other) + 0.5) / (0.5 * one * other + 0.5) / _odds(max(linked, _WITHOUT_LINK)))
+    return 1.0 / (1.0 + (0.25 * (one + other) + 0.5) / (0.5 * one * other + 0.5) / max(_odds(linked), _LEAST_ODDS))
 
 
 def _odds(chance: float) -> float:

@@ -1,39 +1,117 @@
-"""Verification: do the first few candidates lie on the query, point by point?
+"""Verification: are the first few candidates the coin itself, or coins of its die or its type?
 
-Each is laid on the query by local features (`models.matching.registration`). How many points agree says how probable it
-is that both show one coin, beyond what the grid gave. Points of the design agree on all coins that have it, so that
-what counts is also by how much a candidate exceeds the others.
+Each is laid on the query by local features. How many points agree says how probable it is that both show one coin,
+beyond what the search gave; points of the design agree on all coins that have it, so that what counts is also by how
+much a candidate exceeds the others. Then the fine surface of the two is compared in register
+(`models.matching.relation`): it may speak against a candidate, not for it, since photographs of real coins under one
+lamp are more alike than those that it was fitted on.
 
-The likelihood ratio was fitted on made coins and on Roman coins lit and photographed again (docs/results.md); none of
-them is judged.
+Both were fitted on coins that are never judged (docs/results.md).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from calibration.image import Image
+from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
-from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY
-from models.matching.registration import Registration, register_crops
-from models.matching.views import View, crop_at_turn
+from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
+from models.matching.relation import VERIFIER, Comparison, Verifier, shipped_card
+from models.matching.views import View, crop_at_turn, group_views
 
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
 
-Registrations = tuple[Registration | None, ...]
-"""How the query lies on each entry of a candidate; None where the entry cannot be read."""
+Comparisons = tuple[Comparison | None, ...]
+"""The query on each entry of a candidate; None where the entry cannot be read."""
 
 # ln(likelihood ratio) = BASE + POINTS * points / 100 + LEAD * (points - the best other's) / 100, within LIMIT
 _BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
-_LIMIT = math.log(100.0)
 _USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare with
+_LIMIT = math.log(100.0)  # verifying makes a candidate at most so many times as probable
 _CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
 _SETTLED_ODDS = MATCH_PROBABILITY / (1.0 - MATCH_PROBABILITY) * math.exp(_LIMIT)
+_MOST_BY_SEARCH = math.log(99.0)
+_SURE, _ANOTHER = 0.8, -2.0  # a die is named from this share of the likelihoods on, of what is clearly another coin
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Compares candidates with the query, and says how probable each is then."""
+
+    verifier: Verifier
+
+    def compare(
+        self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
+    ) -> Comparisons:
+        """Lay the query on a candidate's entries, in the order of the searches that found it.
+
+        Parameters
+        ----------
+        searches
+            What each group of the views was found to resemble.
+        names
+            Of the candidate: a coin that was sold twice has two.
+        """
+        comparisons: list[Comparison | None] = []
+        for group, search in zip(group_views(views), searches, strict=True):
+            hits = [search[name] for name in names if name in search]
+            if hits:
+                hit = max(hits, key=lambda each: each.score)
+                crop = read_crop(hit.entry.entry_id)
+                upright = crop_at_turn(group, hit.turn_deg)
+                comparisons.append(None if crop is None else self.verifier.compare(upright, crop))
+        return tuple(comparisons)
+
+    def weigh(self, chances: Sequence[float], compared: Mapping[int, Comparisons], doubt: float = 0.0) -> list[float]:
+        """The probability of each candidate, given that some of them, by their place, were compared with the query.
+
+        By Bayes' rule: the query is one of them or none, and what was found is so many times as probable if it is that
+        one.
+
+        Parameters
+        ----------
+        doubt
+            By so much, as a natural logarithm, the surface must speak for the coin, or it counts against it.
+        """
+        weighed = np.array(chances, np.float64)
+        left = max(0.0, 1.0 - float(weighed.sum()))
+        points = {place: count_points(each) for place, each in compared.items() if any(each)}
+        for place, own in points.items():
+            best_other = max([_USUAL_POINTS, *(count for other, count in points.items() if other != place)])
+            weighed[place] *= math.exp(
+                log_ratio(own, best_other) + speak_against(compared[place], doubt) - excess(chances[place])
+            )
+        return [float(p) for p in weighed / max(left + float(weighed.sum()), 1e-12)]
+
+
+def count_points(comparisons: Comparisons) -> float:
+    """How many points agree, in the mean over the entries of a candidate that could be read: at least one."""
+    return float(np.mean([each.registration.inliers for each in comparisons if each is not None]))
+
+
+def log_ratio(points: float, best_other: float) -> float:
+    """How much more probable it is that so many points agree on the same coin than on another: natural logarithm."""
+    found = _BASE + _POINTS * points / 100.0 + _LEAD * (points - best_other) / 100.0
+    return float(np.clip(found, -_LIMIT, _LIMIT))
+
+
+def speak_against(comparisons: Sequence[Comparison | None], doubt: float) -> float:
+    """ln of what the surface leaves of a candidate's odds, in the mean over its entries: 0 if it is the coin's."""
+    return min(0.0, float(np.mean([each.log_ratio for each in comparisons if each is not None])) - doubt)
+
+
+def excess(chance: float) -> float:
+    """ln of the odds by the search beyond `_MOST_BY_SEARCH`: a coin of the same die resembles the query as much."""
+    odds = min(max(chance, 1e-9), 1.0 - 1e-9)
+    return max(0.0, math.log(odds / (1.0 - odds)) - _MOST_BY_SEARCH)
 
 
 def is_open(probability: float) -> bool:
@@ -46,49 +124,28 @@ def is_settled(probability: float) -> bool:
     return probability > _SETTLED_ODDS * (1.0 - probability)
 
 
-def register_candidate(
-    groups: Sequence[Sequence[View]], searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
-) -> Registrations:
-    """Lay the query on a candidate's entries, in the order of the searches that found it.
+def judge(probability: float | None, comparisons: Comparisons) -> Verdict:
+    """Word for the best candidate: of another coin that shares a die with it on some side, just that."""
+    if probability is None or probability >= MATCH_PROBABILITY:
+        return verdict(probability)
+    seen = [each for each in comparisons if each is not None]
+    is_shared = any(each.shares["same die"] >= _SURE for each in seen)
+    if probability < POSSIBLE_PROBABILITY and is_shared and speak_against(seen, 0.0) <= _ANOTHER:
+        return "same die"
+    return verdict(probability)
 
-    Parameters
-    ----------
-    groups, searches
-        Views that were searched together, and what each search found.
-    names
-        Of the candidate: a coin that was sold twice has two.
+
+@lru_cache(maxsize=1)
+def shipped_verification() -> Verification:
+    """As it is shipped.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read.
     """
-    registrations: list[Registration | None] = []
-    for group, search in zip(groups, searches, strict=True):
-        hits = [search[name] for name in names if name in search]
-        if hits:
-            hit = max(hits, key=lambda each: each.score)
-            crop = read_crop(hit.entry.entry_id)
-            upright = crop_at_turn(group, hit.turn_deg)
-            registrations.append(None if crop is None else register_crops(upright, crop))
-    return tuple(registrations)
-
-
-def weigh(chances: Sequence[float], registered: Mapping[int, Registrations]) -> list[float]:
-    """The probability of each candidate, given that some of them, by their place, were laid on the query.
-
-    By Bayes' rule: the query is one of them or none, and what was found is so many times as probable if it is that one.
-    """
-    points = {place: count_points(each) for place, each in registered.items() if any(each)}
-    weighed = np.array(chances, np.float64)
-    left = max(0.0, 1.0 - float(weighed.sum()))
-    for place, own in points.items():
-        others = [count for other, count in points.items() if other != place]
-        weighed[place] *= math.exp(log_ratio(own, max([_USUAL_POINTS, *others])))
-    return [float(p) for p in weighed / max(left + float(weighed.sum()), 1e-12)]
-
-
-def count_points(registrations: Registrations) -> float:
-    """How many points agree, in the mean over the entries of a candidate that could be read: at least one."""
-    return float(np.mean([each.inliers for each in registrations if each is not None]))
-
-
-def log_ratio(points: float, best_other: float) -> float:
-    """How much more probable it is that so many points agree on the same coin than on another: natural logarithm."""
-    found = _BASE + _POINTS * points / 100.0 + _LEAD * (points - best_other) / 100.0
-    return float(np.clip(found, -_LIMIT, _LIMIT))
+    card = shipped_card()
+    try:
+        return Verification(Verifier.from_card(card))
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

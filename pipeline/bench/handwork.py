@@ -28,8 +28,9 @@ from rig.station import Station
 STEPS_MM = (0.5, 2.0, 10.0)
 STEPS_DEG = (1.0, 5.0, 45.0)
 FOCUS_BAR = 50  # characters
-# Key to direction: the plate counter-clockwise, the cup along x, y and z.
+# Key to direction: the plate counter-clockwise, the camera away from straight down, the cup along x, y and z.
 TURNS = {"left": 1, "up": 1, "right": -1, "down": -1}
+TILTS = {"t": 1, "g": -1}
 MOVES = {"w": (1, 0, 0), "s": (-1, 0, 0), "a": (0, 1, 0), "d": (0, -1, 0), "r": (0, 0, 1), "f": (0, 0, -1)}
 
 
@@ -138,11 +139,14 @@ class JogPosition:
         Where the cup was sent, in arm coordinates; None where there is no arm.
     step
         Which of the step sizes is set, from 0.
+    tilt_deg
+        Of the camera, read back; None where it is fixed.
     """
 
     angle_deg: float
     cup_mm: PointMm | None
     step: int = 0
+    tilt_deg: float | None = None
 
     @property
     def step_mm(self) -> float:
@@ -156,11 +160,12 @@ class JogPosition:
 
     def __str__(self) -> str:
         cup = "x {:.1f}  y {:.1f}  z {:.1f} mm".format(*self.cup_mm) if self.cup_mm else "no arm"
-        return f"plate {self.angle_deg:.2f} deg   cup {cup}   step {self.step_mm:g} mm, {self.step_deg:g} deg"
+        tilt = "" if self.tilt_deg is None else f"   camera {self.tilt_deg:.2f} deg"
+        return f"plate {self.angle_deg:.2f} deg{tilt}   cup {cup}   step {self.step_mm:g} mm, {self.step_deg:g} deg"
 
 
 def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
-    """Home, then move plate and cup key by key until q is pressed. Nothing leaves the envelope or the interlock.
+    """Home, then move plate, camera and cup key by key until q. Nothing leaves the envelope or the interlock.
 
     Raises
     ------
@@ -171,7 +176,7 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     with _connected_station(lab, realtime) as station:
         station.home()
         cup_mm = None if isinstance(station.arm, Handler) else station.arm.position_mm()
-        place = JogPosition(station.rotate_to(0.0), cup_mm)
+        place = JogPosition(station.rotate_to(0.0), cup_mm, tilt_deg=station.tilt_deg if station.tilts_camera else None)
         with keys() as pressed, _changing_line(reporter) as show:
             show(str(place))
             for key in pressed:
@@ -223,6 +228,8 @@ def _move_by_key(station: Station, place: JogPosition, key: str) -> JogPosition:
         return replace(place, step=int(key) - 1)
     if key in TURNS:
         return replace(place, angle_deg=station.rotate_to((place.angle_deg + TURNS[key] * place.step_deg) % 360.0))
+    if key in TILTS and place.tilt_deg is not None:
+        return replace(place, tilt_deg=station.tilt_to(round(place.tilt_deg + TILTS[key] * place.step_deg, 3)))
     if key in MOVES:
         x_mm, y_mm, z_mm = (
             here + way * place.step_mm for here, way in zip(place.cup_mm or (0.0, 0.0, 0.0), MOVES[key], strict=True)

@@ -17,6 +17,7 @@ from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
 from models.matching.index import CatalogueIndex
 from models.matching.registration import Registration, lay_on, register_crops
+from models.matching.relation import Comparison
 from models.matching.views import View, crop_at_turn, group_views
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
@@ -98,6 +99,14 @@ def registration_as_json(registration: Registration | None) -> dict[str, Any]:
     if not registration.holds:
         return {"inliers": registration.inliers, "matrix": None}
     return {"inliers": registration.inliers, "matrix": np.round(registration.matrix, 5).tolist()}
+
+
+def comparison_as_json(comparison: Comparison | None) -> dict[str, Any]:
+    """How a coin lies on a catalogue's image, and what the two have in common, as plain data (docs/json.md)."""
+    if comparison is None:
+        return registration_as_json(None)
+    shares = {relation: round(share, 4) for relation, share in comparison.shares.items()}
+    return {**registration_as_json(comparison.registration), "likelihoods": shares}
 
 
 def draw_evidence(pair: tuple[Image, Image], registration: Registration, maps: tuple[Map, Map], size_px: int) -> Image:

@@ -17,14 +17,14 @@ from models.embedding.embedder import Embedder
 from models.matching.gallery import Where
 from models.matching.index import EVERYTHING
 from models.matching.matcher import CoinMatcher, Match
-from models.matching.probability import Probability, verdict
-from models.matching.verification import MOST_VERIFIED, VERIFIED
+from models.matching.probability import Probability
+from models.matching.verification import MOST_VERIFIED, VERIFIED, judge
 from models.matching.views import View
 from pipeline.collection.answers import Answer, Answers
 from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import Searchable, build_index, embed_shard, read_index, update_index
 from pipeline.collection.entries import EntryCrops
-from pipeline.collection.evidence import EvidenceDrawer, registration_as_json
+from pipeline.collection.evidence import EvidenceDrawer, comparison_as_json
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
@@ -166,7 +166,9 @@ class Identifier:
         matches = self.matcher.match(views, self.probability, self.links, self.where)
         with Store.open(self.lab.store, writing=False) as store:
             candidates = tuple(_candidate(each, store) for each in matches[:TOP])
-        return Answer(image, verdict(candidates[0].probability if candidates else None), candidates)
+        if not matches:
+            return Answer(image, judge(None, ()))
+        return Answer(image, judge(matches[0].probability, matches[0].comparisons), candidates)
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Answer:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
@@ -254,11 +256,11 @@ def _candidate(match: Match, store: Store) -> Candidate:
     found = match.scored
     published = store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)])
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
-    if match.registrations:
+    if match.comparisons:
         sides = {entry.id: entry.side for entry in published}
         evidence["registrations"] = [
-            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **registration_as_json(registration)}
-            for entry, turn_deg, registration in zip(found.entries, found.turns_deg, match.registrations, strict=True)
+            {"entry": entry, "side": sides.get(entry), "turn_deg": turn_deg, **comparison_as_json(comparison)}
+            for entry, turn_deg, comparison in zip(found.entries, found.turns_deg, match.comparisons, strict=True)
         ]
     if match.also:
         evidence["also"] = [

@@ -12,6 +12,7 @@ from capture.store.records import Entry
 from pipeline.collection.decisions import Decisions
 from pipeline.lab import Lab
 
+LINKS = "same_coin"  # "links", which 0.1.0 wrote, had not seen the surface: names are compared again
 PROPOSED = 0.6  # as `models.matching.same_coin.LINKED`, which needs torch: the page has none
 
 
@@ -47,7 +48,7 @@ def read_links(path: Path) -> dict[str, ComparedName]:
     """What was kept; nothing if it cannot be read, since all of it can be found again."""
     try:
         return {
-            name: ComparedName(each["entries"], each["links"]) for name, each in parse_json(path.read_bytes()).items()
+            name: ComparedName(each["entries"], each[LINKS]) for name, each in parse_json(path.read_bytes()).items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

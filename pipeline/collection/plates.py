@@ -20,6 +20,8 @@ from capture.store.lot_details import LotDetails
 from capture.store.lots import NewLot
 from capture.store.records import Entry, NewEntry
 from pipeline.collection.entries import page_of
+from pipeline.collection.sources.numbering import Numbered, read_page_numbers
+from pipeline.collection.sources.numbers import can_read_numbers
 from pipeline.collection.sources.pages import PAGE_SUFFIXES, ScannedPage, read_pages
 from pipeline.collection.sources.pairs import PagePair, pair_sides
 from pipeline.errors import LabError, UsageError
@@ -43,6 +45,8 @@ class AddedPages:
         Coins that can be matched against, and their images.
     waiting
         Coins that wait for a person.
+    numbered
+        Coins whose number was read on their page.
     refused
         Why pages could not be read, a sentence each.
     """
@@ -54,6 +58,7 @@ class AddedPages:
     coins: int
     entries: int
     waiting: int
+    numbered: int
     refused: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -115,12 +120,13 @@ def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> A
     except NameProblem as problem:
         raise UsageError(f"the name of the sale {problem} Give one with --sale NAME.") from problem
     sha256 = hash_file(source) if source.is_file() else None
-    counts = dict.fromkeys(("pages", "known", "empty", "coins", "entries", "waiting"), 0)
+    counts = dict.fromkeys(("pages", "known", "empty", "coins", "entries", "waiting", "numbered"), 0)
     refused: list[str] = []
     with Store.open(lab.store) as store, reporter.progress("Cutting coins out of pages") as progress:
         there = [*store.catalogue.entries(sale=name), *store.catalogue.entries(sale=name, removed=True)]
         known = {entry.sha256 for entry in there}
         sources = {entry.source for entry in there}
+        taken = {entry.coin_id for entry in there}
         total = 0
         for done, (total, page) in enumerate(read_pages(source)):
             progress(done, total)
@@ -134,26 +140,39 @@ def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> A
                     "sale (--sale), or remove this one first."
                 )
             else:
-                _add_page(store, name, page, sha256, counts)
+                _add_page(store, name, page, sha256, taken, counts)
         progress(total, total)
     return AddedPages(name, refused=tuple(refused), **counts)
 
 
-def _add_page(store: Store, sale: str, page: ScannedPage, sha256: str | None, counts: dict[str, int]) -> None:
+def _add_page(
+    store: Store, sale: str, page: ScannedPage, sha256: str | None, taken: set[str], counts: dict[str, int]
+) -> None:
     pairs = pair_sides(find_page_coins(page.image))
     if not pairs:
         counts["empty"] += 1
         return
     dated = _DATE.search(sale)
+    numbers = read_page_numbers(page.image, pairs) if can_read_numbers() else [Numbered(None)] * len(pairs)
     entries: list[NewEntry] = []
     lots: list[NewLot] = []
-    for number, pair in enumerate(pairs, 1):
-        coin = f"{sale}, {_page_name(page)}, coin {number}"
-        doubt = "; ".join(pair.doubts) or None
-        details = LotDetails(date=dated[0] if dated else None, page=str(page.number), doubt=doubt)
+    for order, (pair, numbered) in enumerate(zip(pairs, numbers, strict=True), 1):
+        number, doubts = numbered.value, [*pair.doubts, *filter(None, [numbered.doubt])]
+        if number is not None and f"{sale}, lot {number}" in taken:
+            doubts.append(f"its number {number} is on another page too")
+            number = None
+        coin = f"{sale}, {_page_name(page)}, coin {order}" if number is None else f"{sale}, lot {number}"
+        taken.add(coin)
+        details = LotDetails(
+            date=dated[0] if dated else None,
+            lot=None if number is None else str(number),
+            page=str(page.number),
+            doubt="; ".join(doubts) or None,
+        )
         lots.append(NewLot(coin, sale, details, page.name, sha256))
-        entries += _entries_of(coin, sale, page, pair)
-        counts["waiting" if doubt else "coins"] += 1
+        entries += _entries_of(coin, sale, page, pair, is_waiting=bool(doubts))
+        counts["waiting" if doubts else "coins"] += 1
+        counts["numbered"] += number is not None
     store.catalogue.add_entries(entries, lots=lots)
     counts["pages"] += 1
     counts["entries"] += sum(not entry.is_waiting for entry in entries)
@@ -163,8 +182,8 @@ def _page_name(page: ScannedPage) -> str:
     return f"page {page.number}"
 
 
-def _entries_of(coin: str, sale: str, page: ScannedPage, pair: PagePair) -> list[NewEntry]:
-    first = NewEntry(coin, page.data, page.name, sale, box=pair.obverse.box, is_waiting=bool(pair.doubts))
+def _entries_of(coin: str, sale: str, page: ScannedPage, pair: PagePair, *, is_waiting: bool) -> list[NewEntry]:
+    first = NewEntry(coin, page.data, page.name, sale, box=pair.obverse.box, is_waiting=is_waiting)
     if pair.reverse is None:
         return [first]
     return [replace(first, side="obverse"), replace(first, side="reverse", box=pair.reverse.box)]

@@ -15,6 +15,7 @@ from itertools import combinations
 
 from calibration.durable_files import write_atomically
 from capture.store import Store
+from models.matching.fusion import Hit
 from models.matching.gallery import Where
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import POSSIBLE_PROBABILITY, Probability
@@ -23,7 +24,7 @@ from models.matching.same_coin import CoinLinks, link_names
 from models.matching.views import View
 from pipeline.collection.decisions import Decisions
 from pipeline.collection.entries import UNREADABLE, entry_crop
-from pipeline.collection.kept_links import ComparedName, links_path, read_links
+from pipeline.collection.kept_links import LINKS, ComparedName, links_path, read_links
 from pipeline.lab import Lab
 from pipeline.reporter import Progress
 
@@ -87,7 +88,10 @@ class CatalogueLinks:
         self._save()
 
     def _compare_name(self, store: Store, name: str) -> None:
-        """Search for one name's coin among all others: at few turns, and at all where that finds any like it."""
+        """Search for one name's coin among all others: at few turns, and at all where that finds any like it.
+
+        The surface of those that it may be is compared.
+        """
         views = []
         for entry in store.catalogue.entries(name):
             try:
@@ -95,12 +99,13 @@ class CatalogueLinks:
             except UNREADABLE:
                 continue
         links: dict[str, float] = {}
+        searches: list[dict[str, Hit]] = []
         for turns in (_FEW_TURNS, TURNS):
             searches = self._matcher.search(views, Where(but_coin=name), turns)
             links = link_names(searches, self._probability)
             if max(links.values(), default=0.0) < _LIKE:
                 break
-        self._compared[name] = ComparedName(self._entries(name), links)
+        self._compared[name] = ComparedName(self._entries(name), self._matcher.verify_links(views, searches, links))
 
     def _is_compared(self, name: str) -> bool:
         return name in self._compared and sorted(self._compared[name].entries) == self._entries(name)
@@ -113,7 +118,7 @@ class CatalogueLinks:
 
     def _save(self) -> None:
         document = {
-            name: {"entries": each.entries, "links": {other: round(p, 4) for other, p in each.links.items()}}
+            name: {"entries": each.entries, LINKS: {other: round(p, 4) for other, p in each.links.items()}}
             for name, each in self._compared.items()
         }
         try:

@@ -171,7 +171,8 @@ def jog(
 ) -> int:
     """Move plate and arm in small steps, to measure where things stand: prints the line for rig.yaml.
 
-    Arrow keys rotate the plate; w/s, a/d and r/f move the cup along x, y and z; 1, 2, 3 set the step; q ends.
+    Arrow keys rotate the plate; t/g tilt the camera, if a motor does; w/s, a/d and r/f move the cup along x, y and z;
+    1, 2, 3 set the step; q ends.
     """
     from pipeline.bench.handwork import bench_line, jog_devices
     from pipeline.bench.keyboard import require_terminal

@@ -26,6 +26,7 @@ from pipeline.commands.terminal.calibration import (
     print_lens,
     print_lights,
     print_measured,
+    print_measured_coins,
     print_relief,
 )
 from pipeline.commands.terminal.output import print_result, reporter
@@ -35,7 +36,7 @@ from pipeline.lab import open_lab
 PANEL = "At the bench"
 
 app = typer.Typer(
-    help="Measure lens, lights, scale and the plate's zero: a dated calibration that every later frame names. With a "
+    help="Measure lens, lights, colours, scale and the plate's zero: a dated calibration that frames name. With a "
     "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig.",
 )
 measure_app = typer.Typer()
@@ -74,6 +75,13 @@ class StoredAs(StrEnum):
     SRGB = "srgb"
 
 
+class SideName(StrEnum):
+    """A side of a coin."""
+
+    OBVERSE = "obverse"
+    REVERSE = "reverse"
+
+
 ImagesOption = Annotated[
     list[Path], typer.Option("--images", metavar="DIR", help="A folder of photographs, or one; may be repeated.")
 ]
@@ -83,6 +91,9 @@ OutOption = Annotated[
 LensOption = Annotated[Path | None, typer.Option("--lens", metavar="FILE", help="What `calibrate lens` kept.")]
 FlatOption = Annotated[Path | None, typer.Option("--flat", metavar="FILE", help="What `calibrate flat` kept.")]
 ColourOption = Annotated[Path | None, typer.Option("--colour", metavar="FILE", help="What `calibrate colour` kept.")]
+SessionFramesOption = Annotated[list[str] | None, typer.Option("--session", help="Frames of a session; repeatable.")]
+CoinFramesOption = Annotated[list[str] | None, typer.Option("--coin", help="Frames of a coin; repeatable.")]
+TrayFramesOption = Annotated[list[str] | None, typer.Option("--tray", help="Frames of a tray; repeatable.")]
 BOARD = "chessboard:9x6 (inner corners), chessboard:9x6:25 (square in mm), charuco:11x8:5:3.7:DICT_4X4_50."
 
 
@@ -248,11 +259,9 @@ def apply(
         typer.Option(metavar="ID", help="A calibration of the lab: its id, its number, its folder, or `latest`."),
     ] = None,
     light: Annotated[str | None, typer.Option(help="The light that photographs were taken under.")] = None,
-    session: Annotated[
-        list[str] | None, typer.Option("--session", help="Frames of a session; may be repeated.")
-    ] = None,
-    coin: Annotated[list[str] | None, typer.Option("--coin", help="Frames of a coin; may be repeated.")] = None,
-    tray: Annotated[list[str] | None, typer.Option("--tray", help="Frames of a tray; may be repeated.")] = None,
+    session: SessionFramesOption = None,
+    coin: CoinFramesOption = None,
+    tray: TrayFramesOption = None,
     format_: Annotated[ImageFormat, typer.Option("--format", help="How they are written.")] = ImageFormat.TIFF,
     lab: LabOption = None,
     json: JsonOption = False,
@@ -295,18 +304,41 @@ def apply(
     rich_help_panel=PANEL, epilog="Example: `rig measure coins.jpg --board chessboard:7x6:12.5 --flat flat.npz`"
 )
 def measure(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")
+    ] = None,
     board: Annotated[str | None, typer.Option("--board", help=f"The board beside the coins: {BOARD}")] = None,
     mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, without a board.")] = None,
     lens: LensOption = None,
     flat: FlatOption = None,
+    coin: CoinFramesOption = None,
+    tray: TrayFramesOption = None,
+    session: SessionFramesOption = None,
+    lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Measure the coins in photographs: diameters and area in mm, by a board that lies beside them."""
+    """Measure coins, in mm: diameters and area; of coins in the store (--coin, --tray, --session) also the die axis.
+
+    Photographs are measured by a board that lies beside the coins, or by a scale. What coins of the store measure, in
+    the frames of their latest session, is kept in its journal, and goes to exports and reports.
+    """
+    from capture.store import Store
     from pipeline.measuring.apply import load_corrections
     from pipeline.measuring.measure import measure_photographs
+    from pipeline.measuring.stored import measure_stored
 
+    if coin or tray or session:
+        if images or board or mm_per_pixel or lens or flat:
+            raise UsageError("--coin, --tray and --session mean frames of the store: give no IMAGES or corrections.")
+        opened = open_lab(lab)
+        with Store.open(opened.store) as store:
+            frames = store.frames.select((), session or (), coin or (), tray or ())
+            measured = measure_stored(opened, store, frames, reporter)
+        print_result(measured, print_measured_coins, json=json)
+        return code_of(len(measured.coins), len(measured.failed))
+    if not images:
+        raise UsageError("Give IMAGES, or coins of the store by --coin, --tray or --session.")
     result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
     print_result(result, print_measured, json=json)
     return code_of(sum(bool(each.coins) for each in result.photographs), len(result.failed))
@@ -316,27 +348,47 @@ def measure(
     rich_help_panel=PANEL, epilog="Example: `rig relief coin/ --lights lights.lp --mask mask.png --out relief/`"
 )
 def relief(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="A photograph under each light, or a folder.")],
-    lights: Annotated[
-        Path, typer.Option("--lights", metavar="FILE", help="Where the lights come from: .lp, or three numbers a line.")
-    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGES", help="A photograph under each light, or a folder.")
+    ] = None,
+    lights: Annotated[
+        Path | None,
+        typer.Option("--lights", metavar="FILE", help="Where the lights come from: .lp, or three numbers a line."),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option("--mask", metavar="FILE", help="White where the coin is; else the file with `mask` in its name."),
     ] = None,
     response: Annotated[StoredAs, typer.Option(help="Whether the images store light or sRGB.")] = StoredAs.AUTO,
     mm_per_pixel: Annotated[float | None, typer.Option(min=1e-4, max=10, help="The scale, for heights in mm.")] = None,
+    coin: Annotated[str | None, typer.Option(help="A coin of the store, instead of IMAGES and --lights.")] = None,
+    side: Annotated[SideName, typer.Option(help="Of the coin.")] = SideName.OBVERSE,
+    lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Measure a relief from photographs under many lights: normals, albedo, height, and a relightable image (RTI).
+    """Measure a relief from images under many lights: normals, albedo, height, and a relightable image (RTI).
 
     Shadows and highlights are left out. Written: normals.png, albedo.png and height.png with 16 bits, relief.ptm, rti/
     for Relight and OpenLIME, lights.lp, relief.json.
     """
+    from capture.store import Store
     from pipeline.measuring.relief import measure_relief_of
+    from pipeline.measuring.stored_relief import measure_stored_relief
 
+    if coin is not None:
+        if images or lights or mask or mm_per_pixel:
+            raise UsageError(
+                "--coin means frames of the store, whose lights are known: give no IMAGES, --lights, --mask."
+            )
+        opened = open_lab(lab)
+        with Store.open(opened.store, writing=False) as store:
+            measured = measure_stored_relief(opened, store, coin, side.value, out, reporter)
+        print_result(measured, print_relief, json=json)
+        return DONE
+    if not images or lights is None:
+        raise UsageError("Give IMAGES and --lights; or --coin, of a coin in the store.")
     result = measure_relief_of(images, lights, mask, response.value, mm_per_pixel, out, reporter)
     print_result(result, print_relief, json=json)
     return DONE

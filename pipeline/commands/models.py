@@ -16,6 +16,7 @@ from pipeline.commands.terminal.models import (
     print_promotion,
     print_round,
     print_rounds,
+    print_verifier,
 )
 from pipeline.commands.terminal.output import print_result, reporter
 from pipeline.lab import open_lab
@@ -145,4 +146,26 @@ def rounds(
     from pipeline.learning.rounds import draw_rounds
 
     print_result(draw_rounds(open_lab(lab), name), print_rounds, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig models verifier card.json --photographs coins`")
+def verifier(
+    card: Annotated[Path, typer.Argument(metavar="FILE", help="The card to write; it must not exist.")],
+    photographs: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Photographs of real coins, one of each side, as for `rig init --coins`."),
+    ],
+    dies: Annotated[int, typer.Option(min=2, help="Dies of made coins that are compared.")] = 28,
+    sides: Annotated[int, typer.Option(min=1, help="Photographs that are compared, drawn at random.")] = 20,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Fit again what tells one coin from two of one die; for those who develop coinlab.
+
+    It takes ten minutes. The card takes effect where models/verifier/card.json of the source is.
+    """
+    from pipeline.learning.verifier import fit_verifier
+
+    print_result(fit_verifier(card, photographs, dies, sides, reporter), print_verifier, json=json)
     return DONE

@@ -53,7 +53,7 @@ def procedural_coins(coins: int, progress: Progress) -> list[TrainingCoin]:
     for number, coin in enumerate(_names("t", TRAINING_SEED, TRAINING_TYPES, coins), 1):
         for side in SIDES:
             surface = drawer.side_texture(coin, side)
-            images = [_any_frame(surface, rng) for _ in range(FRAMES)]
+            images = [any_frame(surface, rng) for _ in range(FRAMES)]
             images += [reproduction(surface, int(rng.integers(1 << 30))) for _ in range(PRINTS)]
             crops = tuple(crop_coin(image) for image in images)
             group = f"{drawer.coin_type(coin)} {side}"
@@ -180,7 +180,8 @@ def _relief_seen(surface: Surface) -> Relief:
     return relief_of([normalise(each, outline) for each in images])
 
 
-def _any_frame(surface: Surface, rng: np.random.Generator) -> Image:
+def any_frame(surface: Surface, rng: np.random.Generator) -> Image:
+    """One side under a lamp anywhere, and sometimes a second one: blurred, noisy, small."""
     beams = [beam_from(rng.uniform(0, 360), rng.uniform(22, 60), (1.3, 1.3, 1.3))]
     if rng.random() < 0.3:
         beams.append(beam_from(rng.uniform(0, 360), rng.uniform(30, 80), (0.5, 0.5, 0.5)))

@@ -16,7 +16,7 @@ from rig.sides import SIDES
 IMAGE_PX = 640  # of the coin and its best candidate, opened large
 SMALL_PX = 200  # of the others
 SHOWN = 5  # candidates
-MATCH, POSSIBLE = "match", "possible"
+MATCH, POSSIBLE, SAME_DIE = "match", "possible", "same die"
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Card:
         return {
             MATCH: f"{self.title} is the coin of {best}.",
             POSSIBLE: f"{self.title} may be the coin of {best}. Compare them before you decide.",
+            SAME_DIE: f"{self.title} was struck from a die of {best}, and is another coin, as far as can be seen.",
             "not in catalogue": f"{self.title} is not in the catalogue, as far as can be seen; most similar is {best}.",
         }.get(self.verdict or "", "Not identified.")
 

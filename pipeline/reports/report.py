@@ -115,14 +115,17 @@ def _card(
 ) -> Card:
     frames = store.frames.find(session.id, result.coin, good=None)
     settled = {frame.shot_id for frame in frames if frame.is_good}
-    diameter, weight = diameter_mm(frames), store.coins.weight_g(result.coin)
+    weight, measured = store.coins.weight_g(result.coin), store.coins.measured(result.coin)
+    diameter = diameter_mm(frames) if measured is None else measured.diameter_mm
+    axis_h = None if measured is None else measured.axis_h
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(
         anchor=f"slot{result.slot}",
         title=result.coin,
         note=f"slot {result.slot}"
         + (f", {diameter:.1f} mm" if diameter else "")
-        + (f", {weight:g} g" if weight else ""),
+        + (f", {weight:g} g" if weight else "")
+        + (f", die axis {axis_h:g} h" if axis_h else ""),
         verdict=result.verdict,
         sides=view_sides(store, list(_own_images(lab, store, session, result, frames, entries)), best),
         candidates=view_candidates(store, result.candidates, entries),

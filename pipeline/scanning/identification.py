@@ -34,7 +34,7 @@ class Identified(Protocol):
 
     @property
     def verdict(self) -> str | None:
-        """``match``, ``possible`` or ``not in catalogue``; None without a good frame."""
+        """``match``, ``possible``, ``same die`` or ``not in catalogue``; None without a good frame."""
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.measuring.measure import Measured
     from pipeline.measuring.relief import ReliefResult
     from pipeline.measuring.result import CalibrationResult
+    from pipeline.measuring.stored import MeasuredCoins
 
 PATCH_COLUMNS = 6
 
@@ -153,6 +154,25 @@ def print_measured(result: Measured) -> None:
             )
         console.print(table)
         print_line(f"{1000 * each.mm_per_pixel:.2f} µm per pixel{by}.")
+
+
+def print_measured_coins(result: MeasuredCoins) -> None:
+    """Print what coins of the store measure."""
+    if not result.coins:
+        return
+    table = Table("Coin", "Diameter", "least", "greatest", "mm²", "Die axis", "Sides")
+    for coin in result.coins:
+        line = coin.line
+        table.add_row(
+            literal(coin.coin),
+            *(f"{value:.2f} mm" for value in (line.diameter_mm, line.diameter_min_mm, line.diameter_max_mm)),
+            f"{line.area_mm2:.1f}",
+            "" if line.axis_h is None else f"{line.axis_h:g} h",
+            ", ".join(f"{each.side} ({count(each.frames, 'light')})" for each in coin.sides),
+        )
+    console.print(table)
+    if any(coin.line.axis_h is None for coin in result.coins):
+        print_line("A die axis needs both sides, matched with the catalogue, and an outline that is not quite round.")
 
 
 def _print_kept(out: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.collection.sources.numbers import can_read_numbers
 from pipeline.commands.terminal.output import print_failure, print_line, reporter
 from pipeline.reports.sales import describe_sales
 from pipeline.wording import count, minute, was, were
@@ -85,8 +86,14 @@ def print_pages(added: AddedPages) -> None:
         f"Added {count(added.coins, 'coin')} ({count(added.entries, 'image')}) of {count(added.pages, 'page')} to "
         f"{added.sale}; {count(added.known, 'page')} {was(added.known)} there already, {added.empty:,} without coins."
     )
-    if added.coins:
-        print_line("Coins are named by page and order: numbers on the page are not read.")
+    if added.numbered:
+        others = ", the others by page and order" if added.numbered < added.coins + added.waiting else ""
+        print_line(f"{count(added.numbered, 'coin')} named by the lot number on the page{others}.")
+    elif not can_read_numbers() and added.pages:
+        print_line(
+            "Coins are named by page and order. To read the numbers beside them, install RapidOCR: "
+            "pip install 'coinlab[plates]'."
+        )
     if added.waiting:
         print_line(
             f"{count(added.waiting, 'coin')} to be checked, not matched against until then: rig catalogue check."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.learning.dataset import BuiltDataset
     from pipeline.learning.listing import ModelList
     from pipeline.learning.rounds import Figures, FinishedRound, PlannedRound, Round, Rounds
+    from pipeline.learning.verifier import FittedVerifier
 
 _NOTHING_NEW = "Nothing new: every usable frame is in a version of {dataset}, and its model has been judged."
 
@@ -148,3 +149,12 @@ def _figures(result: Evaluation) -> tuple[str, str, str]:
 def _reached(figures: Figures) -> tuple[str, str]:
     low, high = figures.rank1_interval95
     return literal(figures.model), f"{figures.rank1:.1%} ({low:.1%} to {high:.1%})"
+
+
+def print_verifier(result: FittedVerifier) -> None:
+    """Print what a verifier was fitted on, and its errors."""
+    print_line(
+        f"{result.path}: fitted on {result.pairs} pairs.",
+        f"Of pairs left out, {result.missed:.1%} of those of one coin are taken for two, and {result.mistaken:.1%} of "
+        "the others for one.",
+    )

@@ -20,7 +20,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 reporter = TerminalReporter(errors)
 
-VERDICT_COLOURS = {"match": "green", "possible": "yellow", "not in catalogue": "bright_black"}
+VERDICT_COLOURS = {"match": "green", "possible": "yellow", "same die": "cyan", "not in catalogue": "bright_black"}
 
 
 class Result(Protocol):

@@ -38,6 +38,11 @@ def coin_type(coin: str, seed: int = 0) -> int:
     return int(np.random.default_rng(_seed("type of", coin, seed)).integers(0, TYPES))
 
 
+def coin_die(coin: str, side: Side, seed: int = 0) -> int:
+    """Which of its type's dies struck this side of the coin of this name (0 to DIES_PER_TYPE - 1)."""
+    return int(np.random.default_rng(_seed("side", coin, side, seed)).integers(0, DIES_PER_TYPE))
+
+
 @lru_cache(maxsize=16)  # 0.9 MB each: a long night must not gather all the dies it has seen
 def _die_height(kind: int, number: int, side: Side, seed: int, size_px: int) -> Array:
     """The design of one die, in units of its highest relief. Dies of a type differ as two engravers' hands do."""

@@ -108,8 +108,8 @@ class Bench:
         return {coin.coin: (coin.place, coin.slot, coin.side) for coin in self.world.coins}
 
 
-def true_bundle() -> Bundle:
-    """The calibration that a perfect `rig calibrate` would find."""
+def true_bundle(names: Sequence[str] = PLAN.lights) -> Bundle:
+    """The calibration that a perfect `rig calibrate` would find, with the flat fields of some lights."""
     model, lights = OPTICS, CONFIG.lightbox.lights
     lens = Lens(model.matrix, model.distortion, 0.1, model.width_px, model.height_px)
     renderer = Renderer(model, ProceduralDrawer())
@@ -118,7 +118,7 @@ def true_bundle() -> Bundle:
         lamp = Lamp(lights[light].azimuth_deg, CONFIG.lightbox.elevation_deg, 1.0)
         return renderer.render(Scene(target="white card", lamps=(lamp,)), 14_000)
 
-    return Bundle("twin", lens, model.mm_per_pixel, {light: flat_field([card(light)], light) for light in PLAN.lights})
+    return Bundle("twin", lens, model.mm_per_pixel, {light: flat_field([card(light)], light) for light in names})
 
 
 IN_ORDER = {coin: ("slot", slot, "obverse") for slot, coin in TRAY.coins.items()}

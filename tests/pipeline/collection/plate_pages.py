@@ -66,6 +66,7 @@ class Layout:
     lpi: int = 0
     is_bilevel: bool = False
     has_text: bool = True
+    has_numbers: bool = True
     skew_deg: float = 0.0
     touching: bool = False
 
@@ -109,7 +110,8 @@ def make_page(layout: Layout, coins: Sequence[tuple[CoinPhoto, CoinPhoto]], seed
         ]
         number = first + place
         below = max(box[3] for box in boxes) + int(0.12 * dpi)
-        _text(page, str(number), int(x - 0.1 * dpi), below, 0.09 * dpi, ink)
+        if layout.has_numbers:
+            _text(page, str(number), int(x - 0.1 * dpi), below, 0.09 * dpi, ink)
         truths.append(Truth(boxes[0], boxes[1], number))
     if layout.has_text:
         _text(page, "TAFEL " + "IVX"[int(rng.integers(3))], width // 2 - dpi // 3, int(0.5 * dpi), 0.14 * dpi, ink)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import sqlite3
+import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +16,15 @@ import pytest
 from PIL import Image
 
 from calibration.outline import find_coin
-from calibration.printed_page import find_page_coins
-from pipeline.collection.sources.pairs import pair_sides
+from calibration.printed_page import PageCoin, find_page_coins
+from pipeline.collection.sources.numbering import number_pairs
+from pipeline.collection.sources.numbers import PageNumber, number_of
+from pipeline.collection.sources.pairs import PagePair, pair_sides
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from tests.pipeline.collection.period_pages import PERIODS, PeriodPage, make_period_page
 from tests.pipeline.collection.plate_pages import LAYOUTS, CoinPhoto, Layout, MadePage, make_page, overlap
-from tests.pipeline.conftest import COINS, Rig
+from tests.pipeline.conftest import COINS, Rig, command
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,7 @@ def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
 ) -> None:
     lab = tmp_path / "lab"
     assert rig("init", "--collection", "--lab", lab).code == 0
-    page = make_page(Layout(1, 3, lpi=133), photos, seed=1, dpi=110)
+    page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed=1, dpi=110)
     first, empty = Image.fromarray(page.image), Image.new("RGB", (600, 800), "white")
     first.save(tmp_path / "hess.pdf", save_all=True, append_images=[empty], resolution=300)  # as it will be read
     add = ("catalogue", "add", tmp_path / "hess.pdf", "--sale", "Hess 1936-03-18", "--lab", lab, "--json")
@@ -85,7 +92,7 @@ def test_what_is_doubtful_waits_for_a_person(
 ) -> None:
     lab = tmp_path / "lab"
     assert rig("init", "--collection", "--lab", lab).code == 0
-    page = make_page(Layout(1, 2, has_text=False), photos, seed=2, dpi=150)
+    page = make_page(Layout(1, 2, has_text=False, has_numbers=False), photos, seed=2, dpi=150)
     box = page.coins[1].reverse
     page.image[box[1] : box[3], box[0] : box[2]] = 240  # one side alone is left
     (tmp_path / "pages").mkdir()
@@ -107,6 +114,91 @@ def test_a_file_that_is_no_pdf_is_refused(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
     ran = rig("catalogue", "add", tmp_path / "broken.pdf", "--lab", lab)
     assert ran.code == 1 and "cannot be read" in ran.err and "Traceback" not in ran.err
+
+
+ROW = [PagePair(PageCoin((x, 0, x + 90, 90)), PageCoin((x + 100, 0, x + 190, 90)), ()) for x in range(0, 1500, 300)]
+
+
+@pytest.mark.parametrize(
+    ("read", "numbered"),
+    [
+        ({0: 129, 1: 130, 2: 13, 3: 132, 4: 133}, [129, 130, 131, 132, 133]),  # a digit lost
+        ({0: 129, 1: 130, 3: 132, 4: 133}, [129, 130, 131, 132, 133]),  # one not read
+        ({0: 129, 1: 130, 2: 131, 3: 132, 4: 183}, [129, 130, 131, 132, 133]),  # the last one misread
+        ({0: 129, 1: 130, 2: 131, 3: 135, 4: 141}, [129, 130, 131, 135, 141]),  # not every lot is shown
+        ({0: 129, 1: 130, 2: 7, 3: 135, 4: 136}, [129, 130, None, 135, 136]),  # not to be known
+        ({0: 129, 1: 130, 2: 131, 3: 132, 4: 9}, [129, 130, 131, 132, None]),
+        ({1: 1}, [None] * 5),
+        ({}, [None] * 5),
+    ],
+)
+def test_numbers_that_do_not_fit_are_corrected_by_the_others_or_doubtful(
+    read: dict[int, int], numbered: list[int | None]
+) -> None:
+    numbers = [PageNumber(value, (at * 300 + 80, 95, at * 300 + 120, 115)) for at, value in read.items()]
+    found = number_pairs(ROW, numbers)
+    assert [each.value for each in found] == numbered
+    assert all(bool(each.doubt) == (each.value is None) for at, each in enumerate(found) if at in read)
+
+
+def test_letters_among_digits_are_read_as_digits() -> None:
+    assert [number_of(text) for text in ("13l", "No. 1O5", "508. from", "131a", "IV", "laureate", "(77)")] == [
+        131, 105, 508, 131, None, None, 77,
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_coins_are_named_by_the_numbers_beside_them(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    pytest.importorskip("rapidocr", reason="RapidOCR (the extra `plates`) is not installed")
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    (tmp_path / "pages").mkdir()
+    pages = []
+    for number, period in enumerate(PERIODS[:6]):
+        page = make_period_page(period, _many(photos, period.columns * period.rows), seed=100 * number)
+        Image.fromarray(page.image).save(tmp_path / "pages" / f"{number}.png")
+        pages.append(page)
+    added = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Hess", "--lab", lab, "--json").json
+    assert added["numbered"] >= 0.95 * sum(len(page.coins) for page in pages)
+    for page in pages:
+        shown = rig("catalogue", "show", f"Hess, lot {page.coins[1].number}", "--lab", lab, "--json").json["coins"][0]
+        assert overlap(page.coins[1].obverse, tuple(shown["entries"][0]["box"])) > 0.9
+        assert shown["record"]["lot"] == str(page.coins[1].number)
+
+
+@pytest.mark.slow
+def test_adding_pages_that_was_killed_is_completed_by_the_same_command(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    lab, pages = tmp_path / "lab", tmp_path / "pages"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    pages.mkdir()
+    for seed in range(4):
+        page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed, dpi=150)
+        Image.fromarray(page.image).save(pages / f"{seed}.png")
+    add = ("catalogue", "add", pages, "--pages", "--sale", "Hess", "--lab", lab, "--json")
+    for most in (6, 12):  # killed when so many coin sides are in the store, or somewhat later
+        running = subprocess.Popen(command(*add), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while running.poll() is None and _count_entries(lab) < most:
+            time.sleep(0.01)
+        running.kill()
+        assert running.wait() == -signal.SIGKILL
+    added = rig(*add)
+    assert 1 <= added.json["known"] < 4
+    assert added.json["pages"] + added.json["known"] == 4, added.out + added.err
+    assert rig("catalogue", "list", "--lab", lab, "--json").json == [{"sale": "Hess", "coins": 12, "entries": 24}]
+    assert rig("store", "verify", "--lab", lab).code == 0
+
+
+def _count_entries(lab: Path) -> int:
+    with (
+        suppress(sqlite3.OperationalError),  # the store is being made
+        closing(sqlite3.connect(f"file:{lab / 'store' / 'index.sqlite'}?mode=ro", uri=True)) as index,
+    ):
+        return int(index.execute("SELECT count(*) FROM entry").fetchone()[0])
+    return 0
 
 
 @pytest.mark.slow

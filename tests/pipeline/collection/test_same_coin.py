@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 from calibration.image import encode_jpeg, read_image
+from rig.sides import SIDES
+from rig.twin.coins.drawer import ProceduralDrawer
+from rig.twin.coins.reproduction import reproduction
+from tests.models.matching.die_mates import SEED, same_dies
 from tests.pipeline.conftest import COINS, Rig
 from tests.variants import usually
 
@@ -73,3 +77,30 @@ def test_building_the_catalogue_proposes_the_coins_that_are_in_it_twice(
     assert f"also {COIN}" in printed
     again = rig("catalogue", "build", "--lab", lab)
     assert f"{COIN} and lot 7" in again.out and "Comparing" not in again.err, "nothing is compared twice"
+
+
+@pytest.mark.slow
+def test_a_coin_of_the_same_die_is_another_coin(rig: Rig, lab: Path, tmp_path: Path) -> None:
+    drawer, (own, mate) = ProceduralDrawer(SEED), same_dies(2)
+
+    def add(sale: str, coins: dict[str, tuple[str, int]]) -> None:
+        (tmp_path / sale).mkdir()
+        for lot, (coin, seed) in coins.items():
+            for side in SIDES:
+                image = reproduction(drawer.side_texture(coin, side), seed, "photograph")
+                (tmp_path / sale / f"{lot}_{side}.jpg").write_bytes(encode_jpeg(image))
+        assert rig("catalogue", "add", tmp_path / sale, "--lab", lab).code == 0
+
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encode_jpeg(reproduction(drawer.side_texture(own, "obverse"), 1, "photograph")))
+    add("first", {"mate": (mate, 1)})
+    (alone,) = rig("identify", photo, "--lab", lab, "--json").json
+    assert alone["verdict"] in ("same die", "not in catalogue") and alone["candidates"][0]["coin"] == "mate"
+    add("second", {"own": (own, 2), "again": (own, 3)})
+    built = rig("catalogue", "build", "--lab", lab, "--json").json
+    assert [pair["coins"] for pair in built["same_coin"]] == [["again", "own"]]
+    ran = rig("identify", photo, "--lab", lab, "--json", "--report")
+    best = ran.json[0]["candidates"][0]
+    assert ran.json[0]["verdict"] == "match"
+    assert {best["coin"], *(other["coin"] for other in best["also"])} == {"own", "again"}
+    assert {sale["coin"] for sale in best["sales"]} == {"own", "again"}

@@ -47,8 +47,8 @@ def busy_page(scanned: Scanned, tmp_path: Path) -> Iterator[Served]:
             lots=[NewLot(CUT, "Hess 1936", details, "3.png")],
         )
     links = {
-        "1994.4": {"entries": [], "links": {"1994.5": 0.8, "1994.6": 0.3}},
-        "1994.5": {"entries": [], "links": {"1994.4": 0.7}},
+        "1994.4": {"entries": [], "same_coin": {"1994.5": 0.8, "1994.6": 0.3}},
+        "1994.5": {"entries": [], "same_coin": {"1994.4": 0.7}},
     }
     (lab / "catalogue" / "model-same-coin.json").write_text(json.dumps(links))
     with serving(lab) as served:
