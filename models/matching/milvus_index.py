@@ -66,6 +66,8 @@ class MilvusIndex:
         with self._asking():
             self._client: Any = pymilvus.MilvusClient(address)
             self._is_made = bool(self._client.has_collection(self._name))
+            if self._is_made:
+                self._client.load_collection(self._name)  # or it cannot be searched after it was closed
 
     def __len__(self) -> int:
         return self.count(EVERYTHING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from models.embedding.embedder import Features
 from models.matching import faiss_index, index_folder
 from models.matching.faiss_index import FaissIndex
 from tests.kills import steps
+from tests.kills.processes import KILLED, Kill, run
 from tests.models.matching.gallery import some
+from tests.pipeline.conftest import COINS, photographs  # noqa: F401 - a fixture
 from tests.processes import Process
 
 ENTRIES, PART, GONE, CALLED = 60, 4, (8, 9, 10, 11), 30
@@ -77,3 +80,18 @@ def test_killed_at_any_step_nothing_that_was_added_is_lost(tmp_path: Path) -> No
         index = FaissIndex.open(folder, "m")
         assert len(index) == ENTRIES - len(GONE) and index.unlisted() == []
         assert [entry.entry_id for entry in index.of_coin("lot 7")] == [f"0-{CALLED}"]
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_is_completed_by_the_same_command(own_lab: Path, photographs: Path) -> None:  # noqa: F811
+    sale = own_lab.with_name("Hess 1936")
+    sale.mkdir()
+    shutil.copy(photographs / f"{COINS[0]}.jpg", sale / "lot 7.jpg")
+    added = run(own_lab, "catalogue", "add", sale)
+    assert added.code == 0, added.err
+    for kill in (Kill("fsync catalogue", 2), Kill("rename catalogue", 1, after=True), Kill("rename catalogue", 2)):
+        killed = run(own_lab, "catalogue", "build", kill=kill)
+        assert killed.code == KILLED, (kill, killed.out, killed.err)
+    built = run(own_lab, "catalogue", "build", "--json")
+    assert built.code == 0 and built.json["entries"] == 14, built.err
+    assert "Embedding the catalogue" not in built.err, "the second of them was killed when it was embedded"

@@ -16,6 +16,7 @@ from models.matching.index import CatalogueIndex
 from models.matching.milvus_index import MilvusIndex
 from pipeline.lab import natural
 from tests.models.matching.gallery import some
+from tests.processes import Process
 
 Open = Callable[[], CatalogueIndex]
 
@@ -130,3 +131,20 @@ def test_corrected_entries_keep_their_features(reopen: Open) -> None:
     row = index.search(features.pooled[6:7], 1, Where(sales=("Hess 1936",)))
     assert index.entries(row) == [corrected[1]]
     np.testing.assert_allclose(index.grids(row)[0], features.grid[6], atol=0.02)
+
+
+def add_in_milvus(path: Path) -> None:
+    """Add ten entries, and end."""
+    index = MilvusIndex("model-1", str(path))
+    index.add(*some(10))
+    index.close()
+
+
+@pytest.mark.slow
+def test_in_milvus_other_processes_find_what_one_has_added(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="Milvus is tried with `pip install 'coinlab[milvus]'`")
+    adding = Process(add_in_milvus, tmp_path / "index.db")
+    assert adding.wait(120) == 0, adding.err
+    index, (entries, features) = MilvusIndex("model-1", str(tmp_path / "index.db")), some(10)
+    assert len(index) == 10 and index.entries(index.search(features.pooled[3:4], 1)) == [entries[3]]
+    index.close()

@@ -83,7 +83,7 @@ def slow_bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(make_bench(tmp_path / "lab", 1))
     yield bench
     bench.process.kill()
-    bench.process.communicate()
+    bench.process.wait()
 
 
 @pytest.mark.slow

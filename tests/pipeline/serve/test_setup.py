@@ -122,6 +122,7 @@ def test_another_sites_page_sets_nothing_up(served: Served, path: str) -> None:
     assert served.post(f"/setup/{path}", {}, Origin="https://evil.example").status_code == 403
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_not_written(set_up: Served) -> None:
     before = (set_up.lab / "rig.yaml").read_bytes()
     digest = set_up.get("/setup/state").json()["digest"]
