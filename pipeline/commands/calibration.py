@@ -17,6 +17,7 @@ from pipeline.commands.options import (
     LabOption,
     LogOption,
     RealtimeOption,
+    SideName,
 )
 from pipeline.commands.terminal.calibration import (
     print_calibration,
