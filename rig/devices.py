@@ -145,16 +145,12 @@ class Light:
     colour_temperature_k: int = 5000
 
 
-class Weight(Protocol):
-    """What a balance shows."""
+@dataclass(frozen=True)
+class Weight:
+    """What a balance shows: grams, and whether it says that they stand."""
 
-    @property
-    def grams(self) -> float:
-        """Mass on the pan (g)."""
-
-    @property
-    def is_stable(self) -> bool:
-        """Whether the balance says that it stands."""
+    grams: float
+    is_stable: bool
 
 
 class Balance(Device, Protocol):

@@ -34,7 +34,7 @@ _UNLIKE = np.log((0.2, 0.5, 0.3))  # a coin that resembles the query and is anot
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SideComparison:
     """A side of a coin laid on an entry, and how likely what that shows is for each relation of the two."""
 
     registration: Registration
@@ -71,11 +71,11 @@ class Verifier:
     weights: npt.NDArray[np.float64]
     held: npt.NDArray[np.float64]
 
-    def compare(self, first: Image, second: Image) -> Comparison:
+    def compare(self, first: Image, second: Image) -> SideComparison:
         """Lay one normalised crop, turned upright already, on another, and compare them."""
         registration = register_crops(first, second)
         evidence = surface_evidence(first, second, registration) if registration.holds else None
-        return Comparison(registration, self.likelihoods(evidence))
+        return SideComparison(registration, self.likelihoods(evidence))
 
     def likelihoods(self, evidence: Evidence | None) -> Likelihoods:
         """How likely it is to see this, for each relation; None where no registration holds."""

@@ -22,14 +22,14 @@ from calibration.image import Image
 from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
-from models.matching.relation import VERIFIER, Comparison, Verifier, shipped_card
+from models.matching.relation import VERIFIER, SideComparison, Verifier, shipped_card
 from models.matching.views import View, crop_at_turn, group_views
 
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
 
-Comparisons = tuple[Comparison | None, ...]
+Comparisons = tuple[SideComparison | None, ...]
 """The query on each entry of a candidate; None where the entry cannot be read."""
 
 # ln(likelihood ratio) = BASE + POINTS * points / 100 + LEAD * (points - the best other's) / 100, within LIMIT
@@ -60,7 +60,7 @@ class Verification:
         names
             Of the candidate: a coin that was sold twice has two.
         """
-        comparisons: list[Comparison | None] = []
+        comparisons: list[SideComparison | None] = []
         for group, search in zip(group_views(views), searches, strict=True):
             hits = [search[name] for name in names if name in search]
             if hits:
@@ -103,7 +103,7 @@ def log_ratio(points: float, best_other: float) -> float:
     return float(np.clip(found, -_LIMIT, _LIMIT))
 
 
-def speak_against(comparisons: Sequence[Comparison | None], doubt: float) -> float:
+def speak_against(comparisons: Sequence[SideComparison | None], doubt: float) -> float:
     """ln of what the surface leaves of a candidate's odds, in the mean over its entries: 0 if it is the coin's."""
     return min(0.0, float(np.mean([each.log_ratio for each in comparisons if each is not None])) - doubt)
 

@@ -157,7 +157,7 @@ class BenchSession:
             if order is not None:
                 self._carry_out(order)
             else:
-                self._look()
+                self._take_preview()
 
     def ask(self, request: str) -> bool:
         """Ask whoever is there to do something, show what the camera sees meanwhile, and return whether it was done."""
@@ -168,7 +168,7 @@ class BenchSession:
             while self._answer is None:
                 if self._is_over or self._stopped is not None:
                     raise NoAnswerError("technician", "it was stopped before that was done.", "Begin again.")
-                self._look()
+                self._take_preview()
             return self._answer
         finally:
             self._set(asks=None)
@@ -249,7 +249,7 @@ class BenchSession:
         self._rig.camera.configure(self._state.exposure_us, self._state.gain)
         self._set(light=None)
 
-    def _look(self) -> None:
+    def _take_preview(self) -> None:
         if not self._previews.is_wanted:
             time.sleep(POLL_S / 2)
             return

@@ -45,13 +45,16 @@ class Searchable:
     Attributes
     ----------
     unusable
-        Entries in whose image no coin is found, or whose image cannot be read.
+        Entries in whose image no coin is found.
+    unreadable
+        Entries whose image was to be embedded just now, and cannot be read.
     waiting
         How many images another process is embedding just now.
     """
 
     index: CatalogueIndex
     unusable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     waiting: int = 0
 
 
@@ -178,7 +181,7 @@ def _update(lab: Lab, embedder: Embedder, progress: Progress, *, is_build: bool 
         index.tidy()
     seen.state = state
     _write_seen(folder, seen)
-    return Searchable(index, (*seen.unusable.values(), *unreadable))
+    return Searchable(index, tuple(seen.unusable.values()), tuple(unreadable))
 
 
 def _compare(store: Store, index: CatalogueIndex, seen: _Seen) -> tuple[list[Entry], int]:
@@ -222,7 +225,7 @@ def _as_it_is(lab: Lab, embedder: Embedder, index: CatalogueIndex) -> Searchable
     with Store.open(lab.store, writing=False) as store:
         waiting = len(store.catalogue.images()) - len(index)
     seen = _read_seen(_folder(lab, embedder)) or _Seen()
-    return Searchable(index, tuple(seen.unusable.values()), max(0, waiting - len(seen.unusable)))
+    return Searchable(index, tuple(seen.unusable.values()), waiting=max(0, waiting - len(seen.unusable)))
 
 
 def _open(lab: Lab, embedder: Embedder) -> CatalogueIndex:

@@ -17,7 +17,7 @@ from models.explanation.explanation import explain_upright
 from models.explanation.last_map import ExplanationError
 from models.matching.index import CatalogueIndex
 from models.matching.registration import Registration, lay_on, register_crops
-from models.matching.relation import Comparison
+from models.matching.relation import SideComparison
 from models.matching.views import View, crop_at_turn, group_views
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
@@ -101,7 +101,7 @@ def registration_as_json(registration: Registration | None) -> dict[str, Any]:
     return {"inliers": registration.inliers, "matrix": np.round(registration.matrix, 5).tolist()}
 
 
-def comparison_as_json(comparison: Comparison | None) -> dict[str, Any]:
+def comparison_as_json(comparison: SideComparison | None) -> dict[str, Any]:
     """How a coin lies on a catalogue's image, and what the two have in common, as plain data (docs/json.md)."""
     if comparison is None:
         return registration_as_json(None)

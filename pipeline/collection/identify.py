@@ -44,7 +44,7 @@ TOP = 10  # candidates kept of every ranking
 
 @dataclass(frozen=True)
 class BuiltCatalogue:
-    """What can be searched with a model: how many entries, and those in which no coin is found.
+    """What can be searched with a model: how many entries, and those without a coin or whose image cannot be read.
 
     ``same_coin`` are pairs of names that may be one coin, with the probability; the most probable first.
     """
@@ -53,12 +53,18 @@ class BuiltCatalogue:
     model: str
     model_name: str
     unusable: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
     same_coin: tuple[tuple[str, str, float], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
         pairs = [{"coins": [one, other], "probability": round(chance, 4)} for one, other, chance in self.same_coin]
-        return {"entries": self.entries, "model": self.model, "unusable": self.unusable, "same_coin": pairs}
+        return {
+            "entries": self.entries,
+            "model": self.model,
+            "unusable": (*self.unusable, *self.unreadable),
+            "same_coin": pairs,
+        }
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class Identifier:
     probability: Probability
     links: CatalogueLinks
     unusable: tuple[str, ...] = field(default=())
+    unreadable: tuple[str, ...] = field(default=())
     waiting: int = 0
     where: Where = EVERYTHING
 
@@ -105,7 +112,7 @@ class Identifier:
         embedder = load_model(lab, model, reporter)
         with reporter.progress("Embedding the catalogue") as progress:
             identifier = cls.over(lab, embedder, progress, thorough=thorough)
-        identifier.warn_of_waiting(reporter)
+        identifier.warn_of_missing(reporter)
         if where != EVERYTHING:
             identifier.narrow(where, reporter)
         return identifier
@@ -138,7 +145,7 @@ class Identifier:
         )
         probability = Probability.from_card(embedder.card)
         links = CatalogueLinks(lab, matcher, probability)
-        return cls(lab, matcher, probability, links, found.unusable, found.waiting)
+        return cls(lab, matcher, probability, links, found.unusable, found.unreadable, found.waiting)
 
     def narrow(self, where: Where, reporter: Reporter) -> None:
         """Compare with part of the catalogue alone; LabError if there is none."""
@@ -153,8 +160,14 @@ class Identifier:
         reporter.report(f"{searched} of {total} are as you ask.")
         self.where = where
 
-    def warn_of_waiting(self, reporter: Reporter) -> None:
-        """Warn if part of the catalogue is just being embedded by another process, and not searched yet."""
+    def warn_of_missing(self, reporter: Reporter) -> None:
+        """Warn if part of the catalogue is not searched: damaged images, and what another process embeds just now."""
+        if self.unreadable:
+            damaged = ", ".join(map(printable, self.unreadable))
+            verify = self.lab.command("rig store verify")
+            reporter.warn(
+                f"not searched, because the image cannot be read: {damaged}. `{verify}` names the damaged file."
+            )
         if self.waiting:
             reporter.warn(
                 f"another command is embedding the catalogue: {count(self.waiting, 'more image')} will be searched "
@@ -227,6 +240,7 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     embedder = load_model(lab, model, reporter)
     with reporter.progress("Embedding the catalogue") as progress:
         identifier = Identifier.of(lab, embedder, build_index(lab, embedder, progress, reporter))
+    identifier.warn_of_missing(reporter)
     with reporter.progress("Comparing the catalogue's coins with each other") as progress:
         identifier.links.compare_all(progress)
     return BuiltCatalogue(
@@ -234,6 +248,7 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
         embedder.id,
         embedder.name,
         identifier.unusable,
+        identifier.unreadable,
         identifier.links.links.pairs(),
     )
 

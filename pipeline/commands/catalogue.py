@@ -180,7 +180,7 @@ def build(
         return LEFT_OVER if share.embedded < share.images else DONE
     built = build_catalogue(open_lab(lab), model, reporter)
     print_result(built, print_built, json=json)
-    return LEFT_OVER if built.unusable else DONE
+    return LEFT_OVER if built.unusable or built.unreadable else DONE
 
 
 def _read_shard(text: str) -> tuple[int, int]:

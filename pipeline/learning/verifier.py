@@ -12,7 +12,7 @@ import numpy as np
 
 from calibration.durable_files import write_atomically
 from models.matching.registration import NOT_REGISTERED
-from models.matching.relation import Comparison, Verifier
+from models.matching.relation import SideComparison, Verifier
 from pipeline.errors import UsageError
 from pipeline.learning.coin_pairs import Pair, made_pairs, photographed_pairs
 from pipeline.model_in_use import STARTER, open_model
@@ -87,7 +87,7 @@ def judge_left_out(pairs: Sequence[Pair]) -> tuple[float, float]:
     left_out = [Verifier.fit([pair for pair, own in zip(pairs, fold, strict=True) if own != n]) for n in range(_FOLDS)]
     ratios = np.array(
         [
-            Comparison(NOT_REGISTERED, left_out[own].likelihoods(evidence)).log_ratio
+            SideComparison(NOT_REGISTERED, left_out[own].likelihoods(evidence)).log_ratio
             for own, (_, evidence) in zip(fold, pairs, strict=True)
         ]
     )

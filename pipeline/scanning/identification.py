@@ -72,7 +72,7 @@ def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
 
     def open_late(progress: Progress) -> Identifier:
         identifier = Identifier.over(lab, embedder, progress)
-        identifier.warn_of_waiting(reporter)
+        identifier.warn_of_missing(reporter)
         return identifier
 
     return LateIdentifier(open_late, reporter)

@@ -31,18 +31,18 @@ def bench_routes(page: Page) -> APIRouter:
     routes, opened, lab = APIRouter(), page.opened, page.opened.lab
     state = _Kept(lambda: view_bench(opened))
 
-    def look() -> dict[str, Any]:
+    def read_state() -> dict[str, Any]:
         return {**state.get(), "session": page.hands.view()}
 
     @routes.get("/bench")
     def show(request: Request) -> Response:
         """The page of the bench."""
-        return page.html(request, "bench.html", state=look(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
+        return page.html(request, "bench.html", state=read_state(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/bench/state")
     def watch() -> Response:
         """The state of the bench now."""
-        return JSONResponse(look())
+        return JSONResponse(read_state())
 
     @routes.post("/bench/stop")
     async def stop(request: Request) -> Response:

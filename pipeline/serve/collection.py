@@ -28,7 +28,7 @@ FILTERS = {
 
 
 @dataclass(frozen=True)
-class Part:
+class ShownPart:
     """A part of what was found: where it begins, and where the parts before and after it do; None without one."""
 
     found: Found[Any]
@@ -36,7 +36,7 @@ class Part:
     after: int | None
 
     @classmethod
-    def of(cls, found: Found[Any]) -> Part:
+    def of(cls, found: Found[Any]) -> ShownPart:
         """With the places of its neighbours."""
         after = found.start + PAGE_ROWS
         before = max(0, found.start - PAGE_ROWS) if found.start else None
@@ -60,7 +60,7 @@ def collection_routes(page: Page) -> APIRouter:
             request,
             "collection.html",
             asked=asked,
-            part=Part.of(found),
+            part=ShownPart.of(found),
             kinds=KINDS,
             filters=FILTERS.get(kind, ()),
             page_rows=PAGE_ROWS,

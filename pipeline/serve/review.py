@@ -114,7 +114,7 @@ def review_routes(page: Page) -> APIRouter:
         return JSONResponse({"coin": coin, "is_accepted": is_accepted})
 
     @routes.post("/review/quarantine")
-    async def look_at_quarantine(request: Request) -> Response:
+    async def note_quarantine(request: Request) -> Response:
         """Record that a person has looked at a coin's frames in quarantine, or take that back."""
         sent = await read_json(request)
         until = sent.get("until")

@@ -37,7 +37,7 @@ def setup_routes(page: Page) -> APIRouter:
     routes, lab = APIRouter(), page.opened.lab
     jobs = Jobs(lab)
 
-    def look() -> dict[str, Any]:
+    def read_state() -> dict[str, Any]:
         job = {name: job.as_json() if (job := jobs.find(name)) else None for name in ("find", "check")}
         holder = holder_of(lab)
         live = live_facts(lab) if holder is not None else None
@@ -46,12 +46,12 @@ def setup_routes(page: Page) -> APIRouter:
     @routes.get("/setup")
     def show(request: Request) -> Response:
         """The page of the first run."""
-        return page.html(request, "setup.html", state=look(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
+        return page.html(request, "setup.html", state=read_state(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/setup/state")
     def watch() -> Response:
         """How far it is."""
-        return JSONResponse(look())
+        return JSONResponse(read_state())
 
     @routes.post("/setup/find")
     async def find(request: Request) -> Response:

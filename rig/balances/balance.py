@@ -6,12 +6,12 @@ mean, is here. Nothing moves, so nothing has to be homed or stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from rig.clock import Clock
+from rig.devices import Weight
 from rig.errors import DeviceError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import SerialConfig, SerialDevice, retry
@@ -31,14 +31,6 @@ class BalanceConfig(SerialConfig):
     data_bits: Literal[7, 8] = 8
     parity: Literal["none", "odd", "even"] = "none"
     stable_s: float = Field(default=15.0, gt=0, description="longest wait for a weight that stands")
-
-
-@dataclass(frozen=True)
-class Weight:
-    """What a balance shows: grams, and whether it says that they stand."""
-
-    grams: float
-    is_stable: bool
 
 
 Config = TypeVar("Config", bound=BalanceConfig)

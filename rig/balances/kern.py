@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from rig.balances.balance import BalanceConfig, SerialBalance, Weight
+from rig.balances.balance import BalanceConfig, SerialBalance
+from rig.devices import Weight
 from rig.errors import DeviceError
 from rig.serial_device import retry
 

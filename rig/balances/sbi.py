@@ -17,7 +17,8 @@ import contextlib
 import re
 from typing import Literal
 
-from rig.balances.balance import BalanceConfig, SerialBalance, Weight
+from rig.balances.balance import BalanceConfig, SerialBalance
+from rig.devices import Weight
 from rig.errors import DeviceError, NoAnswerError
 from rig.serial_device import retry
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from rig.balances.balance import TABLE, BalanceConfig, SerialBalance, Weight
+from rig.balances.balance import TABLE, BalanceConfig, SerialBalance
+from rig.devices import Weight
 from rig.errors import DeviceError, NoAnswerError
 from rig.serial_device import retry
 

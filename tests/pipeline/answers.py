@@ -2,7 +2,7 @@
 
 Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
 count by being there; of a scan's probabilities, in which the twin's noise is, it counts whether they are above one half
-(the verdict counts as it is). All else counts: keys and their order, types, values.
+(the verdict counts as it is), and of how its coins lie on the catalogue's that it is stated. All else counts: keys and their order, types, values.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.pipeline.conftest import SHORT_PLAN
 REFERENCES = Path(__file__).parent / "answers"
 SENTENCES = {"why", "message", "problem", "remedy", "error"}
 VARYING = {"wall_s", "hardware_s", "time_s", "time_parts_s", "time_left_s", "free_bytes", "disk_bytes", "pid"}
+NOISY = {"inliers", "matrix", "turn_deg", "likelihoods"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)")
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -73,6 +74,8 @@ def full_answers(run: Run, folder: Path) -> dict[str, str]:
 
 def _plain(value: Any, key: str = "", digits: int = 4) -> Any:
     if value is not None and key in VARYING:
+        return type(value).__name__
+    if digits == 0 and key in NOISY:
         return type(value).__name__
     if isinstance(value, dict):
         return {name: _plain(item, name, digits) for name, item in value.items()}

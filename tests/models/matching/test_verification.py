@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.matching.registration import Registration
-from models.matching.relation import Comparison
+from models.matching.relation import SideComparison
 from models.matching.verification import Comparisons, is_open, judge, shipped_verification
 
 COIN, DIE, TYPE, NOTHING = np.log(np.full((4, 4), 0.004) + 0.984 * np.eye(4))
@@ -16,7 +16,7 @@ COIN, DIE, TYPE, NOTHING = np.log(np.full((4, 4), 0.004) + 0.984 * np.eye(4))
 def laid(*likelihoods: np.ndarray, points: int = 300) -> Comparisons:
     """Comparisons of so many sides, each of which says this."""
     agree = np.zeros((points, 2), np.float32)
-    return tuple(Comparison(Registration(np.eye(2, 3), agree, agree), each) for each in likelihoods)
+    return tuple(SideComparison(Registration(np.eye(2, 3), agree, agree), each) for each in likelihoods)
 
 
 def weigh(chances: list[float], compared: dict[int, Comparisons]) -> list[float]:

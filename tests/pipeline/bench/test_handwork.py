@@ -255,7 +255,7 @@ def test_a_ring_of_another_size_is_printed_and_looked_for(rig: Rig, lab: Path, t
     other = {"markers": 16, "radius_mm": 30.0, "marker_mm": 5.0, "first_id": 60}
     (lab / "rig.yaml").write_text(yaml.safe_dump(document | {"quality": {"ring": other}}))
     printed = rig("print", "ring", tmp_path / "ring.png", "--lab", lab)
-    assert printed.code == 0 and "70.0 x 70.0 mm" in printed.out and "`quality: ring:`" in printed.out
+    assert printed.code == 0 and "70 x 70 mm" in printed.out and "`quality: ring:`" in printed.out
     image = read_image(tmp_path / "ring.png")
     assert plate_angle_deg(image) is None
     metrics = check(image, limits=open_lab(lab).rig.quality, expected=Expected(0.0, "none")).metrics
