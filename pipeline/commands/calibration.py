@@ -17,6 +17,7 @@ from pipeline.commands.options import (
     LabOption,
     LogOption,
     RealtimeOption,
+    SideName,
 )
 from pipeline.commands.terminal.calibration import (
     print_calibration,
@@ -73,13 +74,6 @@ class StoredAs(StrEnum):
     AUTO = "auto"
     LINEAR = "linear"
     SRGB = "srgb"
-
-
-class SideName(StrEnum):
-    """A side of a coin."""
-
-    OBVERSE = "obverse"
-    REVERSE = "reverse"
 
 
 ImagesOption = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import DONE, DebugOption, JsonOption, LabOption, ModelOption
+from pipeline.commands.options import DONE, DebugOption, JsonOption, LabOption, ModelOption, SideName
 from pipeline.commands.terminal.learning import (
     print_evaluated,
     print_explained,
@@ -32,13 +32,6 @@ class MethodName(StrEnum):
     GRADCAM = "gradcam"
     ATTENTION = "attention"
     OCCLUSION = "occlusion"
-
-
-class SideName(StrEnum):
-    """A side of a coin."""
-
-    OBVERSE = "obverse"
-    REVERSE = "reverse"
 
 
 class SuiteName(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,13 @@ import typer
 from pipeline.errors import UsageError
 
 DONE, FAILED, USAGE, LEFT_OVER = 0, 1, 2, 3
+
+
+class SideName(StrEnum):
+    """A side of a coin."""
+
+    OBVERSE = "obverse"
+    REVERSE = "reverse"
 
 
 def keep_transcript(path: Path | None) -> Path | None:

@@ -34,33 +34,35 @@ class FrameCalibration:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCalibration:
     """The lab's latest bundle, and what is wrong with it: missing, unreadable, or expired."""
 
     bundle: Bundle | None
     flaw: str | None
 
 
-def find_calibration(lab: Lab) -> Found:
+def find_calibration(lab: Lab) -> FoundCalibration:
     """Look for the lab's latest calibration; a twin that has none will be calibrated, which is no flaw."""
     command = lab.command("rig calibrate")
     try:
         bundle = latest(lab.calibrations)
     except CalibrationError as error:
-        return Found(None, str(error))
+        return FoundCalibration(None, str(error))
     if bundle is None:
         if lab.rig.twin is not None:
-            return Found(None, None)
-        return Found(None, f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes.")
+            return FoundCalibration(None, None)
+        return FoundCalibration(
+            None, f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes."
+        )
     days = lab.rig.calibration.valid_days
     ends_at = bundle.created_at + timedelta(days=min(days, bundle.valid_days))
     if datetime.now(UTC) > ends_at:
-        return Found(
+        return FoundCalibration(
             bundle,
             f"Calibration {bundle.id} expired on {ends_at:%Y-%m-%d} (`calibration: valid_days` in rig.yaml is {days}). "
             f"Run `{command}` to renew it.",
         )
-    return Found(bundle, None)
+    return FoundCalibration(bundle, None)
 
 
 def require_calibration(
