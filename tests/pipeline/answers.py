@@ -2,7 +2,8 @@
 
 Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
 count by being there; of a scan's probabilities, in which the twin's noise is, it counts whether they are above one half
-(the verdict counts as it is), and of how its coins lie on the catalogue's that it is stated. All else counts: keys and their order, types, values.
+(the verdict counts as it is), and of how its coins lie on the catalogue's that it is stated. All else counts: keys and
+their order, types, values.
 """
 
 from __future__ import annotations
