@@ -22,7 +22,7 @@ install: setup
 test: setup
 	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal
 
-# Everything, the slow tests included (about half an hour on 2 cores).
+# Everything, the slow tests included (about an hour on 2 cores).
 test-all: setup
 	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal -m "not bench" --fuzz 100
 
