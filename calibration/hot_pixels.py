@@ -68,4 +68,4 @@ def without_hot(
 
 def _mirrored(places: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
     folded = np.abs(places)
-    return np.where(folded >= size, 2 * (size - 1) - folded, folded)
+    return np.clip(np.where(folded >= size, 2 * (size - 1) - folded, folded), 0, size - 1)  # an image may be smaller

@@ -87,6 +87,7 @@ def test_views_of_different_sizes(views: list[BoardView]) -> None:
         calibrate_lens([*views[1:], replace(views[0], width_px=640)])
 
 
+@pytest.mark.slow
 def test_flat_views_alone_cannot_tell_the_focal_length(renderer: Renderer) -> None:
     poses = [BoardPose(x_mm=x, rotation_deg=12 * x) for x in range(-3, 4)]
     scenes = [Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose) for pose in poses]

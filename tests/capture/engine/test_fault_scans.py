@@ -185,6 +185,7 @@ def apart_deg(one_deg: float, other_deg: float) -> float:
     return (one_deg - other_deg + 180.0) % 360.0 - 180.0
 
 
+@pytest.mark.slow  # by default the tests of recovery
 def test_a_scan_with_faults_ends_complete_and_true(tmp_path: Path) -> None:
     outcome = scan(tmp_path, QUICK_SEED, QUICK_PLAN)
     assert outcome.faults and outcome.wrong == outcome.dropped == []

@@ -38,6 +38,7 @@ def some_coins(count: int) -> list[TrainingCoin]:
     ]
 
 
+@pytest.mark.slow  # by default a training that stops early is followed
 def test_training_lowers_the_loss(random_weights: Path) -> None:
     steps: list[Step] = []
     train(SMALL.model_copy(update={"steps": 12}), some_coins(9), steps.append, every=4)
@@ -80,6 +81,7 @@ def test_broken_off_and_taken_up_it_ends_with_the_same_weights(random_weights: P
     assert [each.step for each in curves.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_state_of_another_recipe_or_damaged_is_refused(random_weights: Path, tmp_path: Path) -> None:
     recipe = SMALL.model_copy(update={"steps": 1})
     train(recipe, some_coins(7), state=tmp_path)

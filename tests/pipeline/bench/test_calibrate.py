@@ -18,6 +18,7 @@ def with_quality(lab: Path, quality: str) -> None:
         file.write(f"quality: {quality}\n")
 
 
+@pytest.mark.slow  # by default the shared lab is calibrated
 def test_calibrating_measures_the_zero_of_the_ring(rig: Rig, lab: Path) -> None:
     ran = rig("calibrate", "--lab", lab, "--json")
     assert ran.code == 0, ran.err

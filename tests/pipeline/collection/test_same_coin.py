@@ -36,6 +36,7 @@ def query(photographs: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sales", usually((3,), (3, 5)))
 def test_sold_again_and_again_it_is_a_match_and_every_lot_is_named(
     rig: Rig, lab: Path, photographs: Path, query: Path, tmp_path: Path, sales: int

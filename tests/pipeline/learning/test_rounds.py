@@ -152,6 +152,7 @@ def test_three_rounds_of_new_coins_end_in_promotion_or_refusal(first: Path, tmp_
     assert listed["days-v2"]["figures"]["rank1"] == refused.json["round"]["after"]["rank1"]
 
 
+@pytest.mark.slow
 def test_a_promotion_that_was_killed_before_the_swap_is_ended(first: Path) -> None:
     trained_before(first, knows=True)
     before = (first / "models" / "in-use.json").read_bytes()

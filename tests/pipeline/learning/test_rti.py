@@ -66,6 +66,7 @@ def test_damaged_textures_are_read_or_refused_and_nothing_else(tmp_path: Path, f
         path.write_bytes(whole[path])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: the coin is there")
 def test_the_relief_of_a_real_coin_lights_it_as_it_was_measured() -> None:
     coin = rti_coin(Path(os.environ["RIG_SHARED"]) / "data" / "rti_gold_coin")

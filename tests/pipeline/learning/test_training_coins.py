@@ -57,6 +57,7 @@ def test_a_share_and_the_rest_are_all_coins_and_no_coin_is_in_both(labels: Path)
     assert all(len(coin.crops) == 2 and not coin.is_aligned and coin.group.startswith("type") for coin in coins)
 
 
+@pytest.mark.slow
 def test_a_coin_cannot_train_and_decide(labels: Path) -> None:
     half = LabelledCoins(labels=labels, share=0.5, seed=1)
     data = Data(procedural_coins=0, labelled=half)

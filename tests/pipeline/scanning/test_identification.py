@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from calibration.image import encode_jpeg, read_image
 from capture.store import Store
 from tests.pipeline.conftest import COINS, Rig
@@ -31,6 +33,7 @@ def test_a_damaged_image_of_the_catalogue_holds_up_neither_a_scan_nor_its_matche
     assert verified.code == 1 and path.name[:12] in verified.out + verified.err
 
 
+@pytest.mark.slow
 def test_a_scan_that_was_not_identified_names_the_command_that_does_it(rig: Rig, short_lab: Path) -> None:
     scanned = rig("scan", "--tray", 1, "--no-identify", "--lab", short_lab, COLUMNS="400")
     assert scanned.code == 0

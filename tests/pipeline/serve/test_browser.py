@@ -195,7 +195,7 @@ def test_the_morning_report_and_the_bench_show_what_runs(own_page: Served, open_
     page = open_page(own_page.address + "/bench")
     page.locator("#sentence", has_text="The last run ended").wait_for()
     assert not page.locator("#stop").is_visible()
-    assert page.locator("#frames img").count() == 12
+    assert page.locator("#frames img").count() == 6
     page.locator("#language").select_option("de")
     page.wait_for_function("() => document.documentElement.lang === 'de'")
     page.locator("#sentence", has_text="Der letzte Lauf endete").wait_for()

@@ -68,6 +68,7 @@ def of_kind(page: Served, kind: str) -> dict[str, Any]:
     return dict(shown.json())
 
 
+@pytest.mark.slow
 def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
     assert left(busy_page) == {"quarantined": 1, "cut": 1, "duplicate": 1}
     blurred = of_kind(busy_page, "quarantined")
