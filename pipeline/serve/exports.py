@@ -160,9 +160,9 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
 
 
 def _decision(review: Review, t: Texts) -> str:
-    said = " ".join(filter(None, (review.sentence, review.line.why)))
+    words = " ".join(filter(None, (review.sentence, review.line.why)))
     mark = "" if review.counts else f" ({t('coin.no longer')})"
-    return f"{minute(review.line.at)}, {review.line.who}: {said}{mark}"
+    return f"{minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
