@@ -24,6 +24,7 @@ from capture.names import printable
 from capture.store import Store, StoreError
 from capture.store.export import IMAGES, ExportOptions, Format, export
 from capture.store.records import Entry, Frame
+from pipeline.collection.reviews import Review
 from pipeline.errors import LabError, UsageError
 from pipeline.reports.coin_sheet import IMAGE_MM, SheetPart, draw_coin_sheet
 from pipeline.reports.images import find_coin_place, find_place, portrait
@@ -144,11 +145,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         heading = f"{t('coin.matches')}: {verdict} ({minute(each['ranking'].created_at)})"
         parts.append(SheetPart(heading, lines, list(_entry_images(store, entries, t))))
     if seen["reviews"]:
-        lines = [
-            f"{minute(each.line.at)}, {each.line.who}: {each.sentence} {each.line.why}"
-            for each in seen["reviews"][:SHEET_DECISIONS]
-        ]
-        parts.append(SheetPart(t("coin.decisions"), lines))
+        parts.append(SheetPart(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]]))
     if seen["sales"]:
         lines = [": ".join(filter(None, (sale["date"], sale["citation"]))) for sale in seen["sales"]]
         images = [] if seen["rankings"] else list(_entry_images(store, seen["entries"][:2], t))
@@ -160,6 +157,12 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         ]
         parts.append(SheetPart(t("coin.history"), lines))
     return draw_coin_sheet(coin, parts, f"{lab}, coinlab")
+
+
+def _decision(review: Review, t: Texts) -> str:
+    words = " ".join(filter(None, (review.sentence, review.line.why)))
+    mark = "" if review.counts else f" ({t('coin.no longer')})"
+    return f"{minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:

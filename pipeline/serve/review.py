@@ -13,11 +13,13 @@ from starlette.responses import JSONResponse, Response
 from capture.names import printable
 from capture.store import Store
 from capture.store.journal_lines import QuarantineSeen
+from pipeline.assembly import holder_of
 from pipeline.collection.decisions import Decision
 from pipeline.collection.plates import decide_cut
 from pipeline.collection.reviews import review_match, undo_review
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
+from pipeline.scanning.status import find_status
 from pipeline.serve.match_views import opinions_about, view_duplicate, view_match
 from pipeline.serve.pages import Page, flag_of, person_of, read_json, text_of
 from pipeline.serve.queue import ReviewQueue
@@ -56,6 +58,7 @@ def review_routes(page: Page) -> APIRouter:
             "start": start,
             "total": len(chosen),
             "counts": {reason: counts[reason] for reason in ORDER},
+            "is_running": _is_running(opened.lab),
             "items": [item.as_json() for item in chosen[start : start + PAGE_ITEMS]],
         }
 
@@ -139,6 +142,10 @@ def _log(lab: Lab, line: QuarantineSeen, session: str) -> QuarantineSeen:
         if not store.frames.find(session, line.coin, good=False):
             raise UsageError("there is no frame of this coin in quarantine. Load the page again.")
         return store.journal.log(line, session)
+
+
+def _is_running(lab: Lab) -> bool:
+    return holder_of(lab) is not None and find_status(lab).state == "running"
 
 
 def _choose(items: list[QueueItem], only: str) -> list[QueueItem]:

@@ -7,6 +7,7 @@ import * as work from "./work.js";
 
 const AHEAD = 2; // items that are fetched before they are asked for
 const MOST_IMAGES_AHEAD = 60;
+const EVERY_MS = 5000;
 const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
 const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement", g: "relight" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -217,6 +218,26 @@ function mark(item, reason) {
   if (tag) [tag.className, tag.textContent] = [`tag ${reason}`, text(`reason.${reason}`)];
 }
 
+// What came into the list since. An empty list is loaded again at once; where a person is at work, they are asked.
+// One that is longer than what is shown of it is read on as they get there.
+async function look() {
+  const isWhole = items.length >= queue.total;
+  try {
+    if (!document.hidden && isWhole) {
+      const now = await get("/review/queue", { only: queue.only });
+      const known = new Set(items.map(keyOf));
+      const count = now.items.filter((each) => !known.has(keyOf(each))).length;
+      if (count > 0 && items.length === 0) location.reload();
+      [byId("idle").hidden, byId("running").hidden] = [now.is_running, !now.is_running];
+      byId("new").firstChild.textContent = text("script.new", { count });
+      byId("new").hidden = count === 0;
+    }
+  } catch {
+    // the next look asks once more; what a person does meanwhile says what is wrong
+  }
+  setTimeout(look, EVERY_MS);
+}
+
 function setMode(wanted) {
   const mode = wanted === "relight" && shown !== null && !comparison.canBeRelit ? "side" : wanted;
   if (mode !== wanted) say(text("script.no relief"));
@@ -283,6 +304,7 @@ byId("undo").addEventListener("click", () => undo());
 byId("previous").addEventListener("click", () => go(at - 1));
 byId("next").addEventListener("click", () => go(at + 1));
 byId("only").addEventListener("change", (event) => location.assign(`/review?${new URLSearchParams({ only: event.target.value })}`));
+byId("load").addEventListener("click", () => location.reload());
 byId("total").textContent = text("script.total", { total: queue.total });
 byId("items").append(...items.map(listed));
 byId("empty").hidden = items.length > 0;
@@ -292,3 +314,4 @@ if (items.length > 0) {
   if (first) fetched.set(keyOf(items[0]), Promise.resolve(first));
   go(0);
 }
+if (queue.coin === undefined) setTimeout(look, EVERY_MS);

@@ -90,6 +90,18 @@ slots.forEach((slot, number) => {
   handle.addEventListener("pointercancel", () => { dragged = null; });
 });
 
+// Slots that the table does not name keep their coins. Returns those that held another, and which.
+function fill(named) {
+  const overwritten = [];
+  slots.forEach((slot, number) => {
+    const [was, coin] = [inputs[number].value.trim(), named[slot.dataset.slot]];
+    if (!coin) return;
+    if (was && was !== coin) overwritten.push(`${slot.dataset.slot} (${was})`);
+    inputs[number].value = coin;
+  });
+  return overwritten;
+}
+
 document.getElementById("table").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   if (!file) return;
@@ -97,10 +109,13 @@ document.getElementById("table").addEventListener("change", async (event) => {
     const answer = await postFile("/trays/read", file);
     const found = answer.trays.find((each) => each.tray === tray.dataset.name) ?? (answer.trays.length === 1 && answer.trays[0].tray === null ? answer.trays[0] : null);
     if (!found) throw new Error(text("script.tray.not in table", { name: tray.dataset.name, trays: answer.trays.map((each) => each.tray).join(", ") }));
-    slots.forEach((slot, number) => { inputs[number].value = found.slots[slot.dataset.slot] ?? ""; });
+    const overwritten = fill(found.slots);
     changed();
-    const note = answer.may_lack_zeros ? text("script.tray.zeros", { coin: answer.may_lack_zeros }) : "";
-    say(`${text("script.tray.read", { coins: Object.keys(found.slots).length })} ${note}`.trim(), Boolean(note));
+    const notes = [
+      overwritten.length && text("script.tray.overwritten", { slots: overwritten.join(", ") }),
+      answer.may_lack_zeros && text("script.tray.zeros", { coin: answer.may_lack_zeros }),
+    ].filter(Boolean);
+    say([text("script.tray.read", { coins: Object.keys(found.slots).length }), ...notes].join(" "), notes.length > 0);
   } catch (error) {
     say(error.message, true);
   }

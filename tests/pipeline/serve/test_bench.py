@@ -40,6 +40,7 @@ def test_a_scan_is_watched_and_stopped_once(short_lab: Path) -> None:
         assert state["state"] == "running" and state["job"]["tray"] == "1" and state["job"]["coin"]
         assert page.get("/images/frame/" + state["frames"][0]["id"] + "?size=144").status_code == 200
         assert "A running scan or batch has this tray" in page.get("/tray?name=1").text
+        assert page.get("/review/queue").json()["is_running"], "no advice to scan meanwhile"
         pid = state["job"]["pid"]
         assert page.post("/bench/stop", {"pid": pid}).status_code == 200
         state_when(lambda state: state["job"]["stopping"])

@@ -199,3 +199,23 @@ def test_the_morning_report_and_the_bench_show_what_runs(own_page: Served, open_
     page.locator("#language").select_option("de")
     page.wait_for_function("() => document.documentElement.lang === 'de'")
     page.locator("#sentence", has_text="Der letzte Lauf endete").wait_for()
+
+
+@pytest.mark.slow
+def test_what_comes_into_the_review_meanwhile_is_shown(own_page: Served, open_page: Open) -> None:
+    empty = open_page(own_page.address + "/review?only=decided")
+    empty.locator("#idle").wait_for()
+    page = open_page(own_page.address + "/review")
+    with Store.open(own_page.lab / "store") as store:
+        (ranked, *_) = store.rankings.latest_of_each_coin()
+        ranking = store.rankings.latest(ranked.session_id, ranked.coin)
+        assert ranking is not None
+        store.coins.add("2040.7")
+        store.rankings.add(ranked.session_id, "2040.7", ranking.model_id, "possible", ranking.candidates)
+    assert run("confirm", ranked.coin, ranked.candidates[0][1], "--lab", own_page.lab).code == 0
+    assert not page.locator("#items", has_text="2040.7").is_visible()
+    page.locator("#new", has_text="1 new in this list").wait_for()
+    page.locator("#load").click()
+    page.locator("#items", has_text="2040.7").wait_for()
+    empty.locator("#items", has_text=ranked.coin).wait_for()
+    assert not empty.locator("#empty").is_visible()

@@ -53,6 +53,22 @@ def test_the_sheet_has_both_sides_and_what_is_known(served: Served) -> None:
 
 
 @pytest.mark.slow
+def test_the_sheet_marks_a_decision_that_was_taken_back(own_page: Served) -> None:
+    item = own_page.get("/review/queue").json()["items"][0]
+    pair = {"coin": item["coin"], "entry": item["candidate"]}
+
+    def decisions() -> list[bool]:
+        (page,) = pypdfium2.PdfDocument(own_page.get(f"/export/sheet?name={item['coin']}").content)
+        text = " ".join(page.get_textpage().get_text_range().split())
+        return ["(counts no longer)" not in each for each in text.split(", Anna: ")[1:]]
+
+    made = own_page.post("/review/decide", {**pair, "decision": "same coin", "who": "Anna"}).json()
+    assert decisions() == [True]
+    assert own_page.post("/review/undo", {"number": made["number"], "who": "Anna"}).status_code == 200
+    assert decisions() == [True, False], "that it was taken back, and the decision itself"
+
+
+@pytest.mark.slow
 def test_the_bag_is_the_one_of_the_store(served: Served, tmp_path: Path) -> None:
     def post(**sent: str) -> httpx.Response:
         return httpx.post(served.address + "/export/bag", data=sent, headers={"Origin": served.address}, timeout=60)

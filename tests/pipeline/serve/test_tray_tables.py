@@ -106,7 +106,10 @@ def test_trays_are_filled_from_a_table_and_moved_with_a_finger(
     page.wait_for_function("() => document.querySelectorAll('.slot input')[4].value === '2030.10'")
     page.locator("#table").set_input_files({"name": "x.csv", "mimeType": "", "buffer": b"coin\n2031.1\n1994.2\n"})
     page.locator("#status", has_text="2 coins were read").wait_for()
-    assert values.nth(0).input_value() == "2031.1" and values.nth(4).input_value() == ""
+    assert page.locator("#status").inner_text().endswith(f"These slots held others: 1 ({HOSTILE}).")
+    assert values.nth(0).input_value() == "2031.1" and values.nth(4).input_value() == "2030.10", (
+        "not in the table: kept"
+    )
     assert "also on tray 1, slot 2" in page.locator(".note").nth(1).inner_text()
     page.locator("#save").click()
     page.locator("#status", has_text="is saved").wait_for()
