@@ -44,6 +44,7 @@ def errors_deg(frames: list[tuple[float, Image]]) -> list[float]:
     return [apart_deg(plate.angle_deg, angle_deg) if plate else 360.0 for angle_deg, plate in seen]
 
 
+@pytest.mark.slow  # by default angles under one light
 def test_any_angle_under_any_light() -> None:
     assert max(errors_deg(random_frames(CameraModel(), 14, seed=2))) < 0.1
 

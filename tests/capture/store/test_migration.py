@@ -113,6 +113,7 @@ def _report_and_open(folder: Path) -> None:
     Store.open(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
 def test_killed_on_the_way_it_resumes(old: Path, delay_s: float) -> None:
     before = {table: rows(old, table) for table in TABLES}

@@ -36,6 +36,7 @@ def add(rig: Rig, lab: Path, photographs: Path, *coins: str, sale: str = "Hess 1
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.slow  # by default the index's own tests narrow it
 def test_a_search_is_narrowed_by_what_is_recorded(rig: Rig, lab: Path, photographs: Path) -> None:
     add(rig, lab, photographs, *COINS[:2])
     asked = ("identify", photographs / f"{COINS[0]}.jpg", "--coin", 1, "--lab", lab, "--json")

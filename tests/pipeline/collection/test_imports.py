@@ -32,6 +32,7 @@ def holiday(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_labelled_photographs_are_imported_once_and_evaluated(rig: Rig, lab: Path, holiday: Path) -> None:
     args = ("import", holiday, "--labels", holiday / "labels.csv", "--lab", lab, "--json")
     assert rig(*args, "--dry-run").json["photographs"] == 6

@@ -110,6 +110,7 @@ def test_a_result_that_cannot_be_written_is_a_failure(tiny_lab: Path) -> None:
     assert [count for _, count in stored(tiny_lab)] == [1] * TINY
 
 
+@pytest.mark.slow  # by default one interrupt puts it back
 def test_a_second_interrupt_names_the_coin_that_is_out_of_its_slot(rig: Rig, short_lab: Path) -> None:
     set_speed(short_lab, 10)
     scan = Command(*SCAN, "--lab", short_lab)
