@@ -42,7 +42,6 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
         "name": name,
         "coin": known,
         "measures": [own.words(measure) for measure in ("weight", "diameter") if own.words(measure)],
-        "diameter": own.diameter,
         "sales": sales_rows(store, [name]),
         "best": choose_best_frames(good) or good[:2],
         "good": good,

@@ -110,7 +110,7 @@ def _frame(page: Page, frame: Frame) -> dict[str, Any]:
     light = page.opened.lab.rig.station.lightbox.lights.get(frame.light or "")
     azimuth = light.azimuth_deg if light is not None else None
     lamp_deg = azimuth - (frame.turntable_read_deg or 0.0) if azimuth is not None else None
-    return {"id": frame.id, "image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp_deg}
+    return {"image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp_deg}
 
 
 def _candidate(

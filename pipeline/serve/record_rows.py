@@ -79,7 +79,7 @@ def sales_rows(store: Store, names: Iterable[str]) -> list[dict[str, Any]]:
     """The sales in which the catalogue has a coin under these names, oldest first: ``citation`` and ``date``."""
     entries = {entry.id: entry for entry in store.catalogue.of_coins(list(names))}
     return [
-        {"citation": cite(entries[sale["entry"]]), "date": sale.get("date"), "coin": sale["coin"]}
+        {"citation": cite(entries[sale["entry"]]), "date": sale.get("date")}
         for sale in chain_of_sales(entries.values())
     ]
 
