@@ -26,7 +26,7 @@ from capture.store.records import Entry, Frame
 from pipeline.collection.reviews import Review
 from pipeline.errors import LabError, UsageError
 from pipeline.reports.coin_sheet import IMAGE_MM, SheetPart, draw_coin_sheet
-from pipeline.reports.images import find_coin_place, find_place, portrait
+from pipeline.reports.images import entry_portrait, frame_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.report import rotations_deg
 from pipeline.serve.coin_view import frames_of, view_coin
@@ -164,9 +164,7 @@ def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
     turns = rotations_deg(latest, store.catalogue.named(latest[0].evidence.get("entries", ())) if latest else {})
     images = []
     for frame in seen["best"]:
-        image = store.image(frame.calibrated_sha256 or frame.sha256)
-        by_deg = turns.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0)  # as its best candidate stands
-        upright = portrait(image, find_place(frame, image), by_deg, SHEET_PX)
+        upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
     return SheetPart(" · ".join(filter(None, facts)), (), images, IMAGE_MM)
 
@@ -174,11 +172,11 @@ def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
 def _entry_images(store: Store, entries: list[Entry], t: Texts) -> Iterator[tuple[str, Image]]:
     for entry in entries:
         try:
-            side = entry.cut(store.image(entry.sha256))
+            image = entry_portrait(store, entry, SHEET_PX)
         except (StoreError, ImageError):
             continue  # `rig store verify` names it
         name = t(f"side.{entry.side or 'unknown'}")
-        yield f"{cite(entry)}, {name}", portrait(side, find_coin_place(side), 0.0, SHEET_PX)
+        yield f"{cite(entry)}, {name}", image
 
 
 def _encode(store: Store, frame: Frame, sha256: str, format_: Format) -> bytes:

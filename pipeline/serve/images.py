@@ -21,7 +21,7 @@ from starlette.responses import Response
 from calibration.image import Image, ImageError, encode_jpeg, encode_png
 from capture.store import StoreError
 from pipeline.reports.evidence import find_evidence
-from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, find_place, portrait, resize
+from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, entry_portrait, frame_portrait, resize
 from pipeline.reports.report import comparable_frames
 from pipeline.serve.pages import Page
 from pipeline.serve.relief import draw_relief
@@ -86,8 +86,7 @@ def image_routes(page: Page) -> APIRouter:
         def make() -> Image:
             if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).frame(found)) is not None:
                 return small
-            image = store.image(found.calibrated_sha256 or found.sha256)
-            return portrait(image, find_place(found, image), -(found.turntable_read_deg or 0.0), size)
+            return frame_portrait(store, found, size)
 
         return answer(request, ("frame", frame_id, size), make)
 
@@ -102,8 +101,7 @@ def image_routes(page: Page) -> APIRouter:
         def make() -> Image:
             if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).entry(found)) is not None:
                 return small
-            side = found.cut(store.image(found.sha256))
-            return portrait(side, find_coin_place(side), 0.0, size)
+            return entry_portrait(store, found, size)
 
         return answer(request, ("entry", number, size), make)
 

@@ -11,7 +11,7 @@ from capture.store import Store
 from capture.store.records import Candidate, Entry, Frame, Ranking
 from pipeline.collection.decisions import Decisions, decision_of
 from pipeline.reports.cards import SHOWN, cite_others, entries_of
-from pipeline.reports.images import PORTRAIT_MARGIN
+from pipeline.reports.images import PORTRAIT_MARGIN, lamp_deg
 from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import other_names
@@ -107,10 +107,8 @@ def _entries(store: Store, ranking: Ranking) -> dict[str, Entry]:
 
 
 def _frame(page: Page, frame: Frame) -> dict[str, Any]:
-    light = page.opened.lab.rig.station.lightbox.lights.get(frame.light or "")
-    azimuth = light.azimuth_deg if light is not None else None
-    lamp_deg = azimuth - (frame.turntable_read_deg or 0.0) if azimuth is not None else None
-    return {"image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp_deg}
+    lamp = lamp_deg(page.opened.lab, frame)
+    return {"image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp}
 
 
 def _candidate(
