@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from calibration.bundle import Bundle, latest
 from calibration.errors import CalibrationError
@@ -55,7 +55,7 @@ def find_calibration(lab: Lab) -> FoundCalibration:
             None, f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes."
         )
     days = lab.rig.calibration.valid_days
-    ends_at = bundle.created_at + timedelta(days=min(days, bundle.valid_days))
+    ends_at = bundle.expires_at(days)
     if datetime.now(UTC) > ends_at:
         return FoundCalibration(
             bundle,
@@ -88,7 +88,7 @@ def require_calibration(
     if bundle is None and flaw is None:
         reporter.report("This twin lab was never calibrated: calibrating now (at the bench: `rig calibrate`).")
         rig.station.home()
-        applies = bundle = calibrate_rig(lab, rig, SilentReporter())
+        applies = bundle = calibrate_rig(lab, rig, SilentReporter()).bundle
         reporter.report(
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."
