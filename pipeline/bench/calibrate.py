@@ -18,7 +18,7 @@ from calibration.hot_pixels import find_hot
 from calibration.image import Image
 from calibration.lamp_place import LampPlace
 from calibration.lens import Lens, calibrate_lens, mm_per_pixel
-from calibration.plate import PlateAngle, RingSpec, find_ring, plate_angle_deg
+from calibration.plate import PlateAngle, RingSpec, plate_of, ring_corners, ring_of
 from pipeline.assembly import Rig, connected
 from pipeline.bench.chart_and_sphere import SPHERE_AT_DEG, SphereView, calibrate_colours, calibrate_lamps
 from pipeline.lab import Lab
@@ -206,12 +206,11 @@ def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> tuple[float
     offsets, views, angles_deg = [], [], []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
-        image = _expose(rig, 1)[0]
-        plate = plate_angle_deg(image, ring=ring)
+        corners = ring_corners(_expose(rig, 1)[0], ring)
+        plate, view = plate_of(corners, ring), ring_of(corners, ring)
         if plate is not None:
-            _compare_scales(plate_angle_deg(image, lens, ring) or plate, ring, scale)
+            _compare_scales(plate_of(corners, ring, lens) or plate, ring, scale)
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
-        view = find_ring(image, ring)
         if view is not None:
             views.append(view)
             angles_deg.append(read_deg)
