@@ -15,8 +15,7 @@ import numpy.typing as npt
 from calibration.chart import NEUTRALS, Chart
 from calibration.colour_matrix import LUMINANCE, ColourMatrix, Model
 from calibration.errors import CalibrationError
-from calibration.image import Image
-from calibration.response import Deep, Raw, encode
+from calibration.response import Raw, codes_of, encode, light_of_codes
 
 Values = npt.NDArray[np.float64]
 Response = Literal["linear", "srgb", "fitted"]
@@ -117,11 +116,6 @@ def correct_colour(image: Raw, correction: ColourCorrection) -> Raw:
     return encode(true_light(codes_of(image), correction), image)
 
 
-def codes_of(image: Image | Deep) -> npt.NDArray[np.float32]:
-    """Stored values of 0 to 1, (H, W, 3)."""
-    return np.asarray(image / np.float32(255 if image.dtype == np.uint8 else 65535), np.float32)
-
-
 def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> npt.NDArray[np.float32]:
     """Linear sRGB (H, W, 3), not clipped, of stored values of 0 to 1."""
     at = np.arange(256) / 255
@@ -184,8 +178,7 @@ def _response(chart: Chart, kind: Response, reference: Values) -> Values:
     if kind == "linear":
         return np.repeat(codes[:, None], 3, axis=1)
     if kind == "srgb":
-        curve = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
-        return np.repeat(curve[:, None], 3, axis=1)
+        return np.repeat(light_of_codes(codes)[:, None], 3, axis=1)
     greys = np.log(np.maximum(reference[NEUTRALS].mean(axis=1), 1e-3))
     stored = np.log(np.maximum(chart.codes[NEUTRALS], 1.0) / 255)
     curves = []

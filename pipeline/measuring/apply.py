@@ -13,14 +13,14 @@ import numpy as np
 
 from calibration.apply import apply
 from calibration.bundle import Bundle, find, latest, load
-from calibration.colour import ColourCorrection, codes_of, true_light
+from calibration.colour import ColourCorrection, true_light
 from calibration.detector import Correction, corrected_light
 from calibration.durable_files import make_folder, write_atomically
 from calibration.errors import CalibrationError
 from calibration.image import ImageError
 from calibration.lens import Lens
 from calibration.levels import encode_exact, read_deep
-from calibration.response import Raw, codes_of_light, encode, to_linear
+from calibration.response import Raw, codes_of, codes_of_light, encode, to_linear
 from calibration.saved import load_colour, load_flat, load_lens
 from capture.store import Store
 from capture.store.records import Frame

@@ -17,7 +17,7 @@ from calibration.coin_shape import USUAL_THICKNESS_MM, CoinShape, axis_hours, co
 from calibration.errors import CalibrationError
 from calibration.image import Image, ImageError
 from calibration.outline import Outline, find_coin
-from calibration.response import to_image, to_linear
+from calibration.response import LUMINANCE, to_image, to_linear
 from capture.store import Store
 from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Frame
@@ -25,7 +25,6 @@ from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from rig.sides import SIDES, Side
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 KEPT_EVERY = 6  # point of an outline: 120 of them, 3 degrees apart
 
 
