@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -66,8 +65,6 @@ class Bundle:
         The turntable's axis as the camera sees it; None where there is no ring.
     valid_days
         How long it holds.
-    imaging
-        What was measured of the images of its targets, for the report: figure -> value.
     """
 
     camera: str
@@ -82,7 +79,6 @@ class Bundle:
     lamps: Mapping[str, LampPlace] = field(default_factory=dict)
     axis: PlateAxis | None = None
     valid_days: int = VALID_DAYS
-    imaging: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -185,7 +181,6 @@ def load(folder: Path) -> Bundle:
             {light: LampPlace.of_facts(each) for light, each in facts.get("lamps", {}).items()},
             PlateAxis.of_facts(facts["axis"]) if "axis" in facts else None,
             int(facts.get("valid_days", VALID_DAYS)),
-            facts.get("imaging", {}),
         )
         same = facts["id"] == bundle.id
     except Exception as error:  # of damaged archives zlib, zipfile and numpy raise what they like
@@ -280,5 +275,4 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         **({} if not bundle.lamps else {"lamps": {name: each.facts() for name, each in bundle.lamps.items()}}),
         **({} if bundle.axis is None else {"axis": bundle.axis.facts()}),
         **({} if bundle.valid_days == VALID_DAYS else {"valid_days": bundle.valid_days}),
-        **({} if not bundle.imaging else {"imaging": dict(bundle.imaging)}),
     }

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from calibration.chart import NEUTRALS, Chart
 from calibration.colour_matrix import LUMINANCE, ColourMatrix, Model
 from calibration.errors import CalibrationError
-from calibration.response import Raw, codes_of, encode, light_of_codes
+from calibration.response import light_of_codes
 
 Values = npt.NDArray[np.float64]
 Response = Literal["linear", "srgb", "fitted"]
@@ -111,11 +111,6 @@ def fit_colour(
     return best
 
 
-def correct_colour(image: Raw, correction: ColourCorrection) -> Raw:
-    """The image (H, W, 3) of 8 or 16 bits in sRGB, clipped."""
-    return encode(true_light(codes_of(image), correction), image)
-
-
 def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> npt.NDArray[np.float32]:
     """Linear sRGB (H, W, 3), not clipped, of stored values of 0 to 1."""
     at = np.arange(256) / 255
@@ -126,9 +121,8 @@ def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> 
     return np.asarray(terms @ correction.matrix.astype(np.float32), np.float32).reshape(codes.shape)
 
 
-def matrix_of(fit: ColourFit) -> ColourMatrix:
+def matrix_of(correction: ColourCorrection) -> ColourMatrix:
     """The matrix that a bundle keeps: it works on light, and leaves the brightness of grey as it is."""
-    correction = fit.correction
     return ColourMatrix.of_balanced(
         correction.model, correction.white_balance, correction.matrix, correction.ciede2000_mean
     )

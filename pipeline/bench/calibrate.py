@@ -164,7 +164,7 @@ def _see_colours(rig: Rig, bundle: Bundle, light: str, reporter: Reporter) -> di
     for name in rig.station.light_names:
         rig.station.show(name)
         shown[name] = _expose(rig, 1)[0]
-    return calibrate_colours(shown, bundle, light, reporter)[0]
+    return calibrate_colours(shown, bundle, light, reporter)
 
 
 def calibration_light(rig: Rig) -> str:
@@ -179,7 +179,7 @@ def camera_name(camera: Identity) -> str:
 
 def _place(rig: Rig, reporter: Reporter, request: str, target: Target, pose: BoardPose | None) -> None:
     if rig.world is not None:
-        _show(rig, target, pose)
+        rig.world.show_target(target, pose)
     else:
         reporter.ask(request)
 
