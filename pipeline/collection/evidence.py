@@ -37,12 +37,9 @@ class EvidenceDrawer:
 
     def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
         """Each side that was compared, and the drawing of it (`draw_evidence`)."""
-        entries = store.catalogue.named(candidate.evidence["entries"])
-        for entry_id, drawing in zip(
-            candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
-        ):
-            if drawing is not None:
-                yield entries[entry_id].side or entry_id, drawing
+        for entry, drawing in self._draw(store, views, candidate):
+            if entry is not None and drawing is not None:
+                yield entry.side or entry.id, drawing
 
     def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
         """For each entry of a candidate the drawing; None where there is nothing to draw.
@@ -50,6 +47,12 @@ class EvidenceDrawer:
         That is where the entry has left the catalogue, its image cannot be read, or the network has no such
         explanation.
         """
+        for _, drawing in self._draw(store, views, candidate):
+            yield drawing
+
+    def _draw(
+        self, store: Store, views: Sequence[View], candidate: Candidate
+    ) -> Iterator[tuple[Entry | None, Image | None]]:
         entries = _still_there(store, candidate.evidence["entries"])
         groups = group_views(views)
         compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
@@ -57,7 +60,7 @@ class EvidenceDrawer:
             entry = entries.get(entry_id)
             group = _group_of(groups, entry, number)
             if entry is None or group is None:
-                yield None
+                yield entry, None
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
@@ -65,9 +68,9 @@ class EvidenceDrawer:
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
                 explained = explain_upright(self._embedder, *pair, self._usual_cells(store))
             except (*UNREADABLE, ExplanationError):
-                yield None
+                yield entry, None
                 continue
-            yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
+            yield entry, draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
     def _usual_cells(self, store: Store) -> UsualCells | None:
         if not self._is_ready:
@@ -76,12 +79,13 @@ class EvidenceDrawer:
             names = [entry.entry_id for entry in self._index.entries(sample)]
             entries = _still_there(store, names)
             for row, name in zip(sample, names, strict=True):
-                entry = entries.get(name)
+                if name not in entries:
+                    continue
                 try:
-                    crops += [] if entry is None else [entry_crop(store, entry)]
-                    rows += [] if entry is None else [row]
+                    crops.append(entry_crop(store, entries[name]))
                 except UNREADABLE:
                     continue
+                rows.append(row)
             self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
             self._is_ready = True
         return self._usual
