@@ -53,7 +53,7 @@ class EvidenceDrawer:
     def _draw(
         self, store: Store, views: Sequence[View], candidate: Candidate
     ) -> Iterator[tuple[Entry | None, Image | None]]:
-        entries = _still_there(store, candidate.evidence["entries"])
+        entries = store.catalogue.live(candidate.evidence["entries"])
         groups = group_views(views)
         compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
         for number, (entry_id, turn_deg) in enumerate(compared):
@@ -77,7 +77,7 @@ class EvidenceDrawer:
             crops, rows = [], []
             sample = self._index.sample(REFERENCE_ENTRIES)
             names = [entry.entry_id for entry in self._index.entries(sample)]
-            entries = _still_there(store, names)
+            entries = store.catalogue.live(names)
             for row, name in zip(sample, names, strict=True):
                 if name not in entries:
                     continue
@@ -86,14 +86,10 @@ class EvidenceDrawer:
                 except UNREADABLE:
                     continue
                 rows.append(row)
-            self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
+            grids = self._index.grids(np.array(rows, np.int64)) if rows else None
+            self._usual = UsualCells.of(self._embedder, crops, grids)
             self._is_ready = True
         return self._usual
-
-
-def _still_there(store: Store, names: Sequence[str]) -> dict[str, Entry]:
-    """Entries by name, without those that have left the catalogue."""
-    return {name: entry for name, entry in store.catalogue.named(names).items() if entry.removed_at is None}
 
 
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:

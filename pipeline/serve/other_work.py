@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capture.store import Store
+from capture.store.catalogue import CatalogueState
 from capture.store.journal_lines import QuarantineSeen
 from capture.store.records import Entry
 from pipeline.collection.decisions import Decisions
@@ -18,10 +19,10 @@ class OtherWork:
     def __init__(self, lab: Lab, store: Store) -> None:
         self._lab = lab
         self._store = store
-        self._cuts_at = -1
+        self._cuts_at: CatalogueState | None = None
         self._cuts: list[QueueItem] = []
-        self._pairs_at: tuple[int, int] | None = None
-        self._pairs: list[tuple[str, str, float]] = []
+        self._pairs_at: tuple[int, CatalogueState] | None = None
+        self._pairs: tuple[tuple[str, str, float], ...] = ()
         self._entries: dict[str, Entry] = {}
 
     def items(self, decisions: Decisions) -> list[QueueItem]:
@@ -40,18 +41,18 @@ class OtherWork:
         ]
 
     def _find_cuts(self) -> list[QueueItem]:
-        number = self._store.catalogue.last_number()
-        if number != self._cuts_at:
+        state = self._store.catalogue.state()
+        if state != self._cuts_at:
             cuts = waiting_cuts(self._store)
             self._cuts = [QueueItem(cut.sale, cut.coin, "cut", kind="cut") for cut in cuts]
-            self._cuts_at = number
+            self._cuts_at = state
         return self._cuts
 
     def _find_duplicates(self, decisions: Decisions) -> list[QueueItem]:
         path = newest_links(self._lab)
         if path is None:
             return []
-        at = path.stat().st_mtime_ns, self._store.catalogue.last_number()
+        at = path.stat().st_mtime_ns, self._store.catalogue.state()
         if at != self._pairs_at:
             self._pairs, self._pairs_at = probable_pairs(read_links(path)), at
             names = {name for one, other, _ in self._pairs for name in (one, other)}
