@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -93,10 +94,9 @@ class Bundle:
             digest.update(np.ascontiguousarray(self.hot, np.int64).tobytes())
         return digest.hexdigest()[:12]
 
-    @property
-    def expires_at(self) -> datetime:
-        """Until when it holds."""
-        return self.created_at + timedelta(days=self.valid_days)
+    def expires_at(self, at_most_days: float = math.inf) -> datetime:
+        """Until when it holds; a lab may trust it for fewer days than it was made for."""
+        return self.created_at + timedelta(days=min(self.valid_days, at_most_days))
 
     def applied_to(self, light: str) -> list[str]:
         """What `calibration.apply` takes out of a frame under a light, in order."""
@@ -206,20 +206,29 @@ def latest(directory: Path) -> Bundle | None:
     CalibrationError
         If that one cannot be read.
     """
-    folders = bundle_folders(directory)
-    return load(folders[-1]) if folders else None
+    numbered = _numbered(directory)
+    return load(numbered[-1][1]) if numbered else None
 
 
-def bundle_folders(directory: Path) -> list[Path]:
-    """The bundles of a folder of them, as they were saved one after the other."""
-    return [folder for _, folder in sorted((number_of(path.parent), path.parent) for path in _described(directory))]
+def usable(directory: Path) -> Bundle | None:
+    """The bundle that was saved last; None if there is none yet, and where it cannot be read."""
+    try:
+        return latest(directory)
+    except CalibrationError:
+        return None
 
 
-def folder_of(directory: Path, bundle_id: str) -> Path | None:
-    """Where a bundle lies, by its id or its number; None if it is not there."""
-    for folder in reversed(bundle_folders(directory)):
-        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number_of(folder)):
-            return folder
+def find(directory: Path, bundle_id: str) -> Bundle | None:
+    """A bundle of a folder of them, by its id or its number; None if it is not there.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be read.
+    """
+    for number, folder in reversed(_numbered(directory)):
+        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number):
+            return load(folder)
     return None
 
 
@@ -241,11 +250,13 @@ def number_of(folder: Path) -> int:
 
 
 def _next_number(directory: Path) -> int:
-    return 1 + max((number_of(path.parent) for path in _described(directory)), default=0)
+    return 1 + max((number for number, _ in _numbered(directory)), default=0)
 
 
-def _described(directory: Path) -> Iterator[Path]:
-    return directory.glob(f"[!.]*/{_DESCRIPTION}")
+def _numbered(directory: Path) -> list[tuple[int, Path]]:
+    """Number and folder of each bundle of a folder of them, as they were saved one after the other."""
+    folders = (path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
+    return sorted((number_of(folder), folder) for folder in folders)
 
 
 def _unreadable(folder: Path) -> CalibrationError:

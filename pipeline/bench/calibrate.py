@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from calibration.axis import LEAST_VIEWS, PlateAxis, find_axis
 from calibration.board import BoardSpec, BoardView, find_board
-from calibration.bundle import Bundle, bundle_folders, number_of, save
+from calibration.bundle import Bundle, number_of, save
 from calibration.colour_matrix import ColourMatrix
 from calibration.detector import dark_level
 from calibration.errors import CalibrationError
@@ -59,11 +59,10 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
     """
     with connected(lab, realtime=realtime) as rig:
         rig.station.home()
-        bundle = calibrate_rig(lab, rig, reporter)
-        return CalibrationResult(bundle, number_of(bundle_folders(lab.calibrations)[-1]))
+        return calibrate_rig(lab, rig, reporter)
 
 
-def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
+def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
     light = calibration_light(rig)
@@ -112,8 +111,7 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     bundle = replace(bundle, colours=_see_colours(rig, bundle, light, reporter))
     _place(rig, reporter, "Take everything off the plate.", "coins", None)
     rig.station.dark()
-    save(bundle, lab.calibrations)
-    return bundle
+    return CalibrationResult(bundle, number_of(save(bundle, lab.calibrations)))
 
 
 def _see_lamps(

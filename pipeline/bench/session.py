@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
-from calibration.bundle import latest
+from calibration.bundle import usable
 from calibration.errors import CalibrationError
 from capture.quality import check
 from pipeline.assembly import Rig, connected
@@ -80,7 +80,8 @@ class BenchSession:
         self._stopped: str | None = None  # why, until the order that it struck is over
         self._is_over = False
         self._heard_s = time.monotonic()
-        self._mm_per_pixel = _scale(lab)
+        bundle = usable(lab.calibrations)
+        self._mm_per_pixel = None if bundle is None else bundle.mm_per_pixel
         has_arm = not isinstance(rig.station.arm, Handler)
         devices = {each.kind: each.port for each in rig.identities}
         self._state = BenchState(has_arm=has_arm, lights=rig.station.light_names, devices=devices)
@@ -244,8 +245,7 @@ class BenchSession:
         light = calibration_light(self._rig)
         self._rig.station.show(light)  # so that whoever lays the board sees it
         self._set(light=light)
-        calibrate_rig(self._lab, self._rig, _Calibrating(self))
-        self._mm_per_pixel = _scale(self._lab)
+        self._mm_per_pixel = calibrate_rig(self._lab, self._rig, _Calibrating(self)).bundle.mm_per_pixel
         self._rig.camera.configure(self._state.exposure_us, self._state.gain)
         self._set(light=None)
 
@@ -303,11 +303,3 @@ class _Ask:
 
     def __call__(self, request: str) -> bool:
         return self.answer(request)
-
-
-def _scale(lab: Lab) -> float | None:
-    try:
-        bundle = latest(lab.calibrations)
-    except CalibrationError:
-        return None
-    return bundle.mm_per_pixel if bundle else None
