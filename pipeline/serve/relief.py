@@ -10,7 +10,7 @@ import numpy.typing as npt
 from calibration.errors import CalibrationError
 from calibration.image import Image
 from calibration.relief import LEAST_LIGHTS, check_lights, measure_relief
-from calibration.response import to_image, to_linear
+from calibration.response import LUMINANCE, to_image, to_linear
 from capture.store import Store
 from capture.store.records import Frame
 from pipeline.lab import Lab
@@ -18,7 +18,6 @@ from pipeline.reports.images import PORTRAIT_MARGIN, frame_portrait, lamp_deg
 
 SIZE_PX = 400
 MOST_FRAMES = 16
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def frames_for_relief(lab: Lab, frames: Sequence[Frame]) -> list[tuple[Frame, tuple[float, float, float]]]:
@@ -51,10 +50,10 @@ def draw_relief(lab: Lab, store: Store, frames: Sequence[Frame]) -> Image | None
     if not chosen:
         return None
     light = np.stack([to_linear(frame_portrait(store, frame, SIZE_PX)) for frame, _ in chosen])
-    relief = measure_relief(light @ _LUMINANCE, np.array([direction for _, direction in chosen]), _disc())
+    relief = measure_relief(light @ LUMINANCE, np.array([direction for _, direction in chosen]), _disc())
     normals = np.rint((relief.normals + 1) * 127.5).astype(np.uint8)
     mean = np.median(light, axis=0)
-    grey = np.maximum(mean @ _LUMINANCE, 1e-4)[..., None]
+    grey = np.maximum(mean @ LUMINANCE, 1e-4)[..., None]
     brightest = max(float(np.percentile(relief.albedo[relief.albedo > 0], 99)), 1e-4)
     colour = mean / grey * (relief.albedo / brightest)[..., None]
     return np.ascontiguousarray(np.vstack([normals, to_image(np.asarray(colour, np.float32))]))
