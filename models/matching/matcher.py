@@ -8,7 +8,7 @@ views --extract-----> features at every turn                             views, 
       --probability-> how sure it is                                     probability
       --record------> what is recorded of the first few                  facts
       --verify------> the first few laid on the query, the fine          verification, registration,
-                      surface compared in register                       surface, relation
+                      surface compared in register, under one light      surface, relighting, relation
 """
 
 from __future__ import annotations

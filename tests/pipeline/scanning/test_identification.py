@@ -71,7 +71,7 @@ def test_what_the_record_says_is_evidence(rig: Rig, scanned: Scanned, tmp_path: 
             store.journal.log(CoinWeighed(coin=coin, grams=grams))
         ran = rig("identify", "--tray", 1, "--lab", lab, "--json")
         assert ran.code == 0, ran.err
-        found = {each["coin"]: each for answer in ran.json["coins"] for each in answer["candidates"]}[coin]
+        found = {each["coin"]: each for answer in ran.json for each in answer["candidates"]}[coin]
         facts.append((found["facts"], found["probability"]))
     (lighter, before), (heavier, after) = facts
     assert [(each["fact"], each["own"], each["recorded"]) for each in lighter] == [("weight_g", 3.81, 3.87)]
