@@ -18,7 +18,7 @@ from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of,
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import Thumbnails, as_data_url, frame_portrait, lamp_deg, resize
 from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line, write_page
-from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_diameter_mm, coin_results
 from pipeline.wording import minute
 from rig.sides import SIDES, Side
 
@@ -116,7 +116,7 @@ def _card(
     frames = store.frames.find(session.id, result.coin, good=None)
     settled = {frame.shot_id for frame in frames if frame.is_good}
     weight, measured = store.coins.weight_g(result.coin), store.coins.measured(result.coin)
-    diameter = diameter_mm(frames) if measured is None else measured.diameter_mm
+    diameter = coin_diameter_mm(store, result.coin, frames)
     axis_h = None if measured is None else measured.axis_h
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(

@@ -32,7 +32,7 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
     known = store.coins.get(name)
     if known is None and not frames:
         raise LabError(f"there is no coin {printable(name)} in the store. Search for a part of its name.")
-    own = own_measures(store.coins.weight_g(name), frames, entries, known)
+    own = own_measures(store, name, frames, entries, known)
     decisions = Decisions.read(store, name)
     rankings = store.rankings.of_coin(name)
     ranked = store.catalogue.named([each.entry_id for ranking in rankings for each in ranking.candidates[:SHOWN]])
@@ -41,7 +41,7 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "coin": known,
-        "measures": [own.words(measure) for measure in ("weight", "diameter") if own.words(measure)],
+        "measures": [measure.as_json() for measure in own.values()],
         "sales": sales_rows(store, [name]),
         "best": choose_best_frames(good) or good[:2],
         "good": good,

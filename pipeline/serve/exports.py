@@ -159,14 +159,18 @@ def _decision(review: Review, t: Texts) -> str:
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
     known = seen["coin"]
-    facts = [known.type if known and known.type else "", *seen["measures"]]
+    facts = [known.type if known and known.type else "", *(each["value"] for each in seen["measures"])]
     latest = seen["rankings"][0]["ranking"].candidates if seen["rankings"] else ()
     turns = rotations_deg(latest, store.catalogue.named(latest[0].evidence.get("entries", ())) if latest else {})
     images = []
     for frame in seen["best"]:
         upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
-    return SheetPart(" · ".join(filter(None, facts)), (), images, IMAGE_MM)
+    lines = [
+        f"{t('script.record.' + each['name'])}: {each['value']}, {t('script.measured.' + each['origin'], **each)}"
+        for each in seen["measures"]
+    ]
+    return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 
 
 def _entry_images(store: Store, entries: list[Entry], t: Texts) -> Iterator[tuple[str, Image]]:

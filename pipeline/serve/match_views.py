@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import other_names
 from pipeline.serve.pages import Page
-from pipeline.serve.record_rows import OwnMeasures, own_measures, record_rows, sales_rows
+from pipeline.serve.record_rows import OwnMeasure, own_measures, record_rows, sales_rows
 from pipeline.serve.relief import frames_for_relief
 from pipeline.wording import minute
 from rig.sides import SIDES
@@ -31,7 +31,7 @@ def view_match(page: Page, session: str, coin: str) -> dict[str, Any] | None:
     frames = store.frames.find(session, coin)
     decisions = Decisions.read(store, coin)
     known = store.coins.get(coin)
-    own = own_measures(store.coins.weight_g(coin), frames, store.catalogue.entries(coin), known)
+    own = own_measures(store, coin, frames, store.catalogue.entries(coin), known)
     entries = _entries(store, ranking)
     return {
         "kind": "match",
@@ -41,7 +41,7 @@ def view_match(page: Page, session: str, coin: str) -> dict[str, Any] | None:
         "model": ranking.model_id,
         "ranked": minute(ranking.created_at),
         "tray": store.sessions.get(session).name,
-        "diameter": own.words("diameter"),
+        "diameter": own["diameter"].value if "diameter" in own else None,
         "type": known.type if known else None,
         "sides": [
             {
@@ -69,7 +69,7 @@ def view_duplicate(page: Page, coin: str, other: str) -> dict[str, Any] | None:
         return None
     decisions = Decisions.read(store, coin)
     known = store.coins.get(coin)
-    own = own_measures(store.coins.weight_g(coin), (), shown, known)
+    own = own_measures(store, coin, (), shown, known)
     return {
         "kind": "duplicate",
         "session": "",
@@ -77,7 +77,7 @@ def view_duplicate(page: Page, coin: str, other: str) -> dict[str, Any] | None:
         "verdict": "duplicate",
         "ranked": cite(shown[0]),
         "tray": None,
-        "diameter": own.words("diameter"),
+        "diameter": own["diameter"].value if "diameter" in own else None,
         "type": known.type if known else None,
         "sides": [
             {"side": entry.side or "other", "frames": [{"image": _image(entry), "light": "", "lamp": None}]}
@@ -118,7 +118,7 @@ def _candidate(
     candidate: Candidate,
     entries: dict[str, Entry],
     decisions: Decisions,
-    own: OwnMeasures,
+    own: Mapping[str, OwnMeasure],
 ) -> dict[str, Any]:
     turns = dict(zip(candidate.evidence.get("entries", ()), candidate.evidence.get("turns_deg", ()), strict=False))
     registered = {each["entry"]: each for each in candidate.evidence.get("registrations", ())}
