@@ -63,6 +63,7 @@ def collection_routes(page: Page) -> APIRouter:
             part=ShownPart.of(found),
             kinds=KINDS,
             filters=FILTERS.get(kind, ()),
+            page_rows=PAGE_ROWS,
         )
 
     @routes.get("/coin")

@@ -170,22 +170,21 @@ class GrblTurntable(GrblProtocol):
         return position
 
     def _come_to_rest(self, motor: MotorAxis, target: float | None = None) -> float:
-        """Ask how it is until every motor rests, this one at the target or nowhere near, and return this one's count.
+        """Ask where a motor is until it rests, at the target or nowhere near, and return its count.
 
         Raises
         ------
         AlarmError
             If it is held, or in alarm.
         NoAnswerError
-            If it is reported to turn and no motor does.
+            If it is reported to turn and does not.
         """
-        before: dict[str, float] = {}
-        still = 0
+        before, still = math.nan, 0
         while True:
             report = self._status()
             position = report.positions[motor.letter]
-            still = still + 1 if report.positions == before else 0
-            before = report.positions
+            still = still + 1 if position == before else 0
+            before = position
             left_deg = math.inf if target is None else abs(position - target)
             if report.state == "Idle" and (still or left_deg <= motor.tolerance_deg):
                 return position  # else it may be about to start
@@ -201,5 +200,6 @@ class GrblTurntable(GrblProtocol):
 
     def _resynchronise(self) -> None:
         """Find out how it is, wait until it rests, and agree on what is answered."""
-        self._come_to_rest(self._plate)
+        for motor in self._motors:
+            self._come_to_rest(motor)
         self._agree()

@@ -126,7 +126,8 @@ class GrblKernel(GrblMachine):
 
     def power_cycle(self) -> None:
         """Off and on again."""
-        self.world.stop_turntable()
+        self.world.stop_plate()
+        self.world.stop_camera()
         self._power_up()
         super().reset()
 

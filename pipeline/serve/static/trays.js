@@ -1,7 +1,8 @@
 // Many trays out of one table: shown first, then written one by one, those that exist only where it is ticked.
 
-import { byId, element, post, postFile, say, text } from "./api.js";
+import { element, post, postFile, say, text } from "./api.js";
 
+const byId = (id) => document.getElementById(id);
 let read = [];
 
 function row(each, number) {
