@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -65,8 +65,6 @@ class Bundle:
         The turntable's axis as the camera sees it; None where there is no ring.
     valid_days
         How long it holds.
-    imaging
-        What was measured of the images of its targets, for the report: figure -> value.
     """
 
     camera: str
@@ -81,7 +79,6 @@ class Bundle:
     lamps: Mapping[str, LampPlace] = field(default_factory=dict)
     axis: PlateAxis | None = None
     valid_days: int = VALID_DAYS
-    imaging: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -93,10 +90,9 @@ class Bundle:
             digest.update(np.ascontiguousarray(self.hot, np.int64).tobytes())
         return digest.hexdigest()[:12]
 
-    @property
-    def expires_at(self) -> datetime:
-        """Until when it holds."""
-        return self.created_at + timedelta(days=self.valid_days)
+    def expires_at(self, at_most_days: float = math.inf) -> datetime:
+        """Until when it holds; a lab may trust it for fewer days than it was made for."""
+        return self.created_at + timedelta(days=min(self.valid_days, at_most_days))
 
     def applied_to(self, light: str) -> list[str]:
         """What `calibration.apply` takes out of a frame under a light, in order."""
@@ -185,7 +181,6 @@ def load(folder: Path) -> Bundle:
             {light: LampPlace.of_facts(each) for light, each in facts.get("lamps", {}).items()},
             PlateAxis.of_facts(facts["axis"]) if "axis" in facts else None,
             int(facts.get("valid_days", VALID_DAYS)),
-            facts.get("imaging", {}),
         )
         same = facts["id"] == bundle.id
     except Exception as error:  # of damaged archives zlib, zipfile and numpy raise what they like
@@ -206,20 +201,29 @@ def latest(directory: Path) -> Bundle | None:
     CalibrationError
         If that one cannot be read.
     """
-    folders = bundle_folders(directory)
-    return load(folders[-1]) if folders else None
+    numbered = _numbered(directory)
+    return load(numbered[-1][1]) if numbered else None
 
 
-def bundle_folders(directory: Path) -> list[Path]:
-    """The bundles of a folder of them, as they were saved one after the other."""
-    return [folder for _, folder in sorted((number_of(path.parent), path.parent) for path in _described(directory))]
+def usable(directory: Path) -> Bundle | None:
+    """The bundle that was saved last; None if there is none yet, and where it cannot be read."""
+    try:
+        return latest(directory)
+    except CalibrationError:
+        return None
 
 
-def folder_of(directory: Path, bundle_id: str) -> Path | None:
-    """Where a bundle lies, by its id or its number; None if it is not there."""
-    for folder in reversed(bundle_folders(directory)):
-        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number_of(folder)):
-            return folder
+def find(directory: Path, bundle_id: str) -> Bundle | None:
+    """A bundle of a folder of them, by its id or its number; None if it is not there.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be read.
+    """
+    for number, folder in reversed(_numbered(directory)):
+        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number):
+            return load(folder)
     return None
 
 
@@ -241,11 +245,13 @@ def number_of(folder: Path) -> int:
 
 
 def _next_number(directory: Path) -> int:
-    return 1 + max((number_of(path.parent) for path in _described(directory)), default=0)
+    return 1 + max((number for number, _ in _numbered(directory)), default=0)
 
 
-def _described(directory: Path) -> Iterator[Path]:
-    return directory.glob(f"[!.]*/{_DESCRIPTION}")
+def _numbered(directory: Path) -> list[tuple[int, Path]]:
+    """Number and folder of each bundle of a folder of them, as they were saved one after the other."""
+    folders = (path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
+    return sorted((number_of(folder), folder) for folder in folders)
 
 
 def _unreadable(folder: Path) -> CalibrationError:
@@ -269,5 +275,4 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         **({} if not bundle.lamps else {"lamps": {name: each.facts() for name, each in bundle.lamps.items()}}),
         **({} if bundle.axis is None else {"axis": bundle.axis.facts()}),
         **({} if bundle.valid_days == VALID_DAYS else {"valid_days": bundle.valid_days}),
-        **({} if not bundle.imaging else {"imaging": dict(bundle.imaging)}),
     }

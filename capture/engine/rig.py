@@ -13,7 +13,14 @@ from capture.cameras import Camera
 from rig.clock import Clock
 
 
-class Reach(Protocol):
+class Costs(Protocol):
+    """A rig that knows how long its changes take, without a connection."""
+
+    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
+        """Time for so many turns, tilts and changes of light (s)."""
+
+
+class Reach(Costs, Protocol):
     """What limits a rig; known without connecting to it."""
 
     @property
@@ -30,9 +37,6 @@ class Reach(Protocol):
 
     def reaches_tilt(self, tilt_deg: float) -> bool:
         """Whether the camera can be tilted so far."""
-
-    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
-        """Time for so many turns, tilts and changes of light (s)."""
 
 
 class CoinStation(Reach, Protocol):

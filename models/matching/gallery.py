@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -155,3 +156,11 @@ def days_of(date: str) -> tuple[int, int]:
         (year or 0) * 10_000 + (month or 1) * 100 + (day or 1),
         (year or 0) * 10_000 + (month or 12) * 100 + (day or 31),
     )
+
+
+def ids_by_coin(entries: Iterable[GalleryEntry]) -> dict[str, list[str]]:
+    """The ids of each coin's entries, sorted; the coins in the order of their first entries."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        found.setdefault(entry.coin, []).append(entry.entry_id)
+    return {coin: sorted(ids) for coin, ids in found.items()}

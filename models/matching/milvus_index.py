@@ -24,11 +24,12 @@ from models.matching.gallery import (
     as_text,
     days_of,
     hash_name,
+    ids_by_coin,
     label,
     metal_name,
 )
 from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
-from models.matching.parts import Part
+from models.matching.parts import Part, unpack_grids
 
 _BATCH = 256  # entries in one message, of which a server takes 64 MB
 _LONGEST = 65_532  # characters of a text field, in fours
@@ -145,25 +146,23 @@ class MilvusIndex:
         found = self._all("text", f"coin == {hash_name(coin)}")
         return sorted((_entry(each["text"]) for each in found), key=lambda entry: entry.entry_id)
 
-    def coins(self) -> Iterator[str]:
-        """Every coin once."""
-        return iter({_entry(found["text"]).coin: None for found in self._all("text")})
+    def coins(self) -> dict[str, list[str]]:
+        """Every coin and the ids of its entries; see `CatalogueIndex`."""
+        return ids_by_coin(_entry(found["text"]) for found in self._all("text"))
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows."""
         found = self._find([int(row) for row in rows], "*")
         if not found:
             raise CatalogueIndexError("the catalogue is empty. Fill it with `rig catalogue add DIR`.")
-        grids = []
-        for row in rows:
-            stored = found[int(row)]
-            size = int(stored["size"])
-            packed = "".join(stored[name] for name in sorted(stored, key=_place) if name.startswith("cells"))
-            cells = np.frombuffer(base64.b64decode(packed), np.int8).reshape(-1, int(disc(size).sum()))
-            grid = np.zeros((len(cells), size * size), np.float16)
-            grid[:, disc(size).ravel()] = cells * np.float32(stored["scale"])
-            grids.append(grid.reshape(-1, size, size))
-        return np.stack(grids)
+        stored = [found[int(row)] for row in rows]
+        size = int(stored[0]["size"])
+        packed = (
+            "".join(each[name] for name in sorted(each, key=_place) if name.startswith("cells")) for each in stored
+        )
+        cells = [np.frombuffer(base64.b64decode(each), np.int8).reshape(-1, int(disc(size).sum())) for each in packed]
+        scales = np.array([each["scale"] for each in stored], np.float32)
+        return unpack_grids(np.stack(cells), scales, size)
 
     def sample(self, count: int) -> Rows:
         """So many rows, those with the lowest keys: a key is a hash, so that these are any."""

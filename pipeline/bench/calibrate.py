@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from calibration.axis import LEAST_VIEWS, PlateAxis, find_axis
 from calibration.board import BoardSpec, BoardView, find_board
-from calibration.bundle import Bundle, bundle_folders, number_of, save
+from calibration.bundle import Bundle, number_of, save
 from calibration.colour_matrix import ColourMatrix
 from calibration.detector import dark_level
 from calibration.errors import CalibrationError
@@ -18,7 +18,7 @@ from calibration.hot_pixels import find_hot
 from calibration.image import Image
 from calibration.lamp_place import LampPlace
 from calibration.lens import Lens, calibrate_lens, mm_per_pixel
-from calibration.plate import PlateAngle, RingSpec, find_ring, plate_angle_deg
+from calibration.plate import PlateAngle, RingSpec, plate_of, ring_corners, ring_of
 from pipeline.assembly import Rig, connected
 from pipeline.bench.chart_and_sphere import SPHERE_AT_DEG, SphereView, calibrate_colours, calibrate_lamps
 from pipeline.lab import Lab
@@ -59,11 +59,10 @@ def calibrate_lab(lab: Lab, reporter: Reporter, *, realtime: bool) -> Calibratio
     """
     with connected(lab, realtime=realtime) as rig:
         rig.station.home()
-        bundle = calibrate_rig(lab, rig, reporter)
-        return CalibrationResult(bundle, number_of(bundle_folders(lab.calibrations)[-1]))
+        return calibrate_rig(lab, rig, reporter)
 
 
-def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
+def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
     """Calibrate with devices that are connected and homed; see `calibrate_lab`."""
     spec = lab.rig.board
     light = calibration_light(rig)
@@ -112,8 +111,7 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> Bundle:
     bundle = replace(bundle, colours=_see_colours(rig, bundle, light, reporter))
     _place(rig, reporter, "Take everything off the plate.", "coins", None)
     rig.station.dark()
-    save(bundle, lab.calibrations)
-    return bundle
+    return CalibrationResult(bundle, number_of(save(bundle, lab.calibrations)))
 
 
 def _see_lamps(
@@ -166,7 +164,7 @@ def _see_colours(rig: Rig, bundle: Bundle, light: str, reporter: Reporter) -> di
     for name in rig.station.light_names:
         rig.station.show(name)
         shown[name] = _expose(rig, 1)[0]
-    return calibrate_colours(shown, bundle, light, reporter)[0]
+    return calibrate_colours(shown, bundle, light, reporter)
 
 
 def calibration_light(rig: Rig) -> str:
@@ -181,7 +179,7 @@ def camera_name(camera: Identity) -> str:
 
 def _place(rig: Rig, reporter: Reporter, request: str, target: Target, pose: BoardPose | None) -> None:
     if rig.world is not None:
-        _show(rig, target, pose)
+        rig.world.show_target(target, pose)
     else:
         reporter.ask(request)
 
@@ -208,12 +206,11 @@ def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> tuple[float
     offsets, views, angles_deg = [], [], []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
-        image = _expose(rig, 1)[0]
-        plate = plate_angle_deg(image, ring=ring)
+        corners = ring_corners(_expose(rig, 1)[0], ring)
+        plate, view = plate_of(corners, ring), ring_of(corners, ring)
         if plate is not None:
-            _compare_scales(plate_angle_deg(image, lens, ring) or plate, ring, scale)
+            _compare_scales(plate_of(corners, ring, lens) or plate, ring, scale)
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
-        view = find_ring(image, ring)
         if view is not None:
             views.append(view)
             angles_deg.append(read_deg)

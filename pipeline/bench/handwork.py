@@ -164,6 +164,11 @@ class JogPosition:
         return f"plate {self.angle_deg:.2f} deg{tilt}   cup {cup}   step {self.step_mm:g} mm, {self.step_deg:g} deg"
 
 
+def cup_mm_of(station: Station) -> PointMm | None:
+    """Where the arm's cup is; None where there is no arm."""
+    return None if isinstance(station.arm, Handler) else station.arm.position_mm()
+
+
 def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     """Home, then move plate, camera and cup key by key until q. Nothing leaves the envelope or the interlock.
 
@@ -175,7 +180,7 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     require_terminal()
     with _connected_station(lab, realtime) as station:
         station.home()
-        cup_mm = None if isinstance(station.arm, Handler) else station.arm.position_mm()
+        cup_mm = cup_mm_of(station)
         place = JogPosition(station.rotate_to(0.0), cup_mm, tilt_deg=station.tilt_deg if station.tilts_camera else None)
         with keys() as pressed, _changing_line(reporter) as show:
             show(str(place))

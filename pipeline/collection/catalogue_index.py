@@ -152,11 +152,10 @@ def _update(lab: Lab, embedder: Embedder, progress: Progress, *, is_build: bool 
     folder = _folder(lab, embedder)
     _note_model(lab, embedder)
     index = _recover(lab, embedder)
-    seen = _read_seen(folder)
+    seen = _read_seen(folder) or _Seen()
     with Store.open(lab.store, writing=False) as store:
         state = store.catalogue.state()
-        before = seen.state if seen is not None else CatalogueState()
-        seen = seen or _Seen()
+        before = seen.state
         adopted = 0
         was_removed = (before.removed, before.sum_of_removed) != (state.removed, state.sum_of_removed)
         if state.newest < before.newest or state.newest_lot < before.newest_lot:
@@ -203,6 +202,8 @@ def _take_over(
     waiting = _missing(index, waiting)
     embedded = store.embeddings.image_ids(embedder.id) if waiting else set()
     known = [entry for entry in waiting if entry.id in embedded]
+    if not known:
+        return waiting
     label = _labeller(store)
     for start in range(0, len(known), _TAKEN_OVER):
         part = known[start : start + _TAKEN_OVER]
@@ -216,6 +217,8 @@ def _take_over(
 
 def _missing(index: CatalogueIndex, entries: Sequence[Entry]) -> list[Entry]:
     """Those that are not in the index: an update that was interrupted has added some."""
+    if not entries:
+        return []
     keys = np.array([_key(entry) for entry in entries], np.int64)
     return [entry for entry, is_there in zip(entries, np.isin(keys, index.keys()), strict=True) if not is_there]
 
@@ -223,7 +226,7 @@ def _missing(index: CatalogueIndex, entries: Sequence[Entry]) -> list[Entry]:
 def _as_it_is(lab: Lab, embedder: Embedder, index: CatalogueIndex) -> Searchable:
     """What another process, which is building the index, has added so far."""
     with Store.open(lab.store, writing=False) as store:
-        waiting = len(store.catalogue.images()) - len(index)
+        waiting = store.catalogue.count() - store.catalogue.state().removed - len(index)
     seen = _read_seen(_folder(lab, embedder)) or _Seen()
     return Searchable(index, tuple(seen.unusable.values()), waiting=max(0, waiting - len(seen.unusable)))
 

@@ -26,7 +26,7 @@ from pipeline.documents import line_of
 from pipeline.errors import LabError
 from pipeline.lab import DEFAULT_PLAN, Lab
 from pipeline.ports import require_devices
-from pipeline.scanning.calibration import FoundCalibration, find_calibration
+from pipeline.scanning.calibration import FrameCalibration, find_calibration
 from pipeline.scanning.cautions import find_cautions, find_coin_on_two_trays
 from pipeline.scanning.disk import ShotSize, free_bytes, kept_bytes, shot_size
 from pipeline.scanning.estimate import CoinPose, Estimate, estimate_scan, poses_of
@@ -247,7 +247,7 @@ def _complaint(lab: Lab, scan: PlannedScan, obstacle: Obstacle) -> str:
     return f"{file}, line {line_of(file, obstacle.keys)}: {key}{obstacle}"
 
 
-def _lacks_calibration(found: FoundCalibration, obstacles: Sequence[Obstacle]) -> Iterator[str]:
+def _lacks_calibration(found: FrameCalibration, obstacles: Sequence[Obstacle]) -> Iterator[str]:
     if found.flaw is not None:
         yield f"{found.flaw} Or scan with --allow-uncalibrated, which marks every frame."
     yield from dict.fromkeys(str(each) for each in obstacles)

@@ -58,8 +58,9 @@ class ReviewQueue:
             number, last = store.rankings.last_number(), store.journal.last_number()
             if last != self._read_until:
                 since = max(0, self._read_until)
-                self._lines += store.journal.lines(MatchReviewed, MatchUndone, after=since)
-                self._decisions = Decisions.of(self._lines)
+                if new_lines := store.journal.lines(MatchReviewed, MatchUndone, after=since):
+                    self._lines += new_lines
+                    self._decisions = Decisions.of(self._lines)
             if number != self._number:
                 new = store.rankings.latest_of_each_coin(LOOKED_THROUGH, after=max(0, self._number))
                 self._ranked |= {each.coin: each for each in new}

@@ -29,12 +29,13 @@ class OwnMeasures:
         return _words(name, getattr(self, name))
 
 
-def own_measures(store: Store, coin: str, frames: Sequence[Frame]) -> OwnMeasures:
-    """What is known of a coin."""
-    lots = [entry.lot for entry in store.catalogue.entries(coin) if entry.lot is not None]
-    known = store.coins.get(coin)
+def own_measures(
+    weight_g: float | None, frames: Sequence[Frame], entries: Sequence[Entry], known: Coin | None
+) -> OwnMeasures:
+    """What is known of a coin: as it was weighed, by its frames, and by the entries under its own name."""
+    lots = [entry.lot for entry in entries if entry.lot is not None]
     return OwnMeasures(
-        weight=_first([store.coins.weight_g(coin), *(lot.weight_g for lot in lots)]),
+        weight=_first([weight_g, *(lot.weight_g for lot in lots)]),
         diameter=_first(
             [diameter_mm(frames), *(lot.diameter_mm for lot in lots), known.diameter_mm if known else None]
         ),
@@ -78,7 +79,7 @@ def sales_rows(store: Store, names: Iterable[str]) -> list[dict[str, Any]]:
     """The sales in which the catalogue has a coin under these names, oldest first: ``citation`` and ``date``."""
     entries = {entry.id: entry for entry in store.catalogue.of_coins(list(names))}
     return [
-        {"citation": cite(entries[sale["entry"]]), "date": sale.get("date"), "coin": sale["coin"]}
+        {"citation": cite(entries[sale["entry"]]), "date": sale.get("date")}
         for sale in chain_of_sales(entries.values())
     ]
 

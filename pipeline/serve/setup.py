@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -109,11 +111,18 @@ def view_setup(lab: Lab) -> dict[str, Any]:
         rig = open_lab(lab.folder).rig
         board, ring = rig.board, rig.quality.ring
         shown["targets"] = {"board": board_width_mm(board), "ring": ring_width_mm(ring)}
-        if (bundle := latest(lab.calibrations)) is not None:
-            shown["calibration"] = {"id": bundle.id, "at": minute(bundle.created_at.isoformat())}
+        if lab.calibrations.is_dir():
+            shown["calibration"] = _view_calibration(lab.calibrations, lab.calibrations.stat().st_mtime_ns)
     except (LabError, CalibrationError) as error:
         shown["problem"] = str(error)
     return shown
+
+
+@functools.lru_cache(maxsize=1)
+def _view_calibration(folder: Path, changed_ns: int) -> dict[str, str] | None:
+    """The newest calibration; read again where the folder was changed: a new one is renamed into it, whole."""
+    bundle = latest(folder)
+    return {"id": bundle.id, "at": minute(bundle.created_at.isoformat())} if bundle is not None else None
 
 
 def _section(values: Mapping[str, Any], role: str) -> Mapping[str, Any]:

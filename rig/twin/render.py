@@ -232,14 +232,7 @@ class Renderer:
             _rotated(np.array(axis), hinge, tilt)
             for axis in ((np.cos(turn), np.sin(turn), 0.0), (-np.sin(turn), np.cos(turn), 0.0))
         )
-        plate = np.radians(plate_angle_deg)
-        middle = np.array(
-            [
-                pose.x_mm * np.cos(plate) - pose.y_mm * np.sin(plate),
-                pose.x_mm * np.sin(plate) + pose.y_mm * np.cos(plate),
-                0.0,
-            ]
-        )
+        middle = np.array(_turned(np.array([pose.x_mm, pose.y_mm, 0.0]), plate_angle_deg))
         u, v = on_tilted_plane(camera, tilt_deg, middle, axis_u, axis_v)
         printed = chart_reflectance() if is_chart else board_reflectance(self.board)
         scale = np.float32(CHART_PX_PER_MM if is_chart else BOARD_PX_PER_MM)
@@ -252,11 +245,7 @@ class Renderer:
 
     def _sphere_on_card(self, scene: Scene, plate_angle_deg: float) -> Array:
         """Light leaving the white card and the chrome sphere that lies on it and turns with the plate."""
-        plate, pose = np.radians(plate_angle_deg), scene.board
-        place = (
-            pose.x_mm * float(np.cos(plate)) - pose.y_mm * float(np.sin(plate)),
-            pose.x_mm * float(np.sin(plate)) + pose.y_mm * float(np.cos(plate)),
-        )
+        place = _turned(np.array([scene.board.x_mm, scene.board.y_mm, 0.0]), plate_angle_deg)[:2]
         light = self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
         corners = [(place[0] + u, place[1] + v, z) for u in (-9, 9) for v in (-9, 9) for z in (0, 2 * SPHERE_RADIUS_MM)]
         pixels = to_pixel(self.camera, scene.tilt_deg, np.array(corners))

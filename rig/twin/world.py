@@ -212,18 +212,6 @@ class World:
         with self.lock:
             self._append(self._plate, "turntable", (self._plate[-1].target[0] + by_deg,), speed, acceleration, start_s)
 
-    def stop_plate(self) -> None:
-        """Stop dead, wherever it is."""
-        with self.lock:
-            self._plate = [self._current(self._plate).stopped_at(self.clock.now())]
-            self._save()
-
-    def brake_plate(self) -> None:
-        """Stop as gently as it was set moving."""
-        with self.lock:
-            self._plate = [self._current(self._plate).braked_at(self.clock.now())]
-            self._save()
-
     # What the motor does that tilts the camera
 
     def camera_tilt_deg(self) -> float:
@@ -235,19 +223,23 @@ class World:
         with self.lock:
             self._append(self._tilt, "tilt", (self._tilt[-1].target[0] + by_deg,), speed, acceleration, start_s)
 
-    def stop_camera(self) -> None:
-        """Stop dead, wherever it is."""
-        with self.lock:
-            if self._tilt[-1].end_s > self.clock.now():
-                self._tilt = [self._current(self._tilt).stopped_at(self.clock.now())]
-                self._save()
+    # What the turntable's controller does to both motors
 
-    def brake_camera(self) -> None:
-        """Stop as gently as it was set moving."""
+    def stop_turntable(self) -> None:
+        """Stop plate and camera dead, wherever they are."""
         with self.lock:
-            if self._tilt[-1].end_s > self.clock.now():
-                self._tilt = [self._current(self._tilt).braked_at(self.clock.now())]
-                self._save()
+            now_s = self.clock.now()
+            self._plate = [self._current(self._plate).stopped_at(now_s)]
+            self._tilt = [self._current(self._tilt).stopped_at(now_s)]
+            self._save()
+
+    def brake_turntable(self) -> None:
+        """Stop plate and camera as gently as they were set moving."""
+        with self.lock:
+            now_s = self.clock.now()
+            self._plate = [self._current(self._plate).braked_at(now_s)]
+            self._tilt = [self._current(self._tilt).braked_at(now_s)]
+            self._save()
 
     # What the arm does
 

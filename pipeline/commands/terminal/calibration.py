@@ -30,7 +30,7 @@ def print_calibration(result: CalibrationResult) -> None:
     """Print what `calibrate` measured."""
     bundle = result.bundle
     print_line(
-        f"Calibrated: {bundle.id} (number {result.number}, valid until {bundle.expires_at:%Y-%m-%d}). "
+        f"Calibrated: {bundle.id} (number {result.number}, valid until {bundle.expires_at():%Y-%m-%d}). "
         f"Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
         f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from capture.store.quarantine import QuarantineReason
 from pipeline.serve.texts import LANGUAGES, _read
 from tests.pipeline.conftest import Scanned
 from tests.pipeline.serve.conftest import Served, serving
@@ -123,6 +124,10 @@ def test_other_computers_reach_it_by_tls_alone(scanned: Scanned) -> None:
 def test_every_language_has_every_text() -> None:
     texts = {language: _read(language) for language in LANGUAGES}
     assert {name: set(each) ^ set(texts["en"]) for name, each in texts.items()} == {each: set() for each in LANGUAGES}
+
+
+def test_every_reason_for_quarantine_has_its_text() -> None:
+    assert [reason for reason in QuarantineReason if f"script.quarantine.{reason}" not in _read("en")] == []
 
 
 @pytest.mark.slow
