@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -28,7 +27,7 @@ from pipeline.serve.images import image_routes
 from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
-from pipeline.serve.pages import Page
+from pipeline.serve.pages import Page, read_form
 from pipeline.serve.review import review_routes
 from pipeline.serve.rounds import round_routes
 from pipeline.serve.setup import setup_routes
@@ -58,6 +57,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
     page = Page(OpenedLab(lab), access, Hands(lab))
     page.prepare()
+    app.state.is_ending = lambda: False  # whoever runs it knows better (`pipeline.serve.server`)
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -96,7 +96,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
 
     @app.post("/login")
     async def log_in(request: Request) -> Response:
-        given = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0]
+        given = (await read_form(request)).get("token", "")
         if not access.is_token(given):
             await asyncio.sleep(WRONG_TOKEN_S)
             return page.html(request, "login.html", 403, is_wrong=True)

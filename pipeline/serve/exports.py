@@ -8,10 +8,9 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
@@ -27,11 +26,11 @@ from capture.store.records import Entry, Frame
 from pipeline.collection.reviews import Review
 from pipeline.errors import LabError, UsageError
 from pipeline.reports.coin_sheet import IMAGE_MM, SheetPart, draw_coin_sheet
-from pipeline.reports.images import find_coin_place, find_place, portrait
+from pipeline.reports.images import entry_portrait, frame_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.report import rotations_deg
 from pipeline.serve.coin_view import frames_of, view_coin
-from pipeline.serve.pages import Page
+from pipeline.serve.pages import Page, read_form
 from pipeline.serve.texts import Texts, language_of
 from pipeline.wording import minute
 
@@ -69,7 +68,7 @@ def export_routes(page: Page) -> APIRouter:
     @routes.post("/export/bag")
     async def bag(request: Request) -> Response:
         """All good frames of a coin as `rig store export` makes a bag, zipped."""
-        sent = {name: values[0] for name, values in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
+        sent = await read_form(request)
         format_ = sent.get("format", "original")
         if format_ not in IMAGES:
             raise UsageError(f"'format' has to be one of {', '.join(IMAGES)}. Load the page again.")
@@ -77,9 +76,7 @@ def export_routes(page: Page) -> APIRouter:
         if not packing.acquire(blocking=False):
             raise LabError("another bag is being packed. Try again when it is done.")
         try:
-            path = await run_in_threadpool(
-                pack_bag, opened.store, opened.lab.calibrations, sent.get("name", ""), format_
-            )
+            path = await run_in_threadpool(pack_bag, opened.store, opened.lab.calibrations, coin, format_)
         finally:
             packing.release()
         return FileResponse(
@@ -105,7 +102,8 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
         raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
-    with _kept_on_success(Path(tempfile.mkdtemp(prefix="coinlab-bag-"))) as folder:
+    folder = Path(tempfile.mkdtemp(prefix="coinlab-bag-"))
+    try:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
         packed = folder / "bag.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # images do not get smaller
@@ -113,12 +111,6 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
                 archive.write(path, path.relative_to(folder / "bag"))
         shutil.rmtree(folder / "bag")
         return packed
-
-
-@contextmanager
-def _kept_on_success(folder: Path) -> Iterator[Path]:
-    try:
-        yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -167,26 +159,28 @@ def _decision(review: Review, t: Texts) -> str:
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
     known = seen["coin"]
-    facts = [known.type if known and known.type else "", *seen["measures"]]
+    facts = [known.type if known and known.type else "", *(each["value"] for each in seen["measures"])]
     latest = seen["rankings"][0]["ranking"].candidates if seen["rankings"] else ()
     turns = rotations_deg(latest, store.catalogue.named(latest[0].evidence.get("entries", ())) if latest else {})
     images = []
     for frame in seen["best"]:
-        image = store.image(frame.calibrated_sha256 or frame.sha256)
-        by_deg = turns.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0)  # as its best candidate stands
-        upright = portrait(image, find_place(frame, image), by_deg, SHEET_PX)
+        upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
-    return SheetPart(" · ".join(filter(None, facts)), (), images, IMAGE_MM)
+    lines = [
+        f"{t('script.record.' + each['name'])}: {each['value']}, {t('script.measured.' + each['origin'], **each)}"
+        for each in seen["measures"]
+    ]
+    return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 
 
 def _entry_images(store: Store, entries: list[Entry], t: Texts) -> Iterator[tuple[str, Image]]:
     for entry in entries:
         try:
-            side = entry.cut(store.image(entry.sha256))
+            image = entry_portrait(store, entry, SHEET_PX)
         except (StoreError, ImageError):
             continue  # `rig store verify` names it
         name = t(f"side.{entry.side or 'unknown'}")
-        yield f"{cite(entry)}, {name}", portrait(side, find_coin_place(side), 0.0, SHEET_PX)
+        yield f"{cite(entry)}, {name}", image
 
 
 def _encode(store: Store, frame: Frame, sha256: str, format_: Format) -> bytes:

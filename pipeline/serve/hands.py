@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pipeline.bench.orders import BenchState, Order
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.serve.children import start_rig
+from pipeline.serve.children import complaint, start_rig
 
 LEFT_S = 5.0  # without a sign of life, after which another browser may take over
 ERROR_LINES = 12
@@ -44,7 +44,7 @@ class _Session:
     def problem(self) -> str | None:
         """Why it ended: what it complained about where it failed, else what it wrote last."""
         if self.process.returncode:
-            return " ".join(line.strip() for line in self.errors).removeprefix("rig: ") or None
+            return complaint(self.errors) or None
         return self.state.problem if self.state else None
 
 

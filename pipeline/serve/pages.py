@@ -6,6 +6,7 @@ import functools
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -79,6 +80,12 @@ async def read_json(request: Request) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise UsageError("what was sent is not a JSON object. Load the page again.")
     return sent
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form that was sent, of each the first value."""
+    sent = parse_qs((await request.body()).decode("utf-8", "replace"))
+    return {name: values[0] for name, values in sent.items()}
 
 
 def text_of(sent: dict[str, Any], key: str, *, default: str | None = None) -> str:

@@ -68,7 +68,7 @@ def review_routes(page: Page) -> APIRouter:
         first = part(only, 0)
         if coin is not None:
             own = [item.as_json() for item in queue.items(opened.store) if item.coin == coin]
-            first = {**first, "items": own, "total": len(own), "only": only, "coin": coin}
+            first = {**first, "items": own, "total": len(own), "coin": coin}
         item = first["items"][0] if first["items"] else None
         shown = view(item["kind"], item["session"], item["coin"], item["candidate"]) if item else None
         return page.html(request, "review.html", queue=first, item=shown, reasons=ORDER)

@@ -1,17 +1,11 @@
 // First run: what the steps came to, looked at once a second; what is done is done by commands that the page starts.
 
-import { dataOf, element, get, post, say, text } from "./api.js";
-import { isDriving, onHands, renderHands, send } from "./hands.js";
-import { renderLive } from "./live.js";
+import { byId, dataOf, element, get, post, say, set, text } from "./api.js";
+import { onHands, renderRig, send } from "./hands.js";
 
 const EVERY_MS = 1000;
-const byId = (id) => document.getElementById(id);
 let state = dataOf("state");
 let shownJobs = {};
-
-function set(id, value) {
-  if (byId(id).textContent !== value) byId(id).textContent = value;
-}
 
 // A job's table is drawn once, when it is over.
 function renderJob(name, job, table, rowsOf) {
@@ -72,9 +66,7 @@ function render(seen) {
     if (!field.value) field.value = String(Math.round(100 * width) / 100);
   }
   set("calibrated", state.calibration ? text("script.setup.calibrated", state.calibration) : "");
-  const isHeld = state.session !== null && !state.session.is_over;
-  renderLive(state.live, isHeld);
-  if (!isDriving() || !isHeld) renderHands(state.session, false, state.holder !== null && !isHeld);
+  renderRig(state, false, state.holder !== null);
 }
 
 async function look() {

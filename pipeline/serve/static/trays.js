@@ -1,8 +1,7 @@
 // Many trays out of one table: shown first, then written one by one, those that exist only where it is ticked.
 
-import { element, post, postFile, say, text } from "./api.js";
+import { byId, element, post, postFile, say, text } from "./api.js";
 
-const byId = (id) => document.getElementById(id);
 let read = [];
 
 function row(each, number) {

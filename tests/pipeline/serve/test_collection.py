@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from capture.store import Store
-from capture.store.journal_lines import BatchBegan, BatchSession, CoinSkipped
+from capture.store.journal_lines import BatchBegan, BatchSession, CoinMeasured, CoinSkipped, CoinWeighed
 from tests.pipeline.serve.conftest import Served
 
 HOSTILE = "<script>alert(1)</script> 50%_ \u202e & 'x'"
@@ -51,6 +51,26 @@ def test_a_coin_and_a_session_have_a_page(served: Served) -> None:
     assert "Model starter is in use" in served.get("/rounds").text
     german = served.get("/coin?name=1994.1", Cookie="language=de").text
     assert 'lang="de"' in german and "Aufnahmegeschichte" in german
+
+
+def test_what_a_person_measured_counts_and_by_whom_is_shown(own_page: Served) -> None:
+    def facts() -> str:
+        page = own_page.get("/coin?name=1994.1").text
+        return " ".join(
+            html.unescape(re.sub(r"<[^>]*>", " ", page.partition('id="measures"')[2].partition("</dl>")[0])).split()
+        )
+
+    assert "as its frames show it" in facts() and "Weight" not in facts()
+    sizes = {"diameter_min_mm": 17.1, "diameter_max_mm": 18.6, "area_mm2": 250.0}
+    with Store.open(own_page.lab / "store") as store:
+        store.journal.log(CoinWeighed(coin="1994.1", grams=3.79, who=f"Anna {HOSTILE}"))
+        store.journal.log(CoinMeasured(coin="1994.1", diameter_mm=17.93, axis_h=6.0, **sizes))
+    assert "3.79 g weighed by Anna <script>" in facts()
+    assert "17.9 mm measured in its frames, 20" in facts() and "6 h measured" in facts(), "by a former version: nobody"
+    item = own_page.get("/review/queue?only=all").json()["items"]
+    session = next(each["session"] for each in item if each["coin"] == "1994.1")
+    shown = own_page.get(f"/review/item?coin=1994.1&session={session}").json()
+    assert shown["diameter"] == "17.9 mm"
 
 
 def test_the_morning_report_is_ticked_off(own_page: Served) -> None:

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from tests.pipeline.bench.test_session import make_bench
+from tests.pipeline.conftest import COINS, TINY_PLAN, lay_out
 from tests.pipeline.serve.conftest import Open, Served, serving
 from tests.processes import run
-
-TRAY = "slots: {1: '2024.1'}\n"
-PLAN = "sides: [obverse]\nlights: [az060]\nturntable_deg: [0]\n"
 
 
 @pytest.mark.parametrize("path", ["take", "alive", "order", "halt", "release", "watch"])
@@ -65,19 +63,12 @@ def test_plate_and_lights_follow_buttons_and_keys(tmp_path: Path, open_page: Ope
         other.locator("#halt").click()
         page.locator("#hands-problem", has_text="Stopped").wait_for()
         page.locator("#hands-note", has_text="Home first").wait_for()
-        scan = run("scan", "--tray", 1, "--no-identify", "--lab", write_tray(served.lab))
+        scan = run("scan", "--tray", 1, "--no-identify", "--lab", lay_out(served.lab, TINY_PLAN, COINS[:1]))
         assert scan.code == 1 and "in use by" in scan.err and "bench" in scan.err
         page.get_by_role("button", name="Let go").click()
         page.locator("#take").wait_for(timeout=30_000)
         page.close()
         other.close()
-
-
-def write_tray(lab: Path) -> Path:
-    for folder, name, text in (("trays", "1", TRAY), ("plans", "default", PLAN)):
-        (lab / folder).mkdir()
-        (lab / folder / f"{name}.yaml").write_text(text)
-    return lab
 
 
 @pytest.mark.slow
