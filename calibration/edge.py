@@ -1,7 +1,8 @@
 """How sharp a camera is: the response to frequencies that a slanted edge shows, and how far its colours lie apart.
 
-ISO 12233:2017 (resolution and spatial frequency responses of electronic still cameras), annex D: the edge is found row by row, the rows are laid over each other in bins of a quarter of a pixel, and the transform of
-their slope is the response. P. D. Burns, "Slanted-edge MTF for digital camera and scanner analysis", PICS 2000.
+ISO 12233:2017 (resolution and spatial frequency responses of electronic still cameras), annex D: the edge is found row
+by row, the rows are laid over each other in bins of a quarter of a pixel, and the transform of their slope is the
+response. P. D. Burns, "Slanted-edge MTF for digital camera and scanner analysis", PICS 2000.
 """
 
 from __future__ import annotations
