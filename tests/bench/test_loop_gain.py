@@ -46,14 +46,14 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class Arrival:
+class Division:
     """Coins by their labels: those that judge, and those that are confirmed before each round."""
 
     test: Sequence[str]
     parts: Sequence[Sequence[str]]
 
     @classmethod
-    def drawn(cls, labels: Sequence[str], seed: str) -> Arrival:
+    def drawn(cls, labels: Sequence[str], seed: str) -> Division:
         coins = sorted(labels)
         random.Random(int(seed)).shuffle(coins)
         return cls(coins[:TEST], [coins[TEST + number :: ROUNDS] for number in range(ROUNDS)])
@@ -88,14 +88,14 @@ def test_rank_1_after_four_rounds(
     samples: dict[str, list[Sample]], aligned: dict[str, TrainingCoin], recipe: Recipe
 ) -> None:
     for seed in SEEDS:
-        arrival = Arrival.drawn(list(samples), seed)
-        judging = [sample for coin in arrival.test for sample in samples[coin]]
+        divided = Division.drawn(list(samples), seed)
+        judging = [sample for coin in divided.test for sample in samples[coin]]
         in_use, before = "starter", evaluate(Embedder.load("starter"), judging, turns=TURNS_TO_VALIDATE)
         known: list[str] = []
         table = Table(f"seed {seed}, {STEPS} steps", "train", "in use", "new", "points (95 %)", "for 2 points", "")
-        for number, part in enumerate(arrival.parts, 1):
+        for number, part in enumerate(divided.parts, 1):
             known += part
-            assert not set(known) & set(arrival.test)
+            assert not set(known) & set(divided.test)
             choosing = [sample for coin in known[::CHOOSING] for sample in samples[coin]]
             training = [aligned[coin] for place, coin in enumerate(known) if place % CHOOSING]
             new = train(
