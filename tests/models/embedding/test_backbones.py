@@ -24,7 +24,8 @@ def test_what_is_left_out_when_torchvision_is_imported_can_be_imported_afterward
     code = (
         "import sys; from models.embedding.lean_imports import torchvision_models as first; first(); first(); "
         "left_out = {'torch._dynamo', 'torchvision.datasets'} - set(sys.modules); "
-        "import torch._dynamo, torchvision.models, torchvision.datasets; print(len(left_out), torchvision.datasets.MNIST.__name__)"
+        "import torch._dynamo, torchvision.models, torchvision.datasets; "
+        "print(len(left_out), torchvision.datasets.MNIST.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "2 MNIST", done.stderr
