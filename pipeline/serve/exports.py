@@ -32,7 +32,6 @@ from pipeline.reports.report import rotations_deg
 from pipeline.serve.coin_view import frames_of, view_coin
 from pipeline.serve.pages import Page, read_form
 from pipeline.serve.texts import Texts, language_of
-from pipeline.wording import minute
 
 MEDIA = {"jpeg": "image/jpeg", "tiff": "image/tiff", "original": "application/octet-stream"}
 SHEET_PX = 900
@@ -134,7 +133,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         ]
         verdict = t(f"script.verdict.{each['ranking'].verdict}")
         entries = store.catalogue.entries(candidates[0]["coin"])[:2] if candidates else []
-        heading = f"{t('coin.matches')}: {verdict} ({minute(each['ranking'].created_at)})"
+        heading = f"{t('coin.matches')}: {verdict} ({t.minute(each['ranking'].created_at)})"
         parts.append(SheetPart(heading, lines, list(_entry_images(store, entries, t))))
     if seen["reviews"]:
         parts.append(SheetPart(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]]))
@@ -144,7 +143,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         parts.append(SheetPart(t("coin.published"), lines, images))
     if seen["sessions"]:
         lines = [
-            f"{minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
+            f"{t.minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
             for each in seen["sessions"]
         ]
         parts.append(SheetPart(t("coin.history"), lines))
@@ -152,9 +151,9 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
 
 
 def _decision(review: Review, t: Texts) -> str:
-    words = " ".join(filter(None, (review.sentence, review.line.why)))
+    words = " ".join(filter(None, (t.sentence(review.sentence), review.line.why)))
     mark = "" if review.counts else f" ({t('coin.no longer')})"
-    return f"{minute(review.line.at)}, {review.line.who}: {words}{mark}"
+    return f"{t.minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
@@ -167,8 +166,9 @@ def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
         upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
     lines = [
-        f"{t('script.record.' + each['name'])}: {each['value']}, {t('script.measured.' + each['origin'], **each)}"
-        for each in seen["measures"]
+        f"{t('script.record.' + each['name'])}: {t.sentence(each['value'])}, "
+        f"{t('script.measured.' + each['origin'], **each)}"
+        for each in t.sentences_in(seen["measures"])
     ]
     return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 

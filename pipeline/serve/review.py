@@ -84,7 +84,7 @@ def review_routes(page: Page) -> APIRouter:
         shown = view(kind, session, coin, candidate)
         if shown is None:
             return page.error(request, f"{printable(coin)} needs no decision of this kind any more.", 404)
-        return JSONResponse(shown)
+        return page.data(request, shown)
 
     @routes.post("/review/decide")
     async def decide(request: Request) -> Response:
@@ -96,7 +96,8 @@ def review_routes(page: Page) -> APIRouter:
         coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), person_of(sent)
         shown = text_of(sent, "shown", default=entry)  # of the entries that the name stands for: both sides, every lot
         review = await run_in_threadpool(review_match, opened.lab, coin, entry, person, cast(Decision, decision))
-        return JSONResponse({**review.as_json(), "opinions": opinions_about(opened.store, coin, shown)})
+        held = {"opinions": opinions_about(opened.store, coin, shown)}
+        return JSONResponse({**review.as_json(), **page.texts(request).sentences_in(held)})
 
     @routes.post("/review/undo")
     async def undo(request: Request) -> Response:
@@ -132,7 +133,7 @@ def review_routes(page: Page) -> APIRouter:
             why=person.reason,
         )
         logged = await run_in_threadpool(_log, opened.lab, line, text_of(sent, "session"))
-        return JSONResponse({"who": logged.who, "at": minute(logged.at)})
+        return page.data(request, {"who": logged.who, "at": minute(logged.at)})
 
     return routes
 
