@@ -49,6 +49,12 @@ def hand_routes(page: Page) -> APIRouter:
         hands.halt()
         return JSONResponse({})
 
+    @routes.post("/bench/left")
+    async def left(request: Request) -> Response:
+        """Whoever has the rig closes the page, or loads it again."""
+        hands.leave(text_of(await read_json(request), "control"))
+        return JSONResponse({})
+
     @routes.post("/bench/release")
     async def release(request: Request) -> Response:
         """Let go of the rig: lights off, arm at rest."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -34,6 +37,7 @@ from pipeline.serve.pages import Page, read_form
 from pipeline.serve.texts import Texts, language_of
 
 MEDIA = {"jpeg": "image/jpeg", "tiff": "image/tiff", "original": "application/octet-stream"}
+BAG = "coinlab-bag-"
 SHEET_PX = 900
 SHEET_DECISIONS = 8
 
@@ -101,7 +105,7 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
         raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
-    folder = Path(tempfile.mkdtemp(prefix="coinlab-bag-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{BAG}{os.getpid()}-"))
     try:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
         packed = folder / "bag.zip"
@@ -113,6 +117,26 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def remove_leftovers() -> None:
+    """Remove bags of pages that were killed while they packed or sent them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{BAG}*-*"):
+        pid = path.name.removeprefix(BAG).partition("-")[0]
+        with suppress(OSError):
+            status = path.lstat()
+            if pid.isdigit() and S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not _lives(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:

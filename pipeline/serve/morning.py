@@ -39,6 +39,7 @@ def morning_routes(page: Page) -> APIRouter:
     @routes.post("/morning/tick")
     async def tick(request: Request) -> Response:
         """Tick something off, or take the tick back."""
+        opened.require_store()
         sent = await read_json(request)
         person, is_done = person_of(sent), flag_of(sent, "is_done")
         line = NeedTicked(

@@ -89,6 +89,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/decide")
     async def decide(request: Request) -> Response:
         """Record a decision, as `rig confirm` and `rig reject` do."""
+        opened.require_store()
         sent = await read_json(request)
         decision = text_of(sent, "decision")
         if decision not in get_args(Decision):
@@ -102,6 +103,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/undo")
     async def undo(request: Request) -> Response:
         """Take a decision back, as `rig undo` does."""
+        opened.require_store()
         sent = await read_json(request)
         number = sent.get("number")
         if not isinstance(number, int) or not 0 < number < 2**53:
@@ -112,6 +114,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/cut")
     async def decide_about_cut(request: Request) -> Response:
         """Accept or reject a cut of a plate, as `rig catalogue check` does."""
+        opened.require_store()
         sent = await read_json(request)
         coin, is_accepted = text_of(sent, "coin"), flag_of(sent, "is_accepted")
         await run_in_threadpool(decide_cut, opened.lab, coin, person_of(sent).who, is_accepted=is_accepted)
@@ -120,6 +123,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/quarantine")
     async def note_quarantine(request: Request) -> Response:
         """Record that a person has looked at a coin's frames in quarantine, or take that back."""
+        opened.require_store()
         sent = await read_json(request)
         until = sent.get("until")
         if not isinstance(until, int) or not 0 < until < 2**53:
