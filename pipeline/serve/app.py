@@ -67,6 +67,8 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
                 return page.error(request, f"{lab.folder} is not there any more. {IS_MOUNTED}", 503)
             try:
                 return await answer(request)
+            except OSError as error:  # a full or read-only disk is no mistake of the program
+                return page.error(request, explain(error), 503)
             except Exception as error:
                 log.exception("%s %s", request.method, request.url.path)
                 return page.error(request, explain(error), 500)
