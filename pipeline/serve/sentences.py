@@ -19,8 +19,13 @@ import yaml
 
 MOST_LETTERS, MOST_SENTENCES = 2000, 12  # of a text that is looked at
 MUCH = 20  # letters
-_SLOT = re.compile(r"\{(\w+)(?::([sn]))?\}")
-_ANYTHING = {None: r"(?:(?![.!?] ).)+?", "n": r"-?\d[\d.,]*", "s": r".+?"}  # one name or value, a number, sentences
+_SLOT = re.compile(r"\{(\w+)(?::([snw]))?\}")
+_ANYTHING = {
+    None: r"(?:(?![.!?] ).)+?",
+    "n": r"-?\d[\d.,]*",
+    "w": r"\S+",
+    "s": r".+?",
+}  # a value, number, word, sentences
 _END = re.compile(r"(?<=[.!?]) +")
 _MINUTE = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d [A-Z]{2,5})\b")
 _DECIMAL = re.compile(r"\b(\d+)\.(\d+)(?= (?:mm|g|h|min|s|ms|kB|MB|GB|%|°)(?:\W|$))")

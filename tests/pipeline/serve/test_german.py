@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[3]
 WORDS = r"the|is|were|are|of|and|its|has|have|with|then|again|been|from|for|your|this|that|last"
 ENGLISH = re.compile(rf"\b({WORDS})\b", re.I)
 ATTRIBUTES = ("alt", "aria-label", "placeholder", "title")
-SLOT = re.compile(r"\{\w+(?::[sn])?\}")
+SLOT = re.compile(r"\{\w+(?::[snw])?\}")
 
 
 class Reader(HTMLParser):
