@@ -124,7 +124,7 @@ def _nomisma(node: Node, nodes: _Nodes) -> tuple[dict[str, str], list[SourceImag
     values["provenance"] = nodes.text(node, "provenance")
     images = [SourceImage(_id(each)) for each in nodes.all(node, "depiction")]
     for side, term in (("obverse", "hasObverse"), ("reverse", "hasReverse")):
-        shown = [picture for each in nodes.all(node, term) for picture in nodes.all(each, "depiction")]
+        shown = [image for each in nodes.all(node, term) for image in nodes.all(each, "depiction")]
         images += [SourceImage(_id(each), SIDES[side]) for each in shown]
     return {field: text for field, text in values.items() if text}, images
 
