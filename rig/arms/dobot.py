@@ -70,11 +70,8 @@ STRAIGHT = 2  # PTP mode MOVL_XYZ
 DIGITAL_INPUT = 3  # IOFunctionDI
 NEGATIVE = 2**63  # the index is signed after all: -1 and -2 are no index
 RESET_ALARM = 0
-<<<<<<< HEAD
 WRIST_TOLERANCE_DEG = 0.5
-=======
 LOST_STEP_DEG = 2.0  # 9 mm on the tray; the maker's own check of collisions takes 1.5 to 4 for one
->>>>>>> main
 # What an alarm's group means: the tens of its number, hexadecimal.
 ALARM_GROUPS = {
     0x0: "the controller itself",
@@ -116,15 +113,13 @@ class DobotArm(SerialArm[DobotConfig]):
     """The arm."""
 
     stop_bytes = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
-<<<<<<< HEAD
     wrist_range_deg = (-135.0, 135.0)
     wrist_deg_s = 100.0
+    _notices_lost_steps = False
 
     def __init__(self, config: DobotConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._wrist_deg = 0.0  # every move says it
-=======
-    _notices_lost_steps = False
 
     def grip(self) -> None:
         """See `SerialArm.grip`; where the cup is, is checked first."""
@@ -137,7 +132,6 @@ class DobotArm(SerialArm[DobotConfig]):
         with self.link.lock:
             self._check_steps()
             super().release()
->>>>>>> main
 
     def holds(self) -> bool:
         """Whether the vacuum switch feels something; without one, whether the pump runs."""
@@ -220,7 +214,6 @@ class DobotArm(SerialArm[DobotConfig]):
         self._wait_for(index, self.config.move_s, f"SetPTPCmd {target}")
         self._arrive(target)
 
-<<<<<<< HEAD
     def _turn_wrist(self, angle_deg: float) -> float:
         self._wrist_deg = angle_deg
         self._move(self.position_mm())
@@ -232,7 +225,7 @@ class DobotArm(SerialArm[DobotConfig]):
                 "Check the servo's cable at the end of the arm, then `rig home`.",
             )
         return read_deg
-=======
+
     def _can_notice_lost_steps(self) -> bool:
         try:
             self._write(LOST_STEP_VALUE, struct.pack("<f", LOST_STEP_DEG))
@@ -245,7 +238,6 @@ class DobotArm(SerialArm[DobotConfig]):
         """Raise AlarmError if a joint is not where the controller counts it; not before it is homed."""
         if self._homed and self._notices_lost_steps:
             self._wait_for(self._queue(LOST_STEP, b""), self.config.move_s, "SetLostStepCmd")
->>>>>>> main
 
     def _wait_for(self, index: int, timeout_s: float, command: str) -> None:
         """Wait until the queue has come to an index, unless an alarm comes first."""
