@@ -37,7 +37,7 @@ def apply(raw: Raw, bundle: Bundle, light: str, box: Box | None = None) -> Raw:
     CalibrationError
         If the frame is no such image, its size is not the bundle's, or the bundle has no flat field for the light.
     """
-    check_frame(raw, bundle, light)
+    _check_frame(raw, bundle, light)
     height_px, width_px = raw.shape[:2]
     left, top, right, bottom = box or (0, 0, width_px, height_px)
     coarse, fine = _straightening(bundle)
@@ -57,14 +57,7 @@ def apply(raw: Raw, bundle: Bundle, light: str, box: Box | None = None) -> Raw:
     return straight
 
 
-def check_frame(raw: npt.NDArray[np.generic], bundle: Bundle, light: str) -> None:
-    """Refuse a frame that the bundle does not hold for.
-
-    Raises
-    ------
-    CalibrationError
-        See `apply`.
-    """
+def _check_frame(raw: npt.NDArray[np.generic], bundle: Bundle, light: str) -> None:
     if raw.ndim != 3 or raw.shape[2] != 3 or raw.dtype not in (np.uint8, np.uint16):
         raise CalibrationError(
             f"The frame has shape {raw.shape} and values of {raw.dtype}. Give a colour image of 8 or 16 bits a channel."

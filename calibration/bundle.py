@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -25,6 +25,7 @@ from calibration.errors import CalibrationError
 from calibration.flat import Flat
 from calibration.lamp_place import LampPlace
 from calibration.lens import Lens
+from calibration.quality import QUALITY, Quality, encode_quality
 
 _DESCRIPTION = "bundle.yaml"
 _FLATS = "flats.npz"
@@ -65,8 +66,6 @@ class Bundle:
         The turntable's axis as the camera sees it; None where there is no ring.
     valid_days
         How long it holds.
-    imaging
-        What was measured of the images of its targets, for the report: figure -> value.
     """
 
     camera: str
@@ -81,7 +80,6 @@ class Bundle:
     lamps: Mapping[str, LampPlace] = field(default_factory=dict)
     axis: PlateAxis | None = None
     valid_days: int = VALID_DAYS
-    imaging: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -93,10 +91,9 @@ class Bundle:
             digest.update(np.ascontiguousarray(self.hot, np.int64).tobytes())
         return digest.hexdigest()[:12]
 
-    @property
-    def expires_at(self) -> datetime:
-        """Until when it holds."""
-        return self.created_at + timedelta(days=self.valid_days)
+    def expires_at(self, at_most_days: float = math.inf) -> datetime:
+        """Until when it holds; a lab may trust it for fewer days than it was made for."""
+        return self.created_at + timedelta(days=min(self.valid_days, at_most_days))
 
     def applied_to(self, light: str) -> list[str]:
         """What `calibration.apply` takes out of a frame under a light, in order."""
@@ -110,8 +107,10 @@ class Bundle:
         return [step for step, is_known in known.items() if is_known]
 
 
-def save(bundle: Bundle, directory: Path) -> Path:
+def save(bundle: Bundle, directory: Path, quality: Quality | None = None) -> Path:
     """Write a bundle to `directory/<UTC time>_<id>/`, whole or not at all, and return that folder.
+
+    `quality` is what was measured of images that it corrects; it stays beside the bundle, and changes nothing in it.
 
     Raises
     ------
@@ -131,6 +130,8 @@ def save(bundle: Bundle, directory: Path) -> Path:
             np.save(unfinished / _HOT, np.ascontiguousarray(bundle.hot, np.int64))
         described = {"id": bundle.id, "number": _next_number(directory), "version": VERSION, **_facts(bundle)}
         (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
+        if quality:
+            (unfinished / QUALITY).write_text(encode_quality(quality), "utf-8")
         install_folder(unfinished, folder)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -185,7 +186,6 @@ def load(folder: Path) -> Bundle:
             {light: LampPlace.of_facts(each) for light, each in facts.get("lamps", {}).items()},
             PlateAxis.of_facts(facts["axis"]) if "axis" in facts else None,
             int(facts.get("valid_days", VALID_DAYS)),
-            facts.get("imaging", {}),
         )
         same = facts["id"] == bundle.id
     except Exception as error:  # of damaged archives zlib, zipfile and numpy raise what they like
@@ -206,21 +206,35 @@ def latest(directory: Path) -> Bundle | None:
     CalibrationError
         If that one cannot be read.
     """
-    folders = bundle_folders(directory)
-    return load(folders[-1]) if folders else None
+    saved = numbered(directory)
+    return load(saved[-1][1]) if saved else None
 
 
-def bundle_folders(directory: Path) -> list[Path]:
-    """The bundles of a folder of them, as they were saved one after the other."""
-    return [folder for _, folder in sorted((number_of(path.parent), path.parent) for path in _described(directory))]
+def usable(directory: Path) -> Bundle | None:
+    """The bundle that was saved last; None if there is none yet, and where it cannot be read."""
+    try:
+        return latest(directory)
+    except CalibrationError:
+        return None
 
 
-def folder_of(directory: Path, bundle_id: str) -> Path | None:
-    """Where a bundle lies, by its id or its number; None if it is not there."""
-    for folder in reversed(bundle_folders(directory)):
-        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number_of(folder)):
-            return folder
+def find(directory: Path, bundle_id: str) -> Bundle | None:
+    """A bundle of a folder of them, by its id or its number; None if it is not there.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be read.
+    """
+    for number, folder in reversed(numbered(directory)):
+        if is_named(bundle_id, number, folder):
+            return load(folder)
     return None
+
+
+def is_named(bundle_id: str, number: int, folder: Path) -> bool:
+    """Whether a bundle, by its number and folder, is the one with that id or number."""
+    return folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number)
 
 
 def size_px(folder: Path) -> tuple[int, int] | None:
@@ -240,12 +254,14 @@ def number_of(folder: Path) -> int:
         return 0
 
 
+def numbered(directory: Path) -> list[tuple[int, Path]]:
+    """Number and folder of each bundle of a folder of them, as they were saved one after the other."""
+    folders = (path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
+    return sorted((number_of(folder), folder) for folder in folders)
+
+
 def _next_number(directory: Path) -> int:
-    return 1 + max((number_of(path.parent) for path in _described(directory)), default=0)
-
-
-def _described(directory: Path) -> Iterator[Path]:
-    return directory.glob(f"[!.]*/{_DESCRIPTION}")
+    return 1 + max((number for number, _ in numbered(directory)), default=0)
 
 
 def _unreadable(folder: Path) -> CalibrationError:
@@ -269,5 +285,4 @@ def _facts(bundle: Bundle) -> dict[str, object]:
         **({} if not bundle.lamps else {"lamps": {name: each.facts() for name, each in bundle.lamps.items()}}),
         **({} if bundle.axis is None else {"axis": bundle.axis.facts()}),
         **({} if bundle.valid_days == VALID_DAYS else {"valid_days": bundle.valid_days}),
-        **({} if not bundle.imaging else {"imaging": dict(bundle.imaging)}),
     }

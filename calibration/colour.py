@@ -15,8 +15,7 @@ import numpy.typing as npt
 from calibration.chart import NEUTRALS, Chart
 from calibration.colour_matrix import LUMINANCE, ColourMatrix, Model
 from calibration.errors import CalibrationError
-from calibration.image import Image
-from calibration.response import Deep, Raw, encode
+from calibration.response import light_of_codes
 
 Values = npt.NDArray[np.float64]
 Response = Literal["linear", "srgb", "fitted"]
@@ -112,16 +111,6 @@ def fit_colour(
     return best
 
 
-def correct_colour(image: Raw, correction: ColourCorrection) -> Raw:
-    """The image (H, W, 3) of 8 or 16 bits in sRGB, clipped."""
-    return encode(true_light(codes_of(image), correction), image)
-
-
-def codes_of(image: Image | Deep) -> npt.NDArray[np.float32]:
-    """Stored values of 0 to 1, (H, W, 3)."""
-    return np.asarray(image / np.float32(255 if image.dtype == np.uint8 else 65535), np.float32)
-
-
 def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> npt.NDArray[np.float32]:
     """Linear sRGB (H, W, 3), not clipped, of stored values of 0 to 1."""
     at = np.arange(256) / 255
@@ -132,9 +121,8 @@ def true_light(codes: npt.NDArray[np.float32], correction: ColourCorrection) -> 
     return np.asarray(terms @ correction.matrix.astype(np.float32), np.float32).reshape(codes.shape)
 
 
-def matrix_of(fit: ColourFit) -> ColourMatrix:
+def matrix_of(correction: ColourCorrection) -> ColourMatrix:
     """The matrix that a bundle keeps: it works on light, and leaves the brightness of grey as it is."""
-    correction = fit.correction
     return ColourMatrix.of_balanced(
         correction.model, correction.white_balance, correction.matrix, correction.ciede2000_mean
     )
@@ -154,10 +142,14 @@ def reference_light() -> Values:
 
 def difference(light: Values, reference: Values) -> Values:
     """CIEDE2000 between (N, 3) values of linear sRGB."""
+    return np.asarray(_colour_science().delta_E(lab_of(light), lab_of(reference), method="CIE 2000"), np.float64)
+
+
+def lab_of(light: Values) -> Values:
+    """CIE L*a*b* under D65 of (N, 3) values of linear sRGB."""
     colour = _colour_science()
     d65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
-    lab, other = (colour.XYZ_to_Lab(colour.RGB_to_XYZ(each, "sRGB"), d65) for each in (light, reference))
-    return np.asarray(colour.delta_E(lab, other, method="CIE 2000"), np.float64)
+    return np.asarray(colour.XYZ_to_Lab(colour.RGB_to_XYZ(light, "sRGB"), d65), np.float64)
 
 
 def _fit(chart: Chart, kind: Response, model: Model) -> ColourFit:
@@ -184,8 +176,7 @@ def _response(chart: Chart, kind: Response, reference: Values) -> Values:
     if kind == "linear":
         return np.repeat(codes[:, None], 3, axis=1)
     if kind == "srgb":
-        curve = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
-        return np.repeat(curve[:, None], 3, axis=1)
+        return np.repeat(light_of_codes(codes)[:, None], 3, axis=1)
     greys = np.log(np.maximum(reference[NEUTRALS].mean(axis=1), 1e-3))
     stored = np.log(np.maximum(chart.codes[NEUTRALS], 1.0) / 255)
     curves = []

@@ -16,7 +16,7 @@ from calibration.errors import CalibrationError
 from calibration.flat import CELL_PX, MAX_CLIPPED, MAX_GAIN, MIN_LEVEL, cell_means, gain_at_size
 from calibration.hot_pixels import find_hot, without_hot
 from calibration.image import Image
-from calibration.response import Deep, Raw, encode, to_linear
+from calibration.response import Deep, to_linear
 
 Light = npt.NDArray[np.float32]
 
@@ -125,7 +125,7 @@ def _check_dark(frames: Sequence[Image], kind: str) -> None:
         )
 
 
-def corrected_light(image: Image | Deep, correction: Correction, name: str = "the image") -> Light:
+def corrected_light(image: Image | Deep, correction: Correction, name: str) -> Light:
     """Light (H, W, 3) of a photograph of 8 or 16 bits, without dark level, hot pixels and unevenness; not clipped.
 
     Raises
@@ -141,17 +141,6 @@ def corrected_light(image: Image | Deep, correction: Correction, name: str = "th
     light = to_linear(without_hot(image, correction.hot)) - correction.dark
     light *= gain_at_size(correction.gain, correction.width_px, correction.height_px)
     return light
-
-
-def correct(image: Raw, correction: Correction, name: str = "the image") -> Raw:
-    """Take dark level, hot pixels and uneven light out of a photograph (H, W, 3) of 8 or 16 bits.
-
-    Raises
-    ------
-    CalibrationError
-        See `corrected_light`.
-    """
-    return encode(corrected_light(image, correction, name), image)
 
 
 def light_of(cells: Light) -> tuple[npt.NDArray[np.float64], float]:

@@ -67,5 +67,5 @@ def without_hot(
 
 
 def _mirrored(places: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    folded = np.abs(places)
-    return np.clip(np.where(folded >= size, 2 * (size - 1) - folded, folded), 0, size - 1)  # an image may be smaller
+    """The places, those beyond the image's edge mirrored in its outermost pixels, however small it is."""
+    return np.array([cv2.borderInterpolate(int(place), size, cv2.BORDER_REFLECT_101) for place in places])

@@ -53,13 +53,6 @@ class LampPlace:
             **({} if position is None else {"position_mm": [float(value) for value in position]}),
         }
 
-    def seen_from(self, place_mm: Vector) -> Vector:
-        """(..., 3) unit vectors towards the lamp from places (..., 3)."""
-        if self.position_mm is None:
-            return np.broadcast_to(self.direction, place_mm.shape)
-        towards = self.position_mm - place_mm
-        return np.asarray(towards / np.linalg.norm(towards, axis=-1, keepdims=True), np.float64)
-
 
 def place_lamp(origins_mm: Sequence[Vector], directions: Sequence[Vector]) -> LampPlace:
     """The lamp that rays from several places (3,) along unit vectors (3,) lead to.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image, decode_image, read_image_bytes, srgb_profile
-from calibration.response import Deep
+from calibration.response import Deep, codes_of
 
 Levels = npt.NDArray[np.float32]
 
@@ -46,8 +46,7 @@ def read_levels(path: Path) -> tuple[Levels, bool]:
         See `read_deep`.
     """
     stored = read_deep(path)
-    is_deep = stored.dtype == np.uint16
-    return np.asarray(stored / np.float32(65535 if is_deep else 255), np.float32), is_deep
+    return codes_of(stored), stored.dtype == np.uint16
 
 
 def encode_exact(image: Image | Deep, kind: Literal["tiff", "png"], mm_per_pixel: float | None = None) -> bytes:

@@ -152,14 +152,52 @@ class RingView:
     corners_mm: Points
 
 
-def find_ring(image: Image, ring: RingSpec) -> RingView | None:
-    """Find the ring's markers in an image (H, W, 3), those that disagree left out; None if too few are seen."""
-    seen_px, on_plate_mm = _corners(image, ring)
-    agreed = _agreeing(seen_px, on_plate_mm, ring) if len(seen_px) >= MIN_MARKERS else None
+@dataclass(frozen=True, eq=False)
+class RingCorners:
+    """The corners of what may be a ring's markers, (N, 4, 2) each: in the image, distortion included, and on the ring.
+
+    They need not agree with each other yet.
+    """
+
+    seen_px: Points
+    on_plate_mm: Points
+
+
+def ring_corners(image: Image, ring: RingSpec) -> RingCorners:
+    """Look for the ring's markers in an image (H, W, 3)."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, WORKING_WIDTH_PX / grey.shape[1])
+    size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    corners, ids, _ = _detector(ring).detectMarkers(_evenly_lit(np.asarray(small, np.uint8)))
+    if ids is None:
+        return RingCorners(np.empty((0, 4, 2)), np.empty((0, 4, 2)))
+    numbers = np.asarray(ids, int).ravel() - ring.first_id
+    _, which, times = np.unique(numbers, return_inverse=True, return_counts=True)
+    known = (numbers >= 0) & (numbers < ring.markers) & (times[which.ravel()] == 1)
+    found = np.asarray(corners, np.float64).reshape(-1, 4, 2)[known]
+    per_pixel = np.array(grey.shape[::-1]) / size
+    return RingCorners((found + 0.5) * per_pixel - 0.5, ring.corners_mm[numbers[known]])
+
+
+def ring_of(corners: RingCorners, ring: RingSpec) -> RingView | None:
+    """The ring, without the markers that disagree with the others; None if too few are seen."""
+    agreed = _agreeing(corners.seen_px, corners.on_plate_mm, ring) if len(corners.seen_px) >= MIN_MARKERS else None
     if agreed is None:
         return None
     _, whole = agreed
-    return RingView(seen_px[whole].reshape(-1, 2), on_plate_mm[whole].reshape(-1, 2))
+    return RingView(corners.seen_px[whole].reshape(-1, 2), corners.on_plate_mm[whole].reshape(-1, 2))
+
+
+def plate_of(corners: RingCorners, ring: RingSpec, lens: Lens | None = None) -> PlateAngle | None:
+    """How the plate stands, by the ring's corners in an image; see `plate_angle_deg`."""
+    seen_px = corners.seen_px
+    if len(seen_px) < MIN_MARKERS:
+        return None
+    if lens is not None:
+        flat = cv2.undistortPoints(seen_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
+        seen_px = np.asarray(flat, np.float64).reshape(-1, 4, 2)
+    return _fit(seen_px, corners.on_plate_mm, ring)
 
 
 def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | None = None) -> PlateAngle | None:
@@ -184,13 +222,7 @@ def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | Non
         covers the ring, a plate without one.
     """
     ring = ring or RingSpec()
-    seen_px, on_plate_mm = _corners(image, ring)
-    if len(seen_px) < MIN_MARKERS:
-        return None
-    if lens is not None:
-        flat = cv2.undistortPoints(seen_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
-        seen_px = np.asarray(flat, np.float64).reshape(-1, 4, 2)
-    return _fit(seen_px, on_plate_mm, ring)
+    return plate_of(ring_corners(image, ring), ring, lens)
 
 
 def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
@@ -226,23 +258,6 @@ def _detector(ring: RingSpec) -> cv2.aruco.ArucoDetector:
     parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     parameters.cornerRefinementWinSize = 3
     return cv2.aruco.ArucoDetector(ring.opencv_dictionary, parameters)
-
-
-def _corners(image: Image, ring: RingSpec) -> tuple[Points, Points]:
-    """Corners of the ring's markers in the image and on the plate, (N, 4, 2) each."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, WORKING_WIDTH_PX / grey.shape[1])
-    size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-    corners, ids, _ = _detector(ring).detectMarkers(_evenly_lit(np.asarray(small, np.uint8)))
-    if ids is None:
-        return np.empty((0, 4, 2)), np.empty((0, 4, 2))
-    numbers = np.asarray(ids, int).ravel() - ring.first_id
-    _, which, times = np.unique(numbers, return_inverse=True, return_counts=True)
-    known = (numbers >= 0) & (numbers < ring.markers) & (times[which.ravel()] == 1)
-    found = np.asarray(corners, np.float64).reshape(-1, 4, 2)[known]
-    per_pixel = np.array(grey.shape[::-1]) / size
-    return (found + 0.5) * per_pixel - 0.5, ring.corners_mm[numbers[known]]
 
 
 def _evenly_lit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -14,11 +14,15 @@ from calibration.image import Image
 Deep = npt.NDArray[np.uint16]
 """An image of 16 bits a channel, (H, W, 3)."""
 Raw = TypeVar("Raw", Image, Deep)
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
-def light_of_codes(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Light, 0 to 1, of stored values of 0 to 1."""
-    return np.asarray(np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4), np.float64)
+def light_of_codes(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Light, 0 to 1, of stored values of 0 to 1; in the precision of what is given."""
+    one = codes.dtype.type
+    return np.asarray(
+        np.where(codes <= one(0.04045), codes / one(12.92), ((codes + one(0.055)) / one(1.055)) ** one(2.4))
+    )
 
 
 def codes_of_light(light: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -40,9 +44,14 @@ _TO_CODE_8[:_LEVELS] = np.round(255 * codes_of_light(_LIGHT))
 _DEEP = 65535
 
 
+def codes_of(image: Image | Deep) -> npt.NDArray[np.float32]:
+    """Stored values of 0 to 1, (H, W, 3), of an image of 8 or 16 bits."""
+    return np.asarray(image / np.float32(255 if image.dtype == np.uint8 else _DEEP), np.float32)
+
+
 def to_linear(image: Image | Deep) -> npt.NDArray[np.float32]:
     """Light, 0 to 1, of an image of 8 or 16 bits; same shape."""
-    return np.asarray(cv2.LUT(image, _TO_LINEAR if image.dtype == np.uint8 else _deep_table()), np.float32)
+    return np.asarray(cv2.LUT(image, table_of(image.dtype)), np.float32)
 
 
 def table_of(dtype: npt.DTypeLike) -> npt.NDArray[np.float32]:

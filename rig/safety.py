@@ -74,8 +74,7 @@ class Interlock:
         """Believe no position until everything was homed again."""
         self.cup_mm = None
         self.hands_off = False
-        self.turntable_homed = False
-        self.tilt_deg = None
+        self._doubt_turntable()
 
     def camera_is_clear(self) -> bool:
         """Whether the arm may reach over the plate: the camera is tilted no further than leaves it room, or fixed."""
@@ -96,11 +95,9 @@ class Interlock:
         EnvelopeError
             If the arm is in its way.
         """
-        if self.cup_mm is None or not self.turntable_homed:
-            raise AlarmError("station", "it is not homed, so nothing may move.", "Run `rig home`.")
-        if self._is_over_plate(self.cup_mm) and tilt_deg > (self._clear_tilt_deg or 0.0):
+        if self._is_over_plate(self._homed_cup_mm()) and not self.is_clear_at(tilt_deg):
             raise EnvelopeError(
-                "turntable",
+                "camera",
                 "the camera may not be tilted while the arm is over the plate; nothing was sent.",
                 "Move the arm away first: run `rig park`.",
             )
@@ -109,8 +106,7 @@ class Interlock:
         except EnvelopeError:
             raise  # refused by the driver: nothing was sent
         except BaseException:
-            self.turntable_homed = False
-            self.tilt_deg = None
+            self._doubt_turntable()
             raise
         self.tilt_deg = tilt_deg
 
@@ -125,9 +121,7 @@ class Interlock:
         EnvelopeError
             If the cup is low over the plate.
         """
-        if self.cup_mm is None or not self.turntable_homed:
-            raise AlarmError("station", "it is not homed, so nothing may move.", "Run `rig home`.")
-        if self._is_low_over_plate(self.cup_mm):
+        if self._is_low_over_plate(self._homed_cup_mm()):
             raise EnvelopeError(
                 "turntable",
                 "it may not turn while the arm is low over the plate; nothing was sent.",
@@ -140,8 +134,7 @@ class Interlock:
             self.plate_rests = True  # refused by the driver: nothing was sent
             raise
         except BaseException:
-            self.turntable_homed = False
-            self.tilt_deg = None
+            self._doubt_turntable()
             raise
         self.plate_rests = True
 
@@ -192,6 +185,16 @@ class Interlock:
             self.hands_off = isinstance(error, DeviceError)
             raise
         self.cup_mm = target_mm
+
+    def _homed_cup_mm(self) -> PointMm:
+        """Where the cup is, once everything that moves was homed."""
+        if self.cup_mm is None or not self.turntable_homed:
+            raise AlarmError("station", "it is not homed, so nothing may move.", "Run `rig home`.")
+        return self.cup_mm
+
+    def _doubt_turntable(self) -> None:
+        self.turntable_homed = False
+        self.tilt_deg = None
 
     def _is_low_over_plate(self, point_mm: PointMm) -> bool:
         return self._is_over_plate(point_mm) and point_mm[2] < self.bench.safe_z_mm - 1.0

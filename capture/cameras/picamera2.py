@@ -27,6 +27,7 @@ import numpy as np
 from pydantic import Field
 
 from calibration.durable_files import write_atomically
+from calibration.response import codes_of_light
 from capture.cameras.camera import CameraConfig, CameraDriver, RawImage
 from capture.cameras.watchdog import in_time
 from rig.clock import Clock
@@ -373,5 +374,4 @@ def _measuring_tuning(picamera2: Any, model: str) -> dict[str, Any] | None:
 def _srgb_curve() -> list[int]:
     """IEC 61966-2-1 as pairs of 16-bit light and code, closer together where it is steep."""
     light = np.linspace(0, 1, GAMMA_STEPS + 1) ** 2
-    code = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return [int(value) for value in np.rint(65535 * np.stack([light, code], axis=1)).ravel()]
+    return [int(value) for value in np.rint(65535 * np.stack([light, codes_of_light(light)], axis=1)).ravel()]

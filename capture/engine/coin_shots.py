@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calibration.plate import camera_tilt_deg, plate_angle_deg
+from capture.engine.camera_arm import beside_its_pose
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
@@ -76,18 +77,20 @@ class CoinShots:
         self._tilt_back()
 
     def _tilt_back(self) -> None:
-        """Tilt the camera out of the arm's way, and see by the ring that it went: its motor only counts."""
+        """Tilt the camera out of the arm's way, and see by the ring that it went: its motor only counts.
+
+        Without a calibration the ring does not show the tilt: the station tilts the camera back before the arm comes.
+        """
         station, context = self._context.station, self._context
         tilted_deg = station.tilt_deg or 0.0
-        if station.tilt_for_errand(tilted_deg) == tilted_deg:
+        if context.bundle is None or station.tilt_for_errand(tilted_deg) == tilted_deg:
             return
         with self._state.hardware(station.clock):
             image = self._exposer.take_fresh(context.plan.lights[0], context.plan.exposure_us, context.plan.gain)
-        lens = context.bundle.lens if context.bundle else None
-        plate = plate_angle_deg(image, lens, context.limits.ring)
-        if plate is None or lens is None:
+        plate = plate_angle_deg(image, context.bundle.lens, context.limits.ring)
+        if plate is None:
             return
-        seen_deg = camera_tilt_deg(plate, lens)
+        seen_deg = camera_tilt_deg(plate, context.bundle.lens)
         if tilt_error_deg(seen_deg, 0.0) > context.limits.max_tilt_error_deg:
             self._worker.finish()
             raise _slipped(AngleMismatch(seen_deg, 0.0, is_tilt=True))
@@ -138,6 +141,8 @@ def check_stop(context: ScanContext, state: RunState) -> None:
 
 
 def _slipped(mismatch: AngleMismatch) -> AlarmError:
+    if mismatch.shift_mm is not None:
+        return beside_its_pose(mismatch.commanded_deg, mismatch.shift_mm)
     if mismatch.is_tilt:
         return AlarmError(
             "turntable",

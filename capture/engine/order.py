@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Literal, Protocol
+from typing import Literal
 
+from capture.engine.rig import Costs
 from capture.plan import Shot
 
 Setting = Literal["tilt_deg", "turntable_deg", "light"]
@@ -23,11 +24,13 @@ class RigSetting:
     light: str | None = None
 
 
-class Costs(Protocol):
-    """A rig that knows how long its changes take, without a connection."""
+@dataclass(frozen=True)
+class Changes:
+    """What changes between shots: how far each turn and tilt goes (deg), and how many changes of light there are."""
 
-    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
-        """Time for so many turns, tilts and changes of light (s)."""
+    turns_deg: tuple[float, ...]
+    tilts_deg: tuple[float, ...]
+    lights: int
 
 
 def order_shots(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> list[Shot]:
@@ -47,8 +50,8 @@ def order_shots(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> list[Sho
     return min(orders, key=lambda order: round(changes_s(order, rig, here), 6), default=[])
 
 
-def changes_s(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> float:
-    """Time that the changes between shots take, in their order (s)."""
+def changes(shots: Sequence[Shot], here: RigSetting) -> Changes:
+    """What changes from shot to shot, in their order; the way from an angle that is not known is left out."""
     turns: list[float] = []
     tilts: list[float] = []
     lights = 0
@@ -57,7 +60,13 @@ def changes_s(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> float:
         tilts += _by(here.tilt_deg, shot.tilt_deg)
         lights += here.light != shot.light
         here = setting_of(shot)
-    return rig.estimate_s(turns_deg=turns, tilts_deg=tilts, lights=lights)
+    return Changes(tuple(turns), tuple(tilts), lights)
+
+
+def changes_s(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> float:
+    """Time that the changes between shots take, in their order (s)."""
+    made = changes(shots, here)
+    return rig.estimate_s(turns_deg=made.turns_deg, tilts_deg=made.tilts_deg, lights=made.lights)
 
 
 def setting_of(shot: Shot) -> RigSetting:

@@ -13,7 +13,14 @@ from capture.cameras import Camera
 from rig.clock import Clock
 
 
-class Reach(Protocol):
+class Costs(Protocol):
+    """A rig that knows how long its changes take, without a connection."""
+
+    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
+        """Time for so many turns, tilts and changes of light (s)."""
+
+
+class Reach(Costs, Protocol):
     """What limits a rig; known without connecting to it."""
 
     @property
@@ -28,15 +35,19 @@ class Reach(Protocol):
     def tilts_camera(self) -> bool:
         """Whether something tilts the camera; else it looks straight down."""
 
+    @property
+    def camera_is_on_arm(self) -> bool:
+        """Whether an arm holds it, in poses that it was taught."""
+
     def reaches_tilt(self, tilt_deg: float) -> bool:
         """Whether the camera can be tilted so far."""
-
-    def estimate_s(self, *, turns_deg: Sequence[float] = (), tilts_deg: Sequence[float] = (), lights: int = 0) -> float:
-        """Time for so many turns, tilts and changes of light (s)."""
 
 
 class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
+
+    def taught_square_px(self, tilt_deg: float) -> tuple[tuple[float, float], ...] | None:
+        """Where the plate was seen when this pose of the camera's arm was taught; None where no arm holds it."""
 
     def tilt_for_errand(self, tilt_deg: float) -> float:
         """Where a camera that is tilted so far is tilted to while a coin is carried."""

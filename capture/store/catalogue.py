@@ -105,6 +105,10 @@ class Catalogue:
         """Entries by their ids, removed ones included; those that do not exist are left out."""
         return {entry.id: entry for entry in self._of_any("id", ids)}
 
+    def live(self, ids: Collection[str]) -> dict[str, Entry]:
+        """Of some entries, by their ids, those that are matched against."""
+        return {entry.id: entry for entry in self._of_any("id", ids) if entry.removed_at is None}
+
     def of_coins(self, coins: Collection[str]) -> list[Entry]:
         """The entries of some coins that are matched against, in the order they were added."""
         found = [entry for entry in self._of_any("coin_id", coins) if entry.removed_at is None]
@@ -178,11 +182,6 @@ class Catalogue:
         """Of each entry that is matched against, in the order they were added: id, hash of the image, and its box."""
         sql = "SELECT id, sha256, box FROM entry WHERE removed_at IS NULL ORDER BY number"
         return [(row["id"], row["sha256"], row["box"]) for row in self._storage.read(sql)]
-
-    def last_number(self) -> int:
-        """The greatest number of an entry or of what a sale says of a coin; 0 without any."""
-        sql = "SELECT max(coalesce((SELECT max(number) FROM entry), 0), coalesce((SELECT max(number) FROM lot), 0))"
-        return int(self._storage.read(sql)[0][0])
 
     def remove_entries(self, entries: Iterable[Entry]) -> None:
         """Remove entries from the catalogue; their images are kept."""

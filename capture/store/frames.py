@@ -161,21 +161,12 @@ class Frames:
     def quarantined_coins(self) -> list[QuarantinedCoin]:
         """Coins of sessions with shots of which every frame is in quarantine, the newest first."""
         rows = self._storage.read(
-            "SELECT session_id, coin_id, count(*) AS frames, group_concat(DISTINCT quarantine_reason) AS reasons, "
-            "max(number) AS number FROM frame AS bad WHERE quarantine_reason NOT NULL AND NOT EXISTS (SELECT 1 "
+            "SELECT session_id, coin_id, max(number) AS number FROM frame AS bad "
+            "WHERE quarantine_reason NOT NULL AND NOT EXISTS (SELECT 1 "
             "FROM frame WHERE session_id = bad.session_id AND shot_id = bad.shot_id AND quarantine_reason IS NULL) "
             "GROUP BY session_id, coin_id ORDER BY max(number) DESC"
         )
-        return [
-            QuarantinedCoin(
-                row["session_id"],
-                row["coin_id"],
-                row["frames"],
-                tuple(sorted({each.strip() for each in row["reasons"].split(",")})),
-                row["number"],
-            )
-            for row in rows
-        ]
+        return [QuarantinedCoin(row["session_id"], row["coin_id"], row["number"]) for row in rows]
 
     def count(self) -> int:
         """How many there are, good and quarantined."""

@@ -337,13 +337,11 @@ class RankedCoin:
 class QuarantinedCoin:
     """A coin of a session with shots of which every frame is in quarantine.
 
-    ``frames`` is how many there are, ``reasons`` what is wrong with them, and ``number`` that of the newest.
+    ``number`` is that of the newest.
     """
 
     session_id: str
     coin: str
-    frames: int
-    reasons: tuple[str, ...]
     number: int
 
 

@@ -16,7 +16,7 @@ import torch
 
 from models.embedding.embedder import Features
 from models.matching.coarse import Coarse, Vectors, sample_size
-from models.matching.gallery import LABELS, GalleryEntry, Keys, Mask, Where, hash_name
+from models.matching.gallery import LABELS, GalleryEntry, Keys, Mask, Where, hash_name, ids_by_coin
 from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
 from models.matching.index_folder import IndexFolder, plan_merges
 from models.matching.parts import Part
@@ -128,12 +128,11 @@ class FaissIndex:
         rows = np.flatnonzero((self._labels["coin"] == hash_name(coin)) & ~self._gone)
         return sorted(self.entries(rows), key=lambda entry: entry.entry_id)
 
-    def coins(self) -> Iterator[str]:
-        """Every coin once."""
+    def coins(self) -> dict[str, list[str]]:
+        """Every coin and the ids of its entries; see `CatalogueIndex`."""
         rows = np.flatnonzero(~self._gone)
-        first = rows[np.sort(np.unique(self._labels["coin"][rows], return_index=True)[1])]
-        for start in range(0, len(first), _BLOCK):
-            yield from (entry.coin for entry in self.entries(first[start : start + _BLOCK]))
+        blocks = (self.entries(rows[start : start + _BLOCK]) for start in range(0, len(rows), _BLOCK))
+        return ids_by_coin(entry for block in blocks for entry in block)
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows."""

@@ -5,7 +5,7 @@ An index is made from the images and records of the store, and can be thrown awa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -63,8 +63,8 @@ class CatalogueIndex(Protocol):
     def of_coin(self, coin: str) -> list[GalleryEntry]:
         """The entries of a coin, by id."""
 
-    def coins(self) -> Iterator[str]:
-        """Every coin once, in no order."""
+    def coins(self) -> dict[str, list[str]]:
+        """Every coin, in no order, and the ids of its entries, sorted."""
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows; nothing outside of the coin."""

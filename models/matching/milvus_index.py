@@ -17,18 +17,16 @@ import numpy.typing as npt
 from models.embedding.embedder import Features, disc
 from models.matching.gallery import (
     LABELS,
-    SIDES,
     GalleryEntry,
     Keys,
     Where,
     as_text,
-    days_of,
     hash_name,
+    ids_by_coin,
     label,
-    metal_name,
 )
 from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
-from models.matching.parts import Part
+from models.matching.parts import Part, unpack_grids
 
 _BATCH = 256  # entries in one message, of which a server takes 64 MB
 _LONGEST = 65_532  # characters of a text field, in fours
@@ -145,25 +143,23 @@ class MilvusIndex:
         found = self._all("text", f"coin == {hash_name(coin)}")
         return sorted((_entry(each["text"]) for each in found), key=lambda entry: entry.entry_id)
 
-    def coins(self) -> Iterator[str]:
-        """Every coin once."""
-        return iter({_entry(found["text"]).coin: None for found in self._all("text")})
+    def coins(self) -> dict[str, list[str]]:
+        """Every coin and the ids of its entries; see `CatalogueIndex`."""
+        return ids_by_coin(_entry(found["text"]) for found in self._all("text"))
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w) of some rows."""
         found = self._find([int(row) for row in rows], "*")
         if not found:
             raise CatalogueIndexError("the catalogue is empty. Fill it with `rig catalogue add DIR`.")
-        grids = []
-        for row in rows:
-            stored = found[int(row)]
-            size = int(stored["size"])
-            packed = "".join(stored[name] for name in sorted(stored, key=_place) if name.startswith("cells"))
-            cells = np.frombuffer(base64.b64decode(packed), np.int8).reshape(-1, int(disc(size).sum()))
-            grid = np.zeros((len(cells), size * size), np.float16)
-            grid[:, disc(size).ravel()] = cells * np.float32(stored["scale"])
-            grids.append(grid.reshape(-1, size, size))
-        return np.stack(grids)
+        stored = [found[int(row)] for row in rows]
+        size = int(stored[0]["size"])
+        packed = (
+            "".join(each[name] for name in sorted(each, key=_place) if name.startswith("cells")) for each in stored
+        )
+        cells = [np.frombuffer(base64.b64decode(each), np.int8).reshape(-1, int(disc(size).sum())) for each in packed]
+        scales = np.array([each["scale"] for each in stored], np.float32)
+        return unpack_grids(np.stack(cells), scales, size)
 
     def sample(self, count: int) -> Rows:
         """So many rows, those with the lowest keys: a key is a hash, so that these are any."""
@@ -269,19 +265,4 @@ def _place(name: str) -> int:
 
 def _expression(where: Where) -> str:
     """`Where` in Milvus's words."""
-    conditions = []
-    if where.side is not None:
-        conditions.append(f"side in [{SIDES.get(where.side, 0)}, 0]")
-    if where.sales:
-        conditions.append(f"sale in {[hash_name(sale) for sale in where.sales]}")
-    if where.metal is not None:
-        conditions.append(f"metal == {hash_name(metal_name(where.metal))}")
-    if where.weight_g is not None:
-        least, most = where.weight_g
-        conditions.append(f"weight_g >= {max(0.0, least - 1e-4)} and weight_g <= {most + 1e-4}")
-    if where.days is not None:
-        first, last = days_of(where.days[0])[0], days_of(where.days[1])[1]
-        conditions.append(f"first_day > 0 and first_day <= {last} and last_day >= {first}")
-    if where.but_coin is not None:
-        conditions.append(f"coin != {hash_name(where.but_coin)}")
-    return " and ".join(conditions)
+    return " and ".join(f"{name} {how} {value}" for name, how, value in where.limits())

@@ -97,18 +97,12 @@ class Part:
 
     def grids(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Grids (len(rows), C, h, w); nothing outside of the coin."""
-        grids = np.zeros((len(rows), self.cells.shape[1], self.size * self.size), np.float16)
-        grids[:, :, disc(self.size).ravel()] = self.cells[rows] * self.scales[rows][:, None, None]
-        return grids.reshape(len(rows), -1, self.size, self.size)
+        return unpack_grids(self.cells[rows], self.scales[rows], self.size)
 
     def take(self, rows: Rows, entries: Sequence[GalleryEntry] | None = None) -> Part:
         """Some rows as a part in memory, with their entries as they are or as they are called now."""
         labels, texts = _write_labels(self.entries(rows) if entries is None else entries)
         return Part(labels, texts, self.pooled[rows], self.cells[rows], self.scales[rows], self.size)
-
-    def save(self, folder: Path, model_id: str) -> Path:
-        """Write it into a folder, at once or not at all, and return that."""
-        return save_parts([(self, np.arange(len(self)))], folder, model_id)
 
     @classmethod
     def load(cls, folder: Path, model_id: str) -> Part:
@@ -137,7 +131,14 @@ class Part:
         return cls(labels, texts, pooled, cells, scales, size)
 
 
-def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str) -> Path:
+def unpack_grids(cells: npt.NDArray[np.int8], scales: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float16]:
+    """Grids (N, C, size, size) of what is kept of them: cells on the coin (N, C, cells), and their scales (N,)."""
+    grids = np.zeros((len(cells), cells.shape[1], size * size), np.float16)
+    grids[:, :, disc(size).ravel()] = cells * scales[:, None, None]
+    return grids.reshape(len(cells), -1, size, size)
+
+
+def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str) -> None:
     """Write rows of some parts into one folder, at once or not at all; a block at a time is in memory."""
     total = sum(len(rows) for _, rows in sources)
     first = sources[0][0]
@@ -159,7 +160,7 @@ def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str
                 files["texts.bin"].write(written)
                 end += len(written)
         (draft / "part.json").write_text(json.dumps({"model_id": model_id, "size": first.size}))
-        return install_folder(draft, folder)
+        install_folder(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -165,7 +165,7 @@ def _log_sum(values: npt.NDArray[np.float64]) -> float:
 
 
 @lru_cache(maxsize=1)
-def shipped_card() -> dict[str, Any]:
+def shipped_verifier() -> Verifier:
     """What `rig models verifier` fitted, as it is shipped.
 
     Raises
@@ -174,7 +174,6 @@ def shipped_card() -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        card: dict[str, Any] = json.loads(VERIFIER.read_bytes())
-    except (OSError, ValueError) as error:
+        return Verifier.from_card(json.loads(VERIFIER.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error
-    return card

@@ -14,15 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from calibration.image import Image
-from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
-from models.matching.relation import VERIFIER, SideComparison, Verifier, shipped_card
+from models.matching.relation import SideComparison, Verifier
 from models.matching.views import View, crop_at_turn, group_views
 
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
@@ -133,19 +131,3 @@ def judge(probability: float | None, comparisons: Comparisons) -> Verdict:
     if probability < POSSIBLE_PROBABILITY and is_shared and speak_against(seen, 0.0) <= _ANOTHER:
         return "same die"
     return verdict(probability)
-
-
-@lru_cache(maxsize=1)
-def shipped_verification() -> Verification:
-    """As it is shipped.
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be read.
-    """
-    card = shipped_card()
-    try:
-        return Verification(Verifier.from_card(card))
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from calibration.apply import apply
 from calibration.bundle import Bundle
-from calibration.chart import BLACK, WHITE, Chart, find_chart
-from calibration.colour import ColourFit, fit_colour, matrix_of
+from calibration.chart import BLACK, WHITE, find_chart
+from calibration.colour import fit_colour, matrix_of
 from calibration.colour_matrix import ColourMatrix
 from calibration.errors import CalibrationError
 from calibration.image import Image
@@ -26,8 +26,8 @@ CORNER_PATCHES = [0, 5, BLACK, WHITE]
 
 def calibrate_colours(
     shown: Mapping[str, Image], bundle: Bundle, first: str, reporter: Reporter
-) -> tuple[dict[str, ColourMatrix], dict[str, tuple[Chart, ColourFit]]]:
-    """The colour matrix of each light, from raw images (H, W, 3) of the chart; and what it was made of.
+) -> dict[str, ColourMatrix]:
+    """The colour matrix of each light, from raw images (H, W, 3) of the chart.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ def calibrate_colours(
     CalibrationError
         If the chart is not found, or is no good under a light.
     """
-    colours, fits = {}, {}
+    colours = {}
     corners: npt.NDArray[np.float64] | None = None
     for light in sorted(shown, key=lambda name: name != first):
         name = f"the chart under {light}"
         chart = find_chart(apply(shown[light], bundle, light), name, corners)
         corners = chart.centres_px[CORNER_PATCHES]
         fit = fit_colour(chart, name=name, stored="srgb")
-        colours[light], fits[light] = matrix_of(fit), (chart, fit)
+        colours[light] = matrix_of(fit.correction)
         reporter.report(f"Colours of {light}: CIEDE2000 {fit.ciede2000.mean():.2f} on average.")
-    return colours, fits
+    return colours
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from calibration.bundle import latest
+from calibration.bundle import latest, usable
 from calibration.errors import CalibrationError
 from calibration.lens import Lens
 from capture.store import Store, StoreError
@@ -62,11 +62,8 @@ def diagnose(lab: Lab, *, realtime: bool) -> Iterator[Check]:
 
 
 def _lens(lab: Lab) -> Lens | None:
-    try:
-        bundle = latest(lab.calibrations)
-    except CalibrationError:
-        return None  # reported as a check of its own
-    return bundle.lens if bundle else None
+    bundle = usable(lab.calibrations)  # an unreadable one is reported as a check of its own
+    return None if bundle is None else bundle.lens
 
 
 def _folder(lab: Lab) -> Iterator[Check]:
@@ -113,11 +110,12 @@ def _calibration(lab: Lab) -> Check:
         return Check("calibration", "fail", str(error))
     if bundle is None:
         return Check("calibration", "warn", "there is none yet. Run `rig calibrate`.")
-    age = datetime.now(UTC) - bundle.created_at
+    now = datetime.now(UTC)
+    age = now - bundle.created_at
     if age < -timedelta(hours=1):
         when = f"{bundle.created_at:%Y-%m-%d}"
         return Check("calibration", "warn", f"{bundle.id} is dated {when}, in the future. Check the computer's clock.")
-    left = timedelta(days=min(lab.rig.calibration.valid_days, bundle.valid_days)) - age
+    left = bundle.expires_at(lab.rig.calibration.valid_days) - now
     if left < timedelta(0):
         return Check("calibration", "fail", f"{bundle.id} expired {-left.days} days ago. Run `rig calibrate`.")
     if age > OLD_CALIBRATION:

@@ -164,6 +164,11 @@ class JogPosition:
         return f"plate {self.angle_deg:.2f} deg{tilt}   cup {cup}   step {self.step_mm:g} mm, {self.step_deg:g} deg"
 
 
+def cup_mm_of(station: Station) -> PointMm | None:
+    """Where the arm's cup is; None where there is no arm."""
+    return None if isinstance(station.arm, Handler) else station.arm.position_mm()
+
+
 def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     """Home, then move plate, camera and cup key by key until q. Nothing leaves the envelope or the interlock.
 
@@ -175,9 +180,9 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
     require_terminal()
     with _connected_station(lab, realtime) as station:
         station.home()
-        cup_mm = None if isinstance(station.arm, Handler) else station.arm.position_mm()
+        cup_mm = cup_mm_of(station)
         place = JogPosition(station.rotate_to(0.0), cup_mm, tilt_deg=station.tilt_deg if station.tilts_camera else None)
-        with keys() as pressed, _changing_line(reporter) as show:
+        with keys() as pressed, changing_line(reporter) as show:
             show(str(place))
             for key in pressed:
                 if key == "q":
@@ -211,7 +216,7 @@ def measure_focus(lab: Lab, settings: ExposureSettings, reporter: Reporter, *, r
     ended = Stop()
     best = 0.0
     _check_light(lab, settings.light)
-    with connected(lab, realtime=realtime) as rig, _changing_line(reporter) as show:
+    with connected(lab, realtime=realtime) as rig, changing_line(reporter) as show:
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
         with stop_on_signals(ended):
@@ -248,7 +253,7 @@ def _focus_line(sharpness: float | None, best: float) -> str:
 
 
 @contextmanager
-def _changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
+def changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
     """A line that is shown in the place of the one before it; where nothing can be redrawn, below it."""
     shown = ""
     with reporter.live(lambda: shown, per_s=0) as redraw:

@@ -36,7 +36,7 @@ class Print:
     @property
     def size(self) -> str:
         """In words."""
-        return " x ".join(f"{side_mm:.1f}".removesuffix(".0") for side_mm in (self.width_mm, self.height_mm)) + " mm"
+        return _size(self.width_mm, self.height_mm)
 
 
 def board_width_mm(board: BoardSpec) -> float:
@@ -69,7 +69,7 @@ def make_print(board: BoardSpec, ring: RingSpec, what: Literal["board", "ring"] 
     else:
         image = ring_image(ring, PX_PER_MM)
         height_mm, width_mm = (pixels / PX_PER_MM for pixels in image.shape[:2])
-    size = Print(b"", width_mm, height_mm).size
+    size = _size(width_mm, height_mm)
     return Print(_png(_framed(image, f"{what}: {size}. Print at 100 %, then measure.")), width_mm, height_mm)
 
 
@@ -110,6 +110,10 @@ def _framed(image: Image, caption: str) -> Image:
     at = (margin, page.shape[0] - margin // 3)
     cv2.putText(page, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2, cv2.LINE_AA)
     return np.asarray(page, np.uint8)
+
+
+def _size(width_mm: float, height_mm: float) -> str:
+    return " x ".join(f"{side_mm:.1f}".removesuffix(".0") for side_mm in (width_mm, height_mm)) + " mm"
 
 
 def _png(image: Image) -> bytes:

@@ -18,17 +18,17 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
-from calibration.bundle import latest
+from calibration.bundle import usable
 from calibration.errors import CalibrationError
 from capture.quality import check
 from pipeline.assembly import Rig, connected
 from pipeline.bench.calibrate import calibrate_rig, calibration_light
+from pipeline.bench.handwork import cup_mm_of
 from pipeline.bench.orders import BenchState, Order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.preview import PreviewWriter, Seen
 from pipeline.reporter import Progress, SilentReporter
-from rig.bench import PointMm
 from rig.devices import Handler
 from rig.errors import DeviceError, EnvelopeError, NoAnswerError
 
@@ -38,6 +38,7 @@ POLL_S = 0.1
 CAMERA_PAUSE_S = 2.0  # after it failed, before it is tried again
 LAST_MESSAGES = 6
 MOTIONS = ("home", "park", "turn", "move", "calibrate")  # after which, if they fail, no position is believed
+_LOST: dict[str, object] = {"is_homed": False, "angle_deg": None, "cup_mm": None}  # no position is believed
 PROCEDURES = ("calibrate",)  # takes minutes, asks as it proceeds, and is stopped only once the rig is let go
 
 Emit = Callable[[BenchState], None]
@@ -80,7 +81,8 @@ class BenchSession:
         self._stopped: str | None = None  # why, until the order that it struck is over
         self._is_over = False
         self._heard_s = time.monotonic()
-        self._mm_per_pixel = _scale(lab)
+        bundle = usable(lab.calibrations)
+        self._mm_per_pixel = None if bundle is None else bundle.mm_per_pixel
         has_arm = not isinstance(rig.station.arm, Handler)
         devices = {each.kind: each.port for each in rig.identities}
         self._state = BenchState(has_arm=has_arm, lights=rig.station.light_names, devices=devices)
@@ -137,7 +139,7 @@ class BenchSession:
             self._pending = None
             if self._state.doing is None:
                 self._stopped = None
-            self._set(is_homed=False, angle_deg=None, cup_mm=None, light=None, problem=why)
+            self._set(**_LOST, light=None, problem=why)
             self._changed.notify_all()
 
     def _leave(self, why: str | None) -> None:
@@ -196,11 +198,11 @@ class BenchSession:
         except (DeviceError, LabError, CalibrationError) as error:
             problem = str(error)
             if order.do in MOTIONS and not isinstance(error, EnvelopeError):
-                self._set(is_homed=False, angle_deg=None, cup_mm=None)
+                self._set(**_LOST)
         with self._changed:
             if self._stopped is not None:
                 problem, self._stopped = self._stopped, None
-                self._set(is_homed=False, angle_deg=None, cup_mm=None, light=None)
+                self._set(**_LOST, light=None)
             self._set(doing=None, done=self._state.done + 1, problem=problem)
 
     def _do(self, order: Order) -> None:
@@ -210,7 +212,7 @@ class BenchSession:
                 self._home()
             case "park":
                 station.park()
-                self._set(cup_mm=self._cup_mm())
+                self._set(cup_mm=cup_mm_of(station))
             case "turn":
                 self._set(angle_deg=station.rotate_to(((state.angle_deg or 0.0) + order.by_deg) % 360.0))
             case "move":
@@ -231,12 +233,9 @@ class BenchSession:
                 self._calibrate()
 
     def _home(self) -> None:
-        self._rig.station.home()
-        self._set(is_homed=True, angle_deg=self._rig.station.rotate_to(0.0), cup_mm=self._cup_mm())
-
-    def _cup_mm(self) -> PointMm | None:
-        arm = self._rig.station.arm
-        return None if isinstance(arm, Handler) else arm.position_mm()
+        station = self._rig.station
+        station.home()
+        self._set(is_homed=True, angle_deg=station.rotate_to(0.0), cup_mm=cup_mm_of(station))
 
     def _calibrate(self) -> None:
         self._set(messages=[])
@@ -244,8 +243,7 @@ class BenchSession:
         light = calibration_light(self._rig)
         self._rig.station.show(light)  # so that whoever lays the board sees it
         self._set(light=light)
-        calibrate_rig(self._lab, self._rig, _Calibrating(self))
-        self._mm_per_pixel = _scale(self._lab)
+        self._mm_per_pixel = calibrate_rig(self._lab, self._rig, _Calibrating(self)).bundle.mm_per_pixel
         self._rig.camera.configure(self._state.exposure_us, self._state.gain)
         self._set(light=None)
 
@@ -303,11 +301,3 @@ class _Ask:
 
     def __call__(self, request: str) -> bool:
         return self.answer(request)
-
-
-def _scale(lab: Lab) -> float | None:
-    try:
-        bundle = latest(lab.calibrations)
-    except CalibrationError:
-        return None
-    return bundle.mm_per_pixel if bundle else None

@@ -114,6 +114,7 @@ class _Plan:
         self._catalogue = store.catalogue
         self._sale = sale
         self._hashes: dict[Path, str] = {}
+        self._others: dict[str, set[str]] = {}
         self.renamed: dict[str, str] = {}
 
     def name(self, coin: str, paths: set[Path]) -> str:
@@ -130,8 +131,10 @@ class _Plan:
         """Hashes of the images that other sales have, or had, of a coin of this name."""
         if coin in self._of_lab:
             return set()
-        named = (*self._catalogue.entries(coin), *self._catalogue.entries(coin, removed=True))
-        return {entry.sha256 for entry in named if entry.catalogue != self._sale}
+        if coin not in self._others:
+            named = (*self._catalogue.entries(coin), *self._catalogue.entries(coin, removed=True))
+            self._others[coin] = {entry.sha256 for entry in named if entry.catalogue != self._sale}
+        return self._others[coin]
 
     def find_doubles(self, additions: Sequence[Addition]) -> tuple[list[Addition], dict[Addition, str]]:
         """Of images that are there more than once, the one that is stored, or the first; and why not the others."""

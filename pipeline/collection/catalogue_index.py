@@ -133,8 +133,10 @@ def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: 
     for part in index.unlisted() if isinstance(index, FaissIndex) else ():
         keys.update(map(int, part.labels["key"]))
     with Store.open(lab.store, writing=False) as store:
-        mine = [entry for entry in store.catalogue.entries() if entry.number % shares == number - 1]
-        waiting = [entry for entry in mine if _key(entry) not in keys]
+        of_all = {_key_of(entry_id, sha256, box): entry_id for entry_id, sha256, box in store.catalogue.images()}
+        mine = {key: entry_id for key, entry_id in of_all.items() if key % shares == number - 1}
+        named = store.catalogue.named([entry_id for key, entry_id in mine.items() if key not in keys])
+        waiting = sorted(named.values(), key=lambda entry: entry.number)
         label = _labeller(store)
         done = len(mine) - len(waiting)
         for made in embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=True):
@@ -152,11 +154,10 @@ def _update(lab: Lab, embedder: Embedder, progress: Progress, *, is_build: bool 
     folder = _folder(lab, embedder)
     _note_model(lab, embedder)
     index = _recover(lab, embedder)
-    seen = _read_seen(folder)
+    seen = _read_seen(folder) or _Seen()
     with Store.open(lab.store, writing=False) as store:
         state = store.catalogue.state()
-        before = seen.state if seen is not None else CatalogueState()
-        seen = seen or _Seen()
+        before = seen.state
         adopted = 0
         was_removed = (before.removed, before.sum_of_removed) != (state.removed, state.sum_of_removed)
         if state.newest < before.newest or state.newest_lot < before.newest_lot:
@@ -203,6 +204,8 @@ def _take_over(
     waiting = _missing(index, waiting)
     embedded = store.embeddings.image_ids(embedder.id) if waiting else set()
     known = [entry for entry in waiting if entry.id in embedded]
+    if not known:
+        return waiting
     label = _labeller(store)
     for start in range(0, len(known), _TAKEN_OVER):
         part = known[start : start + _TAKEN_OVER]
@@ -216,6 +219,8 @@ def _take_over(
 
 def _missing(index: CatalogueIndex, entries: Sequence[Entry]) -> list[Entry]:
     """Those that are not in the index: an update that was interrupted has added some."""
+    if not entries:
+        return []
     keys = np.array([_key(entry) for entry in entries], np.int64)
     return [entry for entry, is_there in zip(entries, np.isin(keys, index.keys()), strict=True) if not is_there]
 
@@ -223,7 +228,7 @@ def _missing(index: CatalogueIndex, entries: Sequence[Entry]) -> list[Entry]:
 def _as_it_is(lab: Lab, embedder: Embedder, index: CatalogueIndex) -> Searchable:
     """What another process, which is building the index, has added so far."""
     with Store.open(lab.store, writing=False) as store:
-        waiting = len(store.catalogue.images()) - len(index)
+        waiting = store.catalogue.count() - store.catalogue.state().removed - len(index)
     seen = _read_seen(_folder(lab, embedder)) or _Seen()
     return Searchable(index, tuple(seen.unusable.values()), waiting=max(0, waiting - len(seen.unusable)))
 

@@ -37,12 +37,9 @@ class EvidenceDrawer:
 
     def draw(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[tuple[str, Image]]:
         """Each side that was compared, and the drawing of it (`draw_evidence`)."""
-        entries = store.catalogue.named(candidate.evidence["entries"])
-        for entry_id, drawing in zip(
-            candidate.evidence["entries"], self.draw_each(store, views, candidate), strict=True
-        ):
-            if drawing is not None:
-                yield entries[entry_id].side or entry_id, drawing
+        for entry, drawing in self._draw(store, views, candidate):
+            if entry is not None and drawing is not None:
+                yield entry.side or entry.id, drawing
 
     def draw_each(self, store: Store, views: Sequence[View], candidate: Candidate) -> Iterator[Image | None]:
         """For each entry of a candidate the drawing; None where there is nothing to draw.
@@ -50,14 +47,20 @@ class EvidenceDrawer:
         That is where the entry has left the catalogue, its image cannot be read, or the network has no such
         explanation.
         """
-        entries = _still_there(store, candidate.evidence["entries"])
+        for _, drawing in self._draw(store, views, candidate):
+            yield drawing
+
+    def _draw(
+        self, store: Store, views: Sequence[View], candidate: Candidate
+    ) -> Iterator[tuple[Entry | None, Image | None]]:
+        entries = store.catalogue.live(candidate.evidence["entries"])
         groups = group_views(views)
         compared = zip(candidate.evidence["entries"], candidate.evidence["turns_deg"], strict=True)
         for number, (entry_id, turn_deg) in enumerate(compared):
             entry = entries.get(entry_id)
             group = _group_of(groups, entry, number)
             if entry is None or group is None:
-                yield None
+                yield entry, None
                 continue
             try:
                 upright, second = crop_at_turn(group, turn_deg), entry_crop(store, entry)
@@ -65,31 +68,28 @@ class EvidenceDrawer:
                 pair = (np.asarray(lay_on(upright, found), np.uint8), second)
                 explained = explain_upright(self._embedder, *pair, self._usual_cells(store))
             except (*UNREADABLE, ExplanationError):
-                yield None
+                yield entry, None
                 continue
-            yield draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
+            yield entry, draw_evidence(pair, found, (explained.first, explained.second), SIZE_PX)
 
     def _usual_cells(self, store: Store) -> UsualCells | None:
         if not self._is_ready:
             crops, rows = [], []
             sample = self._index.sample(REFERENCE_ENTRIES)
             names = [entry.entry_id for entry in self._index.entries(sample)]
-            entries = _still_there(store, names)
+            entries = store.catalogue.live(names)
             for row, name in zip(sample, names, strict=True):
-                entry = entries.get(name)
+                if name not in entries:
+                    continue
                 try:
-                    crops += [] if entry is None else [entry_crop(store, entry)]
-                    rows += [] if entry is None else [row]
+                    crops.append(entry_crop(store, entries[name]))
                 except UNREADABLE:
                     continue
-            self._usual = UsualCells.of(self._embedder, crops, self._index.grids(np.array(rows, np.int64)))
+                rows.append(row)
+            grids = self._index.grids(np.array(rows, np.int64)) if rows else None
+            self._usual = UsualCells.of(self._embedder, crops, grids)
             self._is_ready = True
         return self._usual
-
-
-def _still_there(store: Store, names: Sequence[str]) -> dict[str, Entry]:
-    """Entries by name, without those that have left the catalogue."""
-    return {name: entry for name, entry in store.catalogue.named(names).items() if entry.removed_at is None}
 
 
 def registration_as_json(registration: Registration | None) -> dict[str, Any]:

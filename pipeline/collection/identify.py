@@ -384,8 +384,7 @@ def _write_page(
     """The page of what was asked about: the same for photographs as for a scan."""
     with Store.open(identifier.lab.store, writing=False) as store:
         named = {entry for _, answer in answers for each in answer.candidates for entry in _named(each)}
-        found = store.catalogue.named(named)
-        entries = {name: entry for name, entry in found.items() if entry.removed_at is None}
+        entries = store.catalogue.live(named)
         cards = []
         for number, (paths, answer) in enumerate(answers, 1):
             own = list(identifier.own_images(store, paths, answer, seen)) if answer.candidates else []

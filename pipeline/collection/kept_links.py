@@ -9,11 +9,11 @@ from pathlib import Path
 from calibration.durable_files import parse_json
 from capture.store.journal_lines import MatchConfirmed, MatchUnsure
 from capture.store.records import Entry
+from models.matching.same_coin import CoinLinks
 from pipeline.collection.decisions import Decisions
 from pipeline.lab import Lab
 
 LINKS = "same_coin"  # "links", which 0.1.0 wrote, had not seen the surface: names are compared again
-PROPOSED = 0.6  # as `models.matching.same_coin.LINKED`, which needs torch: the page has none
 
 
 @dataclass
@@ -54,15 +54,9 @@ def read_links(path: Path) -> dict[str, ComparedName]:
         return {}
 
 
-def probable_pairs(compared: Mapping[str, ComparedName]) -> list[tuple[str, str, float]]:
+def probable_pairs(compared: Mapping[str, ComparedName]) -> tuple[tuple[str, str, float], ...]:
     """Pairs of names that are more probably one coin than not, the most probable first."""
-    pairs = {frozenset((name, other)) for name, each in compared.items() for other in each.links if other != name}
-    found = []
-    for one, other in map(sorted, pairs):
-        probability = (_link(compared, one, other) + _link(compared, other, one)) / 2.0
-        if probability >= PROPOSED:
-            found.append((one, other, probability))
-    return sorted(found, key=lambda each: (-each[2], each))
+    return CoinLinks({name: each.links for name, each in compared.items()}).pairs()
 
 
 def propose_duplicates(
@@ -93,7 +87,3 @@ def propose_duplicates(
         and unsure.get(frozenset((one, other))) is not False
         and not confirmed.get(one, set()) & confirmed.get(other, set())  # else both are one coin of the lab
     ]
-
-
-def _link(compared: Mapping[str, ComparedName], name: str, other: str) -> float:
-    return compared[name].links.get(other, 0.0) if name in compared else 0.0

@@ -55,7 +55,7 @@ class CatalogueLinks:
 
     def __call__(self, names: Sequence[str]) -> CoinLinks:
         """The links of these names, each compared with all others unless it was before."""
-        self._compare([name for name in names if not self._is_compared(name)])
+        self._compare([name for name in names if not self._is_compared(name, self._entries(name))])
         return self.links
 
     @property
@@ -65,9 +65,9 @@ class CatalogueLinks:
 
     def compare_all(self, progress: Progress) -> None:
         """Compare every name of the catalogue that was not compared yet; forget those that have left it."""
-        names = list(self._matcher.index.coins())
-        self._compared = {name: self._compared[name] for name in names if name in self._compared}
-        self._compare([name for name in names if not self._is_compared(name)], progress)
+        known = self._matcher.index.coins()
+        self._compared = {name: self._compared[name] for name in known if name in self._compared}
+        self._compare([name for name, ids in known.items() if not self._is_compared(name, ids)], progress)
 
     def _compare(self, names: Sequence[str], progress: Progress = lambda done, total: None) -> None:
         if not names:
@@ -107,14 +107,14 @@ class CatalogueLinks:
                 break
         self._compared[name] = ComparedName(self._entries(name), self._matcher.verify_links(views, searches, links))
 
-    def _is_compared(self, name: str) -> bool:
-        return name in self._compared and sorted(self._compared[name].entries) == self._entries(name)
+    def _is_compared(self, name: str, ids: Sequence[str]) -> bool:
+        return name in self._compared and sorted(self._compared[name].entries) == ids
 
     def _entries(self, name: str) -> list[str]:
         return [entry.entry_id for entry in self._matcher.index.of_coin(name)]
 
     def _known_to(self, name: str) -> dict[str, float]:
-        return self._compared[name].links if self._is_compared(name) else {}
+        return self._compared[name].links if self._is_compared(name, self._entries(name)) else {}
 
     def _save(self) -> None:
         document = {
@@ -134,9 +134,7 @@ def _read_decided(store: Store) -> dict[frozenset[str], bool]:
     """
     decisions = Decisions.read(store)
     decided_on = {entry for _, entry in (*decisions.confirmed, *decisions.rejected)}
-    name_of = {
-        entry.id: entry.coin_id for entry in store.catalogue.named(decided_on).values() if entry.removed_at is None
-    }
+    name_of = {entry.id: entry.coin_id for entry in store.catalogue.live(decided_on).values()}
     names = {entry.coin_id for entry in store.catalogue.of_coins({coin for coin, _ in decisions.confirmed})}
     lots: dict[str, set[str]] = {}
     for coin, entry in decisions.confirmed:

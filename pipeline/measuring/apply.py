@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,15 +12,15 @@ import cv2
 import numpy as np
 
 from calibration.apply import apply
-from calibration.bundle import Bundle, folder_of, latest, load
-from calibration.colour import ColourCorrection, codes_of, true_light
+from calibration.bundle import Bundle, find, is_named, load, numbered
+from calibration.colour import ColourCorrection, true_light
 from calibration.detector import Correction, corrected_light
 from calibration.durable_files import make_folder, write_atomically
 from calibration.errors import CalibrationError
-from calibration.image import Image, ImageError
+from calibration.image import ImageError
 from calibration.lens import Lens
 from calibration.levels import encode_exact, read_deep
-from calibration.response import Raw, codes_of_light, encode, to_linear
+from calibration.response import Raw, codes_of, codes_of_light, encode, to_linear
 from calibration.saved import load_colour, load_flat, load_lens
 from capture.store import Store
 from capture.store.records import Frame
@@ -152,19 +153,19 @@ def apply_to_frames(
     failed: list[str] = []
     differing: list[str] = []
     same = 0
-    bundles: dict[str, Bundle] = {}
+    bundle_named = cache(partial(_bundle_named, lab))
     for frame in frames:
         try:
             if bundle is None and frame.calibration_id is None:
                 raise CalibrationError("it was taken without a calibration; give one with --bundle.")
-            used = bundle or _bundle(lab, bundles, str(frame.calibration_id))
+            used = bundle or bundle_named(str(frame.calibration_id))
             box = frame.quality.get("calibrated_box_px")
             made = apply(store.image(frame.sha256), used, str(frame.light), None if box is None else tuple(box))
         except CalibrationError as error:
             failed.append(f"Frame {frame.id}: {error}")
             continue
         if bundle is None and frame.calibrated_sha256 is not None:
-            if _is_same(store.image(frame.calibrated_sha256), made):
+            if np.array_equal(store.image(frame.calibrated_sha256), made):
                 same += 1
             else:
                 differing.append(frame.id)
@@ -183,32 +184,38 @@ def bundle_of(lab: Lab, wanted: str) -> Bundle:
     CalibrationError
         If it cannot be read.
     """
-    found = latest(lab.calibrations) if wanted == "latest" else None
-    folder = None if wanted == "latest" else folder_of(lab.calibrations, wanted)
-    if folder is None and wanted != "latest" and Path(wanted).is_dir():
-        folder = Path(wanted)
-    if folder is not None:
-        found = load(folder)
+    return load(folder_of(lab, wanted))
+
+
+def folder_of(lab: Lab, wanted: str) -> Path:
+    """The folder of a lab's bundle by its id, its number or its folder, or the ``latest``.
+
+    Raises
+    ------
+    UsageError
+        If it is not there.
+    """
+    saved = numbered(lab.calibrations)
+    if wanted == "latest":
+        found = saved[-1][1] if saved else None
+    else:
+        found = next((folder for number, folder in reversed(saved) if is_named(wanted, number, folder)), None)
+    if found is None and Path(wanted).is_dir():
+        found = Path(wanted)
     if found is None:
         command = lab.command("rig calibrate")
         raise UsageError(f"--bundle: there is no calibration {wanted} in {lab.calibrations}. `{command}` makes one.")
     return found
 
 
-def _bundle(lab: Lab, bundles: dict[str, Bundle], bundle_id: str) -> Bundle:
-    if bundle_id not in bundles:
-        folder = folder_of(lab.calibrations, bundle_id)
-        if folder is None:
-            raise CalibrationError(
-                f"its calibration {bundle_id} is not in {lab.calibrations}. Bring it back from a backup, or give "
-                "another with --bundle."
-            )
-        bundles[bundle_id] = load(folder)
-    return bundles[bundle_id]
-
-
-def _is_same(stored: Image, made: Image) -> bool:
-    return bool(stored.shape == made.shape and (stored == made).all())
+def _bundle_named(lab: Lab, bundle_id: str) -> Bundle:
+    bundle = find(lab.calibrations, bundle_id)
+    if bundle is None:
+        raise CalibrationError(
+            f"its calibration {bundle_id} is not in {lab.calibrations}. Bring it back from a backup, or give "
+            "another with --bundle."
+        )
+    return bundle
 
 
 def _write_all(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from calibration.bundle import Bundle, latest, number_of, save
+from calibration.colour import matrix_of
 from calibration.colour_matrix import ColourMatrix
 from calibration.errors import CalibrationError
 from calibration.lamp_place import LampPlace
@@ -83,7 +84,6 @@ def keep_parts(lab: Lab, parts: Parts) -> CalibrationResult:
         lamps={**(base.lamps if base else {}), **_lamps(parts, lab)},
         axis=None if base is None or parts.lens is not None else base.axis,
         valid_days=lab.rig.calibration.valid_days,
-        imaging=base.imaging if base else {},
     )
     folder = save(bundle, lab.calibrations)
     return CalibrationResult(bundle, number_of(folder))
@@ -130,9 +130,7 @@ def _colours(parts: Parts) -> dict[str, ColourMatrix]:
                 "Set the camera to sRGB and photograph the chart again; `rig calibrate apply --colour` corrects the "
                 "photographs at hand."
             )
-        kept[light] = ColourMatrix.of_balanced(
-            correction.model, correction.white_balance, correction.matrix, correction.ciede2000_mean
-        )
+        kept[light] = matrix_of(correction)
     return kept
 
 

@@ -17,6 +17,7 @@ from calibration.errors import CalibrationError
 from calibration.image import read_image
 from calibration.levels import read_levels
 from calibration.relief import MeasuredRelief, check_lights, height_of, measure_relief
+from calibration.response import LUMINANCE, codes_of_light, light_of_codes
 from calibration.rti import (
     PolynomialMap,
     encode_lp,
@@ -35,7 +36,6 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 MAX_BYTES = 2.5e9  # of stored values; as much again is taken by light, and less by the rest
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 SAMPLED = 20_000  # pixels by which it is found out whether the camera stores light or sRGB
 MARGIN_PX = 2
 
@@ -230,19 +230,12 @@ def _each(images: Array, convert: Callable[[Array], Array]) -> Array:
 
 
 def _linear(colours: Array, kind: Literal["linear", "srgb"]) -> Array:
-    if kind == "linear":
-        return colours
-    return np.where(
-        colours <= 0.04045, colours / np.float32(12.92), ((colours + np.float32(0.055)) / np.float32(1.055)) ** 2.4
-    ).astype(np.float32)
+    return colours if kind == "linear" else light_of_codes(colours)
 
 
 def _displayed(light: Array, top: float) -> Array:
     """Light as a screen is given it, its brightest at 1."""
-    relative = np.clip(light / np.float32(max(top, 1e-6)), 0, 1)
-    return np.where(
-        relative <= 0.0031308, relative * np.float32(12.92), np.float32(1.055) * relative ** np.float32(1 / 2.4) - 0.055
-    ).astype(np.float32)
+    return codes_of_light(np.clip(light / np.float32(max(top, 1e-6)), 0, 1))
 
 
 def _polynomial(

@@ -21,7 +21,7 @@ class CalibrationResult:
         return {
             "id": bundle.id,
             "number": self.number,
-            "expires_at": bundle.expires_at.isoformat(),
+            "expires_at": bundle.expires_at().isoformat(),
             "rms_px": round(bundle.lens.rms_px, 3),
             "mm_per_pixel": round(bundle.mm_per_pixel, 6),
             "lights": sorted(bundle.flats),

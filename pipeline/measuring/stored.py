@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from calibration.bundle import Bundle, folder_of, load
+from calibration.bundle import find
 from calibration.coin_shape import USUAL_THICKNESS_MM, CoinShape, axis_hours, coin_shape, die_axis_deg, turn_between
 from calibration.errors import CalibrationError
 from calibration.image import Image, ImageError
-from calibration.outline import find_coin
-from calibration.response import to_image, to_linear
+from calibration.outline import Outline, find_coin
+from calibration.response import LUMINANCE, to_image, to_linear
 from capture.store import Store
 from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Frame
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 from rig.sides import SIDES, Side
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 KEPT_EVERY = 6  # point of an outline: 120 of them, 3 degrees apart
 
 
@@ -66,8 +68,9 @@ def measure_stored(lab: Lab, store: Store, frames: Sequence[Frame], reporter: Re
     """Measure every coin that frames show, each in its latest session, and write what comes out to the journal."""
     by_coin: dict[str, list[Frame]] = {}
     for frame in frames:
-        if frame.is_good and frame.calibrated_sha256 is not None and not frame.tilt_deg and frame.side in SIDES:
+        if shows_from_above(frame) and frame.side in SIDES:
             by_coin.setdefault(frame.coin_id, []).append(frame)
+    height_mm = cache(partial(_height_mm, lab.calibrations))
     measured, failed = [], []
     for coin in dict.fromkeys(frame.coin_id for frame in frames):
         try:
@@ -77,7 +80,7 @@ def measure_stored(lab: Lab, store: Store, frames: Sequence[Frame], reporter: Re
             reporter.warn(failed[-1])
             continue
         try:
-            found = _measure(lab, store, coin, [each for each in by_coin[coin] if each.session_id == latest])
+            found = _measure(store, coin, [each for each in by_coin[coin] if each.session_id == latest], height_mm)
         except (CalibrationError, ImageError) as error:
             failed.append(f"{coin}: {error}")
             reporter.warn(failed[-1])
@@ -87,10 +90,12 @@ def measure_stored(lab: Lab, store: Store, frames: Sequence[Frame], reporter: Re
     return MeasuredCoins(tuple(measured), tuple(failed))
 
 
-def _measure(lab: Lab, store: Store, coin: str, frames: Sequence[Frame]) -> MeasuredCoin:
-    bundle = _bundle_of(lab, frames[0])
+def _measure(
+    store: Store, coin: str, frames: Sequence[Frame], height_mm_by: Callable[[str], float | None]
+) -> MeasuredCoin:
+    height_mm = height_mm_by(str(frames[0].calibration_id))
     sides = tuple(
-        _measure_side(store, side, shown, bundle)
+        _measure_side(store, side, shown, height_mm)
         for side in SIDES
         if (shown := one_angle([frame for frame in frames if frame.side == side]))
     )
@@ -111,24 +116,42 @@ def _measure(lab: Lab, store: Store, coin: str, frames: Sequence[Frame]) -> Meas
             for each in sides
         },
         calibration=frames[0].calibration_id,
+        who=name_of_user(),
     )
     return MeasuredCoin(coin, sides, line)
 
 
-def _measure_side(store: Store, side: Side, frames: Sequence[Frame], bundle: Bundle | None) -> MeasuredSide:
+def _measure_side(store: Store, side: Side, frames: Sequence[Frame], height_mm: float | None) -> MeasuredSide:
     """Its shape in the mean over lights, in which no shadow widens it."""
-    light = mean_light(store, frames)
-    found = find_coin(to_image(np.repeat(light[..., None], 3, axis=2)))
+    light = mean_light(shared_parts(store, frames))
     scale = frames[0].mm_per_pixel or 1.0
-    height_mm = None if bundle is None else float(bundle.lens.matrix[0, 0]) * bundle.mm_per_pixel
-    shape = coin_shape(light, found, scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
+    shape = coin_shape(light, coin_in(light), scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
     return MeasuredSide(side, shape, frames[0].turntable_read_deg or 0.0, len(frames))
 
 
-def mean_light(store: Store, frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
-    """Mean linear light (H, W) of calibrated frames, over the part that all of them show."""
-    total = sum(to_linear(part) @ LUMINANCE for part in shared_parts(store, frames))
-    return np.asarray(total / len(frames), np.float32)
+def shows_from_above(frame: Frame) -> bool:
+    """Whether a frame is good, calibrated, and taken from straight above."""
+    return frame.is_good and frame.calibrated_sha256 is not None and not frame.tilt_deg
+
+
+def mean_light(parts: Iterable[Image]) -> npt.NDArray[np.float32]:
+    """Mean linear light (H, W) of images (H, W, 3), of which there is at least one."""
+    lights = (to_linear(part) @ LUMINANCE for part in parts)
+    total, number = next(lights), 1
+    for light in lights:
+        total, number = total + light, number + 1
+    return np.asarray(total / number, np.float32)
+
+
+def coin_in(light: npt.NDArray[np.float32]) -> Outline:
+    """Find the coin in light (H, W).
+
+    Raises
+    ------
+    NoCoinError
+        If there is none.
+    """
+    return find_coin(to_image(np.repeat(light[..., None], 3, axis=2)))
 
 
 def shared_parts(store: Store, frames: Sequence[Frame]) -> Iterator[Image]:
@@ -179,10 +202,10 @@ def _turns_to_upright(candidate: Candidate) -> Mapping[Side, float]:
     return turns
 
 
-def _bundle_of(lab: Lab, frame: Frame) -> Bundle | None:
-    """The bundle of a frame, for the camera's height; None if it is gone."""
-    folder = folder_of(lab.calibrations, str(frame.calibration_id))
-    return None if folder is None else load(folder)
+def _height_mm(calibrations: Path, calibration_id: str) -> float | None:
+    """The camera's height above the plate (mm), by a calibration; None if that is gone."""
+    bundle = find(calibrations, calibration_id)
+    return None if bundle is None else float(bundle.lens.matrix[0, 0]) * bundle.mm_per_pixel
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from calibration.bundle import Bundle, latest
 from calibration.errors import CalibrationError
@@ -26,43 +26,36 @@ class FrameCalibration:
     bundle
         None where nothing can be applied.
     flaw
-        Why frames are marked as uncalibrated, though `--allow-uncalibrated` lets them be taken; None for good ones.
+        What is wrong with it: missing, unreadable, expired, or another rig's. Frames are marked as uncalibrated for it,
+        where `--allow-uncalibrated` lets them be taken; None for good ones.
     """
 
     bundle: Bundle | None
     flaw: str | None = None
 
 
-@dataclass(frozen=True)
-class FoundCalibration:
-    """The lab's latest bundle, and what is wrong with it: missing, unreadable, or expired."""
-
-    bundle: Bundle | None
-    flaw: str | None
-
-
-def find_calibration(lab: Lab) -> FoundCalibration:
+def find_calibration(lab: Lab) -> FrameCalibration:
     """Look for the lab's latest calibration; a twin that has none will be calibrated, which is no flaw."""
     command = lab.command("rig calibrate")
     try:
         bundle = latest(lab.calibrations)
     except CalibrationError as error:
-        return FoundCalibration(None, str(error))
+        return FrameCalibration(None, str(error))
     if bundle is None:
         if lab.rig.twin is not None:
-            return FoundCalibration(None, None)
-        return FoundCalibration(
+            return FrameCalibration(None)
+        return FrameCalibration(
             None, f"{lab.folder} was never calibrated. Run `{command}` first: it takes about ten minutes."
         )
     days = lab.rig.calibration.valid_days
-    ends_at = bundle.created_at + timedelta(days=min(days, bundle.valid_days))
+    ends_at = bundle.expires_at(days)
     if datetime.now(UTC) > ends_at:
-        return FoundCalibration(
+        return FrameCalibration(
             bundle,
             f"Calibration {bundle.id} expired on {ends_at:%Y-%m-%d} (`calibration: valid_days` in rig.yaml is {days}). "
             f"Run `{command}` to renew it.",
         )
-    return FoundCalibration(bundle, None)
+    return FrameCalibration(bundle)
 
 
 def require_calibration(
@@ -84,43 +77,48 @@ def require_calibration(
         If the calibration is missing, expired, or another camera's, and that is not allowed.
     """
     found = find_calibration(lab)
-    bundle, flaw, applies = found.bundle, found.flaw, found.bundle
-    if bundle is None and flaw is None:
+    if found.bundle is None and found.flaw is None:
         reporter.report("This twin lab was never calibrated: calibrating now (at the bench: `rig calibrate`).")
         rig.station.home()
-        applies = bundle = calibrate_rig(lab, rig, SilentReporter())
+        bundle = calibrate_rig(lab, rig, SilentReporter()).bundle
         reporter.report(
             f"Calibrated: {bundle.id}, {1000 * bundle.mm_per_pixel:.2f} µm per pixel, "
             f"lens to {bundle.lens.rms_px:.2f} px."
         )
-    elif bundle is not None:
-        camera = camera_name(rig.camera.identity)
-        missing = [light for light in lights if light not in bundle.flats]
-        # A replayed folder does not say which camera took it.
-        if camera != bundle.camera and rig.camera.identity.kind != "replay":
-            applies, flaw = (
-                None,
-                (
-                    f"Calibration {bundle.id} is of another camera ({bundle.camera}) than this rig's ({camera}). Run "
-                    f"`{lab.command('rig calibrate')}` to calibrate this one."
-                ),
-            )
-        elif missing:
-            applies, flaw = (
-                None,
-                (
-                    f"Light {', '.join(missing)} is not in calibration {bundle.id}. Run "
-                    f"`{lab.command('rig calibrate')}` again."
-                ),
-            )
-    if flaw is not None and not allow_uncalibrated:
-        raise LabError(f"{flaw} Or scan with --allow-uncalibrated, which marks every frame. Nothing has moved.")
-    if flaw is not None:
-        reporter.warn(f"{flaw} Frames are taken all the same, and marked as uncalibrated (--allow-uncalibrated).")
-    if applies is not None:
-        folder = f"{applies.created_at:%Y%m%dT%H%M%SZ}_{applies.id}"
-        store.calibrations.add(applies.id, applies.created_at.isoformat(), folder)
-    return FrameCalibration(applies, flaw)
+        applied = FrameCalibration(bundle)
+    else:
+        applied = _for_this_rig(lab, rig, found, lights)
+    if applied.flaw is not None and not allow_uncalibrated:
+        raise LabError(f"{applied.flaw} Or scan with --allow-uncalibrated, which marks every frame. Nothing has moved.")
+    if applied.flaw is not None:
+        reporter.warn(
+            f"{applied.flaw} Frames are taken all the same, and marked as uncalibrated (--allow-uncalibrated)."
+        )
+    if applied.bundle is not None:
+        folder = f"{applied.bundle.created_at:%Y%m%dT%H%M%SZ}_{applied.bundle.id}"
+        store.calibrations.add(applied.bundle.id, applied.bundle.created_at.isoformat(), folder)
+    return applied
+
+
+def _for_this_rig(lab: Lab, rig: Rig, found: FrameCalibration, lights: Sequence[str]) -> FrameCalibration:
+    """Return what was found, or why it is not applied: it is of another camera, or lacks a light of the plan."""
+    bundle = found.bundle
+    if bundle is None:
+        return found
+    command, camera = lab.command("rig calibrate"), camera_name(rig.camera.identity)
+    # A replayed folder does not say which camera took it.
+    if camera != bundle.camera and rig.camera.identity.kind != "replay":
+        return FrameCalibration(
+            None,
+            f"Calibration {bundle.id} is of another camera ({bundle.camera}) than this rig's ({camera}). Run "
+            f"`{command}` to calibrate this one.",
+        )
+    missing = [light for light in lights if light not in bundle.flats]
+    if missing:
+        return FrameCalibration(
+            None, f"Light {', '.join(missing)} is not in calibration {bundle.id}. Run `{command}` again."
+        )
+    return found
 
 
 def frame_limits(lab: Lab, bundle: Bundle | None) -> Limits:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from capture.engine.order import RigSetting, order_shots, setting_of
+from capture.engine.order import RigSetting, changes, order_shots, setting_of
 from capture.plan import Plan, Shot, Tray
 from pipeline.lab import Lab
 from pipeline.scanning.disk import ShotSize
@@ -55,14 +55,14 @@ def estimate_scan(station: Station, tray: Tray, plan: Plan, shots: Sequence[Shot
     lights = 0
     here = RigSetting(0.0)
     for _, same in groupby(shots, lambda shot: (shot.coin, shot.side)):
-        for shot in order_shots(list(same), station, here):
-            turns.append(shot.turntable_deg - (here.turntable_deg or 0.0))
-            tilts.append(shot.tilt_deg - (here.tilt_deg or 0.0))
-            lights += shot.light != here.light
-            here = setting_of(shot)
-        tilted_deg = here.tilt_deg or 0.0
-        here = replace(here, tilt_deg=station.tilt_for_errand(tilted_deg), light=None)
-        tilts.append((here.tilt_deg or 0.0) - tilted_deg)
+        ordered = order_shots(list(same), station, here)
+        made = changes(ordered, replace(here, turntable_deg=here.turntable_deg or 0.0))
+        tilted_deg = ordered[-1].tilt_deg
+        errand_deg = station.tilt_for_errand(tilted_deg)
+        turns += made.turns_deg
+        tilts += (*made.tilts_deg, errand_deg - tilted_deg)
+        lights += made.lights
+        here = replace(setting_of(ordered[-1]), tilt_deg=errand_deg, light=None)
     checking_s = IMAGES_OF_A_CHECK * (station.estimate_s(lights=1) + plan.exposure_us / 1e6)
     parts_s = {
         "carrying coins": station.estimate_s(loads=coins),

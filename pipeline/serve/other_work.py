@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capture.store import Store
+from capture.store.catalogue import CatalogueState
 from capture.store.journal_lines import QuarantineSeen
 from capture.store.records import Entry
 from pipeline.collection.decisions import Decisions
@@ -13,50 +14,56 @@ from pipeline.serve.queue_item import QueueItem
 
 
 class OtherWork:
-    """This work of a lab; what is costly to find is found again only when the catalogue was changed."""
+    """This work of a lab; what is costly to find is found again only when what it rests on was changed."""
 
     def __init__(self, lab: Lab, store: Store) -> None:
         self._lab = lab
         self._store = store
-        self._cuts_at = -1
+        self._seen_at = 0
+        self._seen: dict[tuple[str | None, str], int] = {}
+        self._cuts_at: CatalogueState | None = None
         self._cuts: list[QueueItem] = []
-        self._pairs_at: tuple[int, int] | None = None
-        self._pairs: list[tuple[str, str, float]] = []
+        self._pairs_at: tuple[int, CatalogueState] | None = None
+        self._pairs: tuple[tuple[str, str, float], ...] = ()
         self._entries: dict[str, Entry] = {}
+        self._decisions: Decisions | None = None
+        self._duplicates: list[QueueItem] = []
 
     def items(self, decisions: Decisions) -> list[QueueItem]:
         """All of it, as it is now."""
-        return [*self._find_quarantined(), *self._find_cuts(), *self._find_duplicates(decisions)]
+        state = self._store.catalogue.state()
+        return [*self._find_quarantined(), *self._find_cuts(state), *self._find_duplicates(state, decisions)]
 
     def _find_quarantined(self) -> list[QueueItem]:
-        seen = {
-            (line.session_id, line.coin): line.until if line.is_seen else 0
-            for line in self._store.journal.lines(QuarantineSeen)
-        }
+        for line in self._store.journal.lines(QuarantineSeen, after=self._seen_at):
+            self._seen[(line.session_id, line.coin)] = line.until if line.is_seen else 0
+            self._seen_at = line.number
         return [
             QueueItem(each.session_id, each.coin, "quarantined", kind="quarantined")
             for each in self._store.frames.quarantined_coins()
-            if seen.get((each.session_id, each.coin), 0) < each.number
+            if self._seen.get((each.session_id, each.coin), 0) < each.number
         ]
 
-    def _find_cuts(self) -> list[QueueItem]:
-        number = self._store.catalogue.last_number()
-        if number != self._cuts_at:
+    def _find_cuts(self, state: CatalogueState) -> list[QueueItem]:
+        if state != self._cuts_at:
             cuts = waiting_cuts(self._store)
             self._cuts = [QueueItem(cut.sale, cut.coin, "cut", kind="cut") for cut in cuts]
-            self._cuts_at = number
+            self._cuts_at = state
         return self._cuts
 
-    def _find_duplicates(self, decisions: Decisions) -> list[QueueItem]:
+    def _find_duplicates(self, state: CatalogueState, decisions: Decisions) -> list[QueueItem]:
         path = newest_links(self._lab)
         if path is None:
             return []
-        at = path.stat().st_mtime_ns, self._store.catalogue.last_number()
+        at = path.stat().st_mtime_ns, state
+        if at == self._pairs_at and decisions is self._decisions:
+            return self._duplicates
         if at != self._pairs_at:
             self._pairs, self._pairs_at = probable_pairs(read_links(path)), at
             names = {name for one, other, _ in self._pairs for name in (one, other)}
             self._entries = {entry.id: entry for entry in self._store.catalogue.of_coins(names)}
-        return [
+        self._decisions = decisions
+        self._duplicates = [
             QueueItem(
                 "",
                 each.coin,
@@ -67,3 +74,4 @@ class OtherWork:
             )
             for each in propose_duplicates(self._pairs, self._entries, decisions)
         ]
+        return self._duplicates

@@ -3,11 +3,12 @@
 1. coins about which two persons disagree;
 2. surprising matches: two coins of the lab matched with one coin of the catalogue, or a match of another type;
 3. possible matches, the least certain first;
-4. frames in quarantine, uncertain cuts of plates, lots that may be one coin (`pipeline.serve.other_work`);
+4. frames in quarantine (`pipeline.serve.other_work`, as 6);
 5. matches that nobody confirmed yet, the least certain first;
-6. coins that somebody looked at and was unsure about;
-7. coins that are not in the catalogue, the most similar first;
-8. what is decided.
+6. the catalogue's own: uncertain cuts of plates, lots that may be one coin;
+7. coins that somebody looked at and was unsure about;
+8. coins that are not in the catalogue, the most similar first;
+9. what is decided.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class ReviewQueue:
             number, last = store.rankings.last_number(), store.journal.last_number()
             if last != self._read_until:
                 since = max(0, self._read_until)
-                self._lines += store.journal.lines(MatchReviewed, MatchUndone, after=since)
-                self._decisions = Decisions.of(self._lines)
+                if new_lines := store.journal.lines(MatchReviewed, MatchUndone, after=since):
+                    self._lines += new_lines
+                    self._decisions = Decisions.of(self._lines)
             if number != self._number:
                 new = store.rankings.latest_of_each_coin(LOOKED_THROUGH, after=max(0, self._number))
                 self._ranked |= {each.coin: each for each in new}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -39,6 +41,8 @@ def setup_routes(page: Page) -> APIRouter:
 
     def read_state() -> dict[str, Any]:
         job = {name: job.as_json() if (job := jobs.find(name)) else None for name in ("find", "check")}
+        if job["check"] and isinstance(job["check"]["result"], list):
+            job["check"]["result"] = [{**each, "check_name": each["name"]} for each in job["check"]["result"]]
         holder = holder_of(lab)
         live = live_facts(lab) if holder is not None else None
         return {**view_setup(lab), **job, "holder": holder, "live": live, "session": page.hands.view()}
@@ -49,9 +53,9 @@ def setup_routes(page: Page) -> APIRouter:
         return page.html(request, "setup.html", state=read_state(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/setup/state")
-    def watch() -> Response:
+    def watch(request: Request) -> Response:
         """How far it is."""
-        return JSONResponse(read_state())
+        return page.data(request, read_state())
 
     @routes.post("/setup/find")
     async def find(request: Request) -> Response:
@@ -109,11 +113,18 @@ def view_setup(lab: Lab) -> dict[str, Any]:
         rig = open_lab(lab.folder).rig
         board, ring = rig.board, rig.quality.ring
         shown["targets"] = {"board": board_width_mm(board), "ring": ring_width_mm(ring)}
-        if (bundle := latest(lab.calibrations)) is not None:
-            shown["calibration"] = {"id": bundle.id, "at": minute(bundle.created_at.isoformat())}
+        if lab.calibrations.is_dir():
+            shown["calibration"] = _view_calibration(lab.calibrations, lab.calibrations.stat().st_mtime_ns)
     except (LabError, CalibrationError) as error:
         shown["problem"] = str(error)
     return shown
+
+
+@functools.lru_cache(maxsize=1)
+def _view_calibration(folder: Path, changed_ns: int) -> dict[str, str] | None:
+    """The newest calibration; read again where the folder was changed: a new one is renamed into it, whole."""
+    bundle = latest(folder)
+    return {"id": bundle.id, "at": minute(bundle.created_at.isoformat())} if bundle is not None else None
 
 
 def _section(values: Mapping[str, Any], role: str) -> Mapping[str, Any]:

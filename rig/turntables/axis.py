@@ -65,11 +65,10 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
             config.backlash_deg,
             config.settle_s,
             config.tolerance_deg,
-            lambda: -math.inf if config.endless else config.range_deg[0],
+            -math.inf if config.endless else config.range_deg[0],
         )
         self.while_settling: Callable[[], object] | None = None
         self._tilt: MotorAxis | None = None
-        self._tilt_zero = 0.0  # the controller's count where the camera looks straight down
         if tilt := config.tilt:
             self._tilt = MotorAxis(
                 tilt.axis,
@@ -77,7 +76,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
                 tilt.backlash_deg,
                 tilt.settle_s,
                 config.tolerance_deg,
-                lambda: self._tilt_zero + min(tilt.home_deg, tilt.range_deg[0]),
+                min(tilt.home_deg, tilt.range_deg[0]),
             )
 
     def rotate_to(self, angle_deg: float) -> float:
@@ -133,7 +132,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
             )
         with self.link.lock:
             self._check_homed()
-            return self._arrive(self._tilt, self._tilt_zero + tilt_deg) - self._tilt_zero
+            return self._arrive(self._tilt, self._tilt.zero + tilt_deg) - self._tilt.zero
 
     def tilt_s(self, by_deg: float) -> float:
         """Time to tilt the camera by so much, settling included (s)."""
@@ -149,7 +148,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
         """A motor was homed, and the controller counts this there."""
         motor.commanded = count
         if motor is self._tilt and self.config.tilt is not None:
-            self._tilt_zero = count - self.config.tilt.home_deg
+            motor.zero = count - self.config.tilt.home_deg
 
     def _move(self, motor: MotorAxis, target: float) -> float:
         """Move a motor to a count of the controller, upwards at the end, settle, and return the count read back."""
@@ -176,7 +175,7 @@ class AxisTurntable(MotionDevice[Config], Generic[Config]):
                     motor.commanded = target
                     return position
             if motor is self._tilt:
-                at, sent = position - self._tilt_zero, target - self._tilt_zero
+                at, sent = position - motor.zero, target - motor.zero
                 problem = f"the camera's tilt is {at:.2f} deg after being sent to {sent:g} deg."
             else:
                 sent = target % 360.0 if self.config.endless else target

@@ -170,21 +170,22 @@ class GrblTurntable(GrblProtocol):
         return position
 
     def _come_to_rest(self, motor: MotorAxis, target: float | None = None) -> float:
-        """Ask where a motor is until it rests, at the target or nowhere near, and return its count.
+        """Ask how it is until every motor rests, this one at the target or nowhere near, and return this one's count.
 
         Raises
         ------
         AlarmError
             If it is held, or in alarm.
         NoAnswerError
-            If it is reported to turn and does not.
+            If it is reported to turn and no motor does.
         """
-        before, still = math.nan, 0
+        before: dict[str, float] = {}
+        still = 0
         while True:
             report = self._status()
             position = report.positions[motor.letter]
-            still = still + 1 if position == before else 0
-            before = position
+            still = still + 1 if report.positions == before else 0
+            before = report.positions
             left_deg = math.inf if target is None else abs(position - target)
             if report.state == "Idle" and (still or left_deg <= motor.tolerance_deg):
                 return position  # else it may be about to start
@@ -200,6 +201,5 @@ class GrblTurntable(GrblProtocol):
 
     def _resynchronise(self) -> None:
         """Find out how it is, wait until it rests, and agree on what is answered."""
-        for motor in self._motors:
-            self._come_to_rest(motor)
+        self._come_to_rest(self._plate)
         self._agree()

@@ -126,8 +126,7 @@ class GrblKernel(GrblMachine):
 
     def power_cycle(self) -> None:
         """Off and on again."""
-        self.world.stop_plate()
-        self.world.stop_camera()
+        self.world.stop_turntable()
         self._power_up()
         super().reset()
 

@@ -23,9 +23,9 @@ from rig.turntables.grbl_memory import (
     Memory,
 )
 from rig.turntables.motor_axis import TiltConfig
-from rig.twin.emulator import Emulator
-from rig.twin.faults import Alarm, Brownout
-from rig.twin.motion import Point, StraightMove, at_rest
+from rig.turntables.turntable_emulator import TurntableEmulator
+from rig.twin.faults import Alarm
+from rig.twin.motion import Point, StraightMove
 from rig.twin.world import World
 
 RX_BYTES = 128  # serial.h: RX_BUFFER_SIZE
@@ -35,7 +35,7 @@ SWITCH_WIDTH_DEG = 0.5
 HARD_LIMIT = 1
 
 
-class GrblMachine(Emulator):
+class GrblMachine(TurntableEmulator):
     """The axes.
 
     Parameters
@@ -49,11 +49,7 @@ class GrblMachine(Emulator):
     """
 
     def __init__(self, world: World, axis: str, settings: Mapping[int, float], tilt: TiltConfig | None = None) -> None:
-        super().__init__(world.clock)
-        self.world = world
-        self.axis = axis
-        self.tilt = tilt
-        self.driven = axis if tilt is None else axis + tilt.axis  # those that move something, the plate's first
+        super().__init__(world, axis, tilt)
         # GRBL has three axes; builds for more boards name the others A, B, C.
         last = max("XYZABC".index(letter) for letter in self.driven)
         self.letters = "XYZABC"[: max(3, last + 1)]
@@ -65,7 +61,7 @@ class GrblMachine(Emulator):
 
     def _forget(self) -> None:
         """At power-up: the position too."""
-        self._blocks: list[StraightMove] = [at_rest((0.0,) * len(self.driven))]
+        self._forget_moves()
         self._others = dict.fromkeys(self.letters, 0.0)
         self._locked = False
         self._homing = False
@@ -77,13 +73,9 @@ class GrblMachine(Emulator):
         self._held: list[tuple[Point, float]] | None = None  # where to and how fast, once it is resumed
         self._door = False
         self._jogging = False
-        self._doom: tuple[float, Alarm | Brownout] | None = None
+        self._doom = None
         self._reports_to_wco = 0
         self._reports_to_ov = 0
-
-    def _position(self) -> Point:
-        now_s = self.clock.now()
-        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)
 
     def _moving(self) -> bool:
         return self._blocks[-1].end_s > self.clock.now()
@@ -107,15 +99,8 @@ class GrblMachine(Emulator):
             return "Check"
         return "Run" if self._moving() else "Idle"
 
-    def _stop_steppers(self) -> None:
-        """st_go_idle(): from one step to the next, in the interrupt that asked for it."""
-        self.world.stop_plate()
-        self.world.stop_camera()
-        self._blocks = [at_rest(self._position())]
-
     def _brake(self) -> None:
-        self.world.brake_plate()
-        self.world.brake_camera()
+        self.world.brake_turntable()
         now_s = self.clock.now()
         moving = next((move for move in self._blocks if move.end_s > now_s), self._blocks[-1])
         self._blocks = [moving.braked_at(now_s)]
@@ -194,37 +179,20 @@ class GrblMachine(Emulator):
             not -self._set(MAX_TRAVEL, letter) <= target <= 0 for letter, target in targets.items()
         )
 
+    def _max_rate(self, letter: str) -> float:
+        return self._set(MAX_RATE, letter)
+
+    def _acceleration(self, letter: str) -> float:
+        return self._set(ACCELERATION, letter)
+
     def _plan(self, target: Point, rate: float) -> None:
-        """plan_buffer_line(): no axis faster, or started more gently, than its own settings allow."""
-        last = self._blocks[-1]
-        ways = {
-            letter: there - here
-            for letter, here, there in zip(self.driven, last.target, target, strict=True)
-            if there != here
-        }
-        if not ways or self._checks:
-            return  # a block without steps is none
-        length = math.hypot(*ways.values())
-        shares = {letter: abs(way) / length for letter, way in ways.items()}
-        acceleration = min(self._set(ACCELERATION, letter) / share for letter, share in shares.items())
-        fastest = min(self._set(MAX_RATE, letter) / share for letter, share in shares.items())
-        start_s = max(self.clock.now(), last.end_s)
-        move = StraightMove(start_s, last.target, target, min(rate, fastest) / 60, acceleration)
-        self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
-        for letter, way in ways.items():
-            self._drive(letter, way, move.speed * shares[letter], acceleration * shares[letter], start_s)
-        if self.axis not in ways:
+        """plan_buffer_line(); a block without steps is none."""
+        move = None if self._checks else self._plan_straight(target, rate)
+        if move is None or move.origin[0] == move.target[0]:
             return
-        fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
-        if fault is not None:
-            self._doom = ((move.start_s + move.end_s) / 2, fault)
-        elif self._set(HARD_LIMITS) and not self._doom:
+        if self._set(HARD_LIMITS) and not self._doom:
             hit_s = _switch_changes_s(move, move.origin[0] + self.world.plate_deg() - self._position()[0])
             self._doom = (hit_s, Alarm(code=HARD_LIMIT)) if hit_s else None
-
-    def _drive(self, letter: str, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
-        drive = self.world.turn if letter == self.axis else self.world.tilt_camera
-        drive(by_deg, speed, acceleration, start_s)
 
     def _triple(self, values: Mapping[str, float]) -> str:
         if self._set(REPORT_INCHES):

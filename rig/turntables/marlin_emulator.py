@@ -17,8 +17,9 @@ import re
 from collections import deque
 
 from rig.turntables.motor_axis import TiltConfig
-from rig.twin.emulator import Emulator, Firmware
-from rig.twin.faults import Alarm, Brownout
+from rig.turntables.turntable_emulator import TurntableEmulator
+from rig.twin.emulator import Firmware
+from rig.twin.faults import Brownout
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.world import World
 
@@ -47,7 +48,7 @@ STEPS = 80
 WORD = re.compile(r"([A-Z])\s*(-?\d*\.?\d*)")
 
 
-class MarlinEmulator(Emulator):
+class MarlinEmulator(TurntableEmulator):
     """The controller.
 
     Parameters
@@ -86,11 +87,7 @@ class MarlinEmulator(Emulator):
         max_feed: float = MAX_FEED,
         resets_on_open: bool = True,
     ) -> None:
-        super().__init__(world.clock)
-        self.world = world
-        self.axis = axis
-        self.tilt = tilt
-        self.driven = axis if tilt is None else axis + tilt.axis  # those that move something, the plate's first
+        super().__init__(world, axis, tilt)
         self.ok_after_resend = ok_after_resend
         self.ignores_repeats = ignores_repeats
         self.max_feed = max_feed
@@ -103,14 +100,13 @@ class MarlinEmulator(Emulator):
         self._line = bytearray()
         self._queue: deque[str] = deque()
         self._last_number = 0
-        self._blocks: list[StraightMove] = [at_rest((0.0,) * len(self.driven))]
+        self._forget_moves()
         self._current: Point = (0.0,) * len(self.driven)  # current_position: where G-code believes to be
         self._cleaning_s = 0.0
         self._feed = 1500.0
         self._absolute, self._endstops = True, True
         self._homed: set[str] = set()
         self._up, self._killed, self._quick_stop = False, False, False
-        self._doom: tuple[float, Alarm | Brownout] | None = None
 
     def reset(self) -> None:
         """DTR: power-up, on a board wired for it. The motor stops where it is and the position is forgotten."""
@@ -119,8 +115,7 @@ class MarlinEmulator(Emulator):
 
     def power_cycle(self) -> None:
         """Off and on again."""
-        self.world.stop_plate()
-        self.world.stop_camera()
+        self.world.stop_turntable()
         self._power_up()
         super().reset()
 
@@ -164,7 +159,7 @@ class MarlinEmulator(Emulator):
         if text.startswith("M112"):
             self._kill("echo:M112 Shutdown\n")
         elif text.startswith("M410") and not self.world.is_deaf_to_stop("turntable"):
-            self._stop_stepper()
+            self._quickstop_stepper()
         self._queue.append(text)
         return None
 
@@ -179,15 +174,10 @@ class MarlinEmulator(Emulator):
             self._killed = True
             self.say(why + "Error:Printer halted. kill() called!\n")
 
-    def _freeze(self) -> None:
-        self.world.stop_plate()
-        self.world.stop_camera()
-        self._blocks = [at_rest(self._count())]
-
-    def _stop_stepper(self) -> None:
+    def _quickstop_stepper(self) -> None:
         """quickstop_stepper()."""
-        self._freeze()
-        self._current = self._count()
+        self._stop_steppers()
+        self._current = self._position()
         self._cleaning_s = self.clock.now() + CLEANING_S
         self._quick_stop = True
 
@@ -215,7 +205,7 @@ class MarlinEmulator(Emulator):
             else:
                 yield self._doom[0] if self._doom else None
         yield from self.wait(KILL_S)  # minkill(): then no interrupt any more, until the reset button
-        self._freeze()
+        self._stop_steppers()
         while True:
             yield None
 
@@ -234,7 +224,7 @@ class MarlinEmulator(Emulator):
                 self.power_cycle()
                 yield None  # this main program is over
             else:
-                self._freeze()  # a watchdog's kill comes with the motor off
+                self._stop_steppers()  # a watchdog's kill comes with the motor off
                 self._kill()
 
     def _until(self, end_s: float) -> Firmware:
@@ -282,7 +272,7 @@ class MarlinEmulator(Emulator):
                 yield from self._until(self._blocks[-1].end_s)
                 yield from self._clean()
             case "M410":
-                self._stop_stepper()
+                self._quickstop_stepper()
                 yield from self._clean()
             case "M114":
                 self._report()
@@ -295,7 +285,7 @@ class MarlinEmulator(Emulator):
             case "M201" | "M203" as report if not any(letter in words for letter in "XYZETABC"):
                 limits = dict.fromkeys("XYZE", 3000.0 if report == "M201" else 300.0)
                 for letter in self.driven:
-                    limits[letter] = self._acceleration(letter) if report == "M201" else self._max_feed(letter) / 60
+                    limits[letter] = self._acceleration(letter) if report == "M201" else self._max_rate(letter) / 60
                 name = "acceleration (units/s2)" if report == "M201" else "feedrates (units/s)"
                 values = " ".join(f"{letter}{value:.2f}" for letter, value in limits.items())
                 self.say(f"echo:; Max {name}:\n  {report} {values}\n")
@@ -314,34 +304,13 @@ class MarlinEmulator(Emulator):
             return
         while sum(move.end_s > self.clock.now() for move in self._blocks) >= PLANNER_BLOCKS:
             yield from self._until(min(move.end_s for move in self._blocks if move.end_s > self.clock.now()))
-        last = self._blocks[-1]
         self._current = tuple(
             self._clipped(letter, here, wanted.get(letter))
             for letter, here in zip(self.driven, self._current, strict=True)
         )
         if self.clock.now() < self._cleaning_s:
             return  # buffer_segment(): dropped, and acknowledged
-        ways = {
-            letter: there - here
-            for letter, here, there in zip(self.driven, last.target, self._current, strict=True)
-            if there != here
-        }
-        if not ways:
-            return
-        length = math.hypot(*ways.values())
-        shares = {letter: abs(way) / length for letter, way in ways.items()}
-        acceleration = min(self._acceleration(letter) / share for letter, share in shares.items())
-        feed = min(self._feed, *(self._max_feed(letter) / share for letter, share in shares.items()))
-        start_s = max(self.clock.now(), last.end_s)
-        move = StraightMove(start_s, last.target, self._current, feed / 60, acceleration)
-        self._blocks = [block for block in self._blocks if block.end_s > self.clock.now()] + [move]
-        for letter, way in ways.items():
-            self._drive(letter, way, move.speed * shares[letter], acceleration * shares[letter], start_s)
-        if self.axis not in ways:
-            return
-        fault = self.world.strikes(Alarm, "turntable") or self.world.strikes(Brownout, "turntable")
-        if fault is not None:
-            self._doom = ((move.start_s + move.end_s) / 2, fault)
+        self._plan_straight(self._current, self._feed)
 
     def _clipped(self, letter: str, here: float, wanted: float | None) -> float:
         """Where an axis goes; beyond its soft endstops it is clipped without a word."""
@@ -353,12 +322,8 @@ class MarlinEmulator(Emulator):
     def _acceleration(self, letter: str) -> float:
         return ACCELERATION if letter == self.axis else TILT_ACCELERATION
 
-    def _max_feed(self, letter: str) -> float:
+    def _max_rate(self, letter: str) -> float:
         return self.max_feed if letter == self.axis else TILT_MAX_FEED
-
-    def _drive(self, letter: str, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
-        drive = self.world.turn if letter == self.axis else self.world.tilt_camera
-        drive(by_deg, speed, acceleration, start_s)
 
     def _from_switch_deg(self, letter: str) -> float:
         if self.tilt is None or letter == self.axis:
@@ -370,7 +335,7 @@ class MarlinEmulator(Emulator):
         yield from self._until(self._blocks[-1].end_s)
         yield from self._clean()
         to_switch = -max(0.0, min(self._from_switch_deg(letter), SEARCH * (RANGE[1] - RANGE[0])))
-        feed = min(HOMING_FEED, self._max_feed(letter))
+        feed = min(HOMING_FEED, self._max_rate(letter))
         slowly = feed / BUMP_DIVISOR
         for by_deg, rate, finds in ((to_switch, feed, True), (BUMP_DEG, feed, False), (-BUMP_DEG, slowly, True)):
             now_s = self.clock.now()
@@ -387,10 +352,6 @@ class MarlinEmulator(Emulator):
         self._current = (*self._current[:number], 0.0, *self._current[number + 1 :])
         self._blocks = [at_rest(self._current)]
         self._report()
-
-    def _count(self) -> Point:
-        now_s = self.clock.now()
-        return next((move for move in reversed(self._blocks) if move.start_s <= now_s), self._blocks[0]).at(now_s)
 
     def _report(self) -> None:
         """report_current_position_projected(): where G-code believes to be; then where the planner ends, in steps."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,9 +51,13 @@ class MotorAxis:
     speed_deg_s
         How fast it is to move.
     backlash_deg
-        Every position is approached upwards from this far below; `lowest_deg` bounds that.
+        Every position is approached upwards from this far below.
     settle_s, tolerance_deg
         Rest after a move, and how far the position read back may be off.
+    lowest_deg
+        Never moved below that, seen from `zero`.
+    zero
+        The count where its angle is 0; homing may find another.
     commanded
         The count it was sent to; None while that is not to be believed.
     fastest_deg_s, acceleration_deg_s2
@@ -66,7 +69,8 @@ class MotorAxis:
     backlash_deg: float
     settle_s: float
     tolerance_deg: float
-    lowest_deg: Callable[[], float]
+    lowest_deg: float
+    zero: float = 0.0
     commanded: float | None = None
     fastest_deg_s: float = math.inf
     acceleration_deg_s2: float | None = None
@@ -80,7 +84,7 @@ class MotorAxis:
         """The counts to go to in turn, so that the last is reached upwards, with the gears' play always the same."""
         if self.commanded is None or target >= self.commanded or not self.backlash_deg:
             return [target]
-        return [max(target - self.backlash_deg, self.lowest_deg()), target]
+        return [max(target - self.backlash_deg, self.zero + self.lowest_deg), target]
 
     def travel_s(self, by_deg: float) -> float:
         """Time the motor needs from rest to rest (s)."""

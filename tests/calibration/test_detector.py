@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.colour import MODELS, ColourCorrection, correct_colour
-from calibration.detector import Correction, correct, make_correction
+from calibration.colour import MODELS, ColourCorrection
+from calibration.detector import Correction, make_correction
 from calibration.errors import CalibrationError
 from calibration.flat import MAX_GAIN
+from calibration.image import Image
+from pipeline.measuring.apply import Corrections
 
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+def correct(image: Image, correction: Correction) -> Image:
+    return Corrections(None, correction, None).apply(image, "the image")
+
+
+def correct_colour(image: Image, correction: ColourCorrection) -> Image:
+    return Corrections(None, None, correction).apply(image, "the image")
 
 
 def made_of(seed: int) -> Correction | None:

@@ -40,7 +40,13 @@ def coin_type(coin: str, seed: int = 0) -> int:
 
 def coin_die(coin: str, side: Side, seed: int = 0) -> int:
     """Which of its type's dies struck this side of the coin of this name (0 to DIES_PER_TYPE - 1)."""
-    return int(np.random.default_rng(_seed("side", coin, side, seed)).integers(0, DIES_PER_TYPE))
+    return _side_of(coin, side, seed)[0]
+
+
+def _side_of(coin: str, side: Side, seed: int) -> tuple[int, np.random.Generator]:
+    """Which die struck a side, and the chance that decides of all else of this side."""
+    rng = np.random.default_rng(_seed("side", coin, side, seed))
+    return int(rng.integers(0, DIES_PER_TYPE)), rng
 
 
 @lru_cache(maxsize=16)  # 0.9 MB each: a long night must not gather all the dies it has seen
@@ -109,8 +115,8 @@ def procedural_side(coin: str, side: Side, seed: int = 0, size_px: int = TEXTURE
     if side == "reverse":  # the same flan, turned over so that the reverse comes upright
         inside = np.ascontiguousarray(inside[::-1] if upset else inside[:, ::-1])
 
-    rng = np.random.default_rng(_seed("side", coin, side, seed))
-    die = _die_height(kind, int(rng.integers(0, DIES_PER_TYPE)), side, seed, size_px)
+    die_number, rng = _side_of(coin, side, seed)
+    die = _die_height(kind, die_number, side, seed, size_px)
     struck = _strike(rng, die, size_px)
     height = _wear(rng, struck, wear, size_px)
     pitch_mm = diameter_mm * MARGIN / size_px

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.matching.registration import Registration
-from models.matching.relation import SideComparison
-from models.matching.verification import Comparisons, is_open, judge, shipped_verification
+from models.matching.relation import SideComparison, shipped_verifier
+from models.matching.verification import Comparisons, Verification, is_open, judge
 
 COIN, DIE, TYPE, NOTHING = np.log(np.full((4, 4), 0.004) + 0.984 * np.eye(4))
 
@@ -20,7 +20,7 @@ def laid(*likelihoods: np.ndarray, points: int = 300) -> Comparisons:
 
 
 def weigh(chances: list[float], compared: dict[int, Comparisons]) -> list[float]:
-    return shipped_verification().weigh(chances, compared)
+    return Verification(shipped_verifier()).weigh(chances, compared)
 
 
 def test_the_candidate_that_more_points_and_the_surface_speak_for_gains() -> None:

@@ -164,7 +164,7 @@ def test_adding_building_and_searching_while_a_scan_writes(rig: Rig, lab: Path, 
     assert rig("store", "verify", "--lab", lab).code == 0
     with Store.open(lab / "store", writing=False) as store:
         assert len(index_of(lab)) == len(store.catalogue.entries())
-        assert len(store.frames.find()) == 3 * 12
+        assert len(store.frames.find()) == 3 * 6
 
 
 @pytest.mark.slow

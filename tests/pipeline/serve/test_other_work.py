@@ -107,6 +107,14 @@ def test_each_is_shown_decided_about_and_gone(busy_page: Served) -> None:
 
 
 @pytest.mark.slow
+def test_lots_that_left_the_catalogue_are_not_proposed_as_one_coin(busy_page: Served) -> None:
+    assert left(busy_page)["duplicate"] == 1
+    with Store.open(busy_page.lab / "store") as store:
+        store.catalogue.remove_entries(store.catalogue.entries("1994.5"))
+    assert left(busy_page)["duplicate"] == 0
+
+
+@pytest.mark.slow
 def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_page: Open) -> None:
     page = open_page(busy_page.address + "/review?only=quarantined")
     page.locator("#who").fill("Anna")

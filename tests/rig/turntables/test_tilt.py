@@ -16,7 +16,7 @@ from rig.turntables.marlin import MarlinTurntable
 from rig.turntables.marlin_emulator import MarlinEmulator
 from rig.turntables.motor_axis import TiltConfig
 from rig.twin import world as twin_world
-from rig.twin.faults import Jam
+from rig.twin.faults import Glitch, Jam
 from tests.rig.turntables.boards import BOARDS, TurntableBench
 
 TILT = TiltConfig()
@@ -65,6 +65,16 @@ def test_a_stop_while_it_tilts_stops_it_there(make: Callable[..., TurntableBench
     bench.turntable.home()
     assert bench.turntable.tilt_to(20.0) == pytest.approx(20.0, abs=0.01)
     assert bench.world.camera_tilt_deg() == pytest.approx(20.0, abs=0.01)
+
+
+def test_an_answer_lost_while_it_tilts_is_made_good(make: Callable[..., TurntableBench]) -> None:
+    bench = make()
+    bench.turntable.tilt_to(0.0)
+    answers = bench.world.wires["turntable"].count("answered")
+    bench.world.faults.append(Glitch(device="turntable", way="answered", after_messages=answers, what="silent"))
+    assert bench.turntable.tilt_to(60.0) == pytest.approx(60.0, abs=0.01)
+    assert bench.turntable.rotate_to(90.0) == pytest.approx(90.0, abs=0.01)
+    assert bench.world.camera_tilt_deg() == pytest.approx(60.0, abs=0.01)
 
 
 def test_a_tilt_out_of_range_is_refused_before_a_byte_is_sent(make: Callable[..., TurntableBench]) -> None:
