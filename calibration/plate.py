@@ -195,8 +195,7 @@ def plate_of(corners: RingCorners, ring: RingSpec, lens: Lens | None = None) -> 
     if len(seen_px) < MIN_MARKERS:
         return None
     if lens is not None:
-        flat = cv2.undistortPoints(seen_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
-        seen_px = np.asarray(flat, np.float64).reshape(-1, 4, 2)
+        seen_px = lens.straightened(seen_px.reshape(-1, 2)).reshape(-1, 4, 2)
     return _fit(seen_px, corners.on_plate_mm, ring)
 
 
@@ -223,6 +222,13 @@ def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | Non
     """
     ring = ring or RingSpec()
     return plate_of(ring_corners(image, ring), ring, lens)
+
+
+def crossing(quad: Points) -> Points:
+    """(2,) where the diagonals of a marker's corners (4, 2) cross: its centre, however it is foreshortened."""
+    first, second = quad[2] - quad[0], quad[3] - quad[1]
+    along = np.linalg.solve(np.stack([first, -second], axis=1), quad[1] - quad[0])[0]
+    return np.asarray(quad[0] + along * first, np.float64)
 
 
 def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
