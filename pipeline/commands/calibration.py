@@ -252,12 +252,12 @@ def report(
     Scale, tone, white balance, colour, noise, uniformity and sharpness, each with its limits, where those were read,
     and a verdict; as a page in the lab's reports.
     """
-    from pipeline.measuring.apply import folder_of
+    from pipeline.measuring.apply import bundle_folder
     from pipeline.reports.imaging import report_imaging
     from pipeline.reports.imaging_page import write_imaging_page
 
     opened = open_lab(lab)
-    found = report_imaging(opened, folder_of(opened, bundle), reporter)
+    found = report_imaging(opened, bundle_folder(opened, bundle), reporter)
     print_result(replace(found, page=write_imaging_page(opened, found)), print_imaging, json=json)
     return DONE
 
