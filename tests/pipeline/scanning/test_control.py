@@ -27,7 +27,7 @@ LOOK = {
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"control_red": 0.0205, "control_blue": 0.0203}, []),
+        ({"control_red": 0.0202, "control_blue": 0.0203}, []),
         ({"control_red": 0.017, "control_green": 0.017, "control_blue": 0.017}, ["15% darker"]),
         ({"control_red": 0.0208}, ["colour has changed by 4%"]),
         ({"control_mm_per_pixel": 0.099}, ["1.0% larger"]),
