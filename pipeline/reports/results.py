@@ -182,5 +182,7 @@ def coin_diameter_mm(store: Store, coin: str, frames: Sequence[Frame]) -> float 
 
 
 def caption(frame: Frame) -> str:
-    """What a frame was taken to show."""
+    """What a frame was taken to show; of a photograph that was imported, its file."""
+    if frame.shot_id is None:
+        return frame.source or ""
     return f"{frame.side}, turntable {frame.turntable_deg:g}°, {frame.light}"

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from capture.store import StoreError
 from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
-from pipeline.serve.access import COOKIE, Access, guard
+from pipeline.serve.access import COOKIE, OPEN_PATHS, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
 from pipeline.serve.driving import hand_routes
@@ -49,6 +49,7 @@ ROOMS = (
     round_routes,
     setup_routes,
 )
+IS_MOUNTED = "Check that its disk is mounted and that nobody moved it. Nothing was changed."
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 
@@ -62,8 +63,12 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         async def answer_in_words(request: Request) -> Response:
+            if not page.opened.is_there and not request.url.path.startswith(OPEN_PATHS):
+                return page.error(request, f"{lab.folder} is not there any more. {IS_MOUNTED}", 503)
             try:
                 return await answer(request)
+            except OSError as error:  # a full or read-only disk is no mistake of the program
+                return page.error(request, explain(error), 503)
             except Exception as error:
                 log.exception("%s %s", request.method, request.url.path)
                 return page.error(request, explain(error), 500)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -32,9 +35,9 @@ from pipeline.reports.report import rotations_deg
 from pipeline.serve.coin_view import frames_of, view_coin
 from pipeline.serve.pages import Page, read_form
 from pipeline.serve.texts import Texts, language_of
-from pipeline.wording import minute
 
 MEDIA = {"jpeg": "image/jpeg", "tiff": "image/tiff", "original": "application/octet-stream"}
+BAG = "coinlab-bag-"
 SHEET_PX = 900
 SHEET_DECISIONS = 8
 
@@ -102,7 +105,7 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
         raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
-    folder = Path(tempfile.mkdtemp(prefix="coinlab-bag-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{BAG}{os.getpid()}-"))
     try:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
         packed = folder / "bag.zip"
@@ -114,6 +117,26 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def remove_leftovers() -> None:
+    """Remove bags of pages that were killed while they packed or sent them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{BAG}*-*"):
+        pid = path.name.removeprefix(BAG).partition("-")[0]
+        with suppress(OSError):
+            status = path.lstat()
+            if pid.isdigit() and S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not _lives(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
@@ -134,7 +157,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         ]
         verdict = t(f"script.verdict.{each['ranking'].verdict}")
         entries = store.catalogue.entries(candidates[0]["coin"])[:2] if candidates else []
-        heading = f"{t('coin.matches')}: {verdict} ({minute(each['ranking'].created_at)})"
+        heading = f"{t('coin.matches')}: {verdict} ({t.minute(each['ranking'].created_at)})"
         parts.append(SheetPart(heading, lines, list(_entry_images(store, entries, t))))
     if seen["reviews"]:
         parts.append(SheetPart(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]]))
@@ -144,7 +167,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         parts.append(SheetPart(t("coin.published"), lines, images))
     if seen["sessions"]:
         lines = [
-            f"{minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
+            f"{t.minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
             for each in seen["sessions"]
         ]
         parts.append(SheetPart(t("coin.history"), lines))
@@ -152,9 +175,9 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
 
 
 def _decision(review: Review, t: Texts) -> str:
-    words = " ".join(filter(None, (review.sentence, review.line.why)))
+    words = " ".join(filter(None, (t.sentence(review.sentence), review.line.why)))
     mark = "" if review.counts else f" ({t('coin.no longer')})"
-    return f"{minute(review.line.at)}, {review.line.who}: {words}{mark}"
+    return f"{t.minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
@@ -167,8 +190,9 @@ def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
         upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
     lines = [
-        f"{t('script.record.' + each['name'])}: {each['value']}, {t('script.measured.' + each['origin'], **each)}"
-        for each in seen["measures"]
+        f"{t('script.record.' + each['name'])}: {t.sentence(each['value'])}, "
+        f"{t('script.measured.' + each['origin'], **each)}"
+        for each in t.sentences_in(seen["measures"])
     ]
     return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 

@@ -21,7 +21,6 @@ from pipeline.serve.access import Access
 from pipeline.serve.hands import Hands
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.texts import LANGUAGES, Texts, language_of, texts_of
-from pipeline.wording import minute
 
 MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
 
@@ -43,7 +42,7 @@ class Page:
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of ``templates/``."""
-        texts = Texts(language_of(request))
+        texts = self.texts(request)
         page = _environment().get_template(template)
         shown = page.render(
             t=texts,
@@ -60,7 +59,15 @@ class Page:
         """What went wrong: as a page for a reader, as data for a script."""
         if "text/html" in request.headers.get("accept", ""):
             return self.html(request, "error.html", status, message=message)
-        return JSONResponse({"error": message}, status)
+        return self.data(request, {"error": message}, status)
+
+    def data(self, request: Request, value: Any, status: int = 200) -> JSONResponse:
+        """Plain data for a script, with what the program says in the reader's language."""
+        return JSONResponse(self.texts(request).sentences_in(value), status)
+
+    def texts(self, request: Request) -> Texts:
+        """The texts in the reader's language."""
+        return Texts(language_of(request))
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -125,7 +132,6 @@ def person_of(sent: dict[str, Any]) -> Person:
 @functools.cache
 def _environment() -> Environment:
     environment = page_environment("pipeline.serve")
-    environment.filters["minute"] = minute
     environment.filters["data"] = _as_data
     return environment
 

@@ -21,10 +21,16 @@ export function set(id, value) {
   if (byId(id).textContent !== value) byId(id).textContent = value;
 }
 
+const SHOWN_MS = 8000; // what went well; a problem stays until the next message
+let hiding = 0;
+
 export function say(message, isProblem = false) {
   const status = byId("status");
+  clearTimeout(hiding);
+  if (message && !isProblem) hiding = setTimeout(() => say(""), SHOWN_MS);
   status.textContent = message;
   status.classList.toggle("problem", isProblem);
+  document.documentElement.style.setProperty("--message-height", `${status.offsetHeight}px`); // what is pressed stays above it
 }
 
 export function element(tag, properties = {}, ...children) {

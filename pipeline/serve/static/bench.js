@@ -32,7 +32,7 @@ function render(state) {
   set("alarm", alarm);
   byId("progress").hidden = !isRunning || !job.shots;
   byId("progress").value = job?.shots ? job.shots_done / job.shots : 0;
-  byId("left").textContent = isRunning && job.left ? text("script.bench.left", job) : "";
+  byId("left").textContent = isRunning ? text(job.left ? "script.bench.left" : "script.bench.measuring", job) : "";
   byId("stop").hidden = !isRunning || job.stopping;
   byId("stopping").hidden = !isRunning || !job.stopping;
   const numbers = job ? ["shots_done", "shots", "frames", "retakes", "quarantined"] : [];

@@ -129,6 +129,10 @@ async function ask(address, sent) {
 
 const halt = () => ask("/bench/halt", {});
 
+// A page that is loaded again is heard of in time; one that is closed lets go of the rig.
+addEventListener("pagehide", () => {
+  if (control) navigator.sendBeacon("/bench/left", new Blob([JSON.stringify({ control })], { type: "application/json" }));
+});
 byId("take").addEventListener("click", async () => {
   try {
     keep((await post("/bench/take", { who: who() })).control);

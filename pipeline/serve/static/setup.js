@@ -59,7 +59,7 @@ function render(seen) {
   const isNew = renderJob("find", state.find, "found", (result) => result.devices.map((each) => [each.port, each.description, answers(each)]));
   if (isNew || before !== JSON.stringify(state.devices)) fillChoices(devices());
   renderJob("check", state.check, "checks", (result) =>
-    result.map((each) => [each.name, element("span", { className: `tag ${each.status.replace(" ", "-")}`, textContent: text(`script.setup.status.${each.status}`) }), each.found]),
+    result.map((each) => [each.check_name, element("span", { className: `tag ${each.status.replace(" ", "-")}`, textContent: text(`script.setup.status.${each.status}`) }), each.found]),
   );
   for (const [what, width] of Object.entries(state.targets)) {
     const field = byId(`width-${what}`);

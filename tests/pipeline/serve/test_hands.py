@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.serve.hands import LEFT_S
 from tests.pipeline.bench.test_session import make_bench
 from tests.pipeline.conftest import COINS, TINY_PLAN, lay_out
 from tests.pipeline.serve.conftest import Open, Served, serving
@@ -79,8 +81,28 @@ def test_a_browser_that_loses_its_connection_moves_nothing_any_more(tmp_path: Pa
         page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
         page.get_by_role("button", name="Home").click()
         page.locator("#hands-note", has_text="Homing").wait_for()
-        page.goto("about:blank")
+        page.context.set_offline(True)
         watching = open_page(served.address + "/bench", settles=False)
         watching.locator("#hands-problem", has_text="Nothing was heard of the page").wait_for(timeout=30_000)
         assert not served.get("/bench/state").json()["session"]["state"]["is_homed"]
         watching.close()
+
+
+@pytest.mark.slow
+def test_a_page_that_is_closed_lets_go_of_the_rig_and_one_that_is_loaded_again_does_not(
+    tmp_path: Path, open_page: Open
+) -> None:
+    with serving(make_bench(tmp_path / "lab", 25)) as served:
+        page = open_page(served.address + "/bench")
+        page.locator("#take").click()
+        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.reload()
+        page.locator("#hands-note", has_text="Home first").wait_for()
+        time.sleep(LEFT_S + 1)
+        assert not served.get("/bench/state").json()["session"]["is_over"], "it was heard of in time"
+        page.goto("about:blank")
+        over_s = time.monotonic() + 30
+        while not served.get("/bench/state").json()["session"]["is_over"]:
+            assert time.monotonic() < over_s, "it is held"
+            time.sleep(0.2)
+        assert "was closed" in served.get("/bench/state").json()["session"]["problem"]
