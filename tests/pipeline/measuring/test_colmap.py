@@ -1,4 +1,4 @@
-"""`rig colmap`: frames of several tilts for photogrammetry, held against what is seen in them and the twin's truth."""
+"""`rig colmap`: frames of several tilts for photogrammetry, compared with what is seen in them and the twin's truth."""
 
 from __future__ import annotations
 
