@@ -98,17 +98,14 @@ def write_colmap(
             f"Calibration {frames[0].calibration_id} of these frames is not in {lab.calibrations}. Bring it back "
             "from a backup."
         )
-    make_folder(out / "images")
     shown, left_out = [], []
     for number, frame in enumerate(frames, 1):
-        raw = store.image(frame.sha256)
-        ring = ring_of(ring_corners(raw, lab.rig.quality.ring), lab.rig.quality.ring)
+        ring = ring_of(ring_corners(store.image(frame.sha256), lab.rig.quality.ring), lab.rig.quality.ring)
         name = f"{number:03}_tilt{_tilt_deg(frame):02.0f}_turn{_turn_deg(frame):03.0f}.png"
         if ring is None:
             left_out.append(frame.id)
             reporter.warn(f"Frame {frame.id} is left out: too little of the plate's ring is seen in it.")
             continue
-        write_atomically(out / "images" / name, encode_png(apply(raw, bundle, str(frame.light))))
         shown.append(_Shown(frame, name, ring))
     if len(shown) < LEAST_IMAGES:
         raise CalibrationError(
@@ -116,6 +113,10 @@ def write_colmap(
             "Lay the printed ring on the plate (`rig print ring`), and scan again."
         )
     images, points_mm, rms_px = _posed(shown, bundle, lab.rig.quality.ring)
+    make_folder(out / "images")
+    for each in shown:
+        whole = apply(store.image(each.frame.sha256), bundle, str(each.frame.light))
+        write_atomically(out / "images" / each.name, encode_png(whole))
     for name, text in encode_colmap(images, points_mm, bundle.lens).items():
         write_atomically(out / name, text)
     tilts = sorted({round(_tilt_deg(each.frame), 1) for each in shown})
