@@ -24,6 +24,7 @@ from capture.store.records import Frame
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
+from pipeline.wording import count
 from rig.sides import Side
 
 LEAST_IMAGES = 2
@@ -109,8 +110,9 @@ def write_colmap(
         shown.append(_Shown(frame, name, ring))
     if len(shown) < LEAST_IMAGES:
         raise CalibrationError(
-            f"The plate's ring is seen in {len(shown)} of the frames of {coin}; where the camera stood is known by it. "
-            "Lay the printed ring on the plate (`rig print ring`), and scan again."
+            f"The plate's ring is seen in {len(shown)} of {count(len(frames), 'frame')} of {coin} under {frames[0].light}; "
+            f"where the camera stood is known by it, and at least {LEAST_IMAGES} are needed. Lay the printed ring on the "
+            "plate (`rig print ring`), and scan with a plan of several turns or tilts."
         )
     images, points_mm, rms_px = _posed(shown, bundle, lab.rig.quality.ring)
     make_folder(out / "images")
