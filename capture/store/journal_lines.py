@@ -9,7 +9,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
     JournalLine
         CoinLine            where a coin is: CoinSkipped
             CoinMove        Lifting, LaidOnPlate, TurningOver, Returning, Returned
-        DeviceLine          DeviceFailed, DeviceRecovered
+        DeviceLine          DeviceFailed, DeviceRecovered, DeviceDrifts
         ScanBegan, ScanReported, ScanAbandoned, NotIdentified
         BatchLine           BatchBegan, BatchSession, TrayEnded, BatchEnded, BatchReported
         NotificationSent
@@ -192,6 +192,12 @@ class DeviceRecovered(DeviceLine, kind="recovered"):
 
     attempt: int
     pause_s: float
+
+
+class DeviceDrifts(DeviceLine, kind="drifts"):
+    """A device is not where it should be, and works still."""
+
+    remedy: str
 
 
 # --- scans and batches ----------------------------------------------------------------------------------------------
