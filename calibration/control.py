@@ -14,7 +14,7 @@ from calibration.image import Image
 from calibration.plate import RingSpec, plate_angle_deg
 from calibration.response import to_linear
 
-Look = Mapping[str, float]
+Appearance = Mapping[str, float]
 """Values by name, as they are kept among those of `calibration.quality`."""
 
 EXPOSURE_US = "control_exposure_us"
@@ -27,7 +27,7 @@ MAX_SCALED = 0.005
 MAX_MOVED_MM = 0.5
 
 
-def look_of(image: Image, ring: RingSpec) -> dict[str, float]:
+def appearance_of(image: Image, ring: RingSpec) -> dict[str, float]:
     """How the ring looks in a calibrated image (H, W, 3); nothing where too little of it is seen."""
     plate = plate_angle_deg(image, None, ring)
     if plate is None:
@@ -44,18 +44,20 @@ def look_of(image: Image, ring: RingSpec) -> dict[str, float]:
     }
 
 
-def find_drift(reference: Look, now: Look) -> list[str]:
+def find_drift(reference: Appearance, now: Appearance) -> list[str]:
     """What has changed by more than it may, each in a sentence."""
-    was, is_now = (np.array([look[name] for name in CHANNELS]) for look in (reference, now))
+    was, is_now = (np.array([appearance[name] for name in CHANNELS]) for appearance in (reference, now))
     change = is_now / np.maximum(was, 1e-6)
     drift = []
     brighter = float(change.mean()) - 1
     if abs(brighter) > MAX_BRIGHTER:
         word = "brighter" if brighter > 0 else "darker"
-        drift.append(f"It is {abs(brighter):.0%} {word}: look at the lamps and the lens's aperture.")
+        drift.append(f"It is {abs(brighter):.0%} {word}: check the lamps and the lens's aperture.")
     tinted = float(change.max() / change.min()) - 1
     if tinted > MAX_TINTED:
-        drift.append(f"Its colour has changed by {tinted:.0%}: look at the lamps' colour, and for light from outside.")
+        drift.append(
+            f"Its colour has changed by {tinted:.0%}: check the lamps' colour, and whether light gets in from outside."
+        )
     larger = reference[MM_PER_PIXEL] / now[MM_PER_PIXEL] - 1
     if abs(larger) > MAX_SCALED:
         word = "larger" if larger > 0 else "smaller"

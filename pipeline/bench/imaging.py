@@ -12,7 +12,7 @@ from calibration.apply import apply
 from calibration.board import BoardSpec, find_board
 from calibration.bundle import Bundle
 from calibration.chart import find_chart
-from calibration.control import EXPOSURE_US, look_of
+from calibration.control import EXPOSURE_US, appearance_of
 from calibration.edge import measure_sharpness
 from calibration.errors import CalibrationError
 from calibration.image import Image
@@ -69,8 +69,8 @@ def measure_quality(
             quality |= measure()
         except CalibrationError as error:
             reporter.warn(f"Left out of the imaging report: {error}")
-    look = look_of(apply(seen.plate, bundle, light), ring)
-    return quality | ({EXPOSURE_US: float(seen.plate_exposure_us)} | look if look else {})
+    appearance = appearance_of(apply(seen.plate, bundle, light), ring)
+    return quality | ({EXPOSURE_US: float(seen.plate_exposure_us)} | appearance if appearance else {})
 
 
 def _of_chart(image: Image) -> dict[str, float]:

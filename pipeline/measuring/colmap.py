@@ -111,8 +111,8 @@ def write_colmap(
     if len(shown) < LEAST_IMAGES:
         raise CalibrationError(
             f"The plate's ring is seen in {len(shown)} of {count(len(frames), 'frame')} of {coin} under "
-            f"{frames[0].light}; where the camera stood is known by it, and at least {LEAST_IMAGES} are needed. Lay the "
-            "printed ring on the plate (`rig print ring`), and scan with a plan of several turns or tilts."
+            f"{frames[0].light}; where the camera stood is known by it, and at least {LEAST_IMAGES} are needed. Lay "
+            "the printed ring on the plate (`rig print ring`), and scan with a plan of several turns or tilts."
         )
     images, points_mm, rms_px = _posed(shown, bundle, lab.rig.quality.ring)
     make_folder(out / "images")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from calibration.apply import apply
 from calibration.bundle import folder_of
-from calibration.control import EXPOSURE_US, find_drift, look_of
+from calibration.control import EXPOSURE_US, appearance_of, find_drift
 from calibration.outline import find_coins
 from calibration.quality import read_quality
 from capture.store.journal_lines import ControlFrame
@@ -42,7 +42,7 @@ def _control(job: ScanJob, session: Session) -> None:
     job.rig.station.show(light)
     job.rig.camera.configure(round(reference[EXPOSURE_US]), 1.0)
     image = apply(job.rig.camera.grab().image, bundle, light)
-    now = {} if find_coins(image) else look_of(image, job.lab.rig.quality.ring)
+    now = {} if find_coins(image) else appearance_of(image, job.lab.rig.quality.ring)
     if not now:
         return
     drift = find_drift(reference, now)
