@@ -28,10 +28,10 @@ from collections import deque
 from rig.arms import dobot
 from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.dobot import QUEUED, WRITE, cut_message, message
+from rig.twin.arm_body import ArmBody
 from rig.twin.emulator import Firmware
 from rig.twin.faults import Alarm
 from rig.twin.motion import Point, StraightMove, at_rest
-from rig.twin.world import World
 
 BOOT_S = 1.0
 QUEUE = 32
@@ -50,7 +50,7 @@ NOTHING_DONE, MOVING = 2**64 - 1, 2**64 - 2
 class DobotEmulator(ArmEmulator):
     """The controller of the arm. `vacuum_input` is the EIO a vacuum switch is wired to, if any."""
 
-    def __init__(self, world: World, vacuum_input: int | None = None) -> None:
+    def __init__(self, world: ArmBody, vacuum_input: int | None = None) -> None:
         self.vacuum_input = vacuum_input
         super().__init__(world)
 
@@ -71,6 +71,7 @@ class DobotEmulator(ArmEmulator):
         self._home: Point = (200.0, 0.0, 100.0)
         self._move: StraightMove = at_rest(self.world.cup_mm())
         self._alarm_at: tuple[float, int] | None = None
+        self._turned_s = -math.inf
 
     def _pick_up(self) -> None:
         self._alarms.clear()
@@ -97,8 +98,8 @@ class DobotEmulator(ArmEmulator):
             if self._alarm_at is not None and now_s >= self._alarm_at[0]:
                 code, self._alarm_at = self._alarm_at[1], None
                 self._alarm(code)
-            if now_s < self._move.end_s:
-                ends_s = self._move.end_s
+            ends_s = max(self._move.end_s, self._turned_s)
+            if now_s < ends_s:
                 yield from self._until(ends_s if self._alarm_at is None else min(ends_s, self._alarm_at[0]))
                 continue
             self._finish()
@@ -123,7 +124,9 @@ class DobotEmulator(ArmEmulator):
             case dobot.VERSION, False:
                 self._reply(number, control, bytes(VERSION))
             case dobot.POSE, False:
-                self._reply(number, control, struct.pack("<8f", *self._position(), 0.0, 0.0, 45.0, 45.0, 0.0))
+                self._reply(
+                    number, control, struct.pack("<8f", *self._position(), self.world.wrist_deg(), 0.0, 45.0, 45.0, 0.0)
+                )
             case dobot.ALARMS, False:
                 bits = sum(1 << alarm for alarm in self._alarms)
                 self._reply(number, control, bits.to_bytes(ALARM_BYTES, "little"))
@@ -186,14 +189,19 @@ class DobotEmulator(ArmEmulator):
         if number == dobot.HOME:
             # The base turns to its switch and back: the count is right again.
             self._move = at_rest(self.world.cup_mm())
+            self.world.turn_wrist(0.0, self._speed)
             self._go(self._home, extra_s=2 * HOMING_SWING_MM / self._speed)
         elif number == dobot.PTP:
-            target = struct.unpack("<4f", parameters[1:])[:3]
+            *target, wrist_deg = struct.unpack("<4f", parameters[1:])
             reach_mm = math.hypot(target[0], target[1])
             if not (REACH_MM[0] <= reach_mm <= REACH_MM[1] and HEIGHT_MM[0] <= target[2] <= HEIGHT_MM[1]):
                 self._alarm(PLAN_LIMIT)
                 return
-            self._go(target)
+            by_deg = abs(wrist_deg - self.world.wrist_deg())
+            if by_deg > 1e-3:
+                self.world.turn_wrist(wrist_deg, self._speed)  # its PTP parameters are mm/s and deg/s in turn
+                self._turned_s = self.clock.now() + by_deg / self._speed + 0.1
+            self._go(tuple(target))
         else:
             self._write(number, parameters)
 

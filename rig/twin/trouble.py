@@ -13,8 +13,8 @@ from rig.twin.faults import Alarm, Brownout, Fault, FrozenFrame, Glitch, Jam, Tr
 from rig.twin.wire import Wire
 
 HEAL_S = 10.0  # a cable is out for at most as long
-SOON_MESSAGES = {"turntable": 30, "arm": 300, "lightbox": 12}
-SOON_MOVES = {"turntable": 4, "arm": 20}
+SOON_MESSAGES = {"turntable": 30, "arm": 300, "camera_arm": 30, "lightbox": 12}
+SOON_MOVES = {"turntable": 4, "arm": 20, "camera_arm": 4}
 SOON_FRAMES = 6
 ALARMS = {"grbl": 1, "marlin": 1, "dobot": 0x42}
 

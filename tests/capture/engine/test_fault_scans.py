@@ -154,11 +154,11 @@ def watch_for_drops(world: World, outcome: Outcome) -> None:
 def bring_back(world: World) -> None:
     """What the message asked for: every coin that is not where a rig can find it into its slot, obverse up."""
     slots = {coin: slot for slot, coin in TRAY.coins.items()}
-    kept: list[LyingCoin] = world._state.coins
+    kept: list[LyingCoin] = world.state.coins
     for coin in kept:
         coin.place, coin.slot, coin.side = "slot", slots[coin.coin], "obverse"
         coin.x_mm = coin.y_mm = 0.0
-    world._save()
+    world.save()
 
 
 def what_is_wrong(frame: Frame, truths: dict[tuple[str, int], Scene], config: StationConfig) -> list[str]:
