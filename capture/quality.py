@@ -11,7 +11,7 @@ show whether the frame has the pose and the light it was taken for.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from calibration.camera_pose import shift_mm, square_of
 from calibration.flat import Flat
 from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
 from calibration.lens import Lens
 from calibration.outline import Outline, find_coins
-from calibration.plate import PlateAngle, RingSpec, as_from_above, camera_tilt_deg, plate_angle_deg
+from calibration.plate import PlateAngle, RingSpec, as_from_above, camera_tilt_deg, plate_of, ring_corners
 from capture.store.quarantine import QuarantineReason
 
 DISC_RADIUS_PX = 200
@@ -54,6 +55,9 @@ class Limits(BaseModel):
     max_tilt_error_deg: float = Field(
         default=3.0, gt=0, description="camera, as the ring shows its tilt, against commanded"
     )
+    max_camera_shift_mm: float = Field(
+        default=1.0, gt=0, description="camera on an arm, as the ring shows it, against where its pose was taught"
+    )
     ring: RingSpec = Field(default=RingSpec(), description="the ring of markers on the plate, as measured")
     ring_zero_deg: float = Field(default=0.0, description="what the ring shows when the turntable stands at 0")
     max_light_slope: float = Field(default=0.06, gt=0, description="fall-off that the light's flat field leaves")
@@ -76,7 +80,9 @@ class Expected:
     tilt_deg
         The commanded tilt of the camera.
     lens
-        The camera's, from the calibration bundle; the tilt is not checked without it.
+        The camera's, from the calibration bundle; tilt and place are not checked without it.
+    square_px
+        Where the plate was seen when this pose of the arm that holds the camera was taught; None where none holds it.
     """
 
     turntable_deg: float
@@ -84,6 +90,7 @@ class Expected:
     flats: Mapping[str, Flat] = field(default_factory=dict)
     tilt_deg: float = 0.0
     lens: Lens | None = None
+    square_px: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,8 @@ class Quality:
     metrics
         ``bright`` and ``mean`` (grey levels), ``clipped_fraction``, ``sharpness``, ``difference`` to the frame before
         (mean grey levels), ``coins``, ``radius_px``, ``centre_px``, ``plate_deg``, ``tilt_deg`` and ``plate_markers``
-        (what the ring shows, and how much of it is seen), ``light_slope`` (what the light leaves unexplained),
+        (what the ring shows, and how much of it is seen), ``camera_shift_mm`` (from where an arm's pose was taught, in
+        the camera's axes), ``light_slope`` (what the light leaves unexplained),
         ``likely_light`` where it is another; only what could be measured.
     outline
         Where the coin is; None if there is none.
@@ -159,6 +167,12 @@ def check(
     ):
         reasons.append(QuarantineReason.WRONG_TILT)
     outlines = find_coins(image)
+    if (
+        expected is not None
+        and expected.square_px is not None
+        and not _sees_from_pose(plate, outlines, limits, metrics)
+    ):
+        reasons.append(QuarantineReason.WRONG_POSE)
     if not outlines:
         metrics["coins"] = 0
         return Quality((*reasons, QuarantineReason.NO_COIN), metrics, None)
@@ -219,14 +233,28 @@ def check_photograph(image: Image) -> Quality:
 
 def _seen_plate(image: Image, expected: Expected, limits: Limits, metrics: dict[str, Any]) -> PlateAngle | None:
     """How plate and camera stand, as the ring shows it; None where it cannot be seen."""
-    plate = plate_angle_deg(image, expected.lens, limits.ring)
+    corners = ring_corners(image, limits.ring)
+    plate = plate_of(corners, limits.ring, expected.lens)
     metrics["plate_markers"] = plate.markers if plate else 0
     if plate is None:
         return None
+    as_taken = plate_of(corners, limits.ring)
+    if as_taken is not None and expected.square_px is not None and expected.lens is not None:
+        shift = shift_mm(square_of(as_taken), np.array(expected.square_px), expected.lens)
+        metrics["camera_shift_mm"] = [round(float(each), 3) for each in shift]
     metrics["plate_deg"] = round((plate.angle_deg - limits.ring_zero_deg) % 360.0, 3)
     if expected.lens is not None:
         metrics["tilt_deg"] = round(camera_tilt_deg(plate, expected.lens), 2)
     return plate
+
+
+def _sees_from_pose(
+    plate: PlateAngle | None, outlines: Sequence[Outline], limits: Limits, metrics: Mapping[str, Any]
+) -> bool:
+    """Whether a camera that an arm holds is where its pose was taught; one that sees neither ring nor coin is not."""
+    if plate is None:
+        return any(not _touches_edge(each) for each in outlines)
+    return math.hypot(*metrics.get("camera_shift_mm", (0.0,))) <= limits.max_camera_shift_mm
 
 
 def _light_is_right(

@@ -22,6 +22,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab, TwinConfig
 from pipeline.ports import require_devices
 from pipeline.run_status import read_status
+from rig.arms.manual import ManualHandler
 from rig.clock import Clock, ScaledClock, SystemClock
 from rig.devices import Identity
 from rig.errors import connect_all
@@ -79,7 +80,10 @@ def assemble(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Rig:
         contents=twin.contents,
         drawer=_drawer(lab, twin),
     )
-    return Rig(Station(lab.rig.station, clock, ask), CAMERAS.make(config, clock), clock, world)
+    station = Station(lab.rig.station, clock, ask)
+    if isinstance(station.arm, ManualHandler):
+        station.arm.on_done = world.do_by_hand
+    return Rig(station, CAMERAS.make(config, clock), clock, world)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +21,14 @@ from capture.quality import Limits
 from pipeline.documents import read_document
 from pipeline.errors import LabError, UsageError
 from pipeline.notify import NotifyConfig
+from rig.camera_arm import TaughtPose
 from rig.station import StationConfig
 from rig.twin.faults import Fault
 
 IN_USE = "in use"  # the model that `rig models promote` put in service, else the starter; named without torch at hand
 
 DEFAULT_PLAN = "default"
+CAMERA_POSES = "camera_poses.yaml"
 
 
 class TwinConfig(BaseModel):
@@ -76,6 +78,15 @@ class CalibrationConfig(BaseModel):
     sphere_mm: float = Field(default=16.0, gt=1, le=100, description="diameter of the chrome sphere")
 
 
+class CameraPoses(BaseModel):
+    """``camera_poses.yaml``: what the arm that holds the camera was taught with `rig jog --camera`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arm: str = Field(description="kind of the arm that was taught")
+    poses: tuple[TaughtPose, ...]
+
+
 class RigConfig(BaseModel):
     """``rig.yaml``."""
 
@@ -118,6 +129,10 @@ class Lab:
     def plan(self, name: str) -> Plan:
         """Read ``plans/<name>.yaml``."""
         return read_document(self._named("plans", name, "plan"), Plan, name=name)
+
+    def camera_poses(self) -> CameraPoses:
+        """Read ``camera_poses.yaml``."""
+        return read_document(self.folder / CAMERA_POSES, CameraPoses)
 
     @property
     def calibrations(self) -> Path:
@@ -210,7 +225,30 @@ def open_lab(option: Path | None) -> Lab:
             "it stands, of simulated devices; with --bench, for real ones; with --collection, for photographs and "
             "catalogues alone. Or name another with --lab or $RIG_LAB."
         )
-    return Lab(folder, read_document(folder / "rig.yaml", RigConfig))
+    lab = Lab(folder, read_document(folder / "rig.yaml", RigConfig))
+    return lab if lab.rig.station.camera_arm is None else _with_poses(lab)
+
+
+def _with_poses(lab: Lab) -> Lab:
+    """The same, its camera's arm knowing what it was taught."""
+    holder = lab.rig.station.camera_arm
+    assert holder is not None
+    if holder.poses:
+        raise LabError(
+            f"{lab.folder / 'rig.yaml'}: station: camera_arm: poses: stand in {CAMERA_POSES}, where `rig jog --camera` "
+            "writes them. Move them there."
+        )
+    if not (lab.folder / CAMERA_POSES).exists():
+        return lab
+    taught = lab.camera_poses()
+    if taught.arm != holder.arm.kind:
+        raise LabError(
+            f"{lab.folder / CAMERA_POSES} was taught to a {taught.arm}, and rig.yaml has a {holder.arm.kind}. Move it "
+            "away, and teach the arm with `rig jog --camera`."
+        )
+    knowing = holder.model_copy(update={"poses": taught.poses})
+    station = lab.rig.station.model_copy(update={"camera_arm": knowing})
+    return replace(lab, rig=lab.rig.model_copy(update={"station": station}))
 
 
 def open_lab_if_any(option: Path | None) -> Lab | None:

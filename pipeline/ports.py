@@ -31,9 +31,11 @@ def require_devices(lab: Lab) -> None:
         raise _wrong(
             lab, ("camera",), "camera", "`kind: twin` needs a `twin:` section. Add one, or name a real camera."
         )
-    for registry in (*STATION, BALANCES):
-        role = registry.role
-        port: str | None = getattr(getattr(lab.rig.station, role), "port", None)
+    station = lab.rig.station
+    devices = {registry.role: getattr(station, registry.role) for registry in (*STATION, BALANCES)}
+    devices["camera_arm"] = station.camera_arm.arm if station.camera_arm is not None else None
+    for role, device in devices.items():
+        port: str | None = getattr(device, "port", None)
         if port is None:  # a person's hands
             continue
         if port.startswith(TWIN) and not has_twin:

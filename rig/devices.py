@@ -50,7 +50,7 @@ class Turntable(Device, Protocol):
         """Angle the controller reports (deg)."""
 
 
-class CameraMount(Protocol):
+class CameraMount(Device, Protocol):
     """What tilts the camera about the middle of the plate; 0 is straight down."""
 
     def reaches_tilt(self, tilt_deg: float) -> bool:
@@ -89,6 +89,12 @@ class Arm(Device, Protocol):
 
     def position_mm(self) -> tuple[float, float, float]:
         """Position the controller reports (mm)."""
+
+    def turn_wrist(self, angle_deg: float) -> float:
+        """Turn the servo at its end, and return the angle read back (deg)."""
+
+    def wrist_deg(self) -> float:
+        """Angle of the servo at its end that the controller reports (deg)."""
 
 
 @runtime_checkable

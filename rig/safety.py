@@ -97,7 +97,7 @@ class Interlock:
         """
         if self._is_over_plate(self._homed_cup_mm()) and not self.is_clear_at(tilt_deg):
             raise EnvelopeError(
-                "turntable",
+                "camera",
                 "the camera may not be tilted while the arm is over the plate; nothing was sent.",
                 "Move the arm away first: run `rig park`.",
             )

@@ -10,12 +10,14 @@ the ports close.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rig.bench import BenchLayout, PointMm
+from rig.camera_arm import TEACH, CameraArm, CameraArmConfig
 from rig.clock import Clock
 from rig.devices import Arm, CameraMount, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError, connect_all
@@ -26,6 +28,8 @@ from rig.technician import Ask, ByHand, at_keyboard
 
 log = logging.getLogger(__name__)
 
+ANY_TILT = math.inf  # of a camera that an arm holds in no pose that it was taught
+
 
 class StationConfig(BaseModel):
     """`station:` of rig.yaml. The defaults are a twin."""
@@ -35,6 +39,7 @@ class StationConfig(BaseModel):
     turntable: TURNTABLES.config_type() = Field(default_factory=TURNTABLES.default_config)  # type: ignore[valid-type]
     arm: ARMS.config_type() = Field(default_factory=ARMS.default_config)  # type: ignore[valid-type]
     lightbox: LIGHTBOXES.config_type() = Field(default_factory=LIGHTBOXES.default_config)  # type: ignore[valid-type]
+    camera_arm: CameraArmConfig | None = None
     balance: BALANCES.config_type() | None = None  # type: ignore[valid-type]
     bench: BenchLayout = BenchLayout()
     envelope: Envelope = Envelope()
@@ -50,6 +55,12 @@ class StationConfig(BaseModel):
                     raise ValueError(f"bench: {name} at {point} mm is outside the envelope; correct one of them")
         if bench.rest_mm[2] < high_z_mm:
             raise ValueError(f"bench: rest_mm must be at or above safe_z_mm ({high_z_mm:g} mm)")
+        return self
+
+    @model_validator(mode="after")
+    def _one_thing_tilts(self) -> StationConfig:
+        if self.camera_arm is not None and getattr(self.turntable, "tilt", None) is not None:
+            raise ValueError("camera_arm: turntable: tilt: tilts the camera already; keep one of the two")
         return self
 
 
@@ -74,8 +85,11 @@ class Station:
         self._lightbox = LIGHTBOXES.make(config.lightbox, clock)
         arm = ARMS.make(config.arm, clock)
         tilt = getattr(config.turntable, "tilt", None)
-        self._interlock = Interlock(config.bench, config.envelope, tilt.clear_deg if tilt else None)
-        self._mount: CameraMount | None = self._turntable if tilt else None
+        holder = config.camera_arm
+        self.camera_arm = CameraArm(holder, clock) if holder is not None else None
+        self._mount: CameraMount | None = self._turntable if tilt else self.camera_arm
+        mounted = tilt or holder
+        self._interlock = Interlock(config.bench, config.envelope, mounted.clear_deg if mounted else None)
         self.turntable: Turntable = self._turntable
         self.lightbox: Lightbox = self._lightbox
         # An arm is led by coordinates; who does whole errands, such as a technician, needs none.
@@ -107,9 +121,25 @@ class Station:
         return self.bench.tray.count
 
     @property
+    def by_hand(self) -> list[str]:
+        """Roles of what a technician does, asked each time."""
+        devices = {"the arm": self.arm, "the lightbox": self._lightbox}
+        return [role for role, device in devices.items() if isinstance(device, ByHand)]
+
+    @property
     def tilts_camera(self) -> bool:
         """Whether something tilts the camera; else it looks straight down."""
         return self._mount is not None
+
+    @property
+    def camera_is_on_arm(self) -> bool:
+        """Whether an arm holds the camera, in poses that it was taught."""
+        return self.camera_arm is not None
+
+    def taught_square_px(self, tilt_deg: float) -> tuple[tuple[float, float], ...] | None:
+        """Where the plate was seen when this pose of the camera's arm was taught; None where no arm holds it."""
+        pose = self.camera_arm.config.pose_at(tilt_deg) if self.camera_arm is not None else None
+        return pose.square_px if pose is not None else None
 
     @property
     def tilt_deg(self) -> float | None:
@@ -156,8 +186,8 @@ class Station:
             If a device is missing or is another one; `SeveralFailed` if several are.
         """
         self._interlock.doubt()
-        devices = (self.lightbox, self.turntable, self.handler)
-        self.identities = tuple(connect_all(device.connect for device in devices))
+        devices = (self.lightbox, self.turntable, self.handler, self.camera_arm)
+        self.identities = tuple(connect_all(device.connect for device in devices if device is not None))
         self._connected = True
         return self.identities
 
@@ -165,8 +195,9 @@ class Station:
         """Let go of all ports."""
         self._connected = False
         self._interlock.doubt()
-        for device in (self.turntable, self.handler, self.lightbox):
-            device.close()
+        for device in (self.turntable, self.handler, self.camera_arm, self.lightbox):
+            if device is not None:
+                device.close()
 
     def home(self) -> None:
         """Find every reference position: the arm first, upwards, out of the plate's way.
@@ -186,16 +217,30 @@ class Station:
             raise
         self._interlock.turntable_homed = True
         self._interlock.plate_rests = True
+        if self.camera_arm is not None:
+            self._home_camera_arm(self.camera_arm)
+            return
         self._interlock.tilt_deg = 0.0
         if self._mount is not None:
             self.tilt_to(0.0)  # where it rests after homing is a place of its own
+
+    def _home_camera_arm(self, arm: CameraArm) -> None:
+        """Where it rests after homing is over the plate, perhaps; one that was taught nothing stays there."""
+        try:
+            arm.home()
+        except BaseException:
+            _attempt(arm.stop)
+            raise
+        if arm.reaches_tilt(0.0):
+            self.tilt_to(0.0)
 
     def stop(self) -> None:
         """Stop everything at once, from any thread, and go dark. What the cup holds stays there; home before moving."""
         self._interlock.doubt()
         self._interlock.hands_off = True
-        for device in (self.handler, self.turntable, self.lightbox):
-            _attempt(device.stop)
+        for device in (self.handler, self.turntable, self.camera_arm, self.lightbox):
+            if device is not None:
+                _attempt(device.stop)
 
     def park(self) -> None:
         """Bring the arm to rest beside the plate."""
@@ -254,7 +299,9 @@ class Station:
             raise EnvelopeError(
                 "station",
                 f"the camera cannot be tilted to {tilt_deg:g} degrees here; nothing was sent.",
-                "Correct `tilt_deg` in the plan, or `turntable: tilt:` in rig.yaml.",
+                "Correct `tilt_deg` in the plan, or `turntable: tilt:` in rig.yaml."
+                if self.camera_arm is None
+                else f"Its arm was not taught that. {TEACH}",
             )
         if self._mount is None:
             return 0.0
@@ -263,8 +310,23 @@ class Station:
                 return self._mount.tilt_to(tilt_deg)
         except BaseException:
             if self._interlock.tilt_deg is None:  # whatever went wrong, Ctrl-C included, it must not keep moving
-                _attempt(self.turntable.stop)
+                _attempt(self._mount.stop)
             raise
+
+    def move_camera(self, end_mm: PointMm, wrist_deg: float) -> float:
+        """Move the arm that holds the camera, as `rig jog --camera` does, and return what its servo reads back (deg).
+
+        What the camera is tilted by is not known then: before a coin is carried it goes to its pose for 0 degrees.
+
+        Raises
+        ------
+        EnvelopeError
+            If no arm holds the camera, or it may not or cannot go there from here; nothing is sent.
+        """
+        if self.camera_arm is None:
+            raise EnvelopeError("station", "no arm holds the camera.", "Describe it under `camera_arm:` in rig.yaml.")
+        with self._interlock.tilting(ANY_TILT):
+            return self.camera_arm.go(end_mm, wrist_deg)
 
     def move_cup(self, target_mm: PointMm) -> PointMm:
         """Move the arm's cup in a straight line, as `rig jog` does, and return the position read back (mm).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calibration.plate import camera_tilt_deg, plate_angle_deg
+from capture.engine.camera_arm import beside_its_pose
 from capture.engine.context import ScanContext
 from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
@@ -140,6 +141,8 @@ def check_stop(context: ScanContext, state: RunState) -> None:
 
 
 def _slipped(mismatch: AngleMismatch) -> AlarmError:
+    if mismatch.shift_mm is not None:
+        return beside_its_pose(mismatch.commanded_deg, mismatch.shift_mm)
     if mismatch.is_tilt:
         return AlarmError(
             "turntable",

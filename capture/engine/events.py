@@ -104,6 +104,15 @@ class Recovered:
 
 
 @dataclass(frozen=True)
+class CameraDrifts:
+    """The arm that holds the camera comes to its poses beside where they were taught, ``shift_mm`` in the mean."""
+
+    shift_mm: float
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Stopping:
     """Somebody asked to stop; the coin on the plate is put back first."""
 
@@ -119,5 +128,6 @@ Event = (
     | CoinFinished
     | CoinSkipped
     | Recovered
+    | CameraDrifts
     | Stopping
 )

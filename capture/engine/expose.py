@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calibration.image import Image
+from capture.engine.camera_arm import check_camera_place
 from capture.engine.context import ScanContext
 from capture.engine.order import RigSetting
 from capture.engine.taken import Taken
@@ -16,6 +17,7 @@ class Exposer:
     """Turns, lights and exposes."""
 
     def __init__(self, context: ScanContext) -> None:
+        self._context = context
         self._station = context.station
         self._camera = context.camera
         self._last: Image | None = None
@@ -58,6 +60,8 @@ class Exposer:
         ------
         NoAnswerError
             If the camera hands out the same image again and again.
+        AlarmError
+            If an arm holds it, and not where it was taught.
         """
         self.forget()
         if self._station.tilt_deg != 0.0:
@@ -68,5 +72,6 @@ class Exposer:
             image, last = self._camera.grab().image, self._last
             self._last = image
             if last is not None and (image.shape != last.shape or (image != last).any()):
+                check_camera_place(image, self._context)
                 return image
         raise NoAnswerError("camera", "it hands out the same image again and again.", "Plug it out and in again.")

@@ -13,6 +13,7 @@ from typing import Any
 from calibration.apply import Box, apply
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
+from capture.engine.camera_arm import CameraDrift
 from capture.engine.context import ScanContext
 from capture.engine.events import FrameKept, FrameRejected
 from capture.engine.taken import Taken
@@ -27,11 +28,15 @@ CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and s
 
 @dataclass(frozen=True)
 class AngleMismatch:
-    """Where a frame showed the plate, or the camera's tilt, and where it was sent (deg)."""
+    """Where a frame showed the plate, or the camera's tilt, and where it was sent (deg).
+
+    ``shift_mm`` is set where an arm holds the camera beside its pose: how far, or infinite where it saw nothing.
+    """
 
     seen_deg: float
     commanded_deg: float
     is_tilt: bool = False
+    shift_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class FrameWorker:
         self._last_pose: tuple[float, float] | None = None
         self._is_jammed = False
         self.angle_mismatch: AngleMismatch | None = None
+        self._drift = CameraDrift(context)
         self._checker = ThreadPoolExecutor(1, "check")
         self._encoder = ThreadPoolExecutor(1, "encode")
         self._writer = ThreadPoolExecutor(1, "write")
@@ -215,15 +221,24 @@ class FrameWorker:
             return None
         self._since_verified = 0
         bundle = self._bundle
-        lens = bundle.lens if bundle and self._context.station.tilts_camera else None
-        return Expected(shot.turntable_deg, shot.light, bundle.flats if bundle else {}, shot.tilt_deg, lens)
+        station = self._context.station
+        lens = bundle.lens if bundle and station.tilts_camera else None
+        square_px = station.taught_square_px(shot.tilt_deg) if lens is not None else None
+        return Expected(shot.turntable_deg, shot.light, bundle.flats if bundle else {}, shot.tilt_deg, lens, square_px)
 
     def _heed(self, quality: Quality, shot: Shot) -> None:
         seen_deg = quality.metrics.get("plate_deg")
+        if QuarantineReason.WRONG_POSE in quality.reasons:
+            self._is_jammed = True
+            shift_mm = math.hypot(*quality.metrics.get("camera_shift_mm", (math.inf,)))
+            self.angle_mismatch = AngleMismatch(shot.tilt_deg, shot.tilt_deg, shift_mm=shift_mm)
+            return
         if seen_deg is None:
             return
         tilt_is_wrong = QuarantineReason.WRONG_TILT in quality.reasons
         self._is_jammed = tilt_is_wrong or QuarantineReason.WRONG_ANGLE in quality.reasons
+        if not self._is_jammed and "camera_shift_mm" in quality.metrics:
+            self._drift.add(quality.metrics["camera_shift_mm"])
         if tilt_is_wrong:
             self.angle_mismatch = AngleMismatch(quality.metrics["tilt_deg"], shot.tilt_deg, is_tilt=True)
         elif self._is_jammed:

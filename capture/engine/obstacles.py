@@ -60,10 +60,14 @@ def _slots(tray: Tray, rig: Reach) -> list[Obstacle]:
 
 
 def _tilts(shots: Sequence[Shot], rig: Reach) -> list[Obstacle]:
-    beyond = sorted({shot.tilt_deg for shot in shots if not rig.reaches_tilt(shot.tilt_deg)})
+    tilts = {shot.tilt_deg for shot in shots} | ({0.0} if rig.camera_is_on_arm else set())  # where coins are laid down
+    beyond = sorted(tilt_deg for tilt_deg in tilts if not rig.reaches_tilt(tilt_deg))
     if not beyond:
         return []
     angles = ", ".join(f"{tilt_deg:g}" for tilt_deg in beyond)
+    if rig.camera_is_on_arm:
+        problem = f"The arm that holds the camera was taught no pose for {angles} degrees, which the scan needs."
+        return [Obstacle("plan", ("tilt_deg",), problem, "Teach it with `rig jog --camera`, or correct the plan.")]
     if rig.tilts_camera:
         problem = f"The plan tilts the camera by {angles} degrees, which is out of this rig's reach."
         remedy = "Correct `tilt_deg` in the plan, or `station: turntable: tilt: range_deg` in rig.yaml."

@@ -35,12 +35,19 @@ class Reach(Costs, Protocol):
     def tilts_camera(self) -> bool:
         """Whether something tilts the camera; else it looks straight down."""
 
+    @property
+    def camera_is_on_arm(self) -> bool:
+        """Whether an arm holds it, in poses that it was taught."""
+
     def reaches_tilt(self, tilt_deg: float) -> bool:
         """Whether the camera can be tilted so far."""
 
 
 class CoinStation(Reach, Protocol):
     """Carries coins between tray and plate, turns the plate, and lights it."""
+
+    def taught_square_px(self, tilt_deg: float) -> tuple[tuple[float, float], ...] | None:
+        """Where the plate was seen when this pose of the camera's arm was taught; None where no arm holds it."""
 
     def tilt_for_errand(self, tilt_deg: float) -> float:
         """Where a camera that is tilted so far is tilted to while a coin is carried."""

@@ -9,7 +9,7 @@ version reads what an earlier one wrote. Details that a model does not name are 
     JournalLine
         CoinLine            where a coin is: CoinSkipped
             CoinMove        Lifting, LaidOnPlate, TurningOver, Returning, Returned
-        DeviceLine          DeviceFailed, DeviceRecovered
+        DeviceLine          DeviceFailed, DeviceRecovered, DeviceDrifts
         ScanBegan, ScanReported, ScanAbandoned, NotIdentified
         BatchLine           BatchBegan, BatchSession, TrayEnded, BatchEnded, BatchReported
         NotificationSent
@@ -194,6 +194,12 @@ class DeviceRecovered(DeviceLine, kind="recovered"):
     pause_s: float
 
 
+class DeviceDrifts(DeviceLine, kind="drifts"):
+    """A device is not where it should be, and works still."""
+
+    remedy: str
+
+
 # --- scans and batches ----------------------------------------------------------------------------------------------
 
 
@@ -205,6 +211,14 @@ class ScanReported(JournalLine, kind="scan report"):
     """The report of a scan was written."""
 
     path: str
+
+
+class ControlFrame(JournalLine, kind="control frame"):
+    """The empty plate before a tray: how its ring looks, and what has changed since the calibration."""
+
+    calibration: str
+    values: dict[str, float]
+    drift: tuple[str, ...] = ()
 
 
 class ScanAbandoned(JournalLine, kind="abandoned"):

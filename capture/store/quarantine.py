@@ -18,6 +18,7 @@ class QuarantineReason(StrEnum):
     STALE = "stale"
     WRONG_ANGLE = "wrong angle"
     WRONG_TILT = "wrong tilt"
+    WRONG_POSE = "wrong pose"
     NO_COIN = "no coin"
     TWO_COINS = "two coins"
     CUT_OFF = "cut off"
@@ -25,6 +26,10 @@ class QuarantineReason(StrEnum):
     WRONG_LIGHT = "wrong light"
     CLIPPING = "clipping"
     BLUR = "blur"
+
+
+OF_DEVICES = frozenset({QuarantineReason.WRONG_ANGLE, QuarantineReason.WRONG_TILT, QuarantineReason.WRONG_POSE})
+"""What a device did wrong, and not the shot."""
 
 
 def as_text(reasons: Iterable[QuarantineReason]) -> str | None:

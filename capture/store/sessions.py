@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from capture.plan import Plan, Shot, Tray
 from capture.store import quarantine
 from capture.store.errors import DamagedRowError, StoreError
-from capture.store.quarantine import QuarantineReason
 from capture.store.record_kinds import FINISHED, SESSION, session_content
 from capture.store.records import Session, now
 from capture.store.transaction import Storage
@@ -95,7 +94,7 @@ class Sessions:
     def settled_shots(self, session_id: str) -> set[str]:
         """Ids of the shots that have a good frame, or were tried as often as the plan allows.
 
-        Tries at a wrong angle or tilt do not count: that is the turntable's failure, and a run ends by it if it lasts.
+        Tries at a wrong angle, tilt or pose do not count: that is a device's failure, and a run ends by it if it lasts.
         """
         retakes = self.get(session_id).frozen_plan().retakes
         good: set[str] = set()
@@ -105,7 +104,7 @@ class Sessions:
             reasons = quarantine.from_text(row["quarantine_reason"])
             if not reasons:
                 good.add(row["shot_id"])
-            elif not {QuarantineReason.WRONG_ANGLE, QuarantineReason.WRONG_TILT} & set(reasons):
+            elif not quarantine.OF_DEVICES & set(reasons):
                 tries[row["shot_id"]] += 1
         return good | {shot_id for shot_id, count in tries.items() if count > retakes}
 

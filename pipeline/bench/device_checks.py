@@ -16,6 +16,7 @@ from calibration.plate import RingSpec, camera_tilt_deg, plate_angle_deg
 from pipeline.assembly import Rig
 from pipeline.errors import LabError
 from pipeline.wording import count
+from rig.camera_arm import TEACH
 from rig.devices import Handler
 from rig.errors import AlarmError, DeviceError, NothingThereError
 
@@ -62,6 +63,8 @@ def check_devices(rig: Rig, ring: RingSpec, lens: Lens | None) -> Iterator[Check
         "arm": station.arm.connect,
         "camera": rig.camera.connect,
     }
+    if station.camera_arm is not None:
+        connects["camera arm"] = station.camera_arm.connect
     failed = set()
     for name, connect in connects.items():
         check = tried(name, lambda connect=connect: "{0.kind} on {0.port}: {0.firmware}.".format(connect()))  # type: ignore[misc]
@@ -133,10 +136,10 @@ def _tilt(rig: Rig) -> str:
 
 
 def _see_tilt(rig: Rig, ring: RingSpec, lens: Lens | None, light: str) -> str:
-    """Tilt the camera half-way, and see by the ring on the plate how far it is tilted."""
+    """Tilt the camera half-way, or as an arm was taught, and see by the ring on the plate how far it is tilted."""
     if lens is None:
         raise _NotTriedError("The lens is not calibrated yet (`rig calibrate`).")
-    tilt_deg = _far_tilt(rig) / 2
+    tilt_deg = _far_tilt(rig) / (1 if rig.station.camera_is_on_arm else 2)
     rig.station.show(light)
     rig.camera.configure(RING_EXPOSURE_US, 1.0)
     try:
@@ -149,6 +152,8 @@ def _see_tilt(rig: Rig, ring: RingSpec, lens: Lens | None, light: str) -> str:
         raise _NotTriedError("The camera sees no ring of markers on the plate (`rig print ring`).")
     seen_deg = camera_tilt_deg(plate, lens)
     if abs(seen_deg - tilt_deg) > TILT_DEG:
+        if rig.station.camera_is_on_arm:
+            raise LabError(f"the ring shows a tilt of {seen_deg:.1f} degrees in the pose for {tilt_deg:g}. {TEACH}")
         raise LabError(
             f"the ring shows a tilt of {seen_deg:.1f} degrees where {tilt_deg:g} was asked for. Check that the camera "
             "swings freely, then the steps per degree, and add the difference to `turntable: tilt: home_deg`."
@@ -157,7 +162,11 @@ def _see_tilt(rig: Rig, ring: RingSpec, lens: Lens | None, light: str) -> str:
 
 
 def _far_tilt(rig: Rig) -> float:
-    return float(next(tilt_deg for tilt_deg in range(90, 0, -5) if rig.station.reaches_tilt(tilt_deg)))
+    """The furthest tilt, in whole degrees."""
+    far_deg = next((tilt_deg for tilt_deg in range(90, 0, -1) if rig.station.reaches_tilt(tilt_deg)), None)
+    if far_deg is None:
+        raise _NotTriedError("The arm that holds the camera was taught no tilt yet (`rig jog --camera`).")
+    return float(far_deg)
 
 
 # The arm

@@ -182,7 +182,7 @@ def jog_devices(lab: Lab, reporter: Reporter, *, realtime: bool) -> JogPosition:
         station.home()
         cup_mm = cup_mm_of(station)
         place = JogPosition(station.rotate_to(0.0), cup_mm, tilt_deg=station.tilt_deg if station.tilts_camera else None)
-        with keys() as pressed, _changing_line(reporter) as show:
+        with keys() as pressed, changing_line(reporter) as show:
             show(str(place))
             for key in pressed:
                 if key == "q":
@@ -216,7 +216,7 @@ def measure_focus(lab: Lab, settings: ExposureSettings, reporter: Reporter, *, r
     ended = Stop()
     best = 0.0
     _check_light(lab, settings.light)
-    with connected(lab, realtime=realtime) as rig, _changing_line(reporter) as show:
+    with connected(lab, realtime=realtime) as rig, changing_line(reporter) as show:
         rig.station.show(settings.light)
         rig.camera.configure(settings.exposure_us, settings.gain)
         with stop_on_signals(ended):
@@ -253,7 +253,7 @@ def _focus_line(sharpness: float | None, best: float) -> str:
 
 
 @contextmanager
-def _changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
+def changing_line(reporter: Reporter) -> Iterator[Callable[[str], None]]:
     """A line that is shown in the place of the one before it; where nothing can be redrawn, below it."""
     shown = ""
     with reporter.live(lambda: shown, per_s=0) as redraw:

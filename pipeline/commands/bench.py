@@ -167,13 +167,25 @@ def weigh(
 
 @app.command(rich_help_panel=PANEL, epilog="Example: `rig jog`")
 def jog(
-    realtime: RealtimeOption = False, lab: LabOption = None, log: LogOption = None, debug: DebugOption = False
+    camera: Annotated[
+        bool, typer.Option("--camera", help="Teach the arm that holds the camera its poses: camera_poses.yaml.")
+    ] = False,
+    tilts: Annotated[
+        str | None, typer.Option(metavar="DEG,DEG", help="With --camera: find these tilts by the ring, without keys.")
+    ] = None,
+    realtime: RealtimeOption = False,
+    lab: LabOption = None,
+    log: LogOption = None,
+    debug: DebugOption = False,
 ) -> int:
     """Move plate and arm in small steps, to measure where things stand: prints the line for rig.yaml.
 
     Arrow keys rotate the plate; t/g tilt the camera, if a motor does; w/s, a/d and r/f move the cup along x, y and z;
-    1, 2, 3 set the step; q ends.
+    1, 2, 3 set the step; q ends. With --camera these keys move the arm that holds the camera, t/g turn the servo at its
+    end, c brings the plate to the middle of the image, and k keeps the pose.
     """
+    if camera or tilts is not None:
+        return _teach_camera(lab, tilts, realtime=realtime)
     from pipeline.bench.handwork import bench_line, jog_devices
     from pipeline.bench.keyboard import require_terminal
 
@@ -184,6 +196,18 @@ def jog(
     if place.cup_mm is not None:
         reporter.report("For rig.yaml, under `station:`, the position there that is nearest:")
         print_line(bench_line(opened.rig.station.bench, place.cup_mm))
+    return DONE
+
+
+def _teach_camera(lab: Path | None, tilts: str | None, *, realtime: bool) -> int:
+    from pipeline.bench.camera_poses import jog_camera, parse_tilts, teach_tilts
+
+    if tilts is not None:
+        teach_tilts(open_lab(lab), parse_tilts(tilts), reporter, realtime=realtime)
+        return DONE
+    reporter.report("w s, a d, r f move the arm in x, y, z; t g turn its servo; 1 2 3 set the step; c centres the")
+    reporter.report("plate in the image; k keeps the pose; q ends.")
+    jog_camera(open_lab(lab), reporter, realtime=realtime)
     return DONE
 
 

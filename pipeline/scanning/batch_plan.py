@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,8 @@ from pipeline.scanning.estimate import sum_parts, wall_s
 from pipeline.scanning.identification import unidentified
 from pipeline.scanning.options import BatchOptions
 from pipeline.scanning.preflight import PlannedScan, Preflight, check_trays
+from rig.clock import SystemClock
+from rig.station import Station
 
 RECENT = timedelta(hours=12)  # a batch that lacks nothing but names is taken up in the morning, not the next evening
 
@@ -144,6 +146,11 @@ def plan_batch(lab: Lab, trays: Sequence[str], options: BatchOptions, store: Sto
         names.sort(key=lambda tray: tray != at_bench)  # stable
         sessions = {tray: None if options.fresh else store.sessions.unfinished_scan(tray) for tray in names}
     preflight = check_trays(lab, store, sessions, options.plan, allow_uncalibrated=options.allow_uncalibrated)
+    by_hand = Station(lab.rig.station, SystemClock()).by_hand
+    if by_hand:
+        asked = f"A technician does the work of {' and '.join(by_hand)} here, and is asked for each errand: stay there."
+        scans = tuple(replace(scan, cautions=(*scan.cautions, asked)) for scan in preflight.scans)
+        preflight = replace(preflight, scans=scans)
     times_s = [wall_s(lab, scan.estimate.time_s, realtime=options.realtime) for scan in preflight.scans]
     left_s = (options.until - datetime.now().astimezone()).total_seconds() if options.until else float("inf")
     return BatchPlan(

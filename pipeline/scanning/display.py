@@ -12,7 +12,9 @@ from typing import Self
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from capture.engine.camera_arm import CAMERA_ARM
 from capture.engine.events import (
+    CameraDrifts,
     CoinFinished,
     CoinFound,
     CoinStarted,
@@ -96,7 +98,7 @@ class ScanDisplay:
         ):  # and let go of it before anything is printed: whoever redraws holds the terminal and waits here
             text = self._take_in(event)
         match event:
-            case CoinSkipped() | Recovered():
+            case CoinSkipped() | Recovered() | CameraDrifts():
                 self._reporter.warn(text)
             case _ if text:
                 self._mention(text)
@@ -146,6 +148,8 @@ class ScanDisplay:
                 self._lines[event.coin].now = f"skipped: {event.reason}"
                 like = f" It looks like {event.looks_like}." if event.looks_like else ""
                 return f"Slot {event.slot}: {event.coin} is skipped ({event.reason}). {event.why}{like}"
+            case CameraDrifts():
+                return f"{CAMERA_ARM}: {event.problem} {event.remedy}"
             case Recovered():
                 return (
                     f"{event.problem.device}: {event.problem.problem} Connected and homed again "

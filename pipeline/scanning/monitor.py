@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from calibration.durable_files import make_folder
 from capture.engine.events import (
+    CameraDrifts,
     CoinFinished,
     CoinFound,
     CoinStarted,
@@ -217,6 +218,8 @@ class JobMonitor:
                     status.recovered.append(
                         RecoveredFault(at=now(), device=fault.device, problem=fault.problem, attempt=event.attempt)
                     )
+                case CameraDrifts():
+                    self.announce(f"The arm that holds the camera drifts: {event.problem}")
                 case Stopping():
                     self.announce("Stopping: the coin is put back first.")
 

@@ -11,6 +11,7 @@ it must not stand in the way of a corrected plan.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -190,7 +191,7 @@ def check_trays(
     obstacles += find_coin_on_two_trays([scan.tray for scan in scans])
     if not allow_uncalibrated:
         obstacles += [*_lacks_calibration(found, uncalibrated)]
-    obstacles += [*_lacks_room(lab, scans, free)]
+    obstacles += [*_lacks_room(lab, scans, free), *_lacks_hands(station)]
     return Preflight(tuple(scans), free, tuple(obstacles))
 
 
@@ -251,6 +252,15 @@ def _lacks_calibration(found: FrameCalibration, obstacles: Sequence[Obstacle]) -
     if found.flaw is not None:
         yield f"{found.flaw} Or scan with --allow-uncalibrated, which marks every frame."
     yield from dict.fromkeys(str(each) for each in obstacles)
+
+
+def _lacks_hands(station: Station) -> Iterator[str]:
+    """A technician's errands, and nobody who could be asked to do them."""
+    if station.by_hand and not sys.stdin.isatty():
+        yield (
+            f"A technician does the work of {' and '.join(station.by_hand)} (`kind: manual` in rig.yaml), and there is "
+            "no terminal to ask. Start the command in a terminal, with somebody at the bench until it is done."
+        )
 
 
 def _lacks_room(lab: Lab, scans: Sequence[PlannedScan], free: int) -> Iterator[str]:

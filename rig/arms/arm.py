@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from rig.bench import PointMm
-from rig.errors import DeviceError, NothingThereError
+from rig.errors import DeviceError, EnvelopeError, NothingThereError
 from rig.serial_device import MotionDevice, SerialConfig
 
 STUCK_S = 1.0
@@ -43,6 +43,10 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
     lost_with_power = "what the cup held has fallen"
     after_restart = "Find the coin, put it back into its slot, then `rig home`."
     rest_mm: ClassVar[float] = 0.3
+    wrist_range_deg: ClassVar[tuple[float, float]]
+    """What the servo at its end takes."""
+    wrist_deg_s: ClassVar[float]
+    """How fast that servo turns."""
     risk: ClassVar[str] = ""
     """What no driver can exclude, for `rig doctor` to say."""
 
@@ -63,6 +67,40 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
             self._check_reach((x_mm, y_mm, z_mm))
             with self._stopped_if_it_fails():
                 self._move((x_mm, y_mm, z_mm))
+
+    def turn_wrist(self, angle_deg: float) -> float:
+        """Turn the servo at its end, whose place stays, and return the angle read back (deg), once it is there.
+
+        Raises
+        ------
+        EnvelopeError
+            If the servo does not take that angle; nothing is sent.
+        AlarmError, DeviceError
+            As of `move_to`.
+        """
+        self.check_wrist(angle_deg)
+        with self.link.lock:
+            self._check_homed()
+            with self._stopped_if_it_fails():
+                return self._turn_wrist(angle_deg)
+
+    def check_wrist(self, angle_deg: float) -> None:
+        """Raise EnvelopeError if the servo at its end does not take an angle."""
+        low, high = self.wrist_range_deg
+        if not low <= angle_deg <= high:
+            raise EnvelopeError(
+                self.link.device,
+                f"the servo at its end takes {low:g} to {high:g} degrees, not {angle_deg:g}; nothing was sent.",
+                "Choose an angle inside, or mount the camera another way round.",
+            )
+
+    def wrist_deg(self) -> float:
+        """Angle of the servo at its end, as the controller has it (deg)."""
+        raise NotImplementedError
+
+    def wrist_s(self, by_deg: float) -> float:
+        """Time that servo takes (s)."""
+        return abs(by_deg) / self.wrist_deg_s + 0.1 if by_deg else 0.0
 
     def grip(self) -> None:
         """Start the pump and wait until something is held; if nothing is, or it fails, the pump stops again.
@@ -124,6 +162,10 @@ class SerialArm(MotionDevice[Config], Generic[Config]):
 
     def _move(self, target: PointMm) -> None:
         """Move in a straight line and wait for it."""
+        raise NotImplementedError
+
+    def _turn_wrist(self, angle_deg: float) -> float:
+        """Turn the servo at its end, wait for it, and return what is read back."""
         raise NotImplementedError
 
     def _suck(self, on: bool) -> None:

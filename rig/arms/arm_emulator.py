@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from rig.twin.arm_body import ArmBody
 from rig.twin.emulator import Emulator, Firmware
 from rig.twin.faults import Brownout
 from rig.twin.motion import Point, StraightMove
-from rig.twin.world import World
 
 
 class ArmEmulator(Emulator):
     """The controller of an arm. Subclasses write `_power_up`, `main` and `_serve`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ArmBody) -> None:
         super().__init__(world.clock)
         self.world = world
         self._power_up()

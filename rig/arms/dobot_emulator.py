@@ -13,6 +13,8 @@ From the Dobot Magician Communication Protocol (V1.1.5) and the vendor's DobotLi
 - The latter: GetIODI is answered input and level; an input has a level once SetIOMultiplexing made it one
   (IOFunctionDI, 3).
 - .../magicianlite_virtual/src/algorithm/alarms.h: the numbers of the alarms.
+- cmd.cpp and .../mm/profile.cpp: SetLostStepValue is a float, 5.0 to begin with. What SetLostStepCmd does is left out
+  there, since a virtual arm loses no steps: here it compares each joint as the Communication Protocol says.
 
 Not from the source, which is that of a virtual Magician Lite: its reach, and how long homing takes.
 """
@@ -26,10 +28,10 @@ from collections import deque
 from rig.arms import dobot
 from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.dobot import QUEUED, WRITE, cut_message, message
+from rig.twin.arm_body import ArmBody
 from rig.twin.emulator import Firmware
 from rig.twin.faults import Alarm
 from rig.twin.motion import Point, StraightMove, at_rest
-from rig.twin.world import World
 
 BOOT_S = 1.0
 QUEUE = 32
@@ -38,6 +40,7 @@ VERSION = (3, 6, 5)
 REACH_MM = (130.0, 335.0)
 HEIGHT_MM = (-130.0, 170.0)
 PLAN_LIMIT = 0x12
+LOST_STEPS = 0x50  # of the base; 0x51 of the rear arm, which raises and lowers
 HOMING_SWING_MM = 60.0
 FIRST_INDEX = 2  # genIndexID() counts up before it returns
 SIZES = {dobot.HOME: (0, 4), dobot.PTP: (17,), dobot.INPUT: (1, 2)}  # bytes of parameters that are taken
@@ -47,7 +50,7 @@ NOTHING_DONE, MOVING = 2**64 - 1, 2**64 - 2
 class DobotEmulator(ArmEmulator):
     """The controller of the arm. `vacuum_input` is the EIO a vacuum switch is wired to, if any."""
 
-    def __init__(self, world: World, vacuum_input: int | None = None) -> None:
+    def __init__(self, world: ArmBody, vacuum_input: int | None = None) -> None:
         self.vacuum_input = vacuum_input
         super().__init__(world)
 
@@ -64,9 +67,11 @@ class DobotEmulator(ArmEmulator):
         self._cup = (0, 0)
         self._inputs: set[int] = set()
         self._speed, self._acceleration, self._ratio = 100.0, 400.0, 1.0
+        self._lost_step_deg = 5.0
         self._home: Point = (200.0, 0.0, 100.0)
         self._move: StraightMove = at_rest(self.world.cup_mm())
         self._alarm_at: tuple[float, int] | None = None
+        self._turned_s = -math.inf
 
     def _pick_up(self) -> None:
         self._alarms.clear()
@@ -93,8 +98,8 @@ class DobotEmulator(ArmEmulator):
             if self._alarm_at is not None and now_s >= self._alarm_at[0]:
                 code, self._alarm_at = self._alarm_at[1], None
                 self._alarm(code)
-            if now_s < self._move.end_s:
-                ends_s = self._move.end_s
+            ends_s = max(self._move.end_s, self._turned_s)
+            if now_s < ends_s:
                 yield from self._until(ends_s if self._alarm_at is None else min(ends_s, self._alarm_at[0]))
                 continue
             self._finish()
@@ -119,7 +124,9 @@ class DobotEmulator(ArmEmulator):
             case dobot.VERSION, False:
                 self._reply(number, control, bytes(VERSION))
             case dobot.POSE, False:
-                self._reply(number, control, struct.pack("<8f", *self._position(), 0.0, 0.0, 45.0, 45.0, 0.0))
+                self._reply(
+                    number, control, struct.pack("<8f", *self._position(), self.world.wrist_deg(), 0.0, 45.0, 45.0, 0.0)
+                )
             case dobot.ALARMS, False:
                 bits = sum(1 << alarm for alarm in self._alarms)
                 self._reply(number, control, bits.to_bytes(ALARM_BYTES, "little"))
@@ -164,6 +171,10 @@ class DobotEmulator(ArmEmulator):
                 self._speed, _, self._acceleration, _ = struct.unpack("<4f", parameters)
             case dobot.PTP_COMMON, 8:
                 self._ratio = struct.unpack("<2f", parameters)[0] / 100
+            case dobot.LOST_STEP_VALUE, 4:
+                (self._lost_step_deg,) = struct.unpack("<f", parameters)
+            case dobot.LOST_STEP, 0:
+                self._compare_joints()
             case dobot.HOME_PARAMS, 16:
                 self._home = struct.unpack("<4f", parameters)[:3]
             case _:
@@ -178,14 +189,19 @@ class DobotEmulator(ArmEmulator):
         if number == dobot.HOME:
             # The base turns to its switch and back: the count is right again.
             self._move = at_rest(self.world.cup_mm())
+            self.world.turn_wrist(0.0, self._speed)
             self._go(self._home, extra_s=2 * HOMING_SWING_MM / self._speed)
         elif number == dobot.PTP:
-            target = struct.unpack("<4f", parameters[1:])[:3]
+            *target, wrist_deg = struct.unpack("<4f", parameters[1:])
             reach_mm = math.hypot(target[0], target[1])
             if not (REACH_MM[0] <= reach_mm <= REACH_MM[1] and HEIGHT_MM[0] <= target[2] <= HEIGHT_MM[1]):
                 self._alarm(PLAN_LIMIT)
                 return
-            self._go(target)
+            by_deg = abs(wrist_deg - self.world.wrist_deg())
+            if by_deg > 1e-3:
+                self.world.turn_wrist(wrist_deg, self._speed)  # its PTP parameters are mm/s and deg/s in turn
+                self._turned_s = self.clock.now() + by_deg / self._speed + 0.1
+            self._go(tuple(target))
         else:
             self._write(number, parameters)
 
@@ -203,6 +219,15 @@ class DobotEmulator(ArmEmulator):
         if self._busy and not self._alarms:
             self._busy = False
             self.world.cup_holds()
+
+    def _compare_joints(self) -> None:
+        (x_mm, y_mm, z_mm), (own_x_mm, own_y_mm, own_z_mm) = self.world.cup_mm(), self._position()
+        reach_mm, own_reach_mm = math.hypot(x_mm, y_mm), math.hypot(own_x_mm, own_y_mm)
+        turned = math.atan2(y_mm, x_mm) - math.atan2(own_y_mm, own_x_mm)
+        raised = math.atan2(math.hypot(reach_mm - own_reach_mm, z_mm - own_z_mm), own_reach_mm)
+        for axis, angle in enumerate((turned, raised)):
+            if abs(math.degrees(angle)) > self._lost_step_deg:
+                self._alarm(LOST_STEPS + axis)
 
     def _alarm(self, code: int) -> None:
         self._alarms.add(code)

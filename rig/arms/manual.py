@@ -6,10 +6,12 @@ lies on the plate. So it has no coordinates either: it does whole errands, as `r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rig.clock import Clock
 from rig.errors import GripError
 from rig.technician import ByHand
 
@@ -23,8 +25,21 @@ class ManualHandlerConfig(BaseModel):
     errand_s: float = Field(default=12.0, gt=0, description="a technician's time for one errand, for the time left")
 
 
+Errand = Literal["load", "unload", "flip"]
+
+
 class ManualHandler(ByHand[ManualHandlerConfig]):
-    """The technician's hands."""
+    """The technician's hands.
+
+    Attributes
+    ----------
+    on_done
+        Called with each errand that was confirmed, and its slot: a twin then moves its coins.
+    """
+
+    def __init__(self, config: ManualHandlerConfig, clock: Clock) -> None:
+        super().__init__(config, clock)
+        self.on_done: Callable[[Errand, int | None], object] = lambda errand, slot: None
 
     def home(self) -> None:
         """Ask for a free plate: it turns next."""
@@ -46,6 +61,7 @@ class ManualHandler(ByHand[ManualHandlerConfig]):
             If the technician says that it cannot be done.
         """
         self._do(f"Lay the coin of slot {slot} on the middle of the plate, the same side up, and take your hands away.")
+        self.on_done("load", slot)
 
     def unload(self, slot: int) -> None:
         """Ask for the coin back into its slot.
@@ -56,6 +72,7 @@ class ManualHandler(ByHand[ManualHandlerConfig]):
             If the technician says that it cannot be done.
         """
         self._do(f"Put the coin on the plate back into slot {slot}, the same side up, and take your hands away.")
+        self.on_done("unload", slot)
 
     def let_go_into(self, slot: int) -> None:
         """Nothing hangs on a technician unnoticed."""
@@ -73,6 +90,7 @@ class ManualHandler(ByHand[ManualHandlerConfig]):
             If the technician says that it cannot be done.
         """
         self._do("Turn the coin on the plate over, lay it on the middle, and take your hands away.")
+        self.on_done("flip", None)
 
     def fetch_from_flip_station(self) -> None:
         """Ask for a coin whose flip was interrupted.

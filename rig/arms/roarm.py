@@ -59,6 +59,11 @@ ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 st
 SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
 OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
+WRIST_TOLERANCE_DEG, WRIST_REST_DEG, WRIST_S = (
+    1.0,
+    0.05,
+    2.0,
+)  # of the hand servo, and the longest wait for it at the end of a turn
 MODE_MM = 3.0  # by which the two EEModes differ at least: the wrist is longer than that
 
 
@@ -79,6 +84,8 @@ class RoarmArm(SerialArm[RoarmConfig]):
 
     stop_bytes = b"\n"  # no further step is sent, which is all it takes
     rest_mm = REST_MM
+    wrist_range_deg = (62.0, 297.0)
+    wrist_deg_s = 45.0
     risk = (
         "its line has no checksum: several bytes damaged at once, or noise that happens to be a command, can let go of "
         "all joints. Keep its cable short and away from motors, and let no coin hang high over stone."
@@ -89,6 +96,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
         self._works = False  # from `home` on a restart of the controller is bad news
         self._pumps = False
         self._knows_pump = False
+        self._hand_rad = self._sent_hand_rad = config.hand_rad
 
     def holds(self) -> bool:
         """Whether the pump was started, which is all that can be known."""
@@ -102,6 +110,11 @@ class RoarmArm(SerialArm[RoarmConfig]):
         """Position by the servos' sensors (mm)."""
         with self.link.lock:
             return point_at(retry(lambda: self._feedback(self.config.answer_s)).joints)
+
+    def wrist_deg(self) -> float:
+        """Angle of its hand servo, by its sensor (deg); 180 is straight on from the fore-arm."""
+        with self.link.lock:
+            return math.degrees(retry(lambda: self._feedback(self.config.answer_s)).hand_rad)
 
     def estimate_s(self, distance_mm: float) -> float:
         """Time a straight move takes (s)."""
@@ -194,15 +207,38 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def _step(self, before: PointMm, point: PointMm) -> None:
         joints, last = self._joints(point), joints_at(before)
         turns = [abs(here - there) for here, there in zip(joints, last or joints, strict=True)]
+        turns.append(abs(self._hand_rad - self._sent_hand_rad))
         # As fast as the step needs and some more, never as fast as it can: that is what a damaged angle costs.
         speed = min(max(round(2 * math.degrees(max(turns)) / STEP_S), SLOWEST_DEG_S), FASTEST_DEG_S)
-        angles = (*joints, self.config.hand_rad)
+        angles = (*joints, self._hand_rad)
         self._command(
             "T:122",
             *(f"{name}:{math.degrees(angle):.2f}" for name, angle in zip("bseh", angles, strict=True)),
             f"spd:{speed}",
             f"acc:{ACCELERATION_DEG_S2}",
         )
+        self._sent_hand_rad = self._hand_rad
+
+    def _turn_wrist(self, angle_deg: float) -> float:
+        here, start_rad, target_rad = self.position_mm(), math.radians(self.wrist_deg()), math.radians(angle_deg)
+        steps = max(1, math.ceil(self.wrist_s(math.degrees(target_rad - start_rad)) / STEP_S))
+        for number in range(1, steps + 1):
+            self._hand_rad = start_rad + (target_rad - start_rad) * number / steps
+            self._step(here, here)
+            self.clock.sleep(STEP_S)
+        until_s, before_deg = self.clock.now() + WRIST_S, math.inf
+        while True:
+            read_deg = self.wrist_deg()
+            if abs(read_deg - angle_deg) <= WRIST_TOLERANCE_DEG and abs(read_deg - before_deg) < WRIST_REST_DEG:
+                return read_deg
+            if self.clock.now() > until_s:
+                raise DeviceError(
+                    self.link.device,
+                    f"its hand servo is at {read_deg:.1f} degrees after being sent to {angle_deg:g}.",
+                    "Remove what is in its way, then `rig home`.",
+                )
+            before_deg = read_deg
+            self.clock.sleep(STEP_S)
 
     # The pump
 
@@ -283,6 +319,7 @@ class _Pose(NamedTuple):
 
     joints: Joints
     reported_mm: PointMm
+    hand_rad: float
 
     @property
     def mode(self) -> int:
@@ -298,13 +335,13 @@ def _poses_in(line: str) -> Iterator[_Pose]:
         return
     if not isinstance(answer, dict) or answer.get("T") != 1051:
         return
-    values = [answer.get(name) for name in "bsexyz"]
+    values = [answer.get(name) for name in "bsexyzt"]
     if not all(isinstance(value, int | float) and abs(value) < 1000 for value in values):
         return
-    base, shoulder, elbow, x_mm, y_mm, z_mm = (float(value) for value in values if value is not None)
+    base, shoulder, elbow, x_mm, y_mm, z_mm, hand_rad = (float(value) for value in values if value is not None)
     off_mm = abs(x_mm * math.sin(base) - y_mm * math.cos(base))
     if off_mm < 1.0:
-        yield _Pose(Joints(base, shoulder, elbow), (x_mm, y_mm, z_mm))
+        yield _Pose(Joints(base, shoulder, elbow), (x_mm, y_mm, z_mm), hand_rad)
 
 
 class _DamagedError(DeviceError):

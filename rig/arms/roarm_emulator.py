@@ -27,9 +27,9 @@ from rig.arms.roarm import BOOTED
 from rig.arms.roarm_linkage import ELBOW_RAD, SHOULDER_RAD, Joints, joints_at, point_at, reported_at
 from rig.bench import PointMm
 from rig.twin.arduino_json import read_json
+from rig.twin.arm_body import ArmBody
 from rig.twin.emulator import Firmware
 from rig.twin.motion import StraightMove, at_rest
-from rig.twin.world import World
 
 BOOT_S = 2.0
 INIT = Joints(0.0, 0.0, math.pi / 2)
@@ -50,7 +50,7 @@ class RoarmEmulator(ArmEmulator):
         EEMode: 0 the end servo is a gripper, 1 a joint. Nothing reports it (RoArm-M2_module.h, `infoFeedback`).
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ArmBody) -> None:
         self.mode = 0
         super().__init__(world)
 
@@ -77,6 +77,7 @@ class RoarmEmulator(ArmEmulator):
         yield from self.wait(BOOT_S)
         self.say("".join(f"{word}.\r\n" for word in BOOTED[1:4]))
         self._turn_to(INIT, INIT_STEPS_S, INIT_ACCELERATION)
+        self.world.turn_wrist(math.degrees(self._hand_rad), INIT_STEPS_S / 4096 * 360)
         yield from self._arrived()
         self.say(f"{BOOTED[4]}\r\n")
         yield from self._serve()
@@ -124,6 +125,7 @@ class RoarmEmulator(ArmEmulator):
                 angles = (math.radians(_number(command, name)) for name in "bse")
                 self._hand_rad = math.radians(_number(command, "h"))
                 self._turn_to(Joints(*angles), self._speed, self._acceleration)
+                self.world.turn_wrist(_number(command, "h"), max(1.0, self._speed / 4096 * 360))
             case 105:
                 self._feedback()
             case 113:
@@ -190,7 +192,7 @@ class RoarmEmulator(ArmEmulator):
         x_mm, y_mm, z_mm = reported_at(joints, self.mode, self._hand_rad)
         place = {"x": round(x_mm, 6), "y": round(y_mm, 6), "z": round(z_mm, 6)}
         angles = {"b": round(joints.base, 9), "s": round(joints.shoulder, 9), "e": round(joints.elbow, 9)}
-        loads = {"t": round(self._hand_rad, 9), "torB": 0, "torS": 0, "torE": 0, "torH": 0}
+        loads = {"t": round(math.radians(self.world.wrist_deg()), 9), "torB": 0, "torS": 0, "torE": 0, "torH": 0}
         self.say(json.dumps({"T": 1051, **place, **angles, **loads}, separators=(",", ":")) + "\r\n")
 
 

@@ -45,19 +45,18 @@ def joints_at(point_mm: PointMm) -> Joints | None:
 
 def point_at(joints: Joints) -> PointMm:
     """Where the tip is."""
-    return _chain(joints, (FORE_MM, _fore_rad(joints) - FORE_RAD))
+    return _chain(joints, (FORE_MM, fore_rad(joints) - FORE_RAD))
 
 
 def reported_at(joints: Joints, mode: int, hand_rad: float = math.pi) -> PointMm:
     """Where the firmware reports the tip, by its EEMode; in mode 1 that depends on the wrist's angle, `hand_rad`."""
     if mode == 0:
-        return _chain(joints, (FORE_MM, _fore_rad(joints)))
-    return _chain(
-        joints, (FORE_1_MM, _fore_rad(joints)), (WRIST_MM, math.pi - hand_rad - WRIST_RAD + _fore_rad(joints))
-    )
+        return _chain(joints, (FORE_MM, fore_rad(joints)))
+    return _chain(joints, (FORE_1_MM, fore_rad(joints)), (WRIST_MM, math.pi - hand_rad - WRIST_RAD + fore_rad(joints)))
 
 
-def _fore_rad(joints: Joints) -> float:
+def fore_rad(joints: Joints) -> float:
+    """How far the fore-arm rises above the horizontal."""
     return math.pi / 2 - joints.shoulder - joints.elbow
 
 

@@ -13,6 +13,7 @@ uArm-Python-SDK, SwiftProForArduino, branch Version_V4.0, 43af4c9, and develop, 
 - ``P2231`` tells the pump: 0 off, 1 running, 2 running and something is held.
 - Positions are those of the tool that is set in its EEPROM (``M2400``): another one is up to 75 mm off.
 - A target that its linkage cannot reach is refused (E22). Folded, it can only go out and up at once.
+- ``G2202 N3`` turns the servo at its end, in steps of 1.8 degrees; ``P2206 N3`` answers what it was sent to.
 - Angle sensors know the position from power-up. Opening the port (DTR) restarts the controller, which stops the pump;
   so DTR is held from the first connection on, and an arm whose program was killed keeps its coin.
 """
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 ANSWER = re.compile(r"\$(\d+)\s+((?:ok|E\d+)\b[^$]*)", re.IGNORECASE)
 POSITION = re.compile(r"X(-?\d{1,3}\.\d+)\s+Y(-?\d{1,3}\.\d+)\s+Z(-?\d{1,3}\.\d+)", re.IGNORECASE)
 VERSION = re.compile(r"V?(\d+)\.\d+(?:\.\d+)?", re.IGNORECASE)
+ANGLE = re.compile(r"V(-?\d{1,3}\.\d+)", re.IGNORECASE)
 STATE = re.compile(r"V(\d+)", re.IGNORECASE)
 STARTED = "@1"
 STOPPED, RUNNING, HOLDING = 0, 1, 2  # what P2231 says of the pump
@@ -76,6 +78,8 @@ class UarmArm(SerialArm[UarmConfig]):
     """The arm."""
 
     stop_bytes = b"\x18\nM410\n"
+    wrist_range_deg = (0.0, 180.0)
+    wrist_deg_s = 150.0
 
     def __init__(self, config: UarmConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
@@ -92,6 +96,11 @@ class UarmArm(SerialArm[UarmConfig]):
         with self.link.lock:
             match = self._read("P2220", POSITION)
             return (float(match[1]), float(match[2]), float(match[3]))
+
+    def wrist_deg(self) -> float:
+        """Angle that its end servo was sent to (deg): nothing senses it."""
+        with self.link.lock:
+            return float(self._read("P2206 N3", ANGLE)[1])
 
     def estimate_s(self, distance_mm: float) -> float:
         """Time a straight move takes (s)."""
@@ -184,6 +193,12 @@ class UarmArm(SerialArm[UarmConfig]):
         x_mm, y_mm, z_mm = target
         self._ask(f"G1 X{x_mm:.2f} Y{y_mm:.2f} Z{z_mm:.2f} F{feed:.0f}", self.config.move_s)
         self._arrive(target)
+
+    def _turn_wrist(self, angle_deg: float) -> float:
+        by_deg = angle_deg - self.wrist_deg()
+        self._ask(f"G2202 N3 V{angle_deg:.2f} F1")  # it is answered at once, and takes no speed, but is refused without
+        self.clock.sleep(self.wrist_s(by_deg))
+        return self.wrist_deg()
 
     def _suck(self, on: bool) -> None:
         self._ask(f"M2231 V{int(on)}")

@@ -12,10 +12,13 @@ From github.com/uArm-Developer/SwiftProForArduino, branch Version_V4.0, 43af4c9 
 - src/uarm_coord_convert.c: a target that the linkage cannot reach is answered ``E22``.
 - src/uarm_peripheral.c (`get_pump_status`): while the pump runs, its current is printed in front of the answer, on the
   same line; older versions print nothing (8a243e2). The pump is left alone by Ctrl-X.
+- src/uarm_protocol.c (`uarm_cmd_g2202`, `uarm_cmd_p2206`), src/uarm_peripheral.c (`servo_set_angle`): the servo at its
+  end takes an angle at once, in steps of the duty cycle's 1023, and is answered as it was sent.
 - src/uarm_protocol.c (`uarm_cmd_m2400`): the tool's offsets are kept in EEPROM; of its number one digit is read.
 - src/uarm_swift.c: what it prints when it starts.
 
-Not from the source, but measured or assumed: the acceleration, and when the pump's current shows a coin.
+Not from the source, but measured or assumed: the acceleration, how fast the servo turns, and when the pump's current
+shows a coin.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from dataclasses import dataclass
 from rig.arms.arm_emulator import ArmEmulator
 from rig.arms.uarm_linkage import TOOLS, can_reach
 from rig.bench import PointMm
+from rig.twin.arm_body import ArmBody
 from rig.twin.emulator import Firmware
 from rig.twin.motion import StraightMove, at_rest
-from rig.twin.world import World
 
 BOOT_S = 2.0  # boot loader and the long beep of uarm_swift_init()
 ACCELERATION_MM_S2 = 500.0
@@ -41,10 +44,17 @@ RX_BYTES = 127  # RX_BUFFER_SIZE 128
 LINE_BYTES = 79  # LINE_BUFFER_SIZE 80
 QUEUE = 20  # PACK_MAX_SIZE
 SUCTION_S = 0.25
+SERVO_DEG_S = 200.0
 CURRENT_HELD, CURRENT_FREE = 40, 120  # get_pump_status(): below 10 off, up to 70 it holds something
 
 LINE = re.compile(r"(?:#(?P<number>\d+))?(?P<command>[GMPS]\d+)(?P<words>.*)")
 WORD = re.compile(r"([A-Z])(-?\d*\.?\d+)")
+
+
+def servo_deg(duty_ms: float) -> float:
+    """Where the servo turns to, whose duty cycle is counted in 1023 of 20 ms: a step is 1.76 degrees."""
+    counts = int(duty_ms / 20 * 1023)
+    return 180 - (counts / 1023 * 20 - 0.5) / 2 * 180
 
 
 @dataclass
@@ -68,7 +78,7 @@ class UarmEmulator(ArmEmulator):
         The tool by whose offsets it computes.
     """
 
-    def __init__(self, world: World, version: str = "V4.10.0") -> None:
+    def __init__(self, world: ArmBody, version: str = "V4.10.0") -> None:
         super().__init__(world)
         self.version = version
         self.work_mode = 0
@@ -83,6 +93,7 @@ class UarmEmulator(ArmEmulator):
         self._reports_rest = True
         self._was_moving = False
         self._pump_since: float | None = None
+        self._duty_ms = 1.51
 
     def _pick_up(self) -> None:
         self._pump_since = -math.inf if self.world.suction else None
@@ -150,7 +161,7 @@ class UarmEmulator(ArmEmulator):
         words = {letter: float(value) for letter, value in WORD.findall(match["words"])}
         if command[0] in "PS":
             # What the answer's own making prints stands before it.
-            answer = self._ask(command)
+            answer = self._ask(command, words)
             self.say(f"${number} {answer}\n" if number else f"{answer}\n")
         elif len(self._packs) >= QUEUE:
             self.say("E23 buffer full\r\n")
@@ -196,7 +207,7 @@ class UarmEmulator(ArmEmulator):
 
     # Commands
 
-    def _ask(self, command: str) -> str:
+    def _ask(self, command: str, words: dict[str, float]) -> str:
         """Carry out a `P` or `S` command; what is answered."""
         match command:
             case "P2201":
@@ -208,6 +219,8 @@ class UarmEmulator(ArmEmulator):
             case "P2220":
                 x_mm, y_mm, z_mm = self._shifted(self.world.cup_mm(), 1)
                 return f"ok X{x_mm:.4f} Y{y_mm:.4f} Z{z_mm:.4f}"
+            case "P2206" if words.get("N") == 3:
+                return f"ok V{180 - (self._duty_ms - 0.5) / 2 * 180:.4f}"  # servo_get_angle(): as it was sent
             case "P2231":
                 return f"ok V{self._pump_state()}"
             case "P2233":
@@ -226,6 +239,10 @@ class UarmEmulator(ArmEmulator):
         match command:
             case "G0" | "G1":
                 return self._go(words)
+            case "G2202" if words.get("N") == 3 and "F" in words and 0 <= words.get("V", -1) <= 180:
+                self._duty_ms = (180 - words["V"]) / 180 * 2 + 0.5
+                self.world.turn_wrist(servo_deg(self._duty_ms), SERVO_DEG_S)
+                return "ok"
             case "M17" | "M204":
                 return "ok"
             case "M2122" if words.get("V") in (0, 1):
@@ -239,7 +256,7 @@ class UarmEmulator(ArmEmulator):
             case "M2400" if words.get("S", -1) >= 0:
                 self.work_mode = int(f"{words['S']:.0f}"[0])
                 return "ok"
-            case "M2122" | "M2231" | "M2400":
+            case "G2202" | "M2122" | "M2231" | "M2400":
                 return "E21"
         return "E20"
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from rig.twin.coins.surface import Array, as_array
 from rig.twin.lamps import AMBIENT, irradiance, lamp_position, power_of
-from rig.twin.optics import CameraModel, camera_axes, sight_rays
-from rig.twin.scene import Lamp
+from rig.twin.optics import CameraModel, camera_axes, lens_of, sight_rays
+from rig.twin.scene import CameraPose, Lamp
 from rig.twin.targets import PAPER
 
 CHART_PX_PER_MM = 20
@@ -72,15 +72,15 @@ def chart_reflectance() -> Array:
 
 def sphere_light(
     camera: CameraModel,
-    tilt_deg: float,
+    pose: CameraPose,
     place_mm: tuple[float, float],
     lamps: Sequence[Lamp],
     window: tuple[slice, slice],
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Light leaving a chrome sphere that lies on the white card, in a window of pixels, (h, w, 3); where it is seen."""
     radius_mm = SPHERE_RADIUS_MM
-    axes = camera_axes(tilt_deg)
-    eye = -camera.height_mm * axes[2]
+    axes = camera_axes(pose)
+    eye = lens_of(camera, pose)
     x, y = (each[window] for each in sight_rays(camera))
     rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ axes.astype(np.float32)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DeviceName = Literal["turntable", "arm", "lightbox", "balance"]
+DeviceName = Literal["turntable", "arm", "camera_arm", "lightbox", "balance"]
 
 
 class _Fault(BaseModel):
@@ -24,7 +24,7 @@ class Jam(_Fault):
     """
 
     kind: Literal["jam"] = "jam"
-    device: Literal["turntable", "arm", "tilt"] = "turntable"
+    device: Literal["turntable", "arm", "camera_arm", "tilt"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
     moves: int | None = Field(default=None, ge=1)
 
@@ -63,7 +63,7 @@ class Alarm(_Fault):
     """
 
     kind: Literal["alarm"] = "alarm"
-    device: Literal["turntable", "arm"] = "turntable"
+    device: Literal["turntable", "arm", "camera_arm"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
     code: int = Field(default=1, ge=0, le=127)
 
@@ -72,7 +72,7 @@ class Brownout(_Fault):
     """The supply dips in mid-move: the controller restarts, position and suction are lost."""
 
     kind: Literal["brownout"] = "brownout"
-    device: Literal["turntable", "arm"] = "turntable"
+    device: Literal["turntable", "arm", "camera_arm"] = "turntable"
     after_moves: int = Field(default=0, ge=0)
 
 
@@ -85,6 +85,14 @@ class Unplugged(_Fault):
     seconds: float | None = Field(default=None, gt=0)
 
 
+class Drift(_Fault):
+    """The arm that holds the camera creeps, a little with each of its moves (mm, along its own axes)."""
+
+    kind: Literal["drift"] = "drift"
+    after_moves: int = Field(default=0, ge=0)
+    mm_per_move: tuple[float, float, float] = (0.05, 0.0, 0.0)
+
+
 class DeadPump(_Fault):
     """The pump does not run, whatever the controller switches."""
 
@@ -95,7 +103,7 @@ class DeafToStop(_Fault):
     """A controller does not stop when it is asked to."""
 
     kind: Literal["deaf to stop"] = "deaf to stop"
-    device: Literal["turntable", "arm"] = "arm"
+    device: Literal["turntable", "arm", "camera_arm"] = "arm"
 
 
 class Draught(_Fault):
@@ -141,6 +149,7 @@ Fault = Annotated[
     | Alarm
     | Brownout
     | Unplugged
+    | Drift
     | DeadPump
     | DeafToStop
     | Draught

@@ -17,13 +17,14 @@ from rig.station import StationConfig
 from rig.turntables.grbl_emulator import GrblEmulator
 from rig.turntables.marlin_emulator import MarlinEmulator
 from rig.twin import world
+from rig.twin.camera_arm import CameraArmBody
 from rig.twin.coins.drawer import Drawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import Fault
 from rig.twin.world import Contents, World
 
 # The controller on the far end of each driver's wire; made with the driver's own config.
-EMULATORS: dict[str, Callable[[World, Any], Emulator]] = {
+EMULATORS: dict[str, Callable[[Any, Any], Emulator]] = {
     "grbl": lambda world, config: GrblEmulator(world, config.axis, tilt=config.tilt),
     "marlin": lambda world, config: MarlinEmulator(world, config.axis, tilt=config.tilt),
     "dobot": lambda world, config: DobotEmulator(world, config.vacuum_input),
@@ -70,6 +71,8 @@ def make_world(
         The coins that may lie there; generated from their names when None.
     """
     devices = {name: getattr(config, name) for name in ("turntable", "arm", "lightbox", "balance")}
+    holder = config.camera_arm
+    devices["camera_arm"] = holder.arm if holder is not None else None
     drivers = {name: device.kind for name, device in devices.items() if device and device.kind in EMULATORS}
     made = World(
         config.bench,
@@ -85,7 +88,10 @@ def make_world(
         lamp_elevation_deg=config.lightbox.elevation_deg,
         led0_azimuth_deg=getattr(config.lightbox, "led0_azimuth_deg", 0.0),  # lamps switched by hand have none
     )
+    if holder is not None:
+        made.camera_arm = CameraArmBody(made, holder.arm.kind, holder.plate_mm)
     for name, kind in drivers.items():
-        made.emulators[name] = EMULATORS[kind](made, devices[name])
+        moved: Any = made.camera_arm if name == "camera_arm" else made
+        made.emulators[name] = EMULATORS[kind](moved, devices[name])
     world.use(made)
     return made

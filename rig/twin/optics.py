@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from rig.twin.coins.surface import Array, as_array
+from rig.twin.scene import CameraPose
 
 
 class CameraModel(BaseModel):
@@ -85,31 +86,42 @@ def sight_rays(camera: CameraModel) -> tuple[Array, Array]:
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def camera_axes(tilt_deg: float) -> npt.NDArray[np.float64]:
+def camera_axes(pose: CameraPose) -> npt.NDArray[np.float64]:
     """Rows: the camera's right, down and forward in bench axes. Tilt swings it towards the bottom of the image."""
-    tilt = np.radians(tilt_deg)
-    return np.array([[1, 0, 0], [0, -np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), -np.cos(tilt)]])
+    tilt, turn = np.radians(pose.tilt_deg), np.radians(pose.turn_deg)
+    tilted = np.array([[1, 0, 0], [0, -np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), -np.cos(tilt)]])
+    if not turn:
+        return tilted
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.asarray(tilted @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]), np.float64)
+
+
+def lens_of(camera: CameraModel, pose: CameraPose) -> npt.NDArray[np.float64]:
+    """Where the lens is on the bench (mm)."""
+    if pose.lens_mm is not None:
+        return np.array(pose.lens_mm, np.float64)
+    return np.asarray(-camera.height_mm * camera_axes(pose)[2], np.float64)
 
 
 def on_plane(
-    camera: CameraModel, tilt_deg: float, height_mm: float, window: tuple[slice, slice] = (slice(None), slice(None))
+    camera: CameraModel, pose: CameraPose, height_mm: float, window: tuple[slice, slice] = (slice(None), slice(None))
 ) -> tuple[Array, Array]:
     """Bench x and y (mm) where the rays of a window of pixels meet the plane at a height above the plate."""
     point, axis_u, axis_v = np.array([0, 0, height_mm]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
-    return on_tilted_plane(camera, tilt_deg, point, axis_u, axis_v, window)
+    return on_tilted_plane(camera, pose, point, axis_u, axis_v, window)
 
 
 def on_tilted_plane(
     camera: CameraModel,
-    tilt_deg: float,
+    pose: CameraPose,
     point: npt.NDArray[np.float64],
     axis_u: npt.NDArray[np.float64],
     axis_v: npt.NDArray[np.float64],
     window: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> tuple[Array, Array]:
     """Coordinates along two axes of a plane through a point, where the rays of a window of pixels meet it."""
-    axes = camera_axes(tilt_deg)
-    eye = -camera.height_mm * axes[2]
+    axes = camera_axes(pose)
+    eye = lens_of(camera, pose)
     to_camera = axes @ np.stack([axis_u, axis_v, point - eye], axis=1)
     a = np.linalg.inv(to_camera)
     rays_x, rays_y = (rays[window] for rays in sight_rays(camera))
@@ -121,10 +133,10 @@ def on_tilted_plane(
     return u, v
 
 
-def to_pixel(camera: CameraModel, tilt_deg: float, point_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def to_pixel(camera: CameraModel, pose: CameraPose, point_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Pixel coordinates (N, 2) of bench points (N, 3), distortion included."""
-    axes = camera_axes(tilt_deg)
-    seen = (np.asarray(point_mm, np.float64) + camera.height_mm * axes[2]) @ axes.T
+    axes = camera_axes(pose)
+    seen = (np.asarray(point_mm, np.float64) - lens_of(camera, pose)) @ axes.T
     x, y = seen[:, 0] / seen[:, 2], seen[:, 1] / seen[:, 2]
     r2 = x * x + y * y
     radial = 1 + r2 * (camera.k1 + camera.k2 * r2)

@@ -13,8 +13,8 @@ from rig.twin.calibration_targets import CHART_PX_PER_MM, SPHERE_RADIUS_MM, char
 from rig.twin.coins.drawer import Drawer
 from rig.twin.coins.surface import Array, Beam, Surface, as_array, shade
 from rig.twin.lamps import AMBIENT, LAMP_DISTANCE_MM, irradiance, lamp_position, merged, power_of
-from rig.twin.optics import CameraModel, Sensor, blurred, on_plane, on_tilted_plane, to_pixel
-from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
+from rig.twin.optics import CameraModel, Sensor, blurred, camera_axes, on_plane, on_tilted_plane, to_pixel
+from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from rig.twin.targets import (
     BOARD_PX_PER_MM,
     PAPER,
@@ -77,13 +77,13 @@ class Renderer:
         if not scene.lamps:
             return np.zeros((camera.height_px, camera.width_px, 3), np.float32)
         if scene.target == "white card":
-            return self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
+            return self._flood(scene.lamps, scene.camera) * np.float32(PAPER)
         if scene.target in ("charuco", "colour chart"):
             return self._board_light(scene, plate_angle_deg)
         if scene.target == "chrome sphere":
             return self._sphere_on_card(scene, plate_angle_deg)
-        light = self._flood(scene.lamps, scene.tilt_deg)
-        cv2.multiply(light, self._plate_image(round(scene.tilt_deg, 4), round(plate_angle_deg, 3)), dst=light)
+        light = self._flood(scene.lamps, scene.camera)
+        cv2.multiply(light, self._plate_image(scene.camera, round(plate_angle_deg, 3)), dst=light)
         for coin in scene.coins:
             self._put_coin(light, scene, coin, plate_angle_deg)
         return light
@@ -91,23 +91,23 @@ class Renderer:
     def _flood(
         self,
         lamps: Sequence[Lamp],
-        tilt_deg: float,
+        pose: CameraPose,
         window: Window = EVERYWHERE,
         normal: Sequence[float] = (0, 0, 1),
     ) -> Array:
         """Irradiance on a plane through the plate's centre, in a window of pixels, (h, w, 3)."""
         rows, columns = (range(*part.indices(size)) for part, size in zip(window, self._shape, strict=True))
         coarse = slice(rows.start, rows.stop, _COARSE), slice(columns.start, columns.stop, _COARSE)
-        x, y = on_plane(self.camera, tilt_deg, 0.0, coarse)
+        x, y = on_plane(self.camera, pose, 0.0, coarse)
         total = sum((irradiance(lamp, x, y, normal) for lamp in lamps), np.zeros((*x.shape, 3), np.float32))
         # Sample k lies on pixel 16 k of the window, which is not where cv2.resize would take it to lie.
         grow = np.array([[_COARSE, 0, 0], [0, _COARSE, 0]], np.float32)
         size = (len(columns), len(rows))
         return as_array(cv2.warpAffine(total, grow, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
-    def _make_plate_image(self, tilt_deg: float, plate_angle_deg: float) -> Array:
+    def _make_plate_image(self, pose: CameraPose, plate_angle_deg: float) -> Array:
         """Reflectance of the plate as this camera sees it at one angle, (H, W, 3)."""
-        x, y = on_plane(self.camera, tilt_deg, 0.0)
+        x, y = on_plane(self.camera, pose, 0.0)
         angle = np.radians(plate_angle_deg)
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         texture = plate_reflectance()
@@ -123,7 +123,7 @@ class Renderer:
         x = placed.x_mm * np.cos(angle) - placed.y_mm * np.sin(angle)
         y = placed.x_mm * np.sin(angle) + placed.y_mm * np.cos(angle)
         turned_deg = plate_angle_deg + placed.rotation_deg
-        window = self._window_of(scene.tilt_deg, x, y, surface)
+        window = self._window_of(scene.camera, x, y, surface)
         if window is None:
             return
         total, shadowed = self._shadowed_floods(scene, surface, x, y, turned_deg, window)
@@ -131,22 +131,20 @@ class Renderer:
         cv2.multiply(seen, shadowed, dst=seen)
 
         lit = self._shaded(scene, surface, x, y, turned_deg)
-        columns, rows = self._texture_coordinates(
-            scene.tilt_deg, surface, x, y, turned_deg, surface.thickness_mm, window
-        )
+        columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, surface.thickness_mm, window)
         leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         leaving = blurred(leaving, self.camera.blur_px(surface.thickness_mm))
         red, green, blue, coverage = cv2.split(leaving)
         cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
         cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
 
-    def _window_of(self, tilt_deg: float, x: float, y: float, surface: Surface) -> Window | None:
+    def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface) -> Window | None:
         """The pixels that a coin and its shadow can reach."""
         reach = surface.side_mm / 2 + 2.5 * surface.thickness_mm
         corners = [
             (x + u, y + v, z) for u in (-reach, reach) for v in (-reach, reach) for z in (0, surface.thickness_mm)
         ]
-        pixels = to_pixel(self.camera, tilt_deg, np.array(corners))
+        pixels = to_pixel(self.camera, pose, np.array(corners))
         low, high = np.floor(pixels.min(axis=0)).astype(int), np.ceil(pixels.max(axis=0)).astype(int)
         left, right = np.clip([low[0], high[0]], 0, self.camera.width_px)
         top, bottom = np.clip([low[1], high[1]], 0, self.camera.height_px)
@@ -155,10 +153,17 @@ class Renderer:
         return slice(int(top), int(bottom)), slice(int(left), int(right))
 
     def _texture_coordinates(
-        self, tilt_deg: float, surface: Surface, x: float, y: float, turned_deg: float, height_mm: float, window: Window
+        self,
+        pose: CameraPose,
+        surface: Surface,
+        x: float,
+        y: float,
+        turned_deg: float,
+        height_mm: float,
+        window: Window,
     ) -> tuple[Array, Array]:
         """Where on the coin's texture each pixel of the window looks, at a height above the plate."""
-        bench_x, bench_y = on_plane(self.camera, tilt_deg, height_mm, window)
+        bench_x, bench_y = on_plane(self.camera, pose, height_mm, window)
         bench_x -= np.float32(x)
         bench_y -= np.float32(y)
         turn = np.radians(turned_deg)
@@ -179,8 +184,7 @@ class Renderer:
             power = power_of(lamp) * (LAMP_DISTANCE_MM / distance) ** 2
             beams.append(Beam(_turned(towards / distance, -turned_deg), _three(power)))
             ambient += AMBIENT * power
-        tilt = np.radians(scene.tilt_deg)
-        view = _turned(np.array([0.0, -np.sin(tilt), np.cos(tilt)]), -turned_deg)
+        view = _turned(-camera_axes(scene.camera)[2], -turned_deg)
         channels = cv2.split(shade(surface, beams, _three(ambient), view))
         at_centre = sum(
             (irradiance(lamp, np.float32(x), np.float32(y)) for lamp in scene.lamps), np.zeros(3, np.float32)
@@ -194,7 +198,7 @@ class Renderer:
         self, scene: Scene, surface: Surface, x: float, y: float, turned_deg: float, window: Window
     ) -> tuple[Array, Array]:
         """Irradiance on the plate in the window, and the share of it that the coin's shadow leaves: (h, w, 3) each."""
-        columns, rows = self._texture_coordinates(scene.tilt_deg, surface, x, y, turned_deg, 0.0, window)
+        columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, 0.0, window)
         scale = surface.height_mm.shape[0] / surface.side_mm
         box = 2 * round(0.4 * surface.thickness_mm * scale) + 1  # a sector 60 degrees wide throws no sharp shadow
         soft = cv2.blur(cv2.blur(surface.coverage, (box, box)), (box, box))
@@ -204,7 +208,7 @@ class Renderer:
             # A point is shaded if the ray to the lamp passes through the coin at some 0.6 of its thickness.
             step = np.asarray(_turned(towards / towards[2] * surface.thickness_mm * 0.6, -turned_deg)) * scale
             shadow = cv2.remap(soft, columns + np.float32(step[0]), rows - np.float32(step[1]), cv2.INTER_LINEAR)
-            flood = self._flood((lamp,), scene.tilt_deg, window)
+            flood = self._flood((lamp,), scene.camera, window)
             total += flood
             cv2.accumulateProduct(flood, cv2.merge([shadow] * 3), lost)
         left = cv2.divide(lost, cv2.max(total, np.full_like(total, 1e-6)), scale=-SHADOW_DEPTH)
@@ -214,26 +218,26 @@ class Renderer:
     def _board_light(self, scene: Scene, plate_angle_deg: float) -> Array:
         """Light leaving board or chart, which lies on the plate and turns with it, and the plate around it."""
         is_chart = scene.target == "colour chart"
-        seen, normal = self._board_image(scene.board, round(scene.tilt_deg, 4), round(plate_angle_deg, 3), is_chart)
-        flood = self._flood(scene.lamps, scene.tilt_deg, normal=normal)
+        seen, normal = self._board_image(scene.board, scene.camera, round(plate_angle_deg, 3), is_chart)
+        flood = self._flood(scene.lamps, scene.camera, normal=normal)
         return as_array(cv2.multiply(flood, seen, dst=flood))
 
     def _make_board_image(
-        self, pose: BoardPose, tilt_deg: float, plate_angle_deg: float, is_chart: bool
+        self, board: BoardPose, pose: CameraPose, plate_angle_deg: float, is_chart: bool
     ) -> tuple[Array, list[float]]:
         """Reflectance of board or chart as this camera sees it, (H, W, 3), and the normal of its plane."""
         camera = self.camera
         turn, tilt, around = (
             np.radians(v)
-            for v in (pose.rotation_deg + plate_angle_deg, pose.tilt_deg, pose.tilt_azimuth_deg + plate_angle_deg)
+            for v in (board.rotation_deg + plate_angle_deg, board.tilt_deg, board.tilt_azimuth_deg + plate_angle_deg)
         )
         hinge = np.array([np.cos(around), np.sin(around), 0.0])
         axis_u, axis_v = (
             _rotated(np.array(axis), hinge, tilt)
             for axis in ((np.cos(turn), np.sin(turn), 0.0), (-np.sin(turn), np.cos(turn), 0.0))
         )
-        middle = np.array(_turned(np.array([pose.x_mm, pose.y_mm, 0.0]), plate_angle_deg))
-        u, v = on_tilted_plane(camera, tilt_deg, middle, axis_u, axis_v)
+        middle = np.array(_turned(np.array([board.x_mm, board.y_mm, 0.0]), plate_angle_deg))
+        u, v = on_tilted_plane(camera, pose, middle, axis_u, axis_v)
         printed = chart_reflectance() if is_chart else board_reflectance(self.board)
         scale = np.float32(CHART_PX_PER_MM if is_chart else BOARD_PX_PER_MM)
         columns = u * scale + np.float32(printed.shape[1] / 2 - 0.5)
@@ -246,12 +250,12 @@ class Renderer:
     def _sphere_on_card(self, scene: Scene, plate_angle_deg: float) -> Array:
         """Light leaving the white card and the chrome sphere that lies on it and turns with the plate."""
         place = _turned(np.array([scene.board.x_mm, scene.board.y_mm, 0.0]), plate_angle_deg)[:2]
-        light = self._flood(scene.lamps, scene.tilt_deg) * np.float32(PAPER)
+        light = self._flood(scene.lamps, scene.camera) * np.float32(PAPER)
         corners = [(place[0] + u, place[1] + v, z) for u in (-9, 9) for v in (-9, 9) for z in (0, 2 * SPHERE_RADIUS_MM)]
-        pixels = to_pixel(self.camera, scene.tilt_deg, np.array(corners))
+        pixels = to_pixel(self.camera, scene.camera, np.array(corners))
         low, high = np.maximum(pixels.min(axis=0) - 4, 0).astype(int), np.maximum(pixels.max(axis=0) + 5, 1).astype(int)
         window = slice(low[1], high[1]), slice(low[0], high[0])
-        sphere, seen = sphere_light(self.camera, scene.tilt_deg, place, scene.lamps, window)
+        sphere, seen = sphere_light(self.camera, scene.camera, place, scene.lamps, window)
         part = light[window]
         part[seen] = sphere[seen]
         light[window] = blurred(part, self.camera.blur_px(SPHERE_RADIUS_MM))

@@ -48,6 +48,28 @@ class BoardPose:
 
 
 @dataclass(frozen=True)
+class CameraPose:
+    """Where the camera is and looks.
+
+    Attributes
+    ----------
+    tilt_deg
+        How far it looks past straight down, towards the top of the image.
+    turn_deg
+        How far it is turned about the plate's axis as well, counter-clockwise, as by the base of an arm.
+    lens_mm
+        Where its lens is; None where it swings about the middle of the plate, at the height of `CameraModel`.
+    """
+
+    tilt_deg: float = 0.0
+    turn_deg: float = 0.0
+    lens_mm: tuple[float, float, float] | None = None
+
+
+STRAIGHT_DOWN = CameraPose()
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that decides what the camera sees."""
 
@@ -57,4 +79,4 @@ class Scene:
     lamps: tuple[Lamp, ...] = ()
     target: Target = "coins"
     board: BoardPose = BoardPose()
-    tilt_deg: float = 0.0
+    camera: CameraPose = STRAIGHT_DOWN

@@ -13,10 +13,11 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rig.bench import BenchLayout, PointMm
 from rig.clock import Clock
+from rig.sides import SIDES
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.emulator import Emulator
 from rig.twin.faults import (
@@ -35,7 +36,7 @@ from rig.twin.faults import (
 from rig.twin.lying import LyingCoin, in_slot, let_go, share, take, touched
 from rig.twin.motion import Point, StraightMove, at_rest
 from rig.twin.ring import Led, lamps
-from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene, Target
+from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene, Target
 from rig.twin.trouble import draw, due
 from rig.twin.wire import Way, Wire
 from rig.twin.world_state import WorldState, read_state
@@ -47,6 +48,13 @@ F = TypeVar("F", Alarm, Brownout)
 
 Contents = Mapping[str, Mapping[int, str | Sequence[str] | None]]
 """What truly lies in trays: tray -> slot -> coin, none, or several."""
+
+
+class CameraHolder(Protocol):
+    """Whatever holds the camera beside a motor that swings it."""
+
+    def pose(self) -> CameraPose:
+        """Where the camera truly is."""
 
 
 class World:
@@ -77,6 +85,11 @@ class World:
         Whether a motor tilts the camera; else it looks straight down.
     lamp_elevation_deg, led0_azimuth_deg
         How the ring of LEDs is mounted.
+
+    Attributes
+    ----------
+    camera_arm
+        The arm that holds the camera; None where none does.
     """
 
     def __init__(
@@ -109,22 +122,25 @@ class World:
         self.leds: list[Led] = []
         self.target: Target = "coins"
         self.board = BoardPose()
-        self.moves = {"turntable": 0, "arm": 0, "tilt": 0}
+        self.moves = {"turntable": 0, "arm": 0, "camera_arm": 0, "tilt": 0}
         noise = random.Random(f"{seed} noise")
-        self.wires = {name: Wire(name, self.faults, noise) for name in ("turntable", "arm", "lightbox", "balance")}
+        names = ("turntable", "arm", "camera_arm", "lightbox", "balance")
+        self.wires = {name: Wire(name, self.faults, noise) for name in names}
         self._frames = 0
         self._pulled_s: dict[Unplugged, float] = {}  # when each cable was pulled
         self._path = state_path
         self._write = write
         # Nobody knows how plate and camera stand before they were homed.
-        self._state = read_state(state_path) or WorldState(
+        self.state = read_state(state_path) or WorldState(
             plate_deg=random.Random(f"{seed} plate").uniform(0, 360),
             camera_tilt_deg=random.Random(f"{seed} tilt").uniform(0, 40),
         )
-        self._plate = [at_rest((self._state.plate_deg,))]
+        self._plate = [at_rest((self.state.plate_deg,))]
         self._pan = (0.0, -math.inf)
-        self._tilt = [at_rest((self._state.camera_tilt_deg if tilts else 0.0,))]
-        self._cup = [at_rest(self._state.cup_mm)]
+        self._wrist_deg = 180.0
+        self._tilt = [at_rest((self.state.camera_tilt_deg if tilts else 0.0,))]
+        self._cup = [at_rest(self.state.cup_mm)]
+        self.camera_arm: CameraHolder | None = None
 
     # What the camera sees
 
@@ -133,16 +149,16 @@ class World:
         with self.lock:
             return Scene(
                 plate_angle_deg=self.plate_deg() % 360.0,
-                plate_speed_deg_s=self._current(self._plate).speed_at(self.clock.now()),
+                plate_speed_deg_s=self.current(self._plate).speed_at(self.clock.now()),
                 coins=tuple(
                     PlacedCoin(coin.coin, coin.side, coin.x_mm, coin.y_mm, coin.rotation_deg)
-                    for coin in self._state.coins
+                    for coin in self.state.coins
                     if coin.place == "plate"
                 ),
                 lamps=self._lamps(),
                 target=self.target,
                 board=self.board,
-                tilt_deg=self.camera_tilt_deg(),
+                camera=self.camera_pose(),
             )
 
     def frame_is_frozen(self) -> bool:
@@ -167,7 +183,7 @@ class World:
     def coins(self) -> tuple[LyingCoin, ...]:
         """Every coin, wherever it lies."""
         with self.lock:
-            return tuple(coin.model_copy() for coin in self._state.coins)
+            return tuple(coin.model_copy() for coin in self.state.coins)
 
     def fill(self, tray: Mapping[int, str], name: str | None = None) -> None:
         """Mount a tray: slot to coin, obverse up, at any rotation, off centre.
@@ -185,43 +201,47 @@ class World:
         truly = {**tray, **self._contents.get(name or "", {})}
         mounted = {slot: _names(held) for slot, held in sorted(truly.items()) if held}
         with self.lock:
-            if self._state.mounted == mounted:
-                for coin in self._state.coins:
+            if self.state.mounted == mounted:
+                for coin in self.state.coins:
                     if coin.place == "table":
                         coin.place, coin.side, coin.x_mm, coin.y_mm = "slot", "obverse", 0.0, 0.0
                         coin.slot = next(slot for slot, names in mounted.items() if coin.coin in names)
-                        share(self._state.coins, coin.slot)
-                self._save()
+                        share(self.state.coins, coin.slot)
+                self.save()
                 return
-            self._state.coins, self._state.mounted = [], mounted
+            self.state.coins, self.state.mounted = [], mounted
             for slot, names in mounted.items():
                 self.bench.tray.position_mm(slot)  # refuses a slot that does not exist
                 for each in names:
-                    self._state.coins.append(in_slot(each, slot, random.Random(f"{self.seed} {slot} {each}")))
-                share(self._state.coins, slot)
-            self._save()
+                    self.state.coins.append(in_slot(each, slot, random.Random(f"{self.seed} {slot} {each}")))
+                share(self.state.coins, slot)
+            self.save()
 
     # What the turntable's motor does
 
     def plate_deg(self) -> float:
         """True angle of the plate (deg, not wrapped)."""
-        return self._current(self._plate).at(self.clock.now())[0]
+        return self.current(self._plate).at(self.clock.now())[0]
 
     def turn(self, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
         """Turn the plate from where it will then be (deg, deg/s, deg/s²)."""
         with self.lock:
-            self._append(self._plate, "turntable", (self._plate[-1].target[0] + by_deg,), speed, acceleration, start_s)
+            self.append(self._plate, "turntable", (self._plate[-1].target[0] + by_deg,), speed, acceleration, start_s)
 
-    # What the motor does that tilts the camera
+    # What tilts the camera
+
+    def camera_pose(self) -> CameraPose:
+        """Where the camera truly is."""
+        return CameraPose(self.camera_tilt_deg()) if self.camera_arm is None else self.camera_arm.pose()
 
     def camera_tilt_deg(self) -> float:
         """True tilt of the camera (deg)."""
-        return self._current(self._tilt).at(self.clock.now())[0]
+        return self.current(self._tilt).at(self.clock.now())[0]
 
     def tilt_camera(self, by_deg: float, speed: float, acceleration: float, start_s: float) -> None:
         """Tilt the camera from where it will then be (deg, deg/s, deg/s²)."""
         with self.lock:
-            self._append(self._tilt, "tilt", (self._tilt[-1].target[0] + by_deg,), speed, acceleration, start_s)
+            self.append(self._tilt, "tilt", (self._tilt[-1].target[0] + by_deg,), speed, acceleration, start_s)
 
     # What the turntable's controller does to both motors
 
@@ -229,49 +249,57 @@ class World:
         """Stop plate and camera dead, wherever they are."""
         with self.lock:
             now_s = self.clock.now()
-            self._plate = [self._current(self._plate).stopped_at(now_s)]
-            self._tilt = [self._current(self._tilt).stopped_at(now_s)]
-            self._save()
+            self._plate = [self.current(self._plate).stopped_at(now_s)]
+            self._tilt = [self.current(self._tilt).stopped_at(now_s)]
+            self.save()
 
     def brake_turntable(self) -> None:
         """Stop plate and camera as gently as they were set moving."""
         with self.lock:
             now_s = self.clock.now()
-            self._plate = [self._current(self._plate).braked_at(now_s)]
-            self._tilt = [self._current(self._tilt).braked_at(now_s)]
-            self._save()
+            self._plate = [self.current(self._plate).braked_at(now_s)]
+            self._tilt = [self.current(self._tilt).braked_at(now_s)]
+            self.save()
 
     # What the arm does
 
     def cup_mm(self) -> PointMm:
         """True position of the cup (arm coordinates)."""
-        x_mm, y_mm, z_mm = self._current(self._cup).at(self.clock.now())
+        x_mm, y_mm, z_mm = self.current(self._cup).at(self.clock.now())
         return (x_mm, y_mm, z_mm)
 
     def carry(self, target_mm: Point, speed: float, acceleration: float, start_s: float) -> None:
         """StraightMove the cup in a straight line (mm, mm/s, mm/s²)."""
         with self.lock:
-            self._append(self._cup, "arm", target_mm, speed, acceleration, start_s)
+            self.append(self._cup, "arm", target_mm, speed, acceleration, start_s)
 
     def stop_cup(self) -> None:
         """Stop dead, wherever it is."""
         with self.lock:
-            self._cup = [self._current(self._cup).stopped_at(self.clock.now())]
-            self._save()
+            self._cup = [self.current(self._cup).stopped_at(self.clock.now())]
+            self.save()
+
+    def turn_wrist(self, to_deg: float, speed_deg_s: float) -> None:
+        """Turn the servo at the arm's end: a suction cup is round."""
+        self._wrist_deg = to_deg
+
+    def wrist_deg(self) -> float:
+        """Angle of that servo (deg)."""
+        return self._wrist_deg
 
     @property
     def suction(self) -> bool:
         """Whether the pump runs."""
-        return self._state.suction
+        return self.state.suction
 
     def suck(self, on: bool) -> None:
         """Switch the pump. What hangs on the cup falls when it goes off."""
         with self.lock:
-            self._state.suction = on
-            chance = random.Random(f"{self.seed} {self._state.events}")
+            self.state.suction = on
+            chance = random.Random(f"{self.seed} {self.state.events}")
             for coin in [] if on else self._held():
-                let_go(coin, self._state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
-            self._save()
+                let_go(coin, self.state.coins, self.bench, self.cup_mm(), self.plate_deg(), chance)
+            self.save()
 
     def pump_is_dead(self) -> bool:
         """Whether the pump fails to run though it is switched on."""
@@ -281,10 +309,22 @@ class World:
         """Whether a coin hangs on the cup; the cup takes hold of what it touches while the pump runs."""
         with self.lock:
             if self.suction and not self.pump_is_dead() and not self._held():
-                for coin in touched(self._state.coins, self.bench, self.cup_mm(), self.plate_deg()):
+                for coin in touched(self.state.coins, self.bench, self.cup_mm(), self.plate_deg()):
                     take(coin, self.bench, self.cup_mm(), self.plate_deg())
-                    self._save()
+                    self.save()
             return bool(self._held())
+
+    def do_by_hand(self, errand: str, slot: int | None) -> None:
+        """Somebody who was asked to moves coins: those of a slot onto the plate, back, or turned over."""
+        with self.lock:
+            for coin in [each for each in self.state.coins if each.place == ("slot" if errand == "load" else "plate")]:
+                if errand == "flip":
+                    coin.side = SIDES[1 - SIDES.index(coin.side)]
+                elif errand == "unload":
+                    coin.place, coin.slot = "slot", slot
+                elif coin.slot == slot:
+                    coin.place, coin.slot = "plate", None
+            self.save()
 
     # What the balance weighs
 
@@ -305,14 +345,14 @@ class World:
 
     def dtr_is_held(self, device: str) -> bool:
         """Whether DTR has been up since the port was last open."""
-        return device in self._state.dtr_held
+        return device in self.state.dtr_held
 
     def hold_dtr(self, device: str) -> None:
         """Keep DTR up when the port closes."""
         with self.lock:
-            if device not in self._state.dtr_held:
-                self._state.dtr_held.append(device)
-                self._save()
+            if device not in self.state.dtr_held:
+                self.state.dtr_held.append(device)
+                self.save()
 
     # What goes wrong
 
@@ -348,18 +388,19 @@ class World:
 
     def _meet_trouble(self) -> None:
         """Draw the next fault, if random trouble is asked for and its image has come."""
-        self._state.images += 1  # kept with the next transport or move
+        self.state.images += 1  # kept with the next transport or move
         for trouble in [fault for fault in self.faults if isinstance(fault, Trouble)]:
-            if due(trouble, self._state.images):
-                chance = random.Random(f"{trouble.seed} {self._state.images}")
+            if due(trouble, self.state.images):
+                chance = random.Random(f"{trouble.seed} {self.state.images}")
                 fault = draw(chance, self._drivers, self.wires, self.moves, self._frames)
                 self.faults.append(fault)
                 log.info("the twin will have trouble: %r", fault)
 
-    def _append(
+    def append(
         self, moves: list[StraightMove], device: str, target: Point, speed: float, acceleration: float, start_s: float
     ) -> None:
-        del moves[: moves.index(self._current(moves))]
+        """Add a move to those of a device, jammed if a fault says so."""
+        del moves[: moves.index(self.current(moves))]
         self.moves[device] += 1
         move = StraightMove(start_s, moves[-1].target, target, speed, acceleration)
         count = self.moves[device]
@@ -370,14 +411,15 @@ class World:
             stuck = move.at((move.start_s + move.end_s) / 2) if fresh else move.origin
             move = StraightMove(start_s, move.origin, stuck, speed, acceleration)
         moves.append(move)
-        self._save()
+        self.save()
 
-    def _current(self, moves: list[StraightMove]) -> StraightMove:
+    def current(self, moves: list[StraightMove]) -> StraightMove:
+        """The move that is under way, or was last."""
         now_s = self.clock.now()
         return next((move for move in reversed(moves) if move.start_s <= now_s), moves[0])
 
     def _held(self) -> list[LyingCoin]:
-        return [coin for coin in self._state.coins if coin.place == "cup"]
+        return [coin for coin in self.state.coins if coin.place == "cup"]
 
     def _lamps(self) -> tuple[Lamp, ...]:
         leds = list(self.leds)
@@ -387,16 +429,17 @@ class World:
                     leds[led] = (0.0, 0)
         return lamps(leds, self.led0_azimuth_deg, self.lamp_elevation_deg)
 
-    def _save(self) -> None:
-        self._state.events += 1
-        self._state.plate_deg = self._plate[-1].target[0]
-        self._state.camera_tilt_deg = self._tilt[-1].target[0]
+    def save(self) -> None:
+        """Keep where everything is, for the next program."""
+        self.state.events += 1
+        self.state.plate_deg = self._plate[-1].target[0]
+        self.state.camera_tilt_deg = self._tilt[-1].target[0]
         x_mm, y_mm, z_mm = self._cup[-1].target
-        self._state.cup_mm = (x_mm, y_mm, z_mm)
+        self.state.cup_mm = (x_mm, y_mm, z_mm)
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._write(self._path, self._state.model_dump_json(indent=1, by_alias=True))
+        self._write(self._path, self.state.model_dump_json(indent=1, by_alias=True))
 
 
 def _names(held: str | Sequence[str]) -> tuple[str, ...]:

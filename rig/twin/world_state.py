@@ -18,6 +18,9 @@ class WorldState(BaseModel):
     plate_deg: float = 0.0
     camera_tilt_deg: float = 0.0
     cup_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
+    camera_arm_mm: tuple[float, float, float] = (200.0, 0.0, 150.0)
+    camera_wrist_deg: float = 90.0
+    camera_arm_moves: int = 0
     suction: bool = False
     dtr_held: list[str] = []
     events: int = 0

@@ -15,7 +15,7 @@ from calibration.errors import CalibrationError
 from calibration.image import read_image
 from rig.twin.optics import to_pixel
 from rig.twin.render import CameraModel, Renderer
-from rig.twin.scene import BoardPose, Lamp, Scene
+from rig.twin.scene import STRAIGHT_DOWN, BoardPose, Lamp, Scene
 from rig.twin.targets import PrintedBoard
 
 SHARED = os.environ.get("RIG_SHARED")
@@ -31,7 +31,7 @@ def test_corners_are_found_where_the_camera_truly_sees_them(views: list[BoardVie
     assert len(flat.corners_px) == (spec.squares_x - 1) * (spec.squares_y - 1)
     middle = np.array([spec.squares_x, spec.squares_y]) * spec.square_mm / 2
     bench = (flat.corners_mm[:, :2] - middle) * (1, -1)  # the board's own y runs down, the bench's up
-    truth = to_pixel(camera, 0.0, np.column_stack([bench, np.zeros(len(bench))]))
+    truth = to_pixel(camera, STRAIGHT_DOWN, np.column_stack([bench, np.zeros(len(bench))]))
     error = np.linalg.norm(flat.corners_px - truth, axis=1)
     assert error.max() < 0.25
     assert np.sqrt((error**2).mean()) < 0.1

@@ -13,7 +13,7 @@ from calibration.outline import find_coins
 from calibration.plate import PlateAngle, RingSpec, plate_angle_deg, ring_image
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
-from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
+from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from rig.twin.targets import PrintedRing
 
 SECTORS = tuple(Lamp(azimuth_deg, 35, 1.0) for azimuth_deg in range(0, 360, 60))
@@ -64,7 +64,9 @@ def test_two_hundred_poses_and_lights() -> None:
 @pytest.mark.parametrize("tilt_deg", [15, 40])
 def test_a_tilted_camera(renderer: Renderer, tilt_deg: float) -> None:
     for angle_deg in (10.0, 100.0, 222.2):
-        frame = renderer.render(Scene(plate_angle_deg=angle_deg, lamps=SECTORS[:1], tilt_deg=tilt_deg), 20_000)
+        frame = renderer.render(
+            Scene(plate_angle_deg=angle_deg, lamps=SECTORS[:1], camera=CameraPose(tilt_deg)), 20_000
+        )
         plate = plate_angle_deg(frame)
         assert plate is not None
         assert apart_deg(plate.angle_deg, angle_deg) < 0.1

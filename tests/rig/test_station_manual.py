@@ -27,7 +27,7 @@ class Hands:
 
     def __call__(self, request: str) -> bool:
         self.asked.append(request)
-        coins = self.world._state.coins
+        coins = self.world.state.coins
         slot = next((int(number) for number in re.findall(r"slot (\d+)", request)), None)
         if "into slot" in request or "Turn the coin" in request:
             coin = next((coin for coin in coins if coin.place == "plate"), None)

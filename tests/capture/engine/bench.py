@@ -25,6 +25,7 @@ from capture.engine.events import Event
 from capture.engine.run import Summary, run_scan
 from capture.plan import Plan, Tray
 from capture.store import Store
+from rig.arms.manual import ManualHandler
 from rig.clock import ScaledClock
 from rig.sides import Side
 from rig.station import Station, StationConfig
@@ -108,9 +109,9 @@ class Bench:
         return {coin.coin: (coin.place, coin.slot, coin.side) for coin in self.world.coins}
 
 
-def true_bundle(names: Sequence[str] = PLAN.lights) -> Bundle:
+def true_bundle(names: Sequence[str] = PLAN.lights, model: CameraModel = OPTICS) -> Bundle:
     """The calibration that a perfect `rig calibrate` would find, with the flat fields of some lights."""
-    model, lights = OPTICS, CONFIG.lightbox.lights
+    lights = CONFIG.lightbox.lights
     lens = Lens(model.matrix, model.distortion, 0.1, model.width_px, model.height_px)
     renderer = Renderer(model, ProceduralDrawer())
 
@@ -134,8 +135,9 @@ def open_bench(
     tray: Tray = TRAY,
     seed: int = 1,
     contents: Contents | None = None,
+    optics: CameraModel = OPTICS,
 ) -> Iterator[Bench]:
-    """The bench of a folder, as the last run left it."""
+    """The bench of a folder, as the last run left it; a technician does whatever is asked at once."""
     clock = clock or ScaledClock(math.inf)
     world = make_world(
         config,
@@ -148,8 +150,10 @@ def open_bench(
         drawer=DRAWER,
     )
     world.fill(tray.coins, tray.id)
-    camera = CAMERAS.make(TwinCameraConfig(optics=OPTICS), clock)
-    with Store.open(folder / "store") as store, Station(config, clock) as station:
+    camera = CAMERAS.make(TwinCameraConfig(optics=optics), clock)
+    with Store.open(folder / "store") as store, Station(config, clock, lambda request: True) as station:
+        if isinstance(station.arm, ManualHandler):
+            station.arm.on_done = world.do_by_hand
         camera.connect()
         try:
             yield Bench(folder, store, station, camera, world)
@@ -180,7 +184,14 @@ class DeadlyClock(ScaledClock):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def scan_until_killed(folder: Path, kill_after_s: float, config: StationConfig, plan: Plan, tray: Tray = TRAY) -> None:
+def scan_until_killed(
+    folder: Path,
+    kill_after_s: float,
+    config: StationConfig,
+    plan: Plan,
+    tray: Tray = TRAY,
+    optics: CameraModel = OPTICS,
+) -> None:
     """Scan the tray and be killed after so many hardware seconds."""
-    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=config, tray=tray) as bench:
+    with open_bench(folder, clock=DeadlyClock(kill_after_s), config=config, tray=tray, optics=optics) as bench:
         bench.run(plan=plan, tray=tray)

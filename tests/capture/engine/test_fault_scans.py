@@ -97,10 +97,11 @@ def scan(folder: Path, seed: int, plan: Plan = PLAN) -> Outcome:
                 continue
             session = bench.store.sessions.find()[-1]
             outcome.errands += [f"{skipped.coin}: {skipped.why}" for skipped in summary.skipped]
-            if session.finished_at is None:  # a coin given up on its way back may have all its frames
+            if summary.skipped:  # each is reported, and one that fell on its way back may have all its frames
+                bring_back(bench.world)
+            if session.finished_at is None:
                 assert summary.skipped
                 outcome.faults += bench.world.faults[1:]
-                bring_back(bench.world)
                 continue
             assert bench.store.sessions.missing_shots(session.id) == []
             frames = bench.store.frames.find()
@@ -153,11 +154,11 @@ def watch_for_drops(world: World, outcome: Outcome) -> None:
 def bring_back(world: World) -> None:
     """What the message asked for: every coin that is not where a rig can find it into its slot, obverse up."""
     slots = {coin: slot for slot, coin in TRAY.coins.items()}
-    kept: list[LyingCoin] = world._state.coins
+    kept: list[LyingCoin] = world.state.coins
     for coin in kept:
         coin.place, coin.slot, coin.side = "slot", slots[coin.coin], "obverse"
         coin.x_mm = coin.y_mm = 0.0
-    world._save()
+    world.save()
 
 
 def what_is_wrong(frame: Frame, truths: dict[tuple[str, int], Scene], config: StationConfig) -> list[str]:

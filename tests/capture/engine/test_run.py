@@ -229,7 +229,7 @@ def test_a_coin_let_go_into_its_slot_in_mid_turn_is_looked_at_though_nothing_mis
         session = bench.store.sessions.find()[-1]
         bench.store.journal.log(TurningOver(slot=7, coin="2024.1.2", side="reverse"), session.id)
         bench.store.journal.log(Returned(slot=7, coin="2024.1.2", found="arm"), session.id)
-        lying = next(coin for coin in bench.world._state.coins if coin.coin == "2024.1.2")
+        lying = next(coin for coin in bench.world.state.coins if coin.coin == "2024.1.2")
         lying.side = "reverse"
         bench.run(plan=SHORT_PLAN, tray=TRAY)
         assert bench.lies() == IN_ORDER

@@ -55,6 +55,36 @@ def test_what_the_rig_cannot_do_is_refused_by_every_command(lab: Path) -> None:
     assert run("scan", "--tray", 1, "--no-identify", "--lab", lab).code == 0
 
 
+ON_ARM = "  camera_arm: {arm: {kind: dobot, home_mm: [330, 0, 60]}}\n"
+
+
+def test_an_arm_that_holds_the_camera_does_what_it_was_taught_and_nothing_else(lab: Path) -> None:
+    rig_yaml, poses = lab / "rig.yaml", lab / "camera_poses.yaml"
+    rig_yaml.write_text(rig_yaml.read_text().replace("station:\n", "station:\n" + ON_ARM))
+    (lab / "plans" / "default.yaml").write_text(TILTED)
+    dry = ("scan", "--tray", 1, "--dry-run", "--no-identify", "--lab", lab)
+    with pytest.raises(LabError, match=r"line 4: tilt_deg: .* no pose for 0, 20 degrees.* `rig jog --camera`"):
+        run(*dry)
+    pose = "{tilt_deg: %d, end_mm: [330, 0, 70], wrist_deg: %d}"
+    poses.write_text(f"arm: dobot\nposes:\n- {pose % (0, 0)}\n- {pose % (20, 20)}\n")
+    assert run(*dry).code in (0, 1)
+    with pytest.raises(UsageError, match="no tilt"):
+        run("jog", "--camera", "--tilts", "20,steep", "--lab", lab)
+    poses.write_text(poses.read_text().replace("dobot", "uarm"))
+    with pytest.raises(LabError, match=r"taught to a uarm, and rig\.yaml has a dobot"):
+        run(*dry)
+
+
+def test_a_technician_is_asked_where_there_is_a_terminal(lab: Path) -> None:
+    rig_yaml = lab / "rig.yaml"
+    rig_yaml.write_text(rig_yaml.read_text().replace("{kind: uarm, port: twin://arm}", "{kind: manual}"))
+    assert "kind: manual" in rig_yaml.read_text()
+    for command in (("scan", "--tray", 1), ("batch", "--trays", "1-2")):
+        with pytest.raises(LabError, match="no terminal to ask"):
+            run(*command, "--no-identify", "--lab", lab)
+    assert sessions(lab) == []
+
+
 def test_a_light_that_was_not_calibrated_and_a_full_disk_are_shown_by_a_dry_run_and_refused_by_a_scan(
     lab: Path,
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.twin.optics import CameraModel, Sensor, camera_axes, on_plane, to_pixel
+from rig.twin.scene import STRAIGHT_DOWN, CameraPose
 
 CAMERA = CameraModel()
 
@@ -19,23 +20,23 @@ CAMERA = CameraModel()
 def test_points_fall_where_opencv_projects_them(x: float, y: float, z: float, tilt_deg: float, width: int) -> None:
     points = np.array([[x, y, z]] * width)
     # turned here: OpenCV's own turning takes one of less than 1e-5 for none
-    turned = points @ np.asarray(camera_axes(tilt_deg)).T
+    turned = points @ np.asarray(camera_axes(CameraPose(tilt_deg))).T
     shift = CAMERA.height_mm * np.array([0.0, 0.0, 1.0])
     expected, _ = cv2.projectPoints(turned, np.zeros(3), shift, CAMERA.matrix, CAMERA.distortion)
-    assert to_pixel(CAMERA, tilt_deg, points) == pytest.approx(expected.reshape(-1, 2), abs=1e-6)
+    assert to_pixel(CAMERA, CameraPose(tilt_deg), points) == pytest.approx(expected.reshape(-1, 2), abs=1e-6)
 
 
 @pytest.mark.parametrize(("tilt_deg", "height_mm"), [(0, 0), (0, 2), (20, 0), (-15, 3)])
 def test_rays_and_projection_agree(tilt_deg: float, height_mm: float) -> None:
     rows, columns = np.mgrid[10:950:94, 10:1270:126]
-    x, y = on_plane(CAMERA, tilt_deg, height_mm)
+    x, y = on_plane(CAMERA, CameraPose(tilt_deg), height_mm)
     points = np.stack([x[rows, columns], y[rows, columns], np.full(rows.shape, height_mm)], axis=-1).reshape(-1, 3)
-    back = to_pixel(CAMERA, tilt_deg, points)
+    back = to_pixel(CAMERA, CameraPose(tilt_deg), points)
     assert np.abs(back - np.stack([columns, rows], axis=-1).reshape(-1, 2)).max() < 0.02
 
 
 def test_image_axes_are_the_benchs() -> None:
-    centre, right, up = to_pixel(CAMERA, 0, np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0]]))
+    centre, right, up = to_pixel(CAMERA, STRAIGHT_DOWN, np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0]]))
     assert right[0] - centre[0] == pytest.approx(10 / CAMERA.mm_per_pixel, rel=0.01)
     assert up[1] - centre[1] == pytest.approx(-10 / CAMERA.mm_per_pixel, rel=0.01)
 

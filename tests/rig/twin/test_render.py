@@ -9,7 +9,7 @@ import pytest
 from rig.twin.coins.drawer import Drawer, ProceduralDrawer
 from rig.twin.lamps import merged
 from rig.twin.render import CameraModel, Renderer
-from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
+from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 
 CAMERA = CameraModel(k1=0, k2=0, p1=0, p2=0, centre_px=(640.0, 480.0), vignetting=0.0)
 SECTOR = (Lamp(60, 35, 1.0),)
@@ -152,7 +152,7 @@ def test_out_of_focus_is_softer(known_coins: Drawer) -> None:
 
 def test_tilted_camera_foreshortens(renderer: Renderer) -> None:
     coins = (PlacedCoin("flat", "obverse", 0, 0, 0),)
-    frame = renderer.render(Scene(coins=coins, lamps=EVEN, tilt_deg=30), 20_000)
+    frame = renderer.render(Scene(coins=coins, lamps=EVEN, camera=CameraPose(30)), 20_000)
     stands_out = (cv2.GaussianBlur(frame.mean(axis=2), (0, 0), 1.5) > 80).astype(np.uint8)
     outlines, _ = cv2.findContours(stands_out, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     _, _, width, height = cv2.boundingRect(max(outlines, key=cv2.contourArea))
