@@ -75,11 +75,11 @@ def _headers(sheet: RawSheet, mapping: ColumnMapping, first: int) -> list[int]:
 
 def _is_header(cells: Sequence[str], mapping: ColumnMapping) -> bool:
     """Whether at least half of what a line says are names of fields, two or more, and nothing is a number."""
-    said = [cell for cell in cells if cell.strip()]
-    if len(said) < 2 or any(cell.strip()[0].isdigit() for cell in said):
+    texts = [cell for cell in cells if cell.strip()]
+    if len(texts) < 2 or any(cell.strip()[0].isdigit() for cell in texts):
         return False
-    known = sum(find_field(cell) is not None for cell in said)
-    return 2 * known >= len(said) and _count_fields(cells, mapping) > 1 and not Columns(said, mapping.columns).missing
+    known = sum(find_field(cell) is not None for cell in texts)
+    return 2 * known >= len(texts) and _count_fields(cells, mapping) > 1 and not Columns(texts, mapping.columns).missing
 
 
 def _count_fields(cells: Sequence[str], mapping: ColumnMapping) -> int:
@@ -89,9 +89,9 @@ def _count_fields(cells: Sequence[str], mapping: ColumnMapping) -> int:
 def _title_above(sheet: RawSheet, at: int) -> int | None:
     """The place of the title over a header: the line before it, empty ones aside, if it has one text alone."""
     for above in range(at - 1, -1, -1):
-        said = _cells(sheet, above)
-        if said:
-            return above if len(said) == 1 and not said[0].replace(".", "").isdigit() else None
+        texts = _cells(sheet, above)
+        if texts:
+            return above if len(texts) == 1 and not texts[0].replace(".", "").isdigit() else None
     return None
 
 
