@@ -88,12 +88,53 @@ def find_axis(views: Sequence[RingView], angles_deg: Sequence[float], lens: Lens
     """
     if len(views) < LEAST_VIEWS:
         raise CalibrationError(f"The ring was seen in {len(views)} views; {LEAST_VIEWS} are needed for the axis.")
+    fit = fit_plate(views, angles_deg, lens)
+    x, y, w = lens.matrix @ (fit.point_mm / fit.point_mm[2])
+    return PlateAxis(fit.point_mm, np.asarray(fit.rotation[:, 2], np.float64), (float(x / w), float(y / w)), fit.rms_px)
+
+
+@dataclass(frozen=True, eq=False)
+class PlateFit:
+    """The plate's pose in the camera's frame when the turntable is at the first of several angles.
+
+    Attributes
+    ----------
+    rotation
+        (3, 3) from the plate to the camera; the plate's x leads to the ring's first marker.
+    point_mm
+        (3,) where the axis meets the plate.
+    shift_mm
+        (2,) of the ring's centre from the axis, on the plate.
+    rms_px
+        Root mean square distance of the ring's corners from where plate and angles put them.
+    """
+
+    rotation: Points
+    point_mm: Points
+    shift_mm: Points
+    rms_px: float
+
+
+def fit_plate(views: Sequence[RingView], angles_deg: Sequence[float], lens: Lens, *, centred: bool = False) -> PlateFit:
+    """Fit the plate's pose to the ring's corners, seen at several angles of the turntable (deg, counter-clockwise).
+
+    Parameters
+    ----------
+    centred
+        Take the ring to lie centred: what one view cannot tell.
+
+    Raises
+    ------
+    CalibrationError
+        If the views do not turn about one axis.
+    """
     seen = [_normalised(view.corners_px, lens) for view in views]
     flat = [np.column_stack([view.corners_mm, np.zeros(len(view.corners_mm))]) for view in views]
     _, rotation, translation = cv2.solvePnP(flat[0], seen[0], np.eye(3), None)
     turn_deg = np.asarray(angles_deg, np.float64) - angles_deg[0]
     # Pose of the plate (6), the ring's shift on the plate (2): the ring's own turn is in the pose.
     values = np.concatenate([rotation.ravel(), translation.ravel(), [0.0, 0.0]])
+    free = np.eye(len(values))[: 6 if centred else 8]
 
     def miss(values: Points) -> Points:
         return np.concatenate(
@@ -106,10 +147,10 @@ def find_axis(views: Sequence[RingView], angles_deg: Sequence[float], lens: Lens
     weight = np.ones(1)
     for _ in range(ROUNDS):
         off = miss(values)
-        slopes = np.stack([(miss(values + step) - off) / 1e-6 for step in 1e-6 * np.eye(len(values))], axis=1)
+        slopes = np.stack([(miss(values + step) - off) / 1e-6 for step in 1e-6 * free], axis=1)
         spread = 1.4826 * float(np.median(np.abs(off))) + 1e-9
         weight = np.clip(1 - (off / (6 * spread)) ** 2, 0, None)
-        values = values - np.linalg.lstsq(slopes * weight[:, None], off * weight, rcond=None)[0]
+        values = values - np.linalg.lstsq(slopes * weight[:, None], off * weight, rcond=None)[0] @ free
     off = miss(values)
     focal = float(np.sqrt(lens.matrix[0, 0] * lens.matrix[1, 1]))
     rms_px = focal * float(np.sqrt(np.average(off**2, weights=weight)))
@@ -119,9 +160,7 @@ def find_axis(views: Sequence[RingView], angles_deg: Sequence[float], lens: Lens
             "and camera are fixed, and that the turntable does not slip."
         )
     turn, _ = cv2.Rodrigues(values[:3])
-    point = np.asarray(values[3:6], np.float64)
-    x, y, w = lens.matrix @ (point / point[2])
-    return PlateAxis(point, np.asarray(turn[:, 2], np.float64), (float(x / w), float(y / w)), rms_px)
+    return PlateFit(np.asarray(turn, np.float64), np.asarray(values[3:6], np.float64), values[6:], rms_px)
 
 
 def _project(values: Points, place: Points, turn: float) -> Points:

@@ -226,13 +226,17 @@ def find(directory: Path, bundle_id: str) -> Bundle | None:
     CalibrationError
         If it cannot be read.
     """
-    for number, folder in reversed(numbered(directory)):
-        if is_named(bundle_id, number, folder):
-            return load(folder)
-    return None
+    folder = folder_of(directory, bundle_id)
+    return None if folder is None else load(folder)
 
 
-def is_named(bundle_id: str, number: int, folder: Path) -> bool:
+def folder_of(directory: Path, bundle_id: str) -> Path | None:
+    """The folder of a bundle in a folder of them, by its id or its number; None if it is not there."""
+    saved = reversed(numbered(directory))
+    return next((folder for number, folder in saved if _is_named(bundle_id, number, folder)), None)
+
+
+def _is_named(bundle_id: str, number: int, folder: Path) -> bool:
     """Whether a bundle, by its number and folder, is the one with that id or number."""
     return folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number)
 

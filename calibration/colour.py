@@ -105,8 +105,8 @@ def fit_colour(
     if mean > MAX_MEAN or best.ciede2000[worst] > MAX_PATCH:
         raise CalibrationError(
             f"{name}: the chart's colours stay {mean:.1f} CIEDE2000 off ({MAX_MEAN:g} at most), patch {worst + 1} "
-            f"{best.ciede2000[worst]:.1f}: no 24-patch ColorChecker, wrong corners, or a lamp that lacks colours. "
-            "Check the chart, and use another lamp."
+            f"{best.ciede2000[worst]:.1f}: no 24-patch ColorChecker, wrong corners, a shadow on a part of it, or a "
+            "lamp that lacks colours. Check the chart and how it is lit, or use another lamp."
         )
     return best
 

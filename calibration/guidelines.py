@@ -1,8 +1,9 @@
 """What guidelines ask of an imaging system: limits of FADGI's stars and of ISO 19264-1's levels, each with its source.
 
 Neither the text of FADGI's third edition (2023) nor that of ISO 19264-1:2021 was at hand. Their limits are those that
-two independent comparisons quote alike, FADGI's for bound general collections, which is stated with every limit. Where
-neither quotes one, FADGI's second edition (2016), whose own text was read, is named as the source, or there is none.
+two independent comparisons quote, alike where both do; FADGI's are those for bound general collections. Which of them
+quotes a limit is stated with it. Where neither does, FADGI's second edition (2016), whose own text was read, is named
+as the source, or there is none.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ Better = Literal["less", "more"]
 STARS = ("4 stars", "3 stars", "2 stars", "1 star")
 LEVELS = ("level A", "level B", "level C")
 
-FADGI = "FADGI 2023, as quoted by skandalski.pl/tabela-fadgi-iso-metamorfoze and standardy.digitalizaty.cz"
-FADGI_ONE = "FADGI 2023, as quoted by skandalski.pl/tabela-fadgi-iso-metamorfoze"
+QUOTED = "skandalski.pl/tabela-fadgi-iso-metamorfoze"
+FADGI = f"FADGI 2023, as quoted by {QUOTED} and, but for 1 star, by standardy.digitalizaty.cz"
+FADGI_ONE = f"FADGI 2023, as quoted by {QUOTED}"
 FADGI_OTHER = "FADGI 2023, as quoted by standardy.digitalizaty.cz; no limit for 1 star was read"
 FADGI_MIXED = (
     "FADGI 2023 for 4 stars and 1 star, as quoted by standardy.digitalizaty.cz; for 3 and 2 stars FADGI 2016, whose "
     "text was read"
 )
-ISO = "ISO 19264-1:2021, as quoted by skandalski.pl/tabela-fadgi-iso-metamorfoze"
+ISO = f"ISO 19264-1:2021, as quoted by {QUOTED}"
 
 
 @dataclass(frozen=True)

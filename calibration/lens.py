@@ -27,6 +27,7 @@ MODELS = ((cv2.CALIB_FIX_K3, 4), (0, 5), (cv2.CALIB_RATIONAL_MODEL, 8))
 # A model with more terms has to bring the error below this share: corners of one view err alike, which Schwarz's
 # criterion does not know, and a term that explains little of them misleads where no corner was seen.
 RICHER = 0.95
+FISHEYE, FISHEYE_PX = 2.0, 0.25  # how much worse than a model that turns back, and how bad, the best one may be
 MIN_TILT_DEG = 8.0
 MIN_DIRECTIONS = 3  # Zhang's least, if nothing about the lens is known
 APART_DEG = 4.0  # directions in which the board faces differ by more
@@ -53,6 +54,12 @@ class Lens:
     rms_px: float
     width_px: int
     height_px: int
+
+    def straightened(self, points_px: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(N, 2) places in a straightened image, of points (N, 2) in one as the camera took it."""
+        points = np.asarray(points_px, np.float64).reshape(-1, 1, 2)
+        flat = cv2.undistortPoints(points, self.matrix, self.distortion, P=self.matrix)
+        return np.asarray(flat, np.float64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ def fit_lens(views: Sequence[BoardView]) -> LensFit:
             left_out[number] = "its corners contradict the other views: blurred, moved, or a bent board"
         distinct = kept
         fit = _best_model([views[number] for number in distinct], size)
-    _check_tilts(fit.rotations)
+    _check_tilts(fit)
     limit_px = MAX_RMS_PX * max(1.0, float(np.hypot(*size)) / LARGE_PX)
     if not np.isfinite(fit.rms_px) or fit.rms_px > limit_px:
         raise CalibrationError(
@@ -176,6 +183,13 @@ def _best_model(views: Sequence[BoardView], size: tuple[int, int]) -> _Fit:
         is_better = fit.criterion < best.criterion and fit.rms_px < RICHER * best.rms_px
         if _grows_outwards(fit, size) and (is_better or not _grows_outwards(best, size)):
             best = fit
+    finest = min(fits, key=lambda fit: fit.rms_px)
+    if best.rms_px > max(FISHEYE_PX, FISHEYE * finest.rms_px) and not _grows_outwards(finest, size):
+        raise CalibrationError(
+            f"The lens bends the image as a fisheye does: what fits the board ({finest.rms_px:.2f} pixels) turns back "
+            f"before the image's corners, and what does not fits worse ({best.rms_px:.2f}). Fisheye lenses are not "
+            "covered. Use a longer lens, or crop all photographs alike to their middle."
+        )
     return best
 
 
@@ -256,7 +270,8 @@ def _check_coverage(views: Sequence[BoardView], size: tuple[int, int]) -> None:
             )
 
 
-def _check_tilts(rotations: Sequence[npt.NDArray[np.float64]]) -> None:
+def _check_tilts(fit: _Fit) -> None:
+    rotations = fit.rotations
     tilts = [np.degrees(np.arccos(min(abs(rotation[2, 2]), 1.0))) for rotation in rotations]
     if sum(tilt > MIN_TILT_DEG for tilt in tilts) < 3:
         raise CalibrationError(
@@ -265,7 +280,8 @@ def _check_tilts(rotations: Sequence[npt.NDArray[np.float64]]) -> None:
         )
     if _count_directions([rotation[:, 2] for rotation in rotations]) < MIN_DIRECTIONS:
         raise CalibrationError(
-            "The board is tilted in the same way in nearly all views, which cannot tell focal length from distance. "
+            "The board is tilted in the same way in nearly all views, which cannot tell focal length from distance "
+            f"(it stays uncertain by {fit.focal_std_px / fit.matrix[0, 0]:.0%}). "
             f"Raise another of its edges in each view: it has to face at least {MIN_DIRECTIONS} directions."
         )
 

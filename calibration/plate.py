@@ -26,6 +26,7 @@ Points = npt.NDArray[np.float64]
 WORKING_WIDTH_PX = 640
 MIN_MARKERS = 4
 MAX_MISS_CELLS = 0.35  # a corner further from where the others put it belongs to no marker of the ring
+REFINED_CELLS = 0.7  # of a marker's grid: reach of the window in which a corner is found again
 PLATE_GREY = 140.0  # what the plate is brought to before markers are looked for
 PRINT_GREY = 96  # of the ring's ground in print; the ink is black
 
@@ -177,7 +178,8 @@ def ring_corners(image: Image, ring: RingSpec) -> RingCorners:
     known = (numbers >= 0) & (numbers < ring.markers) & (times[which.ravel()] == 1)
     found = np.asarray(corners, np.float64).reshape(-1, 4, 2)[known]
     per_pixel = np.array(grey.shape[::-1]) / size
-    return RingCorners((found + 0.5) * per_pixel - 0.5, ring.corners_mm[numbers[known]])
+    seen_px = (found + 0.5) * per_pixel - 0.5
+    return RingCorners(_refined(seen_px, np.asarray(grey, np.uint8), ring), ring.corners_mm[numbers[known]])
 
 
 def ring_of(corners: RingCorners, ring: RingSpec) -> RingView | None:
@@ -195,8 +197,7 @@ def plate_of(corners: RingCorners, ring: RingSpec, lens: Lens | None = None) -> 
     if len(seen_px) < MIN_MARKERS:
         return None
     if lens is not None:
-        flat = cv2.undistortPoints(seen_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
-        seen_px = np.asarray(flat, np.float64).reshape(-1, 4, 2)
+        seen_px = lens.straightened(seen_px.reshape(-1, 2)).reshape(-1, 4, 2)
     return _fit(seen_px, corners.on_plate_mm, ring)
 
 
@@ -225,6 +226,13 @@ def plate_angle_deg(image: Image, lens: Lens | None = None, ring: RingSpec | Non
     return plate_of(ring_corners(image, ring), ring, lens)
 
 
+def crossing(quad: Points) -> Points:
+    """(2,) where the diagonals of a marker's corners (4, 2) cross: its centre, however it is foreshortened."""
+    first, second = quad[2] - quad[0], quad[3] - quad[1]
+    along = np.linalg.solve(np.stack([first, -second], axis=1), quad[1] - quad[0])[0]
+    return np.asarray(quad[0] + along * first, np.float64)
+
+
 def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
     """The ring to print, true to scale at `px_per_mm`: black on dark grey, with a cross at the axis.
 
@@ -246,6 +254,22 @@ def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
     cross = round(px_per_mm)
     cv2.drawMarker(image, (side // 2, side // 2), 0, cv2.MARKER_CROSS, 2 * cross, max(1, cross // 8))
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _refined(seen_px: Points, grey: npt.NDArray[np.uint8], ring: RingSpec) -> Points:
+    """Corners (N, 4, 2) found again in all pixels of the image, in a window that their neighbours just stay out of.
+
+    Of the twin's corners, 0.1 mm a pixel, the scatter falls from 1.0 to 0.5 pixels; what remains is that blur draws
+    each corner inwards, and the four of a marker alike.
+    """
+    if len(seen_px) == 0:
+        return seen_px
+    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
+    reach = int(np.clip(round(REFINED_CELLS * side_px / (ring.opencv_dictionary.markerSize + 2)), 2, 15))
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 0.001)
+    places = seen_px.reshape(-1, 1, 2).astype(np.float32)
+    found = cv2.cornerSubPix(grey, places, (reach, reach), (-1, -1), stop)
+    return np.asarray(found, np.float64).reshape(-1, 4, 2)
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 Quality = Mapping[str, float]
-"""Values by the keys of `calibration.guidelines.CRITERIA`; what was not measured is not in it."""
+"""Values by the keys of `calibration.guidelines.CRITERIA` and `calibration.control`; those that were measured."""
 
 QUALITY = "quality.yaml"
 

@@ -7,6 +7,7 @@ T. Malzbender, D. Gelb, H. Wolters, "Polynomial texture maps", SIGGRAPH 2001. Th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ TERMS = 6
 SAMPLED = 1e-3  # of the greatest singular value: below, a combination of terms is not determined by the lights
 PRIOR = 0.2  # weight of what Lambert's law expects against that of an image
 JPEG_QUALITY = 95
+_COMMENTS = ("#", "//", ";")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def encode_lp(names: Sequence[str], directions: npt.NDArray[np.float64]) -> str:
 def read_lights(path: Path) -> tuple[list[str] | None, npt.NDArray[np.float64]]:
     """Directions (N, 3), unit vectors, and the images' names where the file gives them.
 
-    Read are `.lp` files, and tables of three numbers a line (or a column), as DiLiGenT has them.
+    Read are `.lp` files as they are found: with or without the line that says how many lights there are, with comments
+    (`#`, `//`, `;`), names with spaces, folders or quotes; and tables of three numbers a line (or a column), as
+    DiLiGenT has them.
 
     Raises
     ------
@@ -143,25 +147,46 @@ def read_lights(path: Path) -> tuple[list[str] | None, npt.NDArray[np.float64]]:
         If it is neither, or a direction is none.
     """
     try:
-        lines = [line.split() for line in path.read_text("utf-8").replace(",", " ").splitlines() if line.strip()]
-        if lines and len(lines[0]) == 1:
-            entries = lines[1 : 1 + int(lines[0][0])]
-            names: list[str] | None = [" ".join(entry[:-3]) for entry in entries]
-            rows = np.array([[float(part) for part in entry[-3:]] for entry in entries])
-            if len(entries) != int(lines[0][0]) or not all(names or [""]):
-                raise ValueError
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        lines = [line for line in lines if line and not line.startswith(_COMMENTS)]
+        stated = int(lines.pop(0)) if lines and lines[0].isdigit() else None
+        named = [_named_direction(line) for line in lines]
+        if named and all(each is not None for each in named):
+            entries = [each for each in named if each is not None]
+            names: list[str] | None = [name for name, _ in entries]
+            rows = np.array([direction for _, direction in entries])
         else:
             names = None
-            rows = np.array([[float(part) for part in line] for line in lines])
+            rows = np.array([[float(part) for part in line.replace(",", " ").split()] for line in lines])
             rows = rows.T if rows.shape[0] == 3 and rows.shape[1] != 3 else rows
+        if rows.ndim != 2 or rows.shape[1] != 3 or not np.isfinite(rows).all():
+            raise ValueError
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        if rows.ndim != 2 or rows.shape[1] != 3 or not np.isfinite(rows).all() or (length < 1e-6).any():
+        if (length < 1e-6).any():
             raise ValueError
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it lists no directions"
         raise CalibrationError(
             f"{path}: {reason}. Give an .lp file, as `rig calibrate lights --out` writes it, or three numbers a line."
         ) from error
+    if stated is not None and stated != len(rows):
+        raise CalibrationError(
+            f"{path} says that it lists {stated} lights, and lists {len(rows)}. Correct its first line, or add what is "
+            "missing."
+        )
     if (rows[:, 2] < 0).all():
         raise CalibrationError(f"{path}: all lights come from behind. z is positive towards the camera.")
     return names, rows / length
+
+
+def _named_direction(line: str) -> tuple[str, tuple[float, ...]] | None:
+    """A photograph's name and a direction, from a line of an `.lp` file; None where there is no name."""
+    parts = line.rsplit(None, 3)
+    if len(parts) < 4:
+        return None
+    name = parts[0].strip().strip("\"'")
+    if re.fullmatch(r"[-+\d.,eE\s]*", name) and not name.isdigit():
+        return None  # a table with more columns
+    # Some countries write 0,5.
+    numbers = [part.replace(",", ".") if part.count(",") == 1 and "." not in part else part for part in parts[1:]]
+    return name, tuple(float(number.strip(",")) for number in numbers)

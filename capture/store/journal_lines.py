@@ -213,6 +213,14 @@ class ScanReported(JournalLine, kind="scan report"):
     path: str
 
 
+class ControlFrame(JournalLine, kind="control frame"):
+    """The empty plate before a tray: how its ring looks, and what has changed since the calibration."""
+
+    calibration: str
+    values: dict[str, float]
+    drift: tuple[str, ...] = ()
+
+
 class ScanAbandoned(JournalLine, kind="abandoned"):
     """An interrupted scan was given up for a new one."""
 

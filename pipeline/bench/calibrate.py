@@ -85,6 +85,8 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
     _place(rig, reporter, "Take the board away; leave the plate empty.", "coins", None)
     rig.station.show(light)
     ring = _see_ring(rig, lab.rig.quality.ring, lens, scale)
+    plate = _expose(rig, 1)[0]
+    plate_exposure_us = rig.camera.grab().exposure_us
     if ring.zero_deg is None:
         reporter.report(
             "No ring of markers was found on the plate, so its angle will not be checked (`rig print ring`)."
@@ -116,8 +118,8 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
     )
     colours, chart = _see_colours(rig, bundle, light, reporter)
     bundle = replace(bundle, colours=colours)
-    seen = Witnesses(board, card, chart, ring.mm_per_pixel)
-    quality = measure_quality(bundle, light, spec, seen, reporter)
+    seen = Witnesses(plate, plate_exposure_us, board, card, chart, ring.mm_per_pixel)
+    quality = measure_quality(bundle, light, spec, lab.rig.quality.ring, seen, reporter)
     _place(rig, reporter, "Take everything off the plate.", "coins", None)
     rig.station.dark()
     return CalibrationResult(bundle, number_of(save(bundle, lab.calibrations, quality)))

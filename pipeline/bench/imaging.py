@@ -12,10 +12,12 @@ from calibration.apply import apply
 from calibration.board import BoardSpec, find_board
 from calibration.bundle import Bundle
 from calibration.chart import find_chart
+from calibration.control import EXPOSURE_US, appearance_of
 from calibration.edge import measure_sharpness
 from calibration.errors import CalibrationError
 from calibration.image import Image
 from calibration.imaging import of_card, of_chart, of_edges, of_scale
+from calibration.plate import RingSpec
 from calibration.quality import Quality
 from calibration.response import to_linear
 from pipeline.reporter import Reporter
@@ -29,6 +31,8 @@ class Witnesses:
 
     Attributes
     ----------
+    plate, plate_exposure_us
+        The empty plate with its ring, at 0 degrees.
     board
         The board lying flat, its edges slanted.
     card
@@ -39,14 +43,18 @@ class Witnesses:
         The scale that the ring gives.
     """
 
+    plate: Image
+    plate_exposure_us: int
     board: Image
     card: Image
     chart: Image | None
     ring_mm_per_pixel: float | None
 
 
-def measure_quality(bundle: Bundle, light: str, spec: BoardSpec, seen: Witnesses, reporter: Reporter) -> Quality:
-    """What images are worth that a calibration corrects."""
+def measure_quality(
+    bundle: Bundle, light: str, spec: BoardSpec, ring: RingSpec, seen: Witnesses, reporter: Reporter
+) -> Quality:
+    """What images are worth that a calibration corrects, and how the plate looks, for control frames."""
     chart, card = seen.chart, seen.card
     steps: list[Callable[[], dict[str, float]]] = [
         lambda: of_scale(bundle.mm_per_pixel, seen.ring_mm_per_pixel),
@@ -61,7 +69,8 @@ def measure_quality(bundle: Bundle, light: str, spec: BoardSpec, seen: Witnesses
             quality |= measure()
         except CalibrationError as error:
             reporter.warn(f"Left out of the imaging report: {error}")
-    return quality
+    appearance = appearance_of(apply(seen.plate, bundle, light), ring)
+    return quality | ({EXPOSURE_US: float(seen.plate_exposure_us)} | appearance if appearance else {})
 
 
 def _of_chart(image: Image) -> dict[str, float]:

@@ -22,6 +22,7 @@ from pipeline.commands.options import (
 )
 from pipeline.commands.terminal.calibration import (
     print_calibration,
+    print_colmap,
     print_colour,
     print_corrected,
     print_flat,
@@ -251,12 +252,12 @@ def report(
     Scale, tone, white balance, colour, noise, uniformity and sharpness, each with its limits, where those were read,
     and a verdict; as a page in the lab's reports.
     """
-    from pipeline.measuring.apply import folder_of
+    from pipeline.measuring.apply import bundle_folder
     from pipeline.reports.imaging import report_imaging
     from pipeline.reports.imaging_page import write_imaging_page
 
     opened = open_lab(lab)
-    found = report_imaging(opened, folder_of(opened, bundle), reporter)
+    found = report_imaging(opened, bundle_folder(opened, bundle), reporter)
     print_result(replace(found, page=write_imaging_page(opened, found)), print_imaging, json=json)
     return DONE
 
@@ -363,6 +364,33 @@ def measure(
     result = measure_photographs(images, board, mm_per_pixel, load_corrections(lens, flat, None), reporter)
     print_result(result, print_measured, json=json)
     return code_of(sum(bool(each.coins) for each in result.photographs), len(result.failed))
+
+
+@measure_app.command(rich_help_panel=PANEL, epilog="Example: `rig colmap --coin 1994.1 --side obverse --out colmap/`")
+def colmap(
+    coin: Annotated[str, typer.Option(help="A coin of the store.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    side: Annotated[SideName, typer.Option(help="Of the coin.")] = SideName.OBVERSE,
+    light: Annotated[
+        str | None, typer.Option(help="The frames' light; else the one that most were taken under.")
+    ] = None,
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Write a coin's frames of several tilts and turns as a folder for photogrammetry with COLMAP, cameras known.
+
+    Calibrated whole frames in images/, cameras.txt, images.txt with each camera's pose by the plate's ring, and
+    points3D.txt with the ring's markers, in mm. Exit code 3: frames that show too little of the ring were left out.
+    """
+    from capture.store import Store
+    from pipeline.measuring.colmap import write_colmap
+
+    opened = open_lab(lab)
+    with Store.open(opened.store, writing=False) as store:
+        written = write_colmap(opened, store, coin, side.value, light, out, reporter)
+    print_result(written, print_colmap, json=json)
+    return LEFT_OVER if written.left_out else DONE
 
 
 @measure_app.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 import cv2
@@ -91,7 +91,7 @@ def measure_relief_of(
         If the lights do not determine a relief.
     """
     files, beside = split_mask(photographs(images, "IMAGES"))
-    files, directions = _paired(files, lights)
+    files, directions = _paired(files, lights, reporter)
     check_lights(directions)
     strengths = _strengths(lights, len(files))
     where = mask or beside
@@ -130,23 +130,44 @@ def measure_relief_of(
     return result
 
 
-def _paired(files: list[Path], lights: Path) -> tuple[list[Path], npt.NDArray[np.float64]]:
+def _paired(files: list[Path], lights: Path, reporter: Reporter) -> tuple[list[Path], npt.NDArray[np.float64]]:
     """Photographs and directions in the same order: by the names in the list of lights, or both as they come."""
     names, directions = read_lights(lights)
     listing = next((file.parent / "filenames.txt" for file in files if (file.parent / "filenames.txt").is_file()), None)
     if names is None and listing is not None:
         names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
     if names is not None and len(names) == len(directions):
-        by_name = {file.name: file for file in files}
-        found = [by_name.get(Path(name.replace("\\", "/")).name) for name in names]
-        if all(found):
+        found = [_named(name, files) for name in names]
+        missing = [name for name, file in zip(names, found, strict=True) if file is None]
+        if not missing:
             return [file for file in found if file is not None], directions
+        if len(missing) < len(names):
+            raise LabError(
+                f"{lights} lists {missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}, of which "
+                "there is no photograph here. Add what is missing, or take it off the list."
+            )
+        if len(files) == len(directions):
+            reporter.warn(f"No photograph is named as in {lights}: the lights are taken in the order of the names.")
     if len(files) != len(directions):
         raise LabError(
             f"There are {len(files)} photographs and {len(directions)} lights in {lights}. Give one light for each, by "
             "name (.lp) or in the same order."
         )
     return files, directions
+
+
+def _named(name: str, files: Sequence[Path]) -> Path | None:
+    """The photograph that a list means: by its name, whatever folder, case or kind of file the list was made with."""
+    wanted = PureWindowsPath(name)  # which knows both kinds of slashes
+    for same in (
+        lambda file: file.name == wanted.name,
+        lambda file: file.name.lower() == wanted.name.lower(),
+        lambda file: file.stem.lower() == wanted.stem.lower(),
+    ):
+        found = [file for file in files if same(file)]
+        if len(found) == 1:
+            return found[0]
+    return None
 
 
 def _strengths(lights: Path, count: int) -> Array:

@@ -122,10 +122,10 @@ def _measure(
 
 
 def _measure_side(store: Store, side: Side, frames: Sequence[Frame], height_mm: float | None) -> MeasuredSide:
-    """Its shape in the mean over lights, in which no shadow widens it."""
-    light = mean_light(shared_parts(store, frames))
+    """Its shape in the brightest of lights, in which each part of the rim is lit and no shadow widens it."""
+    mean, brightest = lights_of(shared_parts(store, frames))
     scale = frames[0].mm_per_pixel or 1.0
-    shape = coin_shape(light, coin_in(light), scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
+    shape = coin_shape(brightest, coin_in(mean), scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
     return MeasuredSide(side, shape, frames[0].turntable_read_deg or 0.0, len(frames))
 
 
@@ -134,13 +134,15 @@ def shows_from_above(frame: Frame) -> bool:
     return frame.is_good and frame.calibrated_sha256 is not None and not frame.tilt_deg
 
 
-def mean_light(parts: Iterable[Image]) -> npt.NDArray[np.float32]:
-    """Mean linear light (H, W) of images (H, W, 3), of which there is at least one."""
+def lights_of(parts: Iterable[Image]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and brightest linear light (H, W) of images (H, W, 3), of which there is at least one."""
     lights = (to_linear(part) @ LUMINANCE for part in parts)
-    total, number = next(lights), 1
+    total = brightest = next(lights)
+    number = 1
     for light in lights:
         total, number = total + light, number + 1
-    return np.asarray(total / number, np.float32)
+        brightest = np.maximum(brightest, light)
+    return np.asarray(total / number, np.float32), np.asarray(brightest, np.float32)
 
 
 def coin_in(light: npt.NDArray[np.float32]) -> Outline:

@@ -15,7 +15,7 @@ from capture.store import Store
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.measuring.relief import ReliefResult, measure_relief_of
-from pipeline.measuring.stored import coin_in, mean_light, one_angle, shared_parts, shows_from_above
+from pipeline.measuring.stored import coin_in, lights_of, one_angle, shared_parts, shows_from_above
 from pipeline.reporter import Reporter
 from rig.sides import Side
 
@@ -49,7 +49,7 @@ def measure_stored_relief(lab: Lab, store: Store, coin: str, side: Side, out: Pa
         work = Path(kept)
         names = [f"{frame.light}.png" for frame in lit]
         paths = [work / name for name in names]
-        mask = coin_in(mean_light(_kept(shared_parts(store, lit), paths))).mask
+        mask = coin_in(lights_of(_kept(shared_parts(store, lit), paths))[0]).mask
         directions = np.array([lamps[str(frame.light)].direction for frame in lit])
         (work / "lights.lp").write_text(encode_lp(names, directions), "utf-8")
         shown = np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)

@@ -36,6 +36,7 @@ from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import BatchPlan
 from pipeline.scanning.batch_results import BatchResult, TrayResult
 from pipeline.scanning.calibration import require_calibration
+from pipeline.scanning.control import with_control_frame
 from pipeline.scanning.identification import Identification, Identifies, Unidentified
 from pipeline.scanning.monitor import JobMonitor
 from pipeline.scanning.preflight import PlannedScan
@@ -208,7 +209,7 @@ class BatchRun:
             self.store.journal.log(BatchSession(batch=self.batch, tray=name), session.id)
             self.monitor.begin_tray(name, session.id)
             self.reporter.report(f"Tray {name}.")
-            stopped = photograph(job, session, self.limits.find_reason_to_end)
+            stopped = photograph(job, session, with_control_frame(job, session, self.limits.find_reason_to_end))
         except NOT_TRUSTED as error:
             self._failed = stopped = explain(error)
         except Exception as error:  # this tray's own trouble: the others have their turn

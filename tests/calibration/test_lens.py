@@ -14,7 +14,7 @@ import pytest
 from calibration.board import BoardSpec, BoardView, find_board
 from calibration.errors import CalibrationError
 from calibration.image import read_image
-from calibration.lens import Lens, calibrate_lens, mm_per_pixel
+from calibration.lens import Lens, calibrate_lens, fit_lens, mm_per_pixel
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, Scene
@@ -49,6 +49,24 @@ def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Ren
     pose = BoardPose(x_mm=7, y_mm=-5, rotation_deg=33)
     image = renderer.render(Scene(target="charuco", lamps=(Lamp(0, 35, 0.8),), board=pose), 20_000)
     assert mm_per_pixel(lens, find_board(image, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
+
+
+def test_a_fisheye_is_refused_and_not_fitted_by_what_does_not_fit() -> None:
+    """By the model that fits best and does not turn back its focal length would be 3 % off."""
+    focal, centre, square = 370.0, np.array([483.0, 355.0]), 30.0
+    grid = np.stack([*np.meshgrid(np.arange(-4.0, 5), np.arange(-3.0, 3)), np.zeros((6, 9))], axis=-1).reshape(-1, 3)
+    chance, views = np.random.default_rng(3), []
+    for tilt_x in (-25.0, 0.0, 25.0):
+        for x, y, tilt_y in ((0, 0, 0.0), (220, 40, 20.0), (-220, -40, -20.0), (40, -90, 10.0)):
+            turn, _ = cv2.Rodrigues(np.radians([tilt_x, tilt_y, 0.0]))
+            seen = (grid * square) @ turn.T + (x, y, 230.0)
+            from_axis = np.arctan2(np.hypot(seen[:, 0], seen[:, 1]), seen[:, 2])
+            around = seen[:, :2] / np.maximum(np.hypot(seen[:, 0], seen[:, 1]), 1e-9)[:, None]
+            bent = from_axis * (1 + 0.02 * from_axis**2 - 0.005 * from_axis**4)
+            px = centre + focal * bent[:, None] * around + chance.normal(0, 0.05, (len(grid), 2))
+            views.append(BoardView(px.astype(np.float32), (grid * square).astype(np.float32), 960, 720))
+    with pytest.raises(CalibrationError, match="as a fisheye does"):
+        fit_lens(views)
 
 
 def test_one_tilt_again_and_again_is_not_enough(camera: CameraModel) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.measuring.apply import Corrected
+    from pipeline.measuring.colmap import ColmapFolder
     from pipeline.measuring.colour import ChartResult, ColourResult
     from pipeline.measuring.flat import FlatResult
     from pipeline.measuring.lens import LensResult
@@ -131,6 +132,15 @@ def print_relief(result: ReliefResult) -> None:
             "  the lights alone do not determine a relightable image: what they lack is taken from Lambert's law"
         )
     print_line(f"Written to {result.out}.")
+
+
+def print_colmap(result: ColmapFolder) -> None:
+    """Print what was written for COLMAP."""
+    tilts = ", ".join(f"{tilt:g}" for tilt in result.tilts_deg)
+    print_line(
+        f"{count(len(result.images), 'image')} under {result.light}, at a tilt of {tilts} degrees, in {result.out}.",
+        f"The ring agrees with the cameras to {result.rms_px:.2f} px RMS.",
+    )
 
 
 def print_corrected(result: Corrected) -> None:

@@ -17,13 +17,16 @@ from calibration.bundle import Bundle, latest
 from calibration.chart import find_chart
 from calibration.coin_shape import coin_shape, die_axis_deg, turn_between
 from calibration.colour import difference, reference_light
+from calibration.lens import Lens
 from calibration.outline import Outline, find_coin
+from calibration.plate import plate_angle_deg
 from calibration.relief import measure_relief
 from calibration.response import light_of_codes, to_image, to_linear
 from rig.sides import SIDES, Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.surface import Surface
 from rig.twin.lamps import lamp_position
+from rig.twin.optics import to_pixel
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
 from tests.pipeline.conftest import Rig
@@ -38,6 +41,7 @@ LIMITS = {
     "residual px": 0.3,
     "axis px at the rim": 0.2,
     "scale %": 0.2,
+    "scale at 45 deg %": 0.5,
     "lights deg": 2.0,
     "flat %": 1.0,
     "CIEDE2000": 2.0,
@@ -112,6 +116,7 @@ def measure(true: TrueRig, bundle: Bundle) -> dict[str, float]:
         "residual px": residual_px(camera, bundle),
         "axis px at the rim": axis_px(camera, bundle),
         "scale %": 100 * abs(bundle.mm_per_pixel / camera.mm_per_pixel - 1),
+        "scale at 45 deg %": tilted_scale_percent(seen, true, bundle.lens),
         "lights deg": lights_deg(true, bundle),
         "flat %": flat_percent(seen, true, bundle, light),
         "CIEDE2000": chart_difference(seen, true, bundle, light),
@@ -131,6 +136,21 @@ def residual_px(camera: CameraModel, bundle: Bundle) -> float:
         straight.append(places - places.mean())
     found, true = straight
     return float(np.abs(found * (np.vdot(found, true) / np.vdot(found, found)) - true).max())
+
+
+def tilted_scale_percent(seen: Renderer, true: TrueRig, lens: Lens, tilt_deg: float = 45.0) -> float:
+    """How wrong distances all over the plate are, by the ring in an image of a tilted camera."""
+    scene = Scene(lamps=tuple(true.lamps.values()), tilt_deg=tilt_deg)
+    plates = (plate_angle_deg(seen.render(scene, exposure_us), lens) for exposure_us in (6000, 12_000, 24_000))
+    plate = next((each for each in plates if each is not None), None)
+    if plate is None:
+        return float("inf")  # the ring is not read
+    turns = np.arange(12) * np.pi / 6
+    ends = np.array([(12 * np.cos(turn), 12 * np.sin(turn), 0.0) for turn in turns])
+    at = lens.straightened(to_pixel(true.camera, tilt_deg, ends)).reshape(-1, 1, 2)
+    measured = cv2.perspectiveTransform(at, np.linalg.inv(plate.to_image)).reshape(-1, 2)
+    across = np.linalg.norm(measured[:6] - measured[6:], axis=1)
+    return float(100 * np.abs(across / 24.0 - 1).max())
 
 
 def axis_px(camera: CameraModel, bundle: Bundle) -> float:
@@ -200,14 +220,14 @@ class DullDrawer(ProceduralDrawer):
 
 def lit_from_all_sides(
     seen: Renderer, true: TrueRig, bundle: Bundle, placed: PlacedCoin
-) -> tuple[list[np.ndarray], np.ndarray, Outline]:
-    """Calibrated light of a coin under each lamp, its mean, and the coin's outline in it."""
+) -> tuple[list[np.ndarray], Outline]:
+    """Calibrated light of a coin under each lamp, and the coin's outline in its mean."""
     images = []
     for name, lamp in true.lamps.items():
         raw = seen.render(Scene(coins=(placed,), lamps=(lamp,)), 24_000)
         images.append(np.asarray(to_linear(apply(raw, bundle, name)) @ LUMINANCE, np.float32))
     mean = np.mean(images, axis=0, dtype=np.float32)
-    return images, mean, find_coin(to_image(np.repeat(mean[..., None], 3, axis=2)))
+    return images, find_coin(to_image(np.repeat(mean[..., None], 3, axis=2)))
 
 
 def coin_errors(seen: Renderer, true: TrueRig, bundle: Bundle) -> dict[str, float]:
@@ -218,14 +238,20 @@ def coin_errors(seen: Renderer, true: TrueRig, bundle: Bundle) -> dict[str, floa
     surface = drawer.side_texture(COIN, "obverse")
     for side in SIDES:
         placed = PlacedCoin(COIN, side, *chance.uniform(-2, 2, 2), float(chance.uniform(0, 360)))
-        images, mean, found = lit_from_all_sides(seen, true, bundle, placed)
+        images, found = lit_from_all_sides(seen, true, bundle, placed)
         shapes.append(
-            coin_shape(mean, found, bundle.mm_per_pixel, thickness_mm=surface.thickness_mm, height_mm=height_mm)
+            coin_shape(
+                np.max(images, axis=0),
+                found,
+                bundle.mm_per_pixel,
+                thickness_mm=surface.thickness_mm,
+                height_mm=height_mm,
+            )
         )
         turned_deg += placed.rotation_deg
         shiny.append(normals_deg(images, placed, drawer.side_texture(COIN, side), bundle, found.mask))
     dull = Renderer(true.camera, DullDrawer(true.seed), seed=true.seed + 2)
-    images, _, found = lit_from_all_sides(dull, true, bundle, placed)
+    images, found = lit_from_all_sides(dull, true, bundle, placed)
     turn = turn_between(*shapes)
     assert turn is not None
     axis = die_axis_deg(turn, 90 + turned_deg, 90)

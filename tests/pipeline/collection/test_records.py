@@ -22,6 +22,7 @@ from calibration.image import decode_image, encode_jpeg
 from pipeline.collection.sources.columns import ColumnMapping
 from pipeline.collection.sources.linked_records import is_linked, read_linked
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
+from pipeline.collection.sources.tables import read_lots_table
 from pipeline.collection.sources.values import ValueProblem, read_date, read_details
 from pipeline.errors import LabError
 from tests.pipeline.collection.test_catalogue import coin_image
@@ -335,6 +336,28 @@ def test_whatever_a_document_holds_it_is_read_or_refused(make: Callable[[str], d
                 read_manifest(document, ColumnMapping())
             elif is_linked(document):
                 read_linked(document)
+
+
+def test_tables_of_several_sales_or_headers_lose_no_line(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    for row in (
+        ["Hess, Luzern 1936"], ["Los", "Maße", None, "Bild"], [None, "Gewicht", "Durchm."], [1, 3.87, 18, "a.jpg"],
+        [], ["Ball 6, Berlin 1931"], ["Los", "Maße", None, "Bild"], [None, "Gewicht", "Durchm."], [1, 2.5, 17, "c.jpg"],
+    ):  # fmt: skip
+        sheet.append(row)
+    sheet.merge_cells("B2:C2")
+    book.save(tmp_path / "two.xlsx")
+    lots = read_lots_table(tmp_path / "two.xlsx", ColumnMapping()).lots
+    assert [(lot.where, lot.sale, lot.coin, lot.details.weight_g, lot.details.diameter_mm) for lot in lots] == [
+        ("line 4", "Hess, Luzern 1936", "lot 1", 3.87, 18.0), ("line 9", "Ball 6, Berlin 1931", "lot 1", 2.5, 17.0),
+    ]  # fmt: skip
+    text = "Los;Bild\n1;a.jpg\n2,0;b.jpg\nLos;Bild\nLos;Bild;Gewicht\n3;c.jpg;3,1\n"
+    (tmp_path / "more.csv").write_text(text)
+    lots = read_lots_table(tmp_path / "more.csv", ColumnMapping()).lots
+    assert [(lot.sale, lot.coin, lot.details.weight_g) for lot in lots] == [
+        (None, "lot 1", None), (None, "lot 2", None), (None, "lot 3", 3.1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

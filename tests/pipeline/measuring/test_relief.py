@@ -109,6 +109,45 @@ def test_lights_and_then_a_relief_with_shadows_and_highlights(rig: Rig, tmp_path
     check_rti(tmp_path / "relief", directions)
 
 
+LISTS = (  # of the photographs "ball 0.png" and so on
+    ("with another kind of file, from Windows", "{count}\n", "C:\\My RTI\\jpeg exports\\BALL {n}.JPG {x} {y} {z}\n"),
+    (
+        "without a count, quoted, with comments",
+        "# made by hand\n\n",
+        '"sub folder/ball {n}.png"\t{x}\t{y}\t{z}\n; end\n',
+    ),
+    ("with a byte order mark and carriage returns", "\ufeff{count}\r\n", "./ball {n}.png  {x}  {y}  {z}\r\n"),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "line"),
+    [pytest.param(*each, id=each[0], marks=[pytest.mark.slow] if number else []) for number, each in enumerate(LISTS)],
+)
+def test_a_list_of_lights_as_other_programs_write_it(rig: Rig, tmp_path: Path, kind: str, head: str, line: str) -> None:
+    directions = lamps((60,), around=5)
+    write(tmp_path / "ball", {f"ball {n}": to_srgb(matte(each)) for n, each in enumerate(directions)})
+    order = [3, 1, 4, 0, 2]  # by name, not as they come
+    lines = "".join(line.format(n=n, x=directions[n, 0], y=directions[n, 1], z=directions[n, 2]) for n in order)
+    (tmp_path / "other.lp").write_bytes((head.format(count=5) + lines).encode())
+    ran = rig("relief", "ball", "--lights", "other.lp", "--out", "relief", "--response", "srgb", "--json")
+    assert ran.code == 0 and "in the order" not in ran.err, ran.err
+    normals, inside = ball()
+    assert np.median(angles_deg(tmp_path / "relief", normals, inside & (normals[..., 2] > 0.6))) < 1
+
+
+def test_a_list_that_does_not_fit_the_photographs_is_not_guessed_at(rig: Rig, tmp_path: Path) -> None:
+    directions = lamps((60,), around=5)
+    write(tmp_path / "ball", {f"ball {n}": to_srgb(matte(each)) for n, each in enumerate(directions)})
+    rows = [f"ball {n}.png {x} {y} {z}\n" for n, (x, y, z) in enumerate(directions)]
+    (tmp_path / "one.lp").write_text("5\n" + "".join(rows[:4]) + rows[4].replace("ball 4", "ball 5"))
+    ran = rig("relief", "ball", "--lights", "one.lp", "--out", "relief")
+    assert ran.code == 1 and "ball 5.png" in ran.err, "paired by order, ball 4 would be lit from somewhere else"
+    (tmp_path / "count.lp").write_text("6\n" + "".join(rows))
+    ran = rig("relief", "ball", "--lights", "count.lp", "--out", "relief")
+    assert ran.code == 1 and "says that it lists 6 lights, and lists 5" in ran.err
+
+
 def check_rti(folder: Path, directions: Vectors) -> None:
     polynomial = read_ptm(folder / "relief.ptm")
     left, top, right, bottom = json.loads((folder / "relief.json").read_text())["rti_box_px"]

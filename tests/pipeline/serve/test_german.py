@@ -157,6 +157,8 @@ def test_every_page_is_in_german(own_page: Served) -> None:
          "Legen Sie Münze <b>{x}</b> auf den Platz, Vorderseite nach oben; alle ihre Aufnahmen sind schon da."),
         ("2024.10.1", "2024.10.1"),
         ("a. " * 600, "a. " * 600),
+        (": x" * 600, ": x" * 600),
+        ("Coins a and b are swapped: c is in d, " * 50, "Coins a and b are swapped: c is in d, " * 50),
     ],
 )  # fmt: skip
 def test_a_sentence_of_the_program_is_translated(english: str, german: str) -> None:
