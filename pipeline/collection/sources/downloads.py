@@ -52,8 +52,8 @@ def download(address: str) -> bytes:
     except urllib.error.HTTPError as error:
         if 300 <= error.code < 400:
             raise LabError(f"{address} leads in a circle, or away from the web. Check the address.") from error
-        why = " ".join([str(error.code), *str(error.reason).splitlines()[:1]])
-        raise LabError(f"{address} was refused by its server ({why}). Check the address.") from error
+        refusal = " ".join([str(error.code), *str(error.reason).splitlines()[:1]])
+        raise LabError(f"{address} was refused by its server ({refusal}). Check the address.") from error
     except http.client.HTTPException as error:
         raise LabError(
             f"the answer from {address} was cut short, or is no answer of a web server. Try again."
