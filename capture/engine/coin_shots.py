@@ -86,14 +86,15 @@ class CoinShots:
         station, context = self._context.station, self._context
         tilted_deg = station.tilt_deg or 0.0
         if context.bundle is None or station.tilt_for_errand(tilted_deg) == tilted_deg:
-            return None
+            return
         if station.taught_square_px(0.0) is not None:
-            return self._see_arm_out_of_the_way()
+            self._see_arm_out_of_the_way()
+            return
         with self._state.hardware(station.clock):
             image = self._exposer.take_fresh(context.plan.lights[0], context.plan.exposure_us, context.plan.gain)
         plate = plate_angle_deg(image, context.bundle.lens, context.limits.ring)
         if plate is None:
-            return None
+            return
         seen_deg = camera_tilt_deg(plate, context.bundle.lens)
         if tilt_error_deg(seen_deg, 0.0) > context.limits.max_tilt_error_deg:
             self._worker.finish()
