@@ -12,6 +12,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -46,11 +47,16 @@ class Undecodable(Exception):  # noqa: N818 - a reason; `calibration.image` make
     """Why bytes are not taken for an image: a clause that follows the file's name."""
 
 
-def decode(data: bytes) -> Pixels:
+def decode(data: bytes, page: int = 0) -> Pixels:
     """Decode the bytes of an image file to RGB, (H, W, 3).
 
     Transparent parts become a plain ground that the coin stands out from. Embedded colour profiles are honoured, the
     EXIF orientation too. 16-bit images are scaled by the bits that are in use.
+
+    Parameters
+    ----------
+    page
+        Which image of a TIFF of several (`list_pages`).
 
     Raises
     ------
@@ -65,22 +71,39 @@ def decode(data: bytes) -> Pixels:
         return _raw(data)
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
         return _heif(data)
-    return _common(data)
+    return _common(data, page)
 
 
 def count_pages(data: bytes) -> int:
-    """How many images of full size a file holds that `decode` reads: it takes the first page of a scanner's TIFF.
+    """How many images of full size a file holds, as far as it is sound: of a scanner's TIFF, its pages."""
+    return len(list_pages(data).pages)
 
-    Thumbnails and masks, which are marked as such, are no pages.
-    """
+
+@dataclass(frozen=True)
+class Pages:
+    """The images of full size in a file, by their place among all its images; and whether it ends before its last."""
+
+    pages: tuple[int, ...]
+    is_cut_short: bool
+
+
+def list_pages(data: bytes) -> Pages:
+    """Which images of a file are pages, for `decode`: thumbnails and masks, which are marked as such, are none."""
     if data[:4] not in _TIFF:
-        return 1
-    pages = 0
-    with suppress(Exception), _opened(data) as opened:  # the end, or damage behind the first page, which is read
-        for number in range(_MOST_PAGES):
-            opened.seek(number)
-            pages += not opened.tag_v2.get(_NEW_SUBFILE, 0) & _NO_PAGE
-    return max(pages, 1)
+        return Pages((0,), False)
+    pages: list[int] = []
+    is_cut_short = False
+    try:
+        with _opened(data) as opened:
+            for number in range(_MOST_PAGES):
+                opened.seek(number)
+                if not opened.tag_v2.get(_NEW_SUBFILE, 0) & _NO_PAGE:
+                    pages.append(number)
+    except EOFError:
+        pass
+    except Exception:  # of damage behind the first page Pillow raises what it likes
+        is_cut_short = bool(pages)
+    return Pages(tuple(pages) or (0,), is_cut_short)
 
 
 @contextmanager
@@ -98,7 +121,7 @@ def _opened(data: bytes) -> Iterator[Any]:
         Pillow.MAX_IMAGE_PIXELS = limit
 
 
-def _common(data: bytes) -> Pixels:
+def _common(data: bytes, page: int) -> Pixels:
     """JPEG, PNG, TIFF, WebP and BMP. Pillow knows what else is in the file.
 
     It decodes JPEG and PNG, too, to the same bits: OpenCV's decoders would print what they think of a damaged one.
@@ -109,6 +132,7 @@ def _common(data: bytes) -> Pixels:
         raise Undecodable("is cut short: its end is missing. Copy it again.")
     try:
         with _opened(data) as opened:
+            opened.seek(page)
             _check_size(*opened.size)
             count = getattr(opened, "n_frames", 1)
             if count > 1 and opened.format not in ("TIFF", "JPEG", "MPO"):  # there the others are thumbnails or pages
@@ -124,7 +148,16 @@ def _common(data: bytes) -> Pixels:
                 return _to_srgb(pixels, profile) if profile else pixels
     except Undecodable:
         raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        struct.error,
+        KeyError,
+        TypeError,
+        EOFError,
+    ) as error:
         if data[:4] in _TIFF or data[:2] == b"BM":  # of these OpenCV reads kinds that Pillow does not
             profile = None
         else:
@@ -132,7 +165,7 @@ def _common(data: bytes) -> Pixels:
     except (MemoryError, OverflowError, RecursionError) as error:
         raise Undecodable("is damaged: its sizes make no sense.") from error
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        bgr = _with_opencv(data, page)
     except cv2.error as error:
         raise Undecodable("is damaged, or too large to be read.") from error
     if bgr is None:
@@ -141,6 +174,15 @@ def _common(data: bytes) -> Pixels:
         raise Undecodable("is not an image that can be read. Give a JPEG, PNG, TIFF, WebP or JPEG XL file.")
     rgb = cv2.cvtColor(_eight_bits(bgr), cv2.COLOR_BGR2RGB)
     return _to_srgb(np.asarray(rgb, np.uint8), profile) if profile else np.asarray(rgb, np.uint8)
+
+
+def _with_opencv(data: bytes, page: int) -> Any:
+    """One image of a file, (H, W, 3) BGR; None if it is none."""
+    way = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    if page == 0:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), way)
+    _, found = cv2.imdecodemulti(np.frombuffer(data, np.uint8), way, range=(page, page + 1))
+    return found[0] if found else None
 
 
 def _upright(opened: Any) -> Pixels:

@@ -71,7 +71,7 @@ def read_image_bytes(path: Path) -> bytes:
         raise ImageError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
-def decode_image(data: bytes, name: str) -> Image:
+def decode_image(data: bytes, name: str, page: int = 0) -> Image:
     """Decode the bytes of an image file to RGB, as `calibration.decoding.decode` does; `name` is for the message.
 
     Raises
@@ -80,7 +80,7 @@ def decode_image(data: bytes, name: str) -> Image:
         If the bytes are not one whole image that can be read.
     """
     try:
-        return decode(data)
+        return decode(data, page)
     except Undecodable as reason:
         raise ImageError(f"{name} {reason}") from reason
 

@@ -6,8 +6,9 @@ views --extract-----> features at every turn                             views, 
       --same coin---> names that are one coin, sold twice, put together  same_coin
       --fuse--------> one score per coin, over sides and photographs     fusion
       --probability-> how sure it is                                     probability
+      --record------> what is recorded of the first few                  facts
       --verify------> the first few laid on the query, the fine          verification, registration,
-                      surface compared in register                       surface, relation
+                      surface compared in register, under one light      surface, relighting, relation
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models.embedding.embedder import Embedder, Features
+from models.matching.facts import weigh_facts
 from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.gallery import Where
 from models.matching.index import EVERYTHING, CatalogueIndex, Rows
@@ -43,6 +45,10 @@ from models.matching.verification import (
 from models.matching.views import View, crops_at_turns, group_views
 
 SHORTLIST = 300
+WITH_RECORD = 20  # candidates whose record is read
+
+WeighRecord = Callable[[Sequence[str]], float]
+"""ln of how many times as probable the records of some names are if these are the coin."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ class CoinMatcher:
         probability: Probability,
         compare: Callable[[Sequence[str]], CoinLinks],
         where: Where = EVERYTHING,
+        weigh_record: WeighRecord | None = None,
     ) -> list[Match]:
         """Rank the catalogue's coins for one coin seen in some views, with probabilities; the best first.
 
@@ -111,6 +118,8 @@ class CoinMatcher:
             Gives the links of some names, which `models.matching.same_coin` found.
         where
             Which entries are compared.
+        weigh_record
+            Compares what is known of the coin with what is recorded of a candidate's names.
         """
         searches = self.search(views, where)
         ranked = fuse(searches)
@@ -130,6 +139,8 @@ class CoinMatcher:
             )
             for coin, chance in zip(coins, weigh_rival(coins, groups, links, probability), strict=True)
         ]
+        if weigh_record is not None:
+            matches = _with_records(matches, weigh_record)
         return self.verify(views, searches, matches)
 
     def verify(
@@ -220,3 +231,13 @@ class CoinMatcher:
             if entry.coin not in best or score > best[entry.coin].score:
                 best[entry.coin] = Hit(float(score), entry, float(turn_deg))
         return best
+
+
+def _with_records(matches: Sequence[Match], weigh_record: WeighRecord) -> list[Match]:
+    """The same with what is recorded of the first few weighed; the best first."""
+    ratios = [
+        weigh_record([match.scored.coin, *(other.coin for other in match.also)]) for match in matches[:WITH_RECORD]
+    ]
+    chances = weigh_facts([match.probability for match in matches], ratios)
+    weighed = [replace(match, probability=chance) for match, chance in zip(matches, chances, strict=True)]
+    return sorted(weighed, key=lambda match: -match.probability) if any(ratios) else weighed

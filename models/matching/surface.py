@@ -4,6 +4,9 @@ A similarity lays one crop on the other; perspective and a bent flan leave some 
 the points removes. Then the relief of the two is correlated place by place at three sizes of detail. Coins of one die
 agree where the die made them and differ where wear, scratches and dirt did: not their mean correlation sets them apart
 from one coin photographed twice, but that of the places where they agree least.
+
+Light draws a relief otherwise from every side. So the two are correlated as they were photographed, as one light would
+show them (`models.matching.relighting`), and by where relief is at all, whichever way it faces.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from calibration.image import Image
 from calibration.outline import GREY_MEAN
 from models.local_features.networks import SIZE_PX
 from models.matching.registration import Registration
+from models.matching.relighting import ON_COIN, relight
 
 Evidence = npt.NDArray[np.float64]
 """(EVIDENCE,) what two crops in register show; see `surface_evidence`."""
@@ -27,11 +31,10 @@ REGISTERED_PX = 160
 _STIFFNESS = 0.05  # of the warp: points lie by 0.005 of the width where they should, the warp bends by 0.02
 _DETAILS = ((0.7, 3.0), (1.0, 5.0), (1.5, 8.0))  # px at `REGISTERED_PX`: what is smoothed away, what is levelled out
 _PATCH_PX = 21
-_ON_COIN = 0.8  # of the half width: beyond it outlines count, which light shifts
 _SHARES = (0.05, 0.25, 0.75, 0.95)  # of the places: the least, the fewer, the more and the most that agree
 _FLAT = 16.0  # grey values squared: contrast below that is noise
 
-EVIDENCE = 4 + len(_DETAILS) * (1 + len(_SHARES))
+EVIDENCE = 4 + len(_DETAILS) * (3 * (1 + len(_SHARES)) + 2)
 
 
 def bring_into_register(
@@ -67,8 +70,9 @@ def surface_evidence(first: Image, second: Image, registration: Registration) ->
     -------
     Evidence
         ln of the points that agree, shift, ln of the scale (without sign), ln of what is left after bending; then for
-        each size of detail the correlation of the places on the coin: its mean, and the limits below which `_SHARES` of
-        them lie.
+        each size of detail, as photographed, under one light, and by the strength of the relief, the correlation of the
+        places on the coin: its mean, and the limits below which `_SHARES` of them lie; and the agreement of the whole
+        under one light and before.
     """
     linear, centre = registration.matrix[:, :2], registration.matrix @ (0.5, 0.5, 1.0)
     laid, still, left = bring_into_register(first, second, registration)
@@ -80,8 +84,13 @@ def surface_evidence(first: Image, second: Image, registration: Registration) ->
     ]
     on_coin = _disc(REGISTERED_PX)
     for fine_px, level_px in _DETAILS:
-        agreement = _correlate(_relief(laid, fine_px, level_px), _relief(still, fine_px, level_px))[on_coin]
-        found += [float(agreement.mean()), *np.quantile(agreement, _SHARES).tolist()]
+        reliefs = _relief(laid, fine_px, level_px), _relief(still, fine_px, level_px)
+        relit = relight(*reliefs)
+        strengths = [_strength(relief) for relief in reliefs]
+        for one, other in (reliefs, (relit.first, relit.second), strengths):
+            agreement = _correlate(one, other)[on_coin]
+            found += [float(agreement.mean()), *np.quantile(agreement, _SHARES).tolist()]
+        found += [relit.agreement, relit.agreement_before]
     return np.array(found)
 
 
@@ -99,6 +108,12 @@ def _relief(grey: npt.NDArray[np.uint8], fine_px: float, level_px: float) -> npt
     return np.asarray(cv2.GaussianBlur(detail / np.sqrt(contrast + _FLAT), (0, 0), fine_px), np.float32)
 
 
+def _strength(relief: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Where there is relief at all, whichever way it faces."""
+    strength = np.abs(relief)
+    return np.asarray(cv2.GaussianBlur(strength - strength.mean(), (0, 0), 1.0), np.float32)
+
+
 def _correlate(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Correlation in a patch around each place, the best of the nine shifts by a pixel."""
     window = (_PATCH_PX, _PATCH_PX)
@@ -113,4 +128,4 @@ def _correlate(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) 
 
 def _disc(size_px: int) -> npt.NDArray[np.bool_]:
     axis = (np.arange(size_px) + 0.5) / (size_px / 2.0) - 1.0
-    return np.hypot(axis[None, :], axis[:, None]) < _ON_COIN
+    return np.hypot(axis[None, :], axis[:, None]) < ON_COIN

@@ -14,6 +14,7 @@ from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
 from models.embedding.embedder import Embedder
+from models.matching.facts import Facts, log_ratio_of
 from models.matching.gallery import Where
 from models.matching.index import EVERYTHING
 from models.matching.matcher import CoinMatcher, Match
@@ -25,6 +26,7 @@ from pipeline.collection.catalogue import require_catalogue
 from pipeline.collection.catalogue_index import Searchable, build_index, embed_shard, read_index, update_index
 from pipeline.collection.entries import EntryCrops
 from pipeline.collection.evidence import EvidenceDrawer, comparison_as_json
+from pipeline.collection.facts import compare_records, facts_as_json, facts_of
 from pipeline.collection.photographs import SeenCoin, SeenPhotographs
 from pipeline.collection.same_coin import CatalogueLinks
 from pipeline.errors import LabError
@@ -40,6 +42,7 @@ from pipeline.reports.sales import chain_of_sales
 from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
+NOTHING_KNOWN = Facts()
 
 
 @dataclass(frozen=True)
@@ -174,11 +177,16 @@ class Identifier:
                 "when it has ended."
             )
 
-    def identify(self, image: str, views: Sequence[View]) -> Answer:
-        """Rank the catalogue's coins for one coin seen in some views."""
-        matches = self.matcher.match(views, self.probability, self.links, self.where)
+    def identify(self, image: str, views: Sequence[View], own: Facts = NOTHING_KNOWN) -> Answer:
+        """Rank the catalogue's coins for one coin seen in some views, of which this much is known."""
         with Store.open(self.lab.store, writing=False) as store:
-            candidates = tuple(_candidate(each, store) for each in matches[:TOP])
+
+            def weigh_record(names: Sequence[str]) -> float:
+                return log_ratio_of(compare_records(own, store.catalogue.of_coins(names)))
+
+            weigh = weigh_record if own != NOTHING_KNOWN else None
+            matches = self.matcher.match(views, self.probability, self.links, self.where, weigh)
+            candidates = tuple(_candidate(each, store, own) for each in matches[:TOP])
         if not matches:
             return Answer(image, judge(None, ()))
         return Answer(image, judge(matches[0].probability, matches[0].comparisons), candidates)
@@ -188,7 +196,7 @@ class Identifier:
         views = scanned_views(self.lab, store, store.frames.find(session_id, coin))
         if not views:
             return Answer(coin, error="no good frame")
-        answer = self.identify(coin, views)
+        answer = self.identify(coin, views, facts_of(store, coin))
         if answer.verdict:
             for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
                 keep_evidence(self.lab, session_id, coin, side, drawing)
@@ -267,7 +275,7 @@ def build_shard(lab: Lab, model: str, shard: tuple[int, int], reporter: Reporter
     return BuiltShard(*shard, images, embedded, lab.catalogue / embedder.id / "parts")
 
 
-def _candidate(match: Match, store: Store) -> Candidate:
+def _candidate(match: Match, store: Store, own: Facts) -> Candidate:
     found = match.scored
     published = store.catalogue.of_coins([found.coin, *(each.coin for each in match.also)])
     evidence: dict[str, Any] = {"entries": found.entries, "turns_deg": found.turns_deg}
@@ -281,6 +289,8 @@ def _candidate(match: Match, store: Store) -> Candidate:
         evidence["also"] = [
             {"coin": each.coin, "entry": each.entries[0], "probability": each.probability} for each in match.also
         ]
+    if facts := facts_as_json(compare_records(own, published)):
+        evidence["facts"] = facts
     evidence["sales"] = chain_of_sales(published)
     return Candidate(found.coin, match.entry, found.score, match.probability, evidence)
 

@@ -1,15 +1,16 @@
 """Pairs of photographs whose relation is known, laid on each other: one coin, one die, one type.
 
 Made coins of the twin share dies, and have flan, strike, wear, scratches and dirt of their own; each is photographed by
-hand under a lamp anywhere, or printed. Photographs of real coins are lit again from their estimated relief; the coins
-that they resemble most are other coins of their type.
+hand under a lamp anywhere, or printed. Half of them are clean: with no toning to show the same in any light, it is the
+relief alone that two photographs have in common. Photographs of real coins are lit again from their estimated relief;
+the coins that they resemble most are other coins of their type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, count
 from pathlib import Path
 
@@ -41,6 +42,7 @@ IMAGES, IMAGES_OTHER = 4, 2  # of coins of the die, and of the other
 WANTED: dict[Relation, int] = {"same coin": 16, "same die": 18, "same type": 10}  # pairs of each die
 MOST_SIMILAR = 5  # photographs of other coins that each is compared with
 _PERSPECTIVE, _TURN_DEG = 0.03, 6.0
+_LAMP_DEG = (18.0, 75.0)  # above the plate, of photographs taken by hand
 _MISPLACED, _MISSCALED = 0.012, 0.02  # of half the outlines: light and background shift them
 
 Pair = tuple[Relation, Evidence | None]
@@ -69,7 +71,7 @@ def made_pairs(dies: int, progress: Progress) -> list[Pair]:
             each
             for coins, images in ((of_die, IMAGES), (of_other, IMAGES_OTHER))
             for coin in coins
-            for each in _photographed(coin, drawer.side_texture(coin, side), PRINTED[:images], rng)
+            for each in _photographed(coin, _as_kept(drawer.side_texture(coin, side), rng), PRINTED[:images], rng)
         ]
         wanted, places = dict(WANTED), list(combinations(range(len(seen)), 2))
         rng.shuffle(places)
@@ -121,7 +123,7 @@ def photographed_pairs(folder: Path, embedder: Embedder, most: int, progress: Pr
 
 def by_hand(surface: Surface, rng: np.random.Generator) -> Image:
     """A photograph taken by hand: a lamp anywhere, the camera not quite above."""
-    image = cv2.copyMakeBorder(any_frame(surface, rng), 40, 40, 40, 40, cv2.BORDER_REPLICATE)
+    image = cv2.copyMakeBorder(any_frame(surface, rng, _LAMP_DEG), 40, 40, 40, 40, cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     moved = corners + rng.uniform(-_PERSPECTIVE, _PERSPECTIVE, (4, 2)).astype(np.float32) * width
@@ -152,6 +154,15 @@ def _photographed(coin: str, surface: Surface, printed: Sequence[bool], rng: np.
             crop = turn_crop(_misplaced(crop_coin(image), rng), float(rng.uniform(-_TURN_DEG, _TURN_DEG)))
             seen.append(_Seen.of(coin, crop))
     return seen
+
+
+def _as_kept(surface: Surface, rng: np.random.Generator) -> Surface:
+    """Half of the coins as they are, half cleaned: bare metal of one colour, more or less bright."""
+    if rng.random() < 0.5:
+        return surface
+    colour = surface.albedo[surface.coverage > 0.9].mean(axis=0)
+    gloss = np.full_like(surface.specular, rng.uniform(0.1, 0.9))
+    return replace(surface, albedo=np.broadcast_to(colour, surface.albedo.shape).copy(), specular=gloss)
 
 
 def _misplaced(crop: Image, rng: np.random.Generator) -> Image:

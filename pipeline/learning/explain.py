@@ -19,6 +19,7 @@ from models.matching.registration import Registration, lay_on, register_crops
 from models.matching.rotation import turn_crop
 from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.collection.evidence import draw_evidence, registration_as_json
+from pipeline.collection.facts import compare_records, facts_as_json, recorded_facts
 from pipeline.collection.photographs import coins_in_order
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
@@ -60,7 +61,7 @@ class Explained:
     """Two images, which sides of them were compared, what explains their similarity, and where that is drawn.
 
     ``others`` are the sides that could have been compared as well: they are less similar. ``registration`` is how the
-    first, turned upright, lies on the second.
+    first, turned upright, lies on the second. ``facts`` are what the records of two entries say for it and against it.
     """
 
     first: str
@@ -72,6 +73,7 @@ class Explained:
     explanation: Explanation
     registration: Registration
     drawing: Path
+    facts: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -87,6 +89,7 @@ class Explained:
             "turn_deg": explanation.turn_deg,
             "registration": registration_as_json(self.registration),
             "picture": str(self.drawing),
+            **({"facts": list(self.facts)} if self.facts else {}),
         }
         if explanation.common is not None:
             parts = sum(pair.part for pair in explanation.pairs)
@@ -141,7 +144,17 @@ def explain_pair(lab: Lab | None, pair: Pair, model: str, method: Method, out: P
         explanation=explanation,
         registration=found,
         drawing=out,
+        facts=_compare_records(lab, pair),
     )
+
+
+def _compare_records(lab: Lab | None, pair: Pair) -> tuple[dict[str, Any], ...]:
+    """What the records of two entries say; nothing of images that are no entries."""
+    if lab is None or Path(pair.first).is_file() or Path(pair.second).is_file():
+        return ()
+    with Store.open(lab.store, writing=False) as store:
+        entries = store.catalogue.named([pair.first, pair.second])
+    return tuple(facts_as_json(compare_records(recorded_facts(entries[pair.first]), [entries[pair.second]])))
 
 
 def _comparable(pair: Pair, first: Sides, second: Sides) -> list[tuple[Side | None, Side | None]]:

@@ -180,9 +180,9 @@ def _relief_seen(surface: Surface) -> Relief:
     return relief_of([normalise(each, outline) for each in images])
 
 
-def any_frame(surface: Surface, rng: np.random.Generator) -> Image:
+def any_frame(surface: Surface, rng: np.random.Generator, elevation_deg: tuple[float, float] = (22.0, 60.0)) -> Image:
     """One side under a lamp anywhere, and sometimes a second one: blurred, noisy, small."""
-    beams = [beam_from(rng.uniform(0, 360), rng.uniform(22, 60), (1.3, 1.3, 1.3))]
+    beams = [beam_from(rng.uniform(0, 360), rng.uniform(*elevation_deg), (1.3, 1.3, 1.3))]
     if rng.random() < 0.3:
         beams.append(beam_from(rng.uniform(0, 360), rng.uniform(30, 80), (0.5, 0.5, 0.5)))
     light = shade(surface, beams, (float(rng.uniform(0.04, 0.3)),) * 3)

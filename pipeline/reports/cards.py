@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from calibration.image import Image, ImageError
 from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry
+from pipeline.reports.facts import describe_facts
 from pipeline.reports.images import as_data_url, entry_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.results import other_names
@@ -52,7 +53,7 @@ class SideView:
 class CandidateView:
     """A candidate: where it was published, under which name the catalogue has it, and how sure it is.
 
-    ``also`` are the other lots of the same coin.
+    ``also`` are the other lots of the same coin, ``facts`` what the record says for it and against it.
     """
 
     rank: int
@@ -62,6 +63,7 @@ class CandidateView:
     score: float
     figures: tuple[Figure, ...]
     also: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def view_candidates(
                 candidate.score,
                 tuple(figures),
                 cite_others(candidate, entries),
+                tuple(describe_facts(candidate.evidence.get("facts", ()))),
             )
         )
     return tuple(views)

@@ -116,6 +116,7 @@ def candidate_as_json(candidate: Candidate) -> dict[str, Any]:
         "probability": round(candidate.probability, 4),
         **({"also": also} if also else {}),
         **({"registrations": laid} if (laid := candidate.evidence.get("registrations")) else {}),
+        **({"facts": facts} if (facts := candidate.evidence.get("facts")) else {}),
         **({"sales": sales} if (sales := sales_of(candidate)) else {}),
     }
 

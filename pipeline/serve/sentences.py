@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 MOST_LETTERS, MOST_SENTENCES = 2000, 12  # of a text that is looked at
+DEEPEST = 4  # sentences within sentences
 MUCH = 20  # letters
 _SLOT = re.compile(r"\{(\w+)(?::([snw]))?\}")
 _ANYTHING = {
@@ -72,15 +72,15 @@ class _Pattern:
 
     @classmethod
     def of(cls, english: str, translation: str) -> _Pattern:
-        parts, at = [], 0
-        for slot in _SLOT.finditer(english):
-            parts += [re.escape(english[at : slot.start()]), f"(?P<{slot[1]}>{_ANYTHING[slot[2]]})"]
-            at = slot.end()
-        return cls(
-            re.compile("".join([*parts, re.escape(english[at:])]), re.DOTALL),
-            translation,
-            len(_SLOT.sub("", english)) >= MUCH,
-        )
+        """A slot ends where what follows it stands first, for good: whatever is filled in, matching takes one pass."""
+        slots = list(_SLOT.finditer(english))
+        ends = [slot.start() for slot in slots[1:]] + [len(english)]
+        parts = [re.escape(english[: slots[0].start()])]
+        for slot, end in zip(slots, ends, strict=True):
+            part = f"(?P<{slot[1]}>{_ANYTHING[slot[2]]}){re.escape(english[slot.end() : end])}"
+            parts.append(part if slot is slots[-1] else f"(?>{part})")
+        is_long = len(_SLOT.sub("", english)) >= MUCH
+        return cls(re.compile("".join(parts), re.DOTALL), translation, is_long)
 
 
 @functools.cache
@@ -100,8 +100,7 @@ def translate(text: str, language: str) -> str:
     """A text of the program, which is in English, in another language."""
     if language == "en" or len(text) > MOST_LETTERS:
         return text
-    parts = _END.split(text)
-    translation = " ".join(_translate_all(parts, language)) if len(parts) <= MOST_SENTENCES else text
+    translation = _translate_all(text, language)
     return _DECIMAL.sub(r"\1,\2", _MINUTE.sub(r"\3.\2.\1\4", translation)) if language == "de" else translation
 
 
@@ -122,35 +121,38 @@ def translate_in(value: Any, language: str, keys: frozenset[str] = SENTENCE_KEYS
     return value
 
 
-def _translate_all(parts: list[str], language: str) -> Iterator[str]:
-    """Say sentence by sentence, several at a time where they belong together."""
-    at = 0
-    while at < len(parts):
-        for end in range(len(parts), at, -1):
-            translation = _translate_one(" ".join(parts[at:end]), language)
+def _translate_all(text: str, language: str, depth: int = 0) -> str:
+    """Translate sentence by sentence, several at a time where they belong together."""
+    parts, translated = _END.split(text), []
+    if len(parts) > MOST_SENTENCES or depth > DEEPEST:
+        return text
+    while parts:
+        for number in range(len(parts), 0, -1):
+            translation = _translate_one(" ".join(parts[:number]), language, depth)
             if translation is not None:
                 break
         else:
-            translation, end = parts[at], at + 1
-        yield translation
-        at = end
+            translation, number = parts[0], 1
+        translated.append(translation)
+        del parts[:number]
+    return " ".join(translated)
 
 
-def _translate_one(text: str, language: str) -> str | None:
+def _translate_one(text: str, language: str, depth: int) -> str | None:
     whole, made = _patterns(language)
     if text in whole:
         return whole[text]
     is_one = not _END.search(text)
     for pattern in made:
         if (is_one or pattern.is_long) and (found := pattern.matches.fullmatch(text)) is not None:
-            return _fill(pattern.translation, found.groupdict(), language)
-    listed = [_translate_one(each, language) for each in text.split(", ")] if is_one and ", " in text else [None]
+            return _fill(pattern.translation, found.groupdict(), language, depth)
+    listed = [_translate_one(each, language, depth) for each in text.split(", ")] if is_one and ", " in text else [None]
     return None if None in listed else ", ".join(filter(None, listed))
 
 
-def _fill(translation: str, values: dict[str, str], language: str) -> str:
+def _fill(translation: str, values: dict[str, str], language: str, depth: int) -> str:
     def fill(slot: re.Match[str]) -> str:
         value = values[slot[1]]
-        return " ".join(_translate_all(_END.split(value), language)) if slot[2] == "s" else value
+        return _translate_all(value, language, depth + 1) if slot[2] == "s" else value
 
     return _SLOT.sub(fill, translation)

@@ -106,6 +106,8 @@ def _read_lot(
     where: str, values: Mapping[str, str], states: frozenset[str], more: tuple[SourceImage, ...]
 ) -> SourceLot:
     given = {name: text for name, text in values.items() if not is_nothing(text)}
+    if "lot" in given:
+        given["lot"] = re.sub(r"^(\d+)[.,]0+$", r"\1", given["lot"].strip())  # a number that a spreadsheet made
     details = read_details({name: text for name, text in given.items() if name in FIELDS})
     side = None
     if "side" in given:

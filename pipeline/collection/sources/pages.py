@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from calibration.decoding import count_pages, max_megapixels
+from calibration.decoding import list_pages, max_megapixels
 from calibration.image import IMAGE_SUFFIXES, Image, ImageError, decode_image, encode_lossless, read_image_bytes
 from capture.names import printable
 from capture.photographs import is_hidden
@@ -92,22 +91,21 @@ def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
 
 
 def _tiff_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
-    from PIL import Image as Pillow
-
     try:
         data = read_image_bytes(path)
-        first = decode_image(data, str(path))
+        listed = list_pages(data)
+        first = decode_image(data, str(path), listed.pages[0])
     except ImageError as error:
         raise LabError(str(error)) from error
-    total = count_pages(data)
-    yield total, ScannedPage(1, _page_name(path, 1) if total > 1 else printable(path.name), data, first)
-    for number in range(2, total + 1):
-        name = _page_name(path, number)
+    total = len(listed.pages)
+    own = data if listed.pages[0] == 0 else encode_lossless(first)  # what is stored is read again as its first image
+    yield total, ScannedPage(1, printable(path.name) if total == 1 else _page_name(path, 1), own, first)
+    for number, place in enumerate(listed.pages[1:], 2):
         try:
-            with Pillow.open(io.BytesIO(data)) as opened:
-                opened.seek(number - 1)
-                page = np.asarray(opened.convert("RGB"), np.uint8)
-        except Exception:  # whatever a damaged page makes of Pillow's readers
-            yield total, f"{name} is damaged, and was left out."
+            page = decode_image(data, _page_name(path, number), place)
+        except ImageError as error:
+            yield total, f"{error} It was left out."
             continue
-        yield total, ScannedPage(number, name, encode_lossless(page), page)
+        yield total, ScannedPage(number, _page_name(path, number), encode_lossless(page), page)
+    if listed.is_cut_short:
+        yield total, f"{path.name} is damaged behind page {total}: what follows was left out. Copy or scan it again."

@@ -9,11 +9,11 @@ from typing import Any
 from calibration.durable_files import parse_json
 from pipeline.collection.sources.columns import ColumnMapping, Columns, find_field
 from pipeline.collection.sources.lots import SourceLots
+from pipeline.collection.sources.sheet_parts import SheetPart, find_parts
 from pipeline.errors import LabError
 from pipeline.tables import RawSheet, read_bytes, read_sheets
 from pipeline.wording import count
 
-HEADER_LINES = 30  # among which the header is looked for
 _LIST_KEYS = ("records", "lots", "items", "entries", "objects", "results", "data", "coins")
 _MOST_COLUMNS = 12  # that are not used, before they are counted only
 
@@ -36,12 +36,18 @@ def read_lots_table(path: Path, mapping: ColumnMapping) -> SourceLots:
     found = SourceLots()
     is_read = False
     for sheet in sheets:
-        at = _find_header(sheet, mapping)
-        if at is None:
+        parts = find_parts(sheet, mapping)
+        if not parts:
             if any(any(cells) for _, cells in sheet.lines) and len(sheets) > 1:
                 found.notes.append(f"sheet {sheet.name!r} has no header that is understood, and was left out.")
             continue
-        _read_sheet(path, sheet, at, mapping, found, is_one=len(sheets) == 1)
+        for part in parts:
+            _read_part(path, sheet, part, mapping, found, is_one=len(sheets) == 1)
+        if sheet.guess:
+            found.notes.append(
+                f"the letters are not in UTF-8 and were read as Windows-1252 (as in {sheet.guess!r}). If that is "
+                "wrong, name another `encoding:` in a mapping file."
+            )
         is_read = True
     if not is_read:
         raise LabError(
@@ -91,21 +97,10 @@ def read_json(path: Path) -> Any:
         raise LabError(f"{path}{line}: this is no valid JSON. Export it again.") from error
 
 
-def _find_header(sheet: RawSheet, mapping: ColumnMapping) -> int | None:
-    """The place of the line that names most fields; None if none names two."""
-    if mapping.header_line is not None:
-        return next((at for at, (line, _) in enumerate(sheet.lines) if line == mapping.header_line), None)
-    best, most = None, 1
-    for at, (_, cells) in enumerate(sheet.lines[:HEADER_LINES]):
-        fields = Columns([cell for cell in cells if not cell.replace(".", "").isdigit()], mapping.columns).fields
-        if len(fields) > most:
-            best, most = at, len(fields)
-    return best
-
-
-def _read_sheet(
-    path: Path, sheet: RawSheet, at: int, mapping: ColumnMapping, found: SourceLots, *, is_one: bool
+def _read_part(
+    path: Path, sheet: RawSheet, part: SheetPart, mapping: ColumnMapping, found: SourceLots, *, is_one: bool
 ) -> None:
+    at = part.header
     names, lines = _names(sheet, at)
     doubled = [name for name in dict.fromkeys(names) if name and names.count(name) > 1 and find_field(name)]
     if doubled:
@@ -115,13 +110,8 @@ def _read_sheet(
     columns = Columns(names, mapping.columns)
     of_sheet = "" if is_one else f"sheet {sheet.name!r}, "
     _note_columns(f"{of_sheet}line {sheet.lines[at][0]}", columns, found)
-    if sheet.guess:
-        found.notes.append(
-            f"the letters are not in UTF-8 and were read as Windows-1252 (as in {sheet.guess!r}). If that is wrong, "
-            "name another `encoding:` in a mapping file."
-        )
     stated = set(columns.fields.values())
-    for line, cells in sheet.lines[at + lines :]:
+    for line, cells in sheet.lines[at + lines : part.end]:
         cells = [cell.strip().strip("\ufeff") for cell in cells]
         if not any(cells) or cells[: len(names)] == names:
             continue
@@ -134,6 +124,8 @@ def _read_sheet(
             continue
         row = dict(zip(names, cells + [""] * len(names), strict=False))
         values = columns.values(row)
+        if values and part.sale:
+            values.setdefault("sale", part.sale)
         if values:
             found.add(where, values, stated)
 

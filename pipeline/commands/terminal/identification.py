@@ -14,6 +14,7 @@ from pipeline.commands.terminal.output import (
 )
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.cards import MATCH, POSSIBLE
+from pipeline.reports.facts import describe_facts
 from pipeline.reports.results import other_names, sales_of
 from pipeline.reports.sales import describe_sale, describe_sales
 from pipeline.sentences import print_sentences
@@ -48,6 +49,8 @@ def print_answers(result: Answers) -> None:
             chain = describe_sales(sales_of(answer.candidates[0]))
             if chain:
                 print_line(f"  {printable(chain)}")
+        for fact in describe_facts(answer.candidates[0].evidence.get("facts", ()) if answer.candidates else ()):
+            print_line(f"  {printable(fact)}")
         rows = []
         for rank, each in enumerate(answer.candidates, 1):
             chance = f"{each.probability:.3f}"

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from capture.names import printable
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.reports.facts import describe_facts
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
@@ -112,6 +114,8 @@ def print_explained(result: Explained) -> None:
         for pair in explanation.pairs[:5]:
             (x, y), (u, v) = pair.first_px, pair.second_px
             print_line(f"  {pair.part:+.4f}  at ({x:.0f}, {y:.0f}) and ({u:.0f}, {v:.0f}) px of the 224 px crops")
+    for fact in describe_facts(result.facts):
+        print_line(f"By the records: {printable(fact)}.")
     print_line(f"Drawn in {result.drawing}")
 
 

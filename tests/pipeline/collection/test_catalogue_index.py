@@ -74,12 +74,14 @@ def test_where_nothing_is_as_asked_for_nothing_is_compared(rig: Rig, lab: Path, 
 @pytest.mark.slow
 def test_shares_that_other_machines_embedded_are_taken_over(rig: Rig, lab: Path, photographs: Path) -> None:
     add(rig, lab, photographs, *COINS)
-    there = Path(shutil.copytree(lab, lab.with_name("there")))
+    there, images = Path(shutil.copytree(lab, lab.with_name("there"))), list[int]()
     for machine, shard in ((lab, "1/2"), (there, "2/2")):
         ran = rig("catalogue", "build", "--shard", shard, "--lab", machine, "--json")
-        assert ran.code == 0 and ran.json["embedded"] == ran.json["images"] == 12
+        assert ran.code == 0 and ran.json["embedded"] == ran.json["images"] > 0
+        images.append(ran.json["images"])
         again = rig("catalogue", "build", "--shard", shard, "--lab", machine)
         assert EMBEDDING not in again.err and "rig catalogue build" in again.out
+    assert sum(images) == 24
     assert rig("catalogue", "build", "--shard", "3/2", "--lab", lab).code == 2
     shutil.copytree(there / "catalogue", lab / "catalogue", dirs_exist_ok=True)
     built = rig("catalogue", "build", "--lab", lab, "--json")

@@ -14,14 +14,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from calibration.image import decode_image
 from calibration.outline import find_coin
 from calibration.printed_page import PageCoin, find_page_coins
 from pipeline.collection.sources.facing import NO_OTHER_SIDE, ReadPage, cut_coins
 from pipeline.collection.sources.numbering import Numbered, number_pairs
 from pipeline.collection.sources.numbers import PageNumber, number_of
-from pipeline.collection.sources.pages import ScannedPage
+from pipeline.collection.sources.pages import ScannedPage, read_pages
 from pipeline.collection.sources.pairs import PagePair, pair_sides
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -117,6 +119,26 @@ def test_a_file_that_is_no_pdf_is_refused(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
     ran = rig("catalogue", "add", tmp_path / "broken.pdf", "--lab", lab)
     assert ran.code == 1 and "cannot be read" in ran.err and "Traceback" not in ran.err
+
+
+def test_every_page_of_a_scanners_file_is_read_or_named(tmp_path: Path) -> None:
+    def tones(number: int) -> np.ndarray:
+        return np.full((30, 20), 100 + number, np.uint16) * 257
+
+    with tifffile.TiffWriter(tmp_path / "scan.tif") as scan:
+        scan.write(tones(0)[:9, :9], subfiletype=1)  # a thumbnail of each page stands before it
+        for number in (1, 2):
+            scan.write(tones(number))
+            scan.write(tones(number)[:9, :9], subfiletype=1)
+    for kept in (None, 1, 2):  # the data of the last image, and its directory, are lost
+        (tmp_path / "scan.tif").write_bytes((tmp_path / "scan.tif").read_bytes()[: None if kept is None else -100])
+        pages = [page for _, page in read_pages(tmp_path / "scan.tif")]
+        shown = [(page.number, page.image.shape, int(page.image.mean())) for page in pages if not isinstance(page, str)]
+        assert shown == [(1, (30, 20, 3), 101), (2, (30, 20, 3), 102)][: len(shown)] and len(shown) + (kept or 0) >= 2
+        assert all("behind page" in page for page in pages if isinstance(page, str))
+        for page in pages:
+            if not isinstance(page, str):
+                assert np.array_equal(decode_image(page.data, "as it is stored"), page.image)
 
 
 ROW = [PagePair(PageCoin((x, 0, x + 90, 90)), PageCoin((x + 100, 0, x + 190, 90)), ()) for x in range(0, 1500, 300)]

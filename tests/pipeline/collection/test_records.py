@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from iiif_prezi3 import Manifest
 from rdflib import Graph, Literal, Namespace, URIRef
 
 from calibration.image import decode_image, encode_jpeg
+from pipeline.collection.sources import downloads
 from pipeline.collection.sources.columns import ColumnMapping
 from pipeline.collection.sources.linked_records import is_linked, read_linked
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
+from pipeline.collection.sources.tables import read_lots_table
 from pipeline.collection.sources.values import ValueProblem, read_date, read_details
 from pipeline.errors import LabError
 from tests.pipeline.collection.test_catalogue import coin_image
@@ -198,6 +201,56 @@ def test_manifests_of_both_versions_are_added_from_an_address(rig: Rig, empty_la
     assert three["rights"] == "http://creativecommons.org/publicdomain/zero/1.0/"
 
 
+class Hostile(BaseHTTPRequestHandler):
+    """A server as the web has them: answers that stop, never end, lead in a circle or away, or are huge."""
+
+    protocol_version = "HTTP/1.1"
+    close_connection = True
+
+    def do_GET(self) -> None:
+        moved = {"/loop": "/loop", "/away": "file:///etc/hostname", "/ftp": "ftp://127.0.0.1/x", "/moved": "/good"}
+        self.send_response(302 if self.path in moved else 500 if self.path == "/broken" else 200)
+        if self.path in moved:
+            self.send_header("Location", moved[self.path])
+        if self.path == "/chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            length = {"/half": 999, "/huge": 10**12, "/good": 2, "/drip": 2}.get(self.path, 0)
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        with suppress(OSError):
+            if self.path == "/drip":
+                self.wfile.write(b"{")
+                self.server.is_over.wait(20)  # type: ignore[attr-defined]
+            self.wfile.write(b"{}" if self.path in ("/good", "/half", "/huge") else b"")
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_whatever_a_server_does_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "TIMEOUT_S", 0.2)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    server.is_over = Event()  # type: ignore[attr-defined]
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert downloads.download(f"{base}/good") == downloads.download(f"{base}/moved") == b"{}"
+        for path, says in {
+            "half": "2 of 999 bytes", "drip": "timed out", "loop": "in a circle", "broken": "500",
+            "away": "away from the web", "huge": "larger than 256 MB", "chunks": "was cut short",
+            "ftp": "it leads to ftp:",
+        }.items():  # fmt: skip
+            with pytest.raises(LabError, match=re.escape(says)):
+                downloads.download(f"{base}/{path}")
+        monkeypatch.setattr(downloads, "LONGEST_S", -1.0)
+        with pytest.raises(LabError, match="not complete after"):
+            downloads.download(f"{base}/good")
+    finally:
+        server.is_over.set()  # type: ignore[attr-defined]
+        server.shutdown()
+
+
 def version_2(base: str) -> dict[str, Any]:
     def canvas(number: int, side: str) -> dict[str, Any]:
         resource = {"@id": f"{base}/images/{number}.jpg", "@type": "dctypes:Image"}
@@ -335,6 +388,28 @@ def test_whatever_a_document_holds_it_is_read_or_refused(make: Callable[[str], d
                 read_manifest(document, ColumnMapping())
             elif is_linked(document):
                 read_linked(document)
+
+
+def test_tables_of_several_sales_or_headers_lose_no_line(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    for row in (
+        ["Hess, Luzern 1936"], ["Los", "Maße", None, "Bild"], [None, "Gewicht", "Durchm."], [1, 3.87, 18, "a.jpg"],
+        [], ["Ball 6, Berlin 1931"], ["Los", "Maße", None, "Bild"], [None, "Gewicht", "Durchm."], [1, 2.5, 17, "c.jpg"],
+    ):  # fmt: skip
+        sheet.append(row)
+    sheet.merge_cells("B2:C2")
+    book.save(tmp_path / "two.xlsx")
+    lots = read_lots_table(tmp_path / "two.xlsx", ColumnMapping()).lots
+    assert [(lot.where, lot.sale, lot.coin, lot.details.weight_g, lot.details.diameter_mm) for lot in lots] == [
+        ("line 4", "Hess, Luzern 1936", "lot 1", 3.87, 18.0), ("line 9", "Ball 6, Berlin 1931", "lot 1", 2.5, 17.0),
+    ]  # fmt: skip
+    text = "Los;Bild\n1;a.jpg\n2,0;b.jpg\nLos;Bild\nLos;Bild;Gewicht\n3;c.jpg;3,1\n"
+    (tmp_path / "more.csv").write_text(text)
+    lots = read_lots_table(tmp_path / "more.csv", ColumnMapping()).lots
+    assert [(lot.sale, lot.coin, lot.details.weight_g) for lot in lots] == [
+        (None, "lot 1", None), (None, "lot 2", None), (None, "lot 3", 3.1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

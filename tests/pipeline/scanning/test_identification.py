@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from calibration.image import encode_jpeg, read_image
 from capture.store import Store
-from tests.pipeline.conftest import COINS, Rig
+from capture.store.journal_lines import CoinWeighed
+from capture.store.lot_details import LotDetails
+from capture.store.lots import NewLot
+from tests.pipeline.conftest import COINS, Rig, Scanned
 
 
 def test_a_damaged_image_of_the_catalogue_holds_up_neither_a_scan_nor_its_matches(
@@ -51,3 +55,26 @@ def test_an_empty_catalogue_is_reported_before_anything_moves(rig: Rig, short_la
     assert ran.code == 1 and "is empty" in ran.err and "rig catalogue add" in ran.err
     with Store.open(short_lab / "store", writing=False) as store:
         assert store.sessions.find("scan") == []
+
+
+@pytest.mark.slow
+def test_what_the_record_says_is_evidence(rig: Rig, scanned: Scanned, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    shutil.copytree(scanned.lab, lab)
+    with Store.open(lab / "store") as store:
+        (coin, *_) = store.sessions.find("scan")[0].frozen_tray().coins.values()
+        (sale, *_) = {entry.catalogue for entry in store.catalogue.entries(coin)}
+        store.catalogue.add_entries([], lots=[NewLot(coin, sale, LotDetails(weight_g=3.87), "by hand")])
+    facts = []
+    for grams in (3.81, 4.9):
+        with Store.open(lab / "store") as store:
+            store.journal.log(CoinWeighed(coin=coin, grams=grams))
+        ran = rig("identify", "--tray", 1, "--lab", lab, "--json")
+        assert ran.code == 0, ran.err
+        found = {each["coin"]: each for answer in ran.json for each in answer["candidates"]}[coin]
+        facts.append((found["facts"], found["probability"]))
+    (lighter, before), (heavier, after) = facts
+    assert [(each["fact"], each["own"], each["recorded"]) for each in lighter] == [("weight_g", 3.81, 3.87)]
+    assert lighter[0]["ratio"] > 1.0 > 0.1 > heavier[0]["ratio"] and after < before
+    shown = rig("identify", "--tray", 1, "--lab", lab, COLUMNS="400")
+    assert "weight 4.9 g, recorded 3.87 g" in shown.out and "times less probable" in shown.out
