@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.image import read_image
-from calibration.outline import crop_coin
+from calibration.outline import find_coin, normalise
 from capture.names import printable
 from capture.store import Store
 from capture.store.records import Candidate, Frame
@@ -43,6 +43,7 @@ from pipeline.wording import count
 
 TOP = 10  # candidates kept of every ranking
 NOTHING_KNOWN = Facts()
+_WHOLE = 0.85  # of the largest outline of a side: one that is smaller is of part of the coin
 
 
 @dataclass(frozen=True)
@@ -401,7 +402,11 @@ def _named(candidate: Candidate) -> set[str]:
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:
-    """Views of a coin's good frames, of each side from one placement: across placements angles are unknown."""
+    """Views of a coin's good frames, of each side from one placement: across placements angles are unknown.
+
+    Where a lamp leaves half of a dark coin in the dark, less than the coin is found: such frames are left out, unless
+    there are no others.
+    """
     azimuths = {name: light.azimuth_deg for name, light in lab.rig.station.lightbox.lights.items()}
     views = []
     for side in ("obverse", "reverse"):
@@ -409,15 +414,13 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
         if not of_side:
             continue
         placement = Counter(frame.placement for frame in of_side).most_common(1)[0][0]
+        seen: list[tuple[float, View]] = []
         for frame in of_side:
             if frame.placement == placement:
                 image = store.image(frame.calibrated_sha256 or frame.sha256)
-                views.append(
-                    View(
-                        crop_coin(image),
-                        side,
-                        frame.turntable_read_deg or 0.0,
-                        azimuths.get(frame.light or ""),
-                    )
-                )
+                outline = find_coin(image)
+                turned_deg, lamp_deg = frame.turntable_read_deg or 0.0, azimuths.get(frame.light or "")
+                seen.append((outline.radius_px, View(normalise(image, outline), side, turned_deg, lamp_deg)))
+        whole_px = _WHOLE * max(radius_px for radius_px, _ in seen)
+        views += [view for radius_px, view in seen if radius_px >= whole_px]
     return views

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 import urllib.error
 import urllib.request
 
@@ -10,7 +11,9 @@ from calibration.durable_files import read_limit
 from pipeline.errors import LabError
 
 MAX_DOWNLOAD_MB = 256.0
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0  # without a byte
+LONGEST_S = 900.0
+_PART = 1 << 20
 _ACCEPTED = "application/ld+json, application/json;q=0.9, image/*;q=0.9, */*;q=0.5"  # a record's page is of no use
 _SCHEMES = ("http://", "https://")
 
@@ -26,28 +29,44 @@ def download(address: str) -> bytes:
     Raises
     ------
     LabError
-        If it is no web address, cannot be reached, or they are too many.
+        If it is no web address, cannot be reached, does not end, ends too early, or is too much.
     """
     if not is_address(address):
         raise LabError(f"{address} is no address on the web: it does not begin with http:// or https://.")
     most = int(read_limit("RIG_MAX_DOWNLOAD_MB", MAX_DOWNLOAD_MB) * 1e6)
+    too_large = f"{address} is larger than {most / 1e6:g} MB. If that is right, set RIG_MAX_DOWNLOAD_MB."
     request = urllib.request.Request(address, headers={"User-Agent": "coinlab", "Accept": _ACCEPTED})
+    end_s = time.monotonic() + LONGEST_S
     try:
         with urllib.request.build_opener(_WebAlone).open(request, timeout=TIMEOUT_S) as answer:
-            data: bytes = answer.read(most + 1)
+            stated = answer.headers.get("Content-Length", "")
+            if stated.isdecimal() and int(stated) > most:
+                raise LabError(too_large)
+            data = bytearray()
+            while part := answer.read1(_PART):
+                data += part
+                if len(data) > most:
+                    raise LabError(too_large)
+                if time.monotonic() > end_s:
+                    raise TimeoutError(f"it was not complete after {LONGEST_S:g} s")
     except urllib.error.HTTPError as error:
+        if 300 <= error.code < 400:
+            raise LabError(f"{address} leads in a circle, or away from the web. Check the address.") from error
+        refusal = " ".join([str(error.code), *str(error.reason).splitlines()[:1]])
+        raise LabError(f"{address} was refused by its server ({refusal}). Check the address.") from error
+    except http.client.HTTPException as error:
         raise LabError(
-            f"{address} was refused by its server ({error.code} {error.reason}). Check the address."
+            f"the answer from {address} was cut short, or is no answer of a web server. Try again."
         ) from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         why = getattr(cause, "strerror", None) or cause
         raise LabError(
             f"{address} cannot be reached: {why}. Check the address and the network; then try again."
         ) from error
-    if len(data) > most:
-        raise LabError(f"{address} is larger than {most / 1e6:g} MB. If that is right, set RIG_MAX_DOWNLOAD_MB.")
-    return data
+    if stated.isdecimal() and len(data) < int(stated):
+        raise LabError(f"{address} ended after {len(data):,} of {int(stated):,} bytes. Try again.")
+    return bytes(data)
 
 
 class _WebAlone(urllib.request.HTTPRedirectHandler):

@@ -47,22 +47,25 @@ function render(state) {
   renderRig(state, isRunning, state.state === "busy");
 }
 
-// Frames are kept where they stand: an image that is there is not loaded again.
+// Frames are kept where they stand: an image that is there is not loaded again, and a link keeps the focus.
 function renderFrames(frames) {
   const list = byId("frames").querySelector("ul");
   byId("frames").hidden = frames.length === 0;
-  const there = new Map([...list.children].map((each) => [each.dataset.id, each]));
-  list.replaceChildren(
-    ...frames.map((frame) => {
-      if (there.has(frame.id)) return there.get(frame.id);
-      const image = element("img", { src: `/images/frame/${frame.id}?size=144`, alt: `${frame.coin}, ${frame.caption}`, width: 112, height: 112 });
-      const link = element("a", { href: `/images/frame/${frame.id}?size=1600` }, image);
-      const note = element("span", { className: frame.problem ? "problem" : "quiet", textContent: [frame.coin, frame.caption, frame.problem].filter(Boolean).join(", ") });
-      const made = element("li", {}, link, note);
-      made.dataset.id = frame.id;
-      return made;
-    }),
-  );
+  const shown = new Set(frames.map((frame) => frame.id));
+  for (const each of [...list.children]) if (!shown.has(each.dataset.id)) each.remove();
+  frames.forEach((frame, place) => {
+    const there = list.children[place] ?? null;
+    if (there?.dataset.id !== frame.id) list.insertBefore(drawFrame(frame), there);
+  });
+}
+
+function drawFrame(frame) {
+  const image = element("img", { src: `/images/frame/${frame.id}?size=144`, alt: `${frame.coin}, ${frame.caption}`, width: 112, height: 112 });
+  const link = element("a", { href: `/images/frame/${frame.id}?size=1600` }, image);
+  const note = element("span", { className: frame.problem ? "problem" : "quiet", textContent: [frame.coin, frame.caption, frame.problem].filter(Boolean).join(", ") });
+  const made = element("li", {}, link, note);
+  made.dataset.id = frame.id;
+  return made;
 }
 
 async function look() {

@@ -133,7 +133,9 @@ function choose(number) {
   rank = Math.min(number, Math.max(0, shown.candidates.length - 1));
   const candidate = shown.candidates[rank] ?? null;
   comparison.show(shown, candidate);
+  const hasFocus = byId("candidates").contains(document.activeElement);
   byId("candidates").replaceChildren(...shown.candidates.map(candidateButton));
+  if (hasFocus) byId("candidates").children[rank]?.focus();
   byId("record").replaceChildren(...(candidate ? record(candidate, takeBack) : [element("p", { textContent: text("script.no candidates") })]));
   for (const button of document.querySelectorAll("[data-decision]")) button.disabled = candidate === null;
 }

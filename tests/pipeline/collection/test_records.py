@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from iiif_prezi3 import Manifest
 from rdflib import Graph, Literal, Namespace, URIRef
 
 from calibration.image import decode_image, encode_jpeg
+from pipeline.collection.sources import downloads
 from pipeline.collection.sources.columns import ColumnMapping
 from pipeline.collection.sources.linked_records import is_linked, read_linked
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
@@ -197,6 +199,56 @@ def test_manifests_of_both_versions_are_added_from_an_address(rig: Rig, empty_la
     assert two["weight_g"] == three["weight_g"] == 3.87
     assert (two["type"], two["type_uri"]) == ("RRC 44/5", "http://numismatics.org/crro/id/rrc-44.5")
     assert three["rights"] == "http://creativecommons.org/publicdomain/zero/1.0/"
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """A server as the web has them: answers that stop, never end, lead in a circle or away, or are huge."""
+
+    protocol_version = "HTTP/1.1"
+    close_connection = True
+
+    def do_GET(self) -> None:
+        moved = {"/loop": "/loop", "/away": "file:///etc/hostname", "/ftp": "ftp://127.0.0.1/x", "/moved": "/good"}
+        self.send_response(302 if self.path in moved else 500 if self.path == "/broken" else 200)
+        if self.path in moved:
+            self.send_header("Location", moved[self.path])
+        if self.path == "/chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            length = {"/half": 999, "/huge": 10**12, "/good": 2, "/drip": 2}.get(self.path, 0)
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        with suppress(OSError):
+            if self.path == "/drip":
+                self.wfile.write(b"{")
+                self.server.is_over.wait(20)  # type: ignore[attr-defined]
+            self.wfile.write(b"{}" if self.path in ("/good", "/half", "/huge") else b"")
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_whatever_a_server_does_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "TIMEOUT_S", 0.2)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    server.is_over = Event()  # type: ignore[attr-defined]
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert downloads.download(f"{base}/good") == downloads.download(f"{base}/moved") == b"{}"
+        for path, says in {
+            "half": "2 of 999 bytes", "drip": "timed out", "loop": "in a circle", "broken": "500",
+            "away": "away from the web", "huge": "larger than 256 MB", "chunks": "was cut short",
+            "ftp": "it leads to ftp:",
+        }.items():  # fmt: skip
+            with pytest.raises(LabError, match=re.escape(says)):
+                downloads.download(f"{base}/{path}")
+        monkeypatch.setattr(downloads, "LONGEST_S", -1.0)
+        with pytest.raises(LabError, match="not complete after"):
+            downloads.download(f"{base}/good")
+    finally:
+        server.is_over.set()  # type: ignore[attr-defined]
+        server.shutdown()
 
 
 def version_2(base: str) -> dict[str, Any]:

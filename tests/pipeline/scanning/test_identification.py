@@ -78,3 +78,11 @@ def test_what_the_record_says_is_evidence(rig: Rig, scanned: Scanned, tmp_path: 
     assert lighter[0]["ratio"] > 1.0 > 0.1 > heavier[0]["ratio"] and after < before
     shown = rig("identify", "--tray", 1, "--lab", lab, COLUMNS="400")
     assert "weight 4.9 g, recorded 3.87 g" in shown.out and "times less probable" in shown.out
+
+
+@pytest.mark.slow
+def test_a_frame_in_which_half_of_the_coin_is_dark_does_not_hide_it(rig: Rig, short_lab: Path) -> None:
+    ran = rig("scan", "--tray", 2, "--lab", short_lab, "--json")
+    assert ran.code == 0, ran.err
+    ((best, *_),) = [coin["candidates"] for coin in ran.json["coins"]]
+    assert best["coin"] == COINS[3] and best["probability"] > 0.9, "one of its four frames shows a fragment alone"
