@@ -21,6 +21,7 @@ SEARCHED_PX = 1600  # longer side of the image in which the chart is looked for
 INNER = 0.5  # share of a patch's side that is averaged
 MAX_CLIPPED = 0.01  # share of a patch
 LEAST_WHITE = 40  # of 255, of the white patch's weakest channel: below, dark patches have two or three levels
+PARTS = 6  # of a patch in each direction, which are compared
 MAX_UNEVEN = 0.10  # relative spread within a patch: glare, a shadow's edge, or no patch
 CORNERS = "the centres of its dark-brown, bluish-green, black and white patches, as x,y x,y x,y x,y"
 
@@ -130,6 +131,13 @@ def patch_of(centres_px: Values, number: int) -> tuple[slice, slice]:
     )
 
 
+def _parts_of(patch: Image) -> Values:
+    """(N, 3) means over the parts of a patch: noise of single pixels averages out, glare and a shadow's edge do not."""
+    size = (min(PARTS, patch.shape[1]), min(PARTS, patch.shape[0]))
+    means = cv2.resize(patch.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float64).reshape(-1, 3)
+
+
 def _reach(centres: Values) -> float:
     """Half the side (px) of what is averaged of a patch."""
     return INNER * _pitch(centres) * 0.8 / 2
@@ -150,7 +158,8 @@ def _means(image: Image, centres: Values, name: str) -> tuple[Values, Values]:
                 f"{name}: patch {number + 1} of the chart is clipped ({clipped:.0%} of its pixels are at the limit). "
                 "Expose less, or turn the chart away from the lamp's glare."
             )
-        spread = float((pixels.std(axis=0) / (pixels.mean(axis=0) + 12)).min())
+        parts = _parts_of(image[patch_of(centres, number)])
+        spread = float((parts.std(axis=0) / (parts.mean(axis=0) + 12)).min())
         if spread > MAX_UNEVEN:
             raise CalibrationError(
                 f"{name}: patch {number + 1} of the chart is uneven (it varies by {spread:.0%}): glare, a shadow, "

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from calibration.camera_poses import CameraPose
 from calibration.lens import Lens
+from calibration.view_poses import ViewPose
 
 Points = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ class PosedImage:
     """One image: its file's name, the camera's pose, and known points that are seen in it: number -> (x, y) in px."""
 
     name: str
-    pose: CameraPose
+    pose: ViewPose
     seen_px: Mapping[int, Points]
 
 

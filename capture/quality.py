@@ -149,7 +149,8 @@ def check(
     metrics: dict[str, Any] = {"bright": round(float(np.percentile(grey[::4, ::4], 99)), 2)}
     reasons: list[QuarantineReason] = []
     if metrics["bright"] < limits.min_bright:
-        return Quality((QuarantineReason.DARK,), metrics, None)
+        is_lost = expected is not None and expected.square_px is not None and expected.tilt_deg != 0.0
+        return Quality((QuarantineReason.DARK, *([QuarantineReason.WRONG_POSE] if is_lost else [])), metrics, None)
     if previous is not None and previous.shape == image.shape:
         metrics["difference"] = round(float(cv2.norm(image, previous, cv2.NORM_L1)) / image.size, 4)
         if metrics["difference"] == 0:

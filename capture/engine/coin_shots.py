@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from calibration.camera_pose import seen_square
 from calibration.plate import camera_tilt_deg, plate_angle_deg
 from capture.engine.camera_arm import beside_its_pose
 from capture.engine.context import ScanContext
@@ -85,6 +87,9 @@ class CoinShots:
         tilted_deg = station.tilt_deg or 0.0
         if context.bundle is None or station.tilt_for_errand(tilted_deg) == tilted_deg:
             return
+        if station.taught_square_px(0.0) is not None:
+            self._see_arm_out_of_the_way()
+            return
         with self._state.hardware(station.clock):
             image = self._exposer.take_fresh(context.plan.lights[0], context.plan.exposure_us, context.plan.gain)
         plate = plate_angle_deg(image, context.bundle.lens, context.limits.ring)
@@ -94,6 +99,17 @@ class CoinShots:
         if tilt_error_deg(seen_deg, 0.0) > context.limits.max_tilt_error_deg:
             self._worker.finish()
             raise _slipped(AngleMismatch(seen_deg, 0.0, is_tilt=True))
+
+    def _see_arm_out_of_the_way(self) -> None:
+        """See the ring from the pose for 0 degrees, under whichever light shows it: else the other arm stays away."""
+        station, plan, limits = self._context.station, self._context.plan, self._context.limits
+        with self._state.hardware(station.clock):
+            for light in plan.lights:
+                image = self._exposer.take_fresh(light, plan.exposure_us, plan.gain)  # raises if it is elsewhere
+                if seen_square(image, limits.ring) is not None:
+                    return
+        self._worker.finish()
+        raise beside_its_pose(0.0, math.inf)
 
     def _turn_to(self, side: Side) -> None:
         with self._state.hardware(self._context.station.clock):

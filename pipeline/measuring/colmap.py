@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from calibration.apply import apply
 from calibration.bundle import Bundle, find
-from calibration.camera_poses import poses_at_one_tilt
 from calibration.colmap import PosedImage, encode_colmap
 from calibration.durable_files import make_folder, write_atomically
 from calibration.errors import CalibrationError
 from calibration.image import encode_png
 from calibration.plate import RingSpec, RingView, crossing, ring_corners, ring_of
+from calibration.view_poses import poses_at_one_tilt
 from capture.store import Store
 from capture.store.records import Frame
 from pipeline.errors import LabError, UsageError

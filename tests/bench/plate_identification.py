@@ -46,9 +46,10 @@ def main() -> None:
     parser.add_argument("--coins", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--queries", type=int)
+    parser.add_argument("--among", type=int, help="how many coins are on the plates; all, if not given")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    paths = sorted((SHARED / "data" / "toulouse").rglob("*.jpg"))
+    paths = sorted((SHARED / "data" / "toulouse").rglob("*.jpg"))[: options.among]
     drawn = np.random.default_rng(options.seed).permutation(len(paths))[: options.coins]
     make_catalogue(options.folder, paths, options.seed)
     scan_coins(options.folder, [paths[n] for n in sorted(drawn)])

@@ -12,6 +12,7 @@ from pipeline.collection.sources.pairs import PagePair
 
 PLACES = ("below", "above", "left", "right", "between")
 FARTHEST, TEXT_FARTHEST = 0.9, 9.0  # of a coin's diameter, from its number
+SAME_PX = 40  # of a side of the boxes of a number that was found twice
 LEAST_READ = 0.5  # of a page's coins; if fewer have a number, none is believed
 ALONG = 0.3  # of a distance along the lines of print counts
 MOST_SKIPPED = 40  # lots between two coins of a page that are not on it
@@ -85,10 +86,21 @@ class _Place:
 
 def _find_place(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> _Place:
     """Where numbers stand beside the coins of this page."""
+    numbers = _without_marks(numbers)
     nearest = [min(range(len(pairs)), key=lambda one: _apart(pairs[one], number), default=0) for number in numbers]
     farthest = TEXT_FARTHEST if is_text else FARTHEST
     places = [_assign(pairs, numbers, place, farthest, nearest) for place in PLACES]
     return max(places, key=lambda place: (place.weight, -place.distance))
+
+
+def _without_marks(numbers: Sequence[PageNumber]) -> list[PageNumber]:
+    """Numbers without digits that stand at several places: the gaps between coins are read as 1."""
+    places: dict[int, list[PageNumber]] = {}
+    for number in numbers:
+        others = places.setdefault(number.value, [])
+        if all(max(abs(a - b) for a, b in zip(number.box, other.box, strict=True)) > SAME_PX for other in others):
+            others.append(number)
+    return [number for number in numbers if number.value > 9 or len(places[number.value]) == 1]
 
 
 def _apart(pair: PagePair, number: PageNumber) -> float:

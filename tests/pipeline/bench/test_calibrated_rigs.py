@@ -28,7 +28,7 @@ from rig.twin.coins.surface import Surface
 from rig.twin.lamps import lamp_position
 from rig.twin.optics import to_pixel
 from rig.twin.render import CameraModel, Renderer
-from rig.twin.scene import BoardPose, Lamp, PlacedCoin, Scene
+from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from tests.pipeline.conftest import Rig
 
 RIGS = 20
@@ -140,14 +140,15 @@ def residual_px(camera: CameraModel, bundle: Bundle) -> float:
 
 def tilted_scale_percent(seen: Renderer, true: TrueRig, lens: Lens, tilt_deg: float = 45.0) -> float:
     """How wrong distances all over the plate are, by the ring in an image of a tilted camera."""
-    scene = Scene(lamps=tuple(true.lamps.values()), tilt_deg=tilt_deg)
+    pose = CameraPose(tilt_deg)
+    scene = Scene(lamps=tuple(true.lamps.values()), camera=pose)
     plates = (plate_angle_deg(seen.render(scene, exposure_us), lens) for exposure_us in (6000, 12_000, 24_000))
     plate = next((each for each in plates if each is not None), None)
     if plate is None:
         return float("inf")  # the ring is not read
     turns = np.arange(12) * np.pi / 6
     ends = np.array([(12 * np.cos(turn), 12 * np.sin(turn), 0.0) for turn in turns])
-    at = lens.straightened(to_pixel(true.camera, tilt_deg, ends)).reshape(-1, 1, 2)
+    at = lens.straightened(to_pixel(true.camera, pose, ends)).reshape(-1, 1, 2)
     measured = cv2.perspectiveTransform(at, np.linalg.inv(plate.to_image)).reshape(-1, 2)
     across = np.linalg.norm(measured[:6] - measured[6:], axis=1)
     return float(100 * np.abs(across / 24.0 - 1).max())

@@ -176,6 +176,8 @@ def test_a_paragraph_belongs_to_the_coin_that_it_stands_beside_not_to_the_one_th
     numbers = [PageNumber(value, (x, y, x + 199, y + 29)) for value, (x, y) in at.items()]
     assert [each.value for each in number_pairs(pairs, numbers, is_text=True)] == [659, 660, 661, 662]
     assert [each.value for each in number_pairs(pairs, numbers[::4], is_text=True)] == [None] * 4  # too few
+    gaps = [PageNumber(1, (left + 290, bottom - 30, left + 310, bottom)) for left, _, _, bottom in boxes]
+    assert number_pairs(pairs, gaps) == [Numbered(None)] * 4  # no number is printed, and none waits for one
 
 
 def read_of(number: int, values: Sequence[int | None], *, is_numbered: bool = True) -> ReadPage:

@@ -11,6 +11,7 @@ import yaml
 
 from calibration.plate import RingSpec, ring_corners
 from rig.twin.optics import CameraModel, camera_axes
+from rig.twin.scene import CameraPose
 from tests.pipeline.conftest import Rig
 
 TILTS, TURNS = (0.0, 20.0, 35.0), (0.0, 90.0, 180.0, 270.0)
@@ -79,7 +80,7 @@ def test_known_points_project_to_where_the_images_show_them(rig: Rig, tiny_lab: 
         # The twin's camera swings about the plate's middle; the plate turns under it.
         turn = np.radians(turn_deg)
         back = np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-        true_place = back @ (-truth.height_mm * camera_axes(tilt_deg)[2])
+        true_place = back @ (-truth.height_mm * camera_axes(CameraPose(tilt_deg))[2])
         off_deg = np.degrees(
             np.arccos(
                 np.clip(

@@ -226,3 +226,15 @@ def test_a_folder_of_charts_is_reported_chart_by_chart(rig: Rig, tmp_path: Path)
     ran = rig("calibrate", "colour", "--images", "charts", "--json")
     assert ran.code == 3 and [each["file"] for each in ran.json["charts"]] == ["0.png"] and "badly lit" in ran.err
     assert rig("calibrate", "colour", "--images", "charts", "--out", "colour.yaml").code == 2, "which one to keep?"
+
+
+@pytest.mark.slow
+def test_noise_of_single_pixels_is_no_unevenness_and_the_edge_of_a_shadow_is(rig: Rig, tmp_path: Path) -> None:
+    noisy = np.clip(chart() + np.random.default_rng(4).normal(0, 3, chart().shape), 0, 255)
+    (tmp_path / "noisy.png").write_bytes(encode_png(noisy.astype(np.uint8)))
+    ran = rig("calibrate", "colour", "--image", "noisy.png", "--corners", "135,135 545,135 545,381 135,381", "--json")
+    assert ran.code == 0 and ran.json["charts"][0]["ciede2000"]["mean"] < 2, ran.err
+    noisy[:, :302] *= 0.5  # the shadow's edge runs through the third column of patches
+    (tmp_path / "shadow.png").write_bytes(encode_png(noisy.astype(np.uint8)))
+    ran = rig("calibrate", "colour", "--image", "shadow.png", "--corners", "135,135 545,135 545,381 135,381")
+    assert ran.code == 1 and "patch 3 of the chart is uneven" in ran.err, ran.err

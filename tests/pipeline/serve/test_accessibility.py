@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.serve.conftest import Open, Served
+from tests.pipeline.serve.conftest import WAIT_S, Open, Served
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +51,7 @@ def axe(request: pytest.FixtureRequest) -> str:
 def test_axe_finds_no_serious_fault(served: Served, browser: Any, axe: str, scheme: str, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
+    page.set_default_timeout(1000 * WAIT_S)
     found = []
     for path in PAGES:
         page.goto(served.address + path)

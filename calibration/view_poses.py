@@ -21,7 +21,7 @@ Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class CameraPose:
+class ViewPose:
     """From the plate to the camera: a point of the plate, in mm, is at `rotation` x point + `translation_mm` in the
     camera's frame (x to the right, y down, z forward), in which OpenCV and COLMAP project."""
 
@@ -53,7 +53,7 @@ class CameraPose:
 class Posed:
     """The poses of one tilt's views, in their order, how far the ring is from centred, and how well it agrees (px)."""
 
-    poses: tuple[CameraPose, ...]
+    poses: tuple[ViewPose, ...]
     shift_mm: Points
     rms_px: float
 
@@ -77,9 +77,9 @@ def poses_at_one_tilt(views: Sequence[RingView], angles_deg: Sequence[float], le
     return Posed(_poses(fit, [each - angles_deg[0] for each in angles_deg]), fit.shift_mm, fit.rms_px)
 
 
-def _poses(fit: PlateFit, turns_deg: Sequence[float]) -> tuple[CameraPose, ...]:
+def _poses(fit: PlateFit, turns_deg: Sequence[float]) -> tuple[ViewPose, ...]:
     poses = []
     for turn_deg in turns_deg:
         turned, _ = cv2.Rodrigues(np.array([0.0, 0.0, np.radians(turn_deg)]))
-        poses.append(CameraPose(fit.rotation @ turned, fit.point_mm))
+        poses.append(ViewPose(fit.rotation @ turned, fit.point_mm))
     return tuple(poses)
