@@ -16,5 +16,7 @@ def describe_facts(facts: Sequence[dict[str, Any]]) -> list[str]:
 def _describe(fact: str, own: float | str, recorded: float | str, ratio: float) -> str:
     name, unit = _NAMES.get(fact, (fact, ""))
     values = [value if isinstance(value, str) else f"{value:.4g}{unit}" for value in (own, recorded)]
+    if round(ratio, 1) == 1.0:
+        return f"{name} {values[0]}, recorded {values[1]}: speaks neither for the coin nor against it"
     odds = f"{ratio:.2g} times more" if ratio >= 1.0 else f"{1.0 / ratio:.2g} times less"
     return f"{name} {values[0]}, recorded {values[1]}: {odds} probable if it is the coin than if it is another"
