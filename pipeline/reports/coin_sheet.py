@@ -24,7 +24,7 @@ POINTS_PER_MM = 72 / 25.4
 
 
 @dataclass(frozen=True)
-class SheetPart:
+class SheetSection:
     """A part of the sheet: a heading, lines below it, and images side by side, each with its caption."""
 
     heading: str
@@ -33,7 +33,7 @@ class SheetPart:
     image_mm: float = SMALL_MM
 
 
-def draw_coin_sheet(title: str, parts: Sequence[SheetPart], footer: str) -> bytes:
+def draw_coin_sheet(title: str, parts: Sequence[SheetSection], footer: str) -> bytes:
     """The PDF of one A4 page; lines that do not fit on it are left out, and the last one says how many."""
     with mpl.rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}):  # letters that can be searched and copied
         figure = Figure(figsize=(A4_MM[0] / 25.4, A4_MM[1] / 25.4))

@@ -28,7 +28,7 @@ from capture.store.export import IMAGES, ExportOptions, Format, export
 from capture.store.records import Entry, Frame
 from pipeline.collection.reviews import Review
 from pipeline.errors import LabError, UsageError
-from pipeline.reports.coin_sheet import IMAGE_MM, SheetPart, draw_coin_sheet
+from pipeline.reports.coin_sheet import IMAGE_MM, SheetSection, draw_coin_sheet
 from pipeline.reports.images import entry_portrait, frame_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.report import rotations_deg
@@ -158,19 +158,21 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         verdict = t(f"script.verdict.{each['ranking'].verdict}")
         entries = store.catalogue.entries(candidates[0]["coin"])[:2] if candidates else []
         heading = f"{t('coin.matches')}: {verdict} ({t.minute(each['ranking'].created_at)})"
-        parts.append(SheetPart(heading, lines, list(_entry_images(store, entries, t))))
+        parts.append(SheetSection(heading, lines, list(_entry_images(store, entries, t))))
     if seen["reviews"]:
-        parts.append(SheetPart(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]]))
+        parts.append(
+            SheetSection(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]])
+        )
     if seen["sales"]:
         lines = [": ".join(filter(None, (sale["date"], sale["citation"]))) for sale in seen["sales"]]
         images = [] if seen["rankings"] else list(_entry_images(store, seen["entries"][:2], t))
-        parts.append(SheetPart(t("coin.published"), lines, images))
+        parts.append(SheetSection(t("coin.published"), lines, images))
     if seen["sessions"]:
         lines = [
             f"{t.minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
             for each in seen["sessions"]
         ]
-        parts.append(SheetPart(t("coin.history"), lines))
+        parts.append(SheetSection(t("coin.history"), lines))
     return draw_coin_sheet(coin, parts, f"{lab}, coinlab")
 
 
@@ -180,7 +182,7 @@ def _decision(review: Review, t: Texts) -> str:
     return f"{t.minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
-def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
+def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetSection:
     known = seen["coin"]
     facts = [known.type if known and known.type else "", *(each["value"] for each in seen["measures"])]
     latest = seen["rankings"][0]["ranking"].candidates if seen["rankings"] else ()
@@ -194,7 +196,7 @@ def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
         f"{t('script.measured.' + each['origin'], **each)}"
         for each in t.sentences_in(seen["measures"])
     ]
-    return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
+    return SheetSection(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 
 
 def _entry_images(store: Store, entries: list[Entry], t: Texts) -> Iterator[tuple[str, Image]]:

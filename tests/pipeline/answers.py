@@ -2,8 +2,8 @@
 
 Times, ids, processes, folders and disk space become the names of what they are; sentences, which may be worded better,
 count by being there; of a scan's probabilities, in which the twin's noise is, it counts whether they are above one half
-(the verdict counts as it is), and of how its coins lie on the catalogue's that it is stated. All else counts: keys and
-their order, types, values.
+(the verdict counts as it is; candidates of equal ones are in the order of their names), and of how its coins lie on the
+catalogue's only by which keys. All else counts: keys and their order, types, values.
 """
 
 from __future__ import annotations
@@ -77,16 +77,21 @@ def _plain(value: Any, key: str = "", digits: int = 4) -> Any:
     if value is not None and key in VARYING:
         return type(value).__name__
     if digits == 0 and key in NOISY:
-        return type(value).__name__
+        return "NOISE"
     if isinstance(value, dict):
         return {name: _plain(item, name, digits) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, key, digits) for item in value]
+        items = [_plain(item, key, digits) for item in value]
+        return sorted(items, key=_by_probability) if digits == 0 and key == "candidates" else items
     if key == "probability":
         return round(value, digits)
     if isinstance(value, str):
         return "sentence" if key in SENTENCES else RUN_ID.sub("ID", TIME.sub("TIME", value))
     return value
+
+
+def _by_probability(candidate: dict[str, Any]) -> tuple[float, str]:
+    return -candidate["probability"], candidate["coin"]
 
 
 def _lines(value: Any, indent: str = "") -> str:

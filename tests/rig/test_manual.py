@@ -37,7 +37,9 @@ def technician() -> Technician:
 
 @pytest.fixture
 def handler(technician: Technician) -> ManualHandler:
-    return ManualHandler(ManualHandlerConfig(), CLOCK, technician)
+    by_hand = ManualHandler(ManualHandlerConfig(), CLOCK)
+    by_hand.ask = technician
+    return by_hand
 
 
 @pytest.fixture
