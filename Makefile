@@ -20,7 +20,7 @@ install: setup
 
 # More workers than cores: about a third of a test's time is waiting for a wire.
 test: setup
-	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(RUN)pytest --numprocesses 4 --dist worksteal
 
 # Everything, the slow tests included (about an hour on 2 cores).
 test-all: setup
