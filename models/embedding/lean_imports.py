@@ -1,8 +1,8 @@
-"""PyTorch, torchvision and kornia, imported without what nothing here uses: importing took longer than identifying.
+"""torchvision and kornia, imported without what nothing here uses: importing took longer than identifying.
 
-All three import far more than networks: the shapes of every operation for PyTorch's compiler, the compiler itself,
-data sets, detectors, augmentations. Empty modules stand in for these while they are imported, and are gone afterwards,
-so that whoever needs one imports it as ever: ``import torch._meta_registrations`` for ``torch.device("meta")``.
+Both import far more than networks: PyTorch's compiler, data sets, detectors, augmentations. Empty modules stand in for
+these while they are imported, and are gone afterwards, so that whoever needs one imports it as ever. PyTorch itself is
+imported whole: its optimisers import its compiler, which relies on the order of all the rest.
 
 torchvision's wheels on PyPI are built for CUDA torch. Beside a CPU torch a plain import fails with ``operator
 torchvision::nms does not exist``, because its compiled operators do not load. No network here uses them, and the
@@ -16,19 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-_OF_TORCH = ("torch._meta_registrations",)
 _OF_TORCHVISION = (
     *("torch._dynamo", "torch._dynamo.utils"),
     *("torchvision._meta_registrations", "torchvision._autograd_registrations", "torchvision.datasets"),
     *(f"torchvision.models.{part}" for part in ("detection", "optical_flow", "quantization", "segmentation", "video")),
 )
 _OF_KORNIA = ("kornia.augmentation", "kornia.contrib", "kornia.models")
-
-
-def import_torch() -> None:
-    """Import PyTorch; see above."""
-    with _left_out("torch", _OF_TORCH):
-        import torch  # noqa: F401
 
 
 def torchvision_models() -> ModuleType:
