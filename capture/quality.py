@@ -235,10 +235,11 @@ def _seen_plate(image: Image, expected: Expected, limits: Limits, metrics: dict[
     metrics["plate_markers"] = plate.markers if plate else 0
     if plate is None:
         return None
-    as_taken = plate_of(corners, limits.ring)
-    if as_taken is not None and expected.square_px is not None and expected.lens is not None:
-        shift = shift_mm(square_of(as_taken), np.array(expected.square_px), expected.lens)
-        metrics["camera_shift_mm"] = [round(float(each), 3) for each in shift]
+    if expected.square_px is not None and expected.lens is not None:
+        as_taken = plate_of(corners, limits.ring)
+        if as_taken is not None:
+            shift = shift_mm(square_of(as_taken), np.array(expected.square_px), expected.lens)
+            metrics["camera_shift_mm"] = [round(float(each), 3) for each in shift]
     metrics["plate_deg"] = round((plate.angle_deg - limits.ring_zero_deg) % 360.0, 3)
     if expected.lens is not None:
         metrics["tilt_deg"] = round(camera_tilt_deg(plate, expected.lens), 2)

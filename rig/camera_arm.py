@@ -182,13 +182,12 @@ class CameraArm:
         if not by_deg:
             return 0.0
         poses = sorted(self.config.poses, key=lambda pose: pose.tilt_deg)
-        share = 0.0
+        way_mm = 0.0
         if len(poses) > 1:
             first, last = poses[0], poses[-1]
             share = min(1.0, abs(by_deg) / (last.tilt_deg - first.tilt_deg))
             way_mm = share * float(np.linalg.norm(np.subtract(last.end_mm, first.end_mm)))
-            return float(self._arm.estimate_s(way_mm) + self._arm.wrist_s(by_deg)) + self.config.settle_s
-        return float(self._arm.wrist_s(by_deg)) + self.config.settle_s
+        return float(self._arm.estimate_s(way_mm) + self._arm.wrist_s(by_deg)) + self.config.settle_s
 
     def _check_way(self, target_mm: PointMm) -> None:
         """Keep out of the walls and away from the plate, on the whole of a straight way."""

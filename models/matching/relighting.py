@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 Relief = npt.NDArray[np.float32]
 _DIRECTIONS = 36  # that a lamp may stand in, and of waves
-ON_COIN = 0.8  # of the half width: beyond it outlines count, which light shifts
+_ON_COIN = 0.8  # of the half width: beyond it outlines count, which light shifts
 _SOFT_PX = 4.0  # edge of the coin: a hard one would be a wave of every direction
 
 
@@ -79,10 +79,14 @@ def _waves(size: int) -> _Waves:
     direction = np.minimum(((angle / np.pi + 0.5) * _DIRECTIONS).astype(np.int64), _DIRECTIONS - 1)
     middle = (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS - np.pi / 2.0
     facing = np.cos(middle[None, :] - _lamp_rad(np.arange(_DIRECTIONS))[:, None])
-    axis = (np.arange(size) + 0.5) / (size / 2.0) - 1.0
-    disc = (np.hypot(axis[None, :], axis[:, None]) < ON_COIN).astype(np.float32)
-    window = np.asarray(cv2.GaussianBlur(disc, (0, 0), _SOFT_PX), np.float32)
+    window = np.asarray(cv2.GaussianBlur(coin_disc(size).astype(np.float32), (0, 0), _SOFT_PX), np.float32)
     return _Waves(angle, direction.ravel(), facing, window)
+
+
+def coin_disc(size_px: int) -> npt.NDArray[np.bool_]:
+    """(n, n) what is on the coin, in an image that it fills."""
+    axis = (np.arange(size_px) + 0.5) / (size_px / 2.0) - 1.0
+    return np.hypot(axis[None, :], axis[:, None]) < _ON_COIN
 
 
 def _slope_along(relief: Relief, lamp: int) -> Relief:

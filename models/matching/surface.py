@@ -22,7 +22,7 @@ from calibration.image import Image
 from calibration.outline import GREY_MEAN
 from models.local_features.networks import SIZE_PX
 from models.matching.registration import Registration
-from models.matching.relighting import ON_COIN, relight
+from models.matching.relighting import coin_disc, relight
 
 Evidence = npt.NDArray[np.float64]
 """(EVIDENCE,) what two crops in register show; see `surface_evidence`."""
@@ -82,7 +82,7 @@ def surface_evidence(first: Image, second: Image, registration: Registration) ->
         abs(float(np.log(np.hypot(linear[0, 0], linear[1, 0])))),
         float(np.log(max(left, 1e-3))),
     ]
-    on_coin = _disc(REGISTERED_PX)
+    on_coin = coin_disc(REGISTERED_PX)
     for fine_px, level_px in _DETAILS:
         reliefs = _relief(laid, fine_px, level_px), _relief(still, fine_px, level_px)
         relit = relight(*reliefs)
@@ -124,8 +124,3 @@ def _correlate(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) 
         both = cv2.blur(moved * second, window) / np.sqrt(cv2.blur(moved * moved, window) * power + 1e-3)
         best = np.maximum(best, both)
     return best
-
-
-def _disc(size_px: int) -> npt.NDArray[np.bool_]:
-    axis = (np.arange(size_px) + 0.5) / (size_px / 2.0) - 1.0
-    return np.hypot(axis[None, :], axis[:, None]) < ON_COIN

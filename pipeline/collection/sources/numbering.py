@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calibration.image import Image
@@ -27,13 +27,12 @@ class Numbered:
     doubt: str | None = None
 
 
-def number_pairs(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> list[Numbered]:
-    """The number of each coin, in the order of the coins.
+def _number(pairs: Sequence[PagePair], found: Mapping[int, int]) -> list[Numbered]:
+    """The number of each coin, in the order of the coins, given those that stand beside them (`_find_place`).
 
-    Numbers stand in one place beside all coins of a page (below, say), and grow from coin to coin. One that does not
-    fit is replaced where its neighbours leave one possibility, and doubtful elsewhere.
+    Numbers grow from coin to coin. One that does not fit is replaced where its neighbours leave one possibility, and
+    doubtful elsewhere.
     """
-    found = _find_place(pairs, numbers, is_text=is_text).found
     values = [found.get(each) for each in range(len(pairs))]
     # what has no number and may be no coin, a stain or a hole, has no place in the order
     by_row = [each for each, pair in enumerate(pairs) if each in found or not pair.doubts]
@@ -57,13 +56,13 @@ def read_page_numbers(
     """The numbers printed beside a page's coins, or at the beginning of paragraphs: of its pairs, and of each image."""
     coins = [image.obverse for image in images]
     numbers = read_numbers(page, coins)
-    of_images = number_pairs(images, numbers)
+    of_images = _number(images, _find_place(images, numbers).found)
     sure = sum(not pair.doubts for pair in pairs)
-    if (beside := _find_place(pairs, numbers).weight) < 2 * sure:
-        in_text = read_numbers(page, coins, is_text=True)
-        if _find_place(pairs, in_text, is_text=True).weight > beside:
-            return number_pairs(pairs, in_text, is_text=True), of_images
-    return number_pairs(pairs, numbers), of_images
+    place = _find_place(pairs, numbers)
+    if place.weight < 2 * sure:
+        in_text = _find_place(pairs, read_numbers(page, coins, is_text=True), is_text=True)
+        place = in_text if in_text.weight > place.weight else place
+    return _number(pairs, place.found), of_images
 
 
 def _column(pairs: Sequence[PagePair], one: int) -> float:
@@ -85,7 +84,7 @@ class _Place:
 
 
 def _find_place(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> _Place:
-    """Where numbers stand beside the coins of this page."""
+    """Where numbers stand beside the coins of this page: in one place (below, say) beside all."""
     numbers = _without_marks(numbers)
     nearest = [min(range(len(pairs)), key=lambda one: _apart(pairs[one], number), default=0) for number in numbers]
     farthest = TEXT_FARTHEST if is_text else FARTHEST
