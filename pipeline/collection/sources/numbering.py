@@ -27,12 +27,17 @@ class Numbered:
     doubt: str | None = None
 
 
-def _number(pairs: Sequence[PagePair], found: Mapping[int, int]) -> list[Numbered]:
-    """The number of each coin, in the order of the coins, given those that stand beside them (`_find_place`).
+def number_pairs(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> list[Numbered]:
+    """The number of each coin, in the order of the coins.
 
-    Numbers grow from coin to coin. One that does not fit is replaced where its neighbours leave one possibility, and
-    doubtful elsewhere.
+    Numbers stand in one place beside all coins of a page (below, say), and grow from coin to coin. One that does not
+    fit is replaced where its neighbours leave one possibility, and doubtful elsewhere.
     """
+    return _number(pairs, _find_place(pairs, numbers, is_text=is_text).found)
+
+
+def _number(pairs: Sequence[PagePair], found: Mapping[int, int]) -> list[Numbered]:
+    """The number of each coin, given those that stand beside them."""
     values = [found.get(each) for each in range(len(pairs))]
     # what has no number and may be no coin, a stain or a hole, has no place in the order
     by_row = [each for each, pair in enumerate(pairs) if each in found or not pair.doubts]
@@ -56,7 +61,7 @@ def read_page_numbers(
     """The numbers printed beside a page's coins, or at the beginning of paragraphs: of its pairs, and of each image."""
     coins = [image.obverse for image in images]
     numbers = read_numbers(page, coins)
-    of_images = _number(images, _find_place(images, numbers).found)
+    of_images = number_pairs(images, numbers)
     sure = sum(not pair.doubts for pair in pairs)
     place = _find_place(pairs, numbers)
     if place.weight < 2 * sure:
@@ -84,7 +89,7 @@ class _Place:
 
 
 def _find_place(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> _Place:
-    """Where numbers stand beside the coins of this page: in one place (below, say) beside all."""
+    """Where numbers stand beside the coins of this page."""
     numbers = _without_marks(numbers)
     nearest = [min(range(len(pairs)), key=lambda one: _apart(pairs[one], number), default=0) for number in numbers]
     farthest = TEXT_FARTHEST if is_text else FARTHEST
