@@ -45,7 +45,9 @@ BETWEEN_LINES = 0.4  # share of a drawing that is paper
 CAPTION = 0.35  # of a coin's radius; what stands out of its outline and is narrower than twice that is none of it
 FRAME = 0.9  # of the longer side
 EXPLAINED = 0.8  # of a thing's area, by its coins; where it is less, something fainter may join them
-JOINT = (0.25, 0.4, 0.55)  # of the strong contrast of a thing, its 90th percentile: fainter is what joins its coins
+FAINT = (0.25, 0.4, 0.55)  # of the strong contrast of a thing, its 90th percentile: fainter is what joins its coins
+RELIEF_GAP = 0.004  # of the longer side: a coin's relief that is as its ground is narrower
+NARROW = (0.011, 0.016)  # of the longer side: half as wide as what joins them
 MORE = 1.05  # times the area of coins, or it is not worth to look at them more closely
 
 
@@ -97,8 +99,7 @@ def find_page_coins(page: Image) -> list[PageCoin]:
         each
         for part in _standing_out(small, ground, seen)
         for each in _coins_in(part, small, sharp, ground)
-        if (is_bilevel or each.spread > FLAT)
-        and not any(each.paper > paper and each.spread > spread for paper, spread in DRAWN)
+        if is_bilevel or each.spread > FLAT
     ]
     usual = float(np.median([each.radius for each in found])) if found else math.nan
     found += _as_light_as_the_ground(sharp, ground, seen, found, usual)
@@ -199,19 +200,34 @@ def _whole_things(mask: Blob, seen: npt.NDArray[np.bool_] | None = None) -> Iter
 def _coins_in(
     thing: Blob, small: npt.NDArray[np.float32], sharp: npt.NDArray[np.float32], ground: npt.NDArray[np.float32]
 ) -> list[_Found]:
-    """The coins of one connected thing, also where something fainter joins them: a stamp, a cup's ring, a shadow."""
-    best = list(_coins_of(thing, sharp, ground))
+    """The coins of one connected thing, also where something fainter or narrower joins them: a cup's ring, a stamp."""
+    best = [each for each in _coins_of(thing, sharp, ground) if not _is_drawn(each)]
     if _area(best) > EXPLAINED * float(thing.sum()):
         return best
-    strength = np.abs(small - ground)
-    strong = float(np.percentile(strength[thing > 0], 90))
-    for share in JOINT:
-        if share * strong > LEAST_CONTRAST:
-            mask = ((strength > share * strong) & (thing > 0)).astype(np.uint8)
-            found = [each for part in _whole_things(mask) for each in _coins_of(part, sharp, ground)]
-            if _area(found) > MORE * _area(best):
-                best = found
+    for part_of_it in _without_joints(thing, np.abs(small - ground)):
+        parts = _whole_things(part_of_it)
+        found = [each for part in parts for each in _coins_of(part, sharp, ground) if not _is_drawn(each)]
+        if _area(found) > MORE * _area(best):
+            best = found
     return best
+
+
+def _without_joints(thing: Blob, strength: npt.NDArray[np.float32]) -> Iterator[Blob]:
+    """A thing without what is faint for it; and without what is narrow, and the paper that this encloses."""
+    longest = max(thing.shape)
+    strong = float(np.percentile(strength[thing > 0], 90))
+    for share in FAINT:
+        if share * strong > LEAST_CONTRAST:
+            yield ((strength > share * strong) & (thing > 0)).astype(np.uint8)
+    apart = ((strength > LEAST_CONTRAST) & (thing > 0)).astype(np.uint8)
+    closed = cv2.morphologyEx(apart, cv2.MORPH_CLOSE, disc(RELIEF_GAP * longest))
+    for share in NARROW:
+        yield np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc(share * longest)), np.uint8)
+
+
+def _is_drawn(found: _Found) -> bool:
+    """Whether it shows the paper between its lines."""
+    return any(found.paper > paper and found.spread > spread for paper, spread in DRAWN)
 
 
 def _area(coins: list[_Found]) -> float:

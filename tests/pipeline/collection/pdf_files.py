@@ -54,7 +54,7 @@ def kinds_of_pdf() -> dict[str, bytes]:
     grey[:30] = 60
     cmyk = np.dstack([np.zeros_like(grey)] * 3 + [255 - grey])
     fax, not_fax = _fax(grey), _fax(255 - grey)
-    segment = struct.pack(">5IB", 48, 60, 0, 0, 0, 1) + not_fax
+    segment = struct.pack(">4IBB", 48, 60, 0, 0, 0, 1) + not_fax
     jbig2 = struct.pack(">IBBBI", 0, 48, 0, 1, 19) + struct.pack(">4IBH", 48, 60, 0, 0, 0, 0)
     jbig2 += struct.pack(">IBBBI", 1, 38, 0, 1, len(segment)) + segment
     plain = _image(b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/FlateDecode", zlib.compress(grey.tobytes()))
