@@ -76,5 +76,6 @@ def kinds_of_pdf() -> dict[str, bytes]:
         ),
         "own lock": _pdf(plain, b"<</Filter/Adobe.APS/V 4>>", trailer=b"/Encrypt 6 0 R/ID[<00><00>]"),
         "cut short": whole[: len(whole) // 2],
+        "begun": b"%PDF-1.7 and no more",
         "web page": b"<html>not found</html>",
     }
