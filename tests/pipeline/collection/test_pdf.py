@@ -1,4 +1,4 @@
-"""Pages of PDFs: every kind is read, or its owner is told why not and what to do."""
+"""Pages of PDFs: every kind is read, or the message has why not and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.pipeline.collection.pdf_files import kinds_of_pdf
 from tests.pipeline.conftest import Rig
 
 
-def test_pdfs_of_every_kind_are_read_or_it_is_said_why_not(rig: Rig, tmp_path: Path) -> None:
+def test_pdfs_of_every_kind_are_read_or_refused_with_a_remedy(rig: Rig, tmp_path: Path) -> None:
     lab, why = tmp_path / "lab", {}
     assert rig("init", "--collection", "--lab", lab).code == 0
     for name, data in kinds_of_pdf().items():
