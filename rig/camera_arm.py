@@ -55,7 +55,9 @@ class CameraArmConfig(BaseModel):
     )
     plate_mm: PointMm = Field(default=(340.0, 0.0, -200.0), description="the middle of the plate")
     keep_mm: float = Field(default=120.0, gt=0, description="its end never comes nearer to the middle of the plate")
-    low_mm: PointMm = Field(default=(100.0, -120.0, -80.0), description="inside the lightbox: its end stays above this")
+    low_mm: PointMm = Field(
+        default=(100.0, -120.0, -120.0), description="inside the lightbox: its end stays above this"
+    )
     high_mm: PointMm = Field(default=(345.0, 120.0, 165.0), description="and below this")
     clear_deg: float = Field(default=0.0, ge=0, description="the other arm reaches the plate up to this tilt")
     settle_s: float = Field(default=0.8, ge=0, description="until the camera has stopped swaying")

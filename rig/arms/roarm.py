@@ -92,7 +92,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
         self._works = False  # from `home` on a restart of the controller is bad news
         self._pumps = False
         self._knows_pump = False
-        self._hand_rad = config.hand_rad
+        self._hand_rad = self._sent_hand_rad = config.hand_rad
 
     def holds(self) -> bool:
         """Whether the pump was started, which is all that can be known."""
@@ -203,6 +203,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
     def _step(self, before: PointMm, point: PointMm) -> None:
         joints, last = self._joints(point), joints_at(before)
         turns = [abs(here - there) for here, there in zip(joints, last or joints, strict=True)]
+        turns.append(abs(self._hand_rad - self._sent_hand_rad))
         # As fast as the step needs and some more, never as fast as it can: that is what a damaged angle costs.
         speed = min(max(round(2 * math.degrees(max(turns)) / STEP_S), SLOWEST_DEG_S), FASTEST_DEG_S)
         angles = (*joints, self._hand_rad)
@@ -212,6 +213,7 @@ class RoarmArm(SerialArm[RoarmConfig]):
             f"spd:{speed}",
             f"acc:{ACCELERATION_DEG_S2}",
         )
+        self._sent_hand_rad = self._hand_rad
 
     def _turn_wrist(self, angle_deg: float) -> float:
         here, start_rad, target_rad = self.position_mm(), math.radians(self.wrist_deg()), math.radians(angle_deg)

@@ -19,7 +19,9 @@ MODEL = CameraModel()
 LENS = Lens(MODEL.matrix, MODEL.distortion, 0.1, MODEL.width_px, MODEL.height_px)
 
 
-@pytest.mark.parametrize("tilt_deg", [0.0, pytest.param(20.0, marks=pytest.mark.slow), 40.0])
+@pytest.mark.parametrize(
+    "tilt_deg", [pytest.param(0.0, marks=pytest.mark.slow), pytest.param(20.0, marks=pytest.mark.slow), 40.0]
+)
 def test_a_tenth_of_a_millimetre_shows(tilt_deg: float) -> None:
     renderer, tilt = Renderer(MODEL, ProceduralDrawer()), math.radians(tilt_deg)
     taught_mm = MODEL.height_mm * np.array([0.0, -math.sin(tilt), math.cos(tilt)])
