@@ -69,11 +69,11 @@ def test_an_arm_that_holds_the_camera_does_what_it_was_taught_and_nothing_else(l
     pose = "{tilt_deg: %d, end_mm: [330, 0, 70], wrist_deg: %d}"
     poses.write_text(f"arm: dobot\nposes:\n- {pose % (0, 0)}\n- {pose % (20, 20)}\n")
     assert run(*dry).code in (0, 1)
+    with pytest.raises(UsageError, match="no tilt"):
+        run("jog", "--camera", "--tilts", "20,steep", "--lab", lab)
     poses.write_text(poses.read_text().replace("dobot", "uarm"))
     with pytest.raises(LabError, match=r"taught to a uarm, and rig\.yaml has a dobot"):
         run(*dry)
-    with pytest.raises(UsageError, match="no tilt"):
-        run("jog", "--camera", "--tilts", "20,steep", "--lab", lab)
 
 
 def test_a_focus_bracket_needs_a_camera_whose_focus_is_driven(lab: Path) -> None:
