@@ -59,7 +59,11 @@ ACCELERATION_DEG_S2 = 5  # as `acc` counts it: 57 of the servos' units of 100 st
 SLOWEST_DEG_S, FASTEST_DEG_S = 10, 90
 OFF_PATH_MM = 30.0  # how far it may be from where it was sent in mid-move: the way it lags behind, and some more
 REST_MM = 0.5
-WRIST_TOLERANCE_DEG, WRIST_S = 1.0, 2.0  # of the hand servo, and the longest wait for it at the end of a turn
+WRIST_TOLERANCE_DEG, WRIST_REST_DEG, WRIST_S = (
+    1.0,
+    0.05,
+    2.0,
+)  # of the hand servo, and the longest wait for it at the end of a turn
 MODE_MM = 3.0  # by which the two EEModes differ at least: the wrist is longer than that
 
 
@@ -222,16 +226,19 @@ class RoarmArm(SerialArm[RoarmConfig]):
             self._hand_rad = start_rad + (target_rad - start_rad) * number / steps
             self._step(here, here)
             self.clock.sleep(STEP_S)
-        until_s = self.clock.now() + WRIST_S
-        while abs((read_deg := self.wrist_deg()) - angle_deg) > WRIST_TOLERANCE_DEG:
+        until_s, before_deg = self.clock.now() + WRIST_S, math.inf
+        while True:
+            read_deg = self.wrist_deg()
+            if abs(read_deg - angle_deg) <= WRIST_TOLERANCE_DEG and abs(read_deg - before_deg) < WRIST_REST_DEG:
+                return read_deg
             if self.clock.now() > until_s:
                 raise DeviceError(
                     self.link.device,
                     f"its hand servo is at {read_deg:.1f} degrees after being sent to {angle_deg:g}.",
                     "Remove what is in its way, then `rig home`.",
                 )
+            before_deg = read_deg
             self.clock.sleep(STEP_S)
-        return read_deg
 
     # The pump
 
