@@ -154,7 +154,7 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
         assert on_plate is not None, "asked before"
         if not height_mm or not on_plate:
             return on_plate
-        return round(1000.0 / (1000.0 / on_plate - height_mm), DIGITS)
+        return round(1000.0 / max(1.0, 1000.0 / on_plate - height_mm), DIGITS)
 
     def grab(self) -> RawImage:
         """Expose now, with the controls in force.
