@@ -208,9 +208,10 @@ class View:
         except LabError:
             seen = "no ring"
         else:
-            seen = f"plate at {centre[0]:.0f}, {centre[1]:.0f} px"
-            seen += "" if self.lens is None else f", tilt {self.tilt_deg():.1f} deg"
-        return f"{describe_place(place)}   {seen}   step {STEPS_MM[step]:g} mm, {STEPS_DEG[step]:g} deg"
+            seen = f"plate {centre[0]:.0f}, {centre[1]:.0f} px"
+            seen += "" if self.lens is None else f"  tilt {self.tilt_deg():.1f}°"
+        where = "{:.1f}, {:.1f}, {:.1f} mm, servo {:.1f}°".format(*place.end_mm, place.wrist_deg)
+        return f"{where}  {seen}  step {STEPS_MM[step]:g} mm, {STEPS_DEG[step]:g}°"
 
     def keep(self, lab: Lab, place: ArmPlace, tilt_deg: float) -> TaughtPose:
         """Come to a place several times, keep what is seen from there, and write the pose into the lab."""
