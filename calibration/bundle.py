@@ -25,6 +25,7 @@ from calibration.errors import CalibrationError
 from calibration.flat import Flat
 from calibration.lamp_place import LampPlace
 from calibration.lens import Lens
+from calibration.quality import QUALITY, Quality, encode_quality
 
 _DESCRIPTION = "bundle.yaml"
 _FLATS = "flats.npz"
@@ -106,8 +107,10 @@ class Bundle:
         return [step for step, is_known in known.items() if is_known]
 
 
-def save(bundle: Bundle, directory: Path) -> Path:
+def save(bundle: Bundle, directory: Path, quality: Quality | None = None) -> Path:
     """Write a bundle to `directory/<UTC time>_<id>/`, whole or not at all, and return that folder.
+
+    `quality` is what was measured of images that it corrects; it stays beside the bundle, and changes nothing in it.
 
     Raises
     ------
@@ -127,6 +130,8 @@ def save(bundle: Bundle, directory: Path) -> Path:
             np.save(unfinished / _HOT, np.ascontiguousarray(bundle.hot, np.int64))
         described = {"id": bundle.id, "number": _next_number(directory), "version": VERSION, **_facts(bundle)}
         (unfinished / _DESCRIPTION).write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
+        if quality:
+            (unfinished / QUALITY).write_text(encode_quality(quality), "utf-8")
         install_folder(unfinished, folder)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -201,8 +206,8 @@ def latest(directory: Path) -> Bundle | None:
     CalibrationError
         If that one cannot be read.
     """
-    numbered = _numbered(directory)
-    return load(numbered[-1][1]) if numbered else None
+    saved = numbered(directory)
+    return load(saved[-1][1]) if saved else None
 
 
 def usable(directory: Path) -> Bundle | None:
@@ -221,10 +226,15 @@ def find(directory: Path, bundle_id: str) -> Bundle | None:
     CalibrationError
         If it cannot be read.
     """
-    for number, folder in reversed(_numbered(directory)):
-        if folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number):
+    for number, folder in reversed(numbered(directory)):
+        if is_named(bundle_id, number, folder):
             return load(folder)
     return None
+
+
+def is_named(bundle_id: str, number: int, folder: Path) -> bool:
+    """Whether a bundle, by its number and folder, is the one with that id or number."""
+    return folder.name.endswith(f"_{bundle_id}") or bundle_id == str(number)
 
 
 def size_px(folder: Path) -> tuple[int, int] | None:
@@ -244,14 +254,14 @@ def number_of(folder: Path) -> int:
         return 0
 
 
-def _next_number(directory: Path) -> int:
-    return 1 + max((number for number, _ in _numbered(directory)), default=0)
-
-
-def _numbered(directory: Path) -> list[tuple[int, Path]]:
+def numbered(directory: Path) -> list[tuple[int, Path]]:
     """Number and folder of each bundle of a folder of them, as they were saved one after the other."""
     folders = (path.parent for path in directory.glob(f"[!.]*/{_DESCRIPTION}"))
     return sorted((number_of(folder), folder) for folder in folders)
+
+
+def _next_number(directory: Path) -> int:
+    return 1 + max((number for number, _ in numbered(directory)), default=0)
 
 
 def _unreadable(folder: Path) -> CalibrationError:

@@ -121,14 +121,27 @@ def _pitch(centres: Values) -> float:
     return float(np.median(np.linalg.norm(np.diff(centres.reshape(ROWS, COLUMNS, 2), axis=1), axis=2)))
 
 
+def patch_of(centres_px: Values, number: int) -> tuple[slice, slice]:
+    """Rows and columns of the part of a patch that is averaged."""
+    (x, y), reach = centres_px[number], _reach(centres_px)
+    return (
+        slice(max(0, round(y - reach)), round(y + reach) + 1),
+        slice(max(0, round(x - reach)), round(x + reach) + 1),
+    )
+
+
+def _reach(centres: Values) -> float:
+    """Half the side (px) of what is averaged of a patch."""
+    return INNER * _pitch(centres) * 0.8 / 2
+
+
 def _means(image: Image, centres: Values, name: str) -> tuple[Values, Values]:
-    reach = INNER * _pitch(centres) * 0.8 / 2
+    reach = _reach(centres)
     if reach < 2:
         raise CalibrationError(f"{name}: the chart is too small, a patch has {2 * reach:.0f} pixels. Go nearer.")
     codes = []
-    for number, (x, y) in enumerate(centres):
-        part = image[max(0, round(y - reach)) : round(y + reach) + 1, max(0, round(x - reach)) : round(x + reach) + 1]
-        pixels = part.reshape(-1, 3).astype(np.float64)
+    for number in range(PATCHES):
+        pixels = image[patch_of(centres, number)].reshape(-1, 3).astype(np.float64)
         if len(pixels) < 9:
             raise CalibrationError(f"{name}: patch {number + 1} of the chart lies outside of the image. Show it whole.")
         clipped = float((pixels >= 254).any(axis=1).mean())

@@ -142,10 +142,14 @@ def reference_light() -> Values:
 
 def difference(light: Values, reference: Values) -> Values:
     """CIEDE2000 between (N, 3) values of linear sRGB."""
+    return np.asarray(_colour_science().delta_E(lab_of(light), lab_of(reference), method="CIE 2000"), np.float64)
+
+
+def lab_of(light: Values) -> Values:
+    """CIE L*a*b* under D65 of (N, 3) values of linear sRGB."""
     colour = _colour_science()
     d65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
-    lab, other = (colour.XYZ_to_Lab(colour.RGB_to_XYZ(each, "sRGB"), d65) for each in (light, reference))
-    return np.asarray(colour.delta_E(lab, other, method="CIE 2000"), np.float64)
+    return np.asarray(colour.XYZ_to_Lab(colour.RGB_to_XYZ(light, "sRGB"), d65), np.float64)
 
 
 def _fit(chart: Chart, kind: Response, model: Model) -> ColourFit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,12 +69,20 @@ class ColourMatrix:
         }
 
     def apply(self, light: Light) -> Light:
-        """Linear sRGB of light (H, W, 3), neither clipped."""
-        transposed = np.ascontiguousarray(self.matrix.T, np.float64)
-        if self.model == "linear":
-            return np.asarray(cv2.transform(light, transposed), np.float32)
-        red, green, blue = cv2.split(np.maximum(light, np.float32(0)))
-        roots = [cv2.sqrt(cv2.multiply(*pair)) for pair in ((red, green), (green, blue), (red, blue))]
-        first = cv2.transform(light, np.ascontiguousarray(transposed[:, :3]))
-        second = cv2.transform(cv2.merge(roots), np.ascontiguousarray(transposed[:, 3:]))
-        return np.asarray(cv2.add(first, second), np.float32)
+        """Linear sRGB of light (H, W, 3), neither clipped.
+
+        Plane by plane, a product and a sum at a time: each is rounded as IEEE 754 says. `cv2.transform` rounds the last
+        columns of a row otherwise than the rest, and so depends on where a part begins and on the processor.
+        """
+        terms = list(cv2.split(light))
+        if self.model == "root-polynomial":
+            red, green, blue = (cv2.max(plane, 0.0) for plane in terms)  # type: ignore[call-overload]
+            terms += [cv2.sqrt(cv2.multiply(*pair)) for pair in ((red, green), (green, blue), (red, blue))]
+        return np.asarray(cv2.merge([_sum(terms, weights) for weights in self.matrix.T.astype(np.float32)]), np.float32)
+
+
+def _sum(planes: Sequence[Any], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    total = planes[0] * weights[0]
+    for plane, weight in zip(planes[1:], weights[1:], strict=True):
+        total += plane * weight
+    return np.asarray(total, np.float32)

@@ -14,6 +14,7 @@ Tones = npt.NDArray[np.float32]
 EVEN = 2.6  # grey levels a working px: a coin's edge is steeper, stains and the ends of shadows are not
 EVEN_OVER_NOISE = 4.0  # the same over the page's usual slope
 FRAME_AREA = 0.004  # of the page: a panel that coins lie on is larger
+PAPER, PAPER_AREA = 10.0, 0.0008  # grey levels that enclosed paper may differ from the rest, and its share of the page
 RIM_PX = 9  # beside a panel, as wide as its edge is blurred
 NEAR_PX, FAR_PX = 9.0, 60.0  # how far the ground's tone is averaged, beside it and below things
 
@@ -22,7 +23,8 @@ def find_ground(small: Tones) -> tuple[Tones, Blob]:
     """The tone of the ground at every pixel, below things too, and where the ground is seen.
 
     The ground is what can be reached from the page's border, or from the border of a four-sided panel, without a step:
-    stains and soft shadows belong to it, and a coin that lies in one differs from it still.
+    stains and soft shadows belong to it, and a coin that lies in one differs from it still. So is a large even area of
+    the paper's tone that something encloses: a stamp, a cup's ring, a frame.
 
     Parameters
     ----------
@@ -42,13 +44,20 @@ def find_ground(small: Tones) -> tuple[Tones, Blob]:
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     seen = np.isin(labels, border[border > 0]).astype(np.uint8)
     tone = _below_things(small, seen)
+    paper = float(np.median(small[seen > 0])) if seen.any() else np.nan
     least = FRAME_AREA * small.size
     for label in range(1, count):
         left, top, width, height = stats[label, :4]
-        if label in border or width * height < least:
+        area = stats[label, cv2.CC_STAT_AREA]
+        if label in border or (width * height < least and area < PAPER_AREA * small.size):
             continue
         part = (slice(top, top + height), slice(left, left + width))
         own = (labels[part] == label).astype(np.uint8)
+        if area >= PAPER_AREA * small.size and abs(float(np.median(small[part][own > 0])) - paper) < PAPER:
+            seen[part] |= own
+            if area >= least:
+                tone[part] = _below_things(small, seen)[part]
+            continue
         contours, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         hull = cv2.convexHull(np.concatenate(contours))
         if cv2.contourArea(hull) > least and is_sheet(hull):

@@ -29,7 +29,8 @@ SHARP_SCREEN = 1.0  # the same where an edge is looked for around a whole coin, 
 LEAST_RADIUS, MOST_RADIUS = 0.011, 0.17  # of the longer side
 LEAST_CONTRAST = 12.0  # grey levels between the ground and what stands out of it
 DARK = 110.0  # grey level of card, slate or velvet
-COIN_CONTRAST = 24.0  # grey levels, the median of a coin's
+COIN_CONTRAST = 24.0  # grey levels, the median of a coin's, unless it shows relief
+RELIEF = 12.0  # standard deviation of grey levels; of stains, and of coins that show through the paper, 8 at most
 THIN = 0.006  # of the longer side: lines, letters and scale bars that touch a coin are thinner
 LEAST_SOLIDITY, LEAST_ROUNDNESS, LONGEST = 0.86, 0.72, 1.5
 SURE_ROUNDNESS = 0.86
@@ -38,6 +39,9 @@ DRAWN = ((0.12, 45.0), (0.3, 25.0))  # a drawing, or text: share that is as the 
 SURE_PAPER, SURE_SPREAD = 0.02, 45.0
 BILEVEL = 0.01  # share of a page that is neither black nor white, at most
 ODD_SIZE = 2.2  # radius over the page's median, or under it
+ROUGH, ROUGH_OVER_GROUND = 4.0, 2.5  # grey levels of relief, and over what paper shows: what is as light as its ground
+ALIKE = 1.5  # radius of that over the page's median, or under it
+BETWEEN_LINES = 0.4  # share of a drawing that is paper
 CAPTION = 0.35  # of a coin's radius; what stands out of its outline and is narrower than twice that is none of it
 FRAME = 0.9  # of the longer side
 
@@ -69,6 +73,7 @@ class _Found:
     roundness: float
     paper: float  # share of it that is as the ground
     spread: float  # of its grey levels
+    is_faint: bool = False
 
 
 def find_page_coins(page: Image) -> list[PageCoin]:
@@ -92,13 +97,15 @@ def find_page_coins(page: Image) -> list[PageCoin]:
         if (is_bilevel or each.spread > FLAT)
         and not any(each.paper > paper and each.spread > spread for paper, spread in DRAWN)
     ]
-    if not found:
-        return []
-    usual = float(np.median([each.radius for each in found]))
+    usual = float(np.median([each.radius for each in found])) if found else math.nan
+    found += _as_light_as_the_ground(sharp, ground, seen, found, usual)
     across, down = grey.shape[1] / size[0], grey.shape[0] / size[1]
     coins = []
     for each in found:
-        outline = find_edges(sharp, each.blob, (each.x, each.y))
+        if each.is_faint:
+            outline = contour_of(each.blob)[:, 0, :] + np.array([each.x, each.y], np.float64)
+        else:
+            outline = find_edges(sharp, each.blob, (each.x, each.y))
         (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0) + 1.0
         box = (
             max(0, math.floor(left * across)),
@@ -108,6 +115,47 @@ def find_page_coins(page: Image) -> list[PageCoin]:
         )
         coins.append(PageCoin(box, tuple(_doubts(each, usual, box, grey.shape, is_bilevel=is_bilevel))))
     return coins
+
+
+def _as_light_as_the_ground(
+    small: npt.NDArray[np.float32], ground: npt.NDArray[np.float32], seen: Blob, found: list[_Found], usual: float
+) -> list[_Found]:
+    """What is as light as the ground, round, of the size of the page's coins, and rough as their relief is.
+
+    It is for a person to look at: where it ends is not seen well.
+    """
+    longest = max(small.shape)
+    slow = cv2.GaussianBlur(small, (0, 0), 4.0)
+    rough = np.sqrt(cv2.blur((small - slow) ** 2, (9, 9)))
+    usually = float(np.median(rough[seen > 0])) if seen.any() else 0.0
+    mask = (rough > max(ROUGH, ROUGH_OVER_GROUND * usually)).astype(np.uint8)
+    for each in found:
+        left, top, width, height = cv2.boundingRect(each.blob)
+        margin = round(0.15 * each.radius)
+        rows = slice(max(0, each.y + top - margin), each.y + top + height + margin)
+        mask[rows, max(0, each.x + left - margin) : each.x + left + width + margin] = 0
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc(0.005 * longest))
+    opened = cv2.morphologyEx(cv2.erode(closed, disc(3)), cv2.MORPH_OPEN, disc(0.008 * longest))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    more = []
+    for label in range(1, count):
+        left, top, width, height = stats[label, :4]
+        box = (slice(top, top + height), slice(left, left + width))
+        part = (labels[box] == label).astype(np.uint8)
+        for piece in separate(part, part):
+            contour = contour_of(piece) if piece.any() else np.zeros((1, 1, 2), np.int32)
+            hull = cv2.convexHull(contour)
+            radius = math.sqrt(max(float(cv2.contourArea(hull)), 1.0) / math.pi)
+            roundness = 4.0 * math.pi * float(cv2.contourArea(hull)) / max(cv2.arcLength(hull, True), 1.0) ** 2
+            size = radius / usual if found else 1.0
+            if not LEAST_RADIUS * longest <= radius <= MOST_RADIUS * longest or not 1 / ALIKE < size < ALIKE:
+                continue
+            if roundness < SURE_ROUNDNESS or solidity(contour) < LEAST_SOLIDITY or is_sheet(hull):
+                continue
+            tone = (small - ground)[box][piece > 0]
+            if float(np.mean(np.abs(tone) < LEAST_CONTRAST / 2)) < BETWEEN_LINES:
+                more.append(_Found(piece, left, top, radius, roundness, 0.0, 0.0, is_faint=True))
+    return more
 
 
 def _descreened(grey: npt.NDArray[Any], size: tuple[int, int], blur: float) -> npt.NDArray[np.float32]:
@@ -167,10 +215,13 @@ def _coins_of(thing: Blob, small: npt.NDArray[np.float32], ground: npt.NDArray[n
             continue
         inside = cv2.erode(piece, disc(0.12 * radius)) > 0
         tone, paper = small[box][inside], ground[box][inside]
-        if tone.size < 50 or float(np.median(np.abs(tone - paper))) < COIN_CONTRAST:
+        if tone.size < 50:
+            continue
+        contrast, spread = float(np.median(np.abs(tone - paper))), float(np.std(tone))
+        if contrast < (LEAST_CONTRAST if spread > RELIEF else COIN_CONTRAST):
             continue
         shown = float(np.mean(np.abs(tone - paper) < LEAST_CONTRAST))
-        yield _Found(piece, box[1].start, box[0].start, radius, roundness, shown, float(np.std(tone)))
+        yield _Found(piece, box[1].start, box[0].start, radius, roundness, shown, spread)
 
 
 def _without_captions(piece: Blob) -> Blob:
@@ -188,7 +239,9 @@ def _doubts(
 ) -> Iterator[str]:
     if found.roundness < SURE_ROUNDNESS:
         yield "it is not round"
-    if found.spread < FLAT:
+    if found.is_faint:
+        yield "it is as light as its ground"
+    elif found.spread < FLAT:
         yield "it is all of one tone"
     elif found.paper > SURE_PAPER and found.spread > SURE_SPREAD and not is_bilevel:
         yield "it has few tones, as a drawing has"

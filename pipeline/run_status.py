@@ -89,6 +89,7 @@ class Status(BaseModel):
     recovered: list[RecoveredFault] = []
     until: str | None = None
     time_left_s: float | None = None
+    time_left_range_s: tuple[float, float] | None = Field(default=None, exclude_if=lambda known: known is None)
     expected_end: str | None = None
     free_bytes: int | None = None
     stalled_since: str | None = None

@@ -9,7 +9,7 @@ from rich.markup import escape
 from capture.names import printable
 from capture.wording import count, was
 
-__all__ = ["count", "describe_pages", "duration", "literal", "minute", "moment", "was", "were"]
+__all__ = ["count", "describe_pages", "duration", "duration_range", "literal", "minute", "moment", "was", "were"]
 
 
 def literal(text: str) -> str:
@@ -22,6 +22,15 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def duration_range(low_s: float, high_s: float) -> str:
+    """A time that lies between two: ``10 to 20 min``, or ``about 15 min`` where both round to that."""
+    low, high = duration(low_s), duration(high_s)
+    if low == high:
+        return f"about {high}"
+    (short, unit), (_, other) = low.split(" "), high.split(" ")
+    return f"{short if unit == other else low} to {high}"
 
 
 def were(number: int) -> str:

@@ -14,7 +14,7 @@ import typer.main
 import pipeline
 import pipeline.cli
 import tests.processes  # noqa: F401 - so that nothing is imported in a forked process
-from models.embedding.vision import torchvision_models
+from models.embedding.lean_imports import torchvision_models
 from rig.twin.targets import plate_reflectance
 
 for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):

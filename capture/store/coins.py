@@ -16,9 +16,13 @@ class Coins:
         self._storage = storage
         self._journal = journal
 
+    def weighed(self, coin: str) -> CoinWeighed | None:
+        """How a coin was last weighed; None if it never was."""
+        return self._journal.last(CoinWeighed, coin=coin)
+
     def weight_g(self, coin: str) -> float | None:
         """What a coin weighed when it was last weighed; None if it never was."""
-        weighed = self._journal.last(CoinWeighed, coin=coin)
+        weighed = self.weighed(coin)
         return weighed.grams if weighed else None
 
     def measured(self, coin: str) -> CoinMeasured | None:

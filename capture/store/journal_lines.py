@@ -446,16 +446,17 @@ class NeedTicked(JournalLine, kind="need ticked"):
 
 
 class CoinWeighed(JournalLine, kind="weighed"):
-    """A coin was weighed: grams, whether the balance reported that they stand, and which balance it was."""
+    """A coin was weighed: grams, whether the balance reported that they stand, which balance it was, and by whom."""
 
     coin: str
     grams: float
     is_stable: bool = True
     balance: str = ""
+    who: str = ""
 
 
 class CoinMeasured(JournalLine, kind="measured"):
-    """A coin was measured in frames of a session: mm and mm², means over its sides; the die axis where it is known.
+    """A coin was measured in frames of a session, by whom: mm and mm², means over its sides; the die axis where known.
 
     ``outlines`` are by side, (x, y) in mm about the centre, counter-clockwise from the right, y up.
     """
@@ -469,6 +470,7 @@ class CoinMeasured(JournalLine, kind="measured"):
     axis_h: float | None = None
     outlines: dict[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
     calibration: str | None = None
+    who: str = ""
 
 
 class EntriesReplaced(JournalLine, kind="entries replaced"):

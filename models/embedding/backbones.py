@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from models.embedding.vision import torchvision_models
+from models.embedding.lean_imports import torchvision_models
 
 CROP_PX = 224
 BASE, LAYER2, BOTH = "-base", "-layer2", "-layer2+3"
@@ -166,7 +166,7 @@ def _whole(name: str, weights: bool = False) -> nn.Module:
 
 
 def _timm() -> ModuleType:
-    torchvision_models()  # timm imports torchvision too, and would stumble where `models.embedding.vision` does not
+    torchvision_models()  # timm imports torchvision too, and would stumble where `torchvision_models` does not
     try:
         import timm
     except ModuleNotFoundError as error:

@@ -116,7 +116,7 @@ class Embedder:
             if not isinstance(card["name"], str):
                 raise TypeError("its card has no name")
             state = {key: value.float() for key, value in load_file(weights_path).items()}
-            with _Unfilled():
+            with Unfilled():
                 network = EmbedderNetwork(card["backbone"], build(card["backbone"]), card["channels"])
             network.load_state_dict(state)
             return cls(network, card)
@@ -176,7 +176,7 @@ class EmbedderNetwork(nn.Module):
         return out
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """Networks are built without random weights, which take longer than the saved ones that overwrite them."""
 
     def __torch_function__(

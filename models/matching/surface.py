@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from calibration.image import Image
 from calibration.outline import GREY_MEAN
-from models.matching.registration import SIZE_PX, Registration
+from models.local_features.networks import SIZE_PX
+from models.matching.registration import Registration
 
 Evidence = npt.NDArray[np.float64]
 """(EVIDENCE,) what two crops in register show; see `surface_evidence`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ from calibration.board import BoardSpec, BoardView, find_board
 from calibration.bundle import Bundle, number_of, save
 from calibration.colour_matrix import ColourMatrix
 from calibration.detector import dark_level
+from calibration.edge import slant_to_turn_deg
 from calibration.errors import CalibrationError
-from calibration.flat import flat_field
+from calibration.flat import Flat, flat_field
 from calibration.hot_pixels import find_hot
 from calibration.image import Image
 from calibration.lamp_place import LampPlace
@@ -21,6 +22,7 @@ from calibration.lens import Lens, calibrate_lens, mm_per_pixel
 from calibration.plate import PlateAngle, RingSpec, plate_of, ring_corners, ring_of
 from pipeline.assembly import Rig, connected
 from pipeline.bench.chart_and_sphere import SPHERE_AT_DEG, SphereView, calibrate_colours, calibrate_lamps
+from pipeline.bench.imaging import CHART_TURN_DEG, Witnesses, measure_quality
 from pipeline.lab import Lab
 from pipeline.measuring.result import CalibrationResult
 from pipeline.reporter import Reporter
@@ -67,7 +69,7 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
     spec = lab.rig.board
     light = calibration_light(rig)
     rig.station.rotate_to(0.0)
-    views = []
+    views: list[BoardView] = []
     for number, pose in enumerate(BOARD_POSES, 1):
         lie = (
             "flat in the middle" if pose.tilt_deg == 0 else "shifted and turned a little, one edge raised by about 2 cm"
@@ -76,24 +78,28 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
         rig.station.show(light)
         views.append(_see_board(rig, spec, number))
         reporter.report(f"Board {number} of {len(BOARD_POSES)}: {len(views[-1].corners_px)} corners.")
+        if pose == BOARD_POSES[0]:
+            board = _turned(rig, slant_to_turn_deg(views[0]))
     lens = calibrate_lens(views)
     scale = mm_per_pixel(lens, views[0])
     _place(rig, reporter, "Take the board away; leave the plate empty.", "coins", None)
     rig.station.show(light)
-    ring_zero_deg, axis = _see_ring(rig, lab.rig.quality.ring, lens, scale)
-    if ring_zero_deg is None:
+    ring = _see_ring(rig, lab.rig.quality.ring, lens, scale)
+    if ring.zero_deg is None:
         reporter.report(
             "No ring of markers was found on the plate, so its angle will not be checked (`rig print ring`)."
         )
     else:
-        reporter.report(f"The plate's ring stands at {ring_zero_deg:.2f} degrees when the turntable is at 0.")
+        reporter.report(f"The plate's ring stands at {ring.zero_deg:.2f} degrees when the turntable is at 0.")
     _place(rig, reporter, "Cover the plate with the white card.", "white card", None)
-    flats = {}
+    flats: dict[str, Flat] = {}
     for name in rig.station.light_names:
         rig.station.show(name)
         flats[name] = flat_field(_expose(rig, CARDS), name)
         reporter.report(f"Flat field of {name}.")
-    centre_mm = np.array([0.0, 0.0, scale * lens.matrix[0, 0]]) if axis is None else axis.point_mm
+    rig.station.show(light)
+    card = _expose(rig, 1)[0]
+    centre_mm = np.array([0.0, 0.0, scale * lens.matrix[0, 0]]) if ring.axis is None else ring.axis.point_mm
     lamps = _see_lamps(lab, rig, lens, scale, centre_mm, light, reporter)
     dark, hot = _see_dark(rig, reporter)
     bundle = Bundle(
@@ -101,17 +107,20 @@ def calibrate_rig(lab: Lab, rig: Rig, reporter: Reporter) -> CalibrationResult:
         lens,
         scale,
         flats,
-        ring_zero_deg=ring_zero_deg,
+        ring_zero_deg=ring.zero_deg,
         dark=dark,
         hot=hot,
         lamps=lamps,
-        axis=axis,
+        axis=ring.axis,
         valid_days=lab.rig.calibration.valid_days,
     )
-    bundle = replace(bundle, colours=_see_colours(rig, bundle, light, reporter))
+    colours, chart = _see_colours(rig, bundle, light, reporter)
+    bundle = replace(bundle, colours=colours)
+    seen = Witnesses(board, card, chart, ring.mm_per_pixel)
+    quality = measure_quality(bundle, light, spec, seen, reporter)
     _place(rig, reporter, "Take everything off the plate.", "coins", None)
     rig.station.dark()
-    return CalibrationResult(bundle, number_of(save(bundle, lab.calibrations)))
+    return CalibrationResult(bundle, number_of(save(bundle, lab.calibrations, quality)))
 
 
 def _see_lamps(
@@ -154,17 +163,29 @@ def _see_dark(rig: Rig, reporter: Reporter) -> tuple[npt.NDArray[np.float32] | N
         return None, np.zeros((0, 2), np.int64)
 
 
-def _see_colours(rig: Rig, bundle: Bundle, light: str, reporter: Reporter) -> dict[str, ColourMatrix]:
-    """The colour matrix of each light, by a ColorChecker."""
+def _see_colours(
+    rig: Rig, bundle: Bundle, light: str, reporter: Reporter
+) -> tuple[dict[str, ColourMatrix], Image | None]:
+    """The colour matrix of each light, by a ColorChecker; and an image of it, turned, under one light."""
     request = "Lay the ColorChecker of 24 patches in the middle of the plate, its row of greys towards you."
     if not _has(rig, reporter, f"{request} Is it there? Without one, frames keep the camera's colours."):
-        return {}
+        return {}, None
     _show(rig, "colour chart", BoardPose())
     shown = {}
     for name in rig.station.light_names:
         rig.station.show(name)
         shown[name] = _expose(rig, 1)[0]
-    return calibrate_colours(shown, bundle, light, reporter)
+    colours = calibrate_colours(shown, bundle, light, reporter)
+    rig.station.show(light)
+    return colours, _turned(rig, CHART_TURN_DEG)
+
+
+def _turned(rig: Rig, by_deg: float) -> Image:
+    """What lies on the plate when that has turned on; it is turned back afterwards."""
+    rig.station.rotate_to(by_deg % 360.0)
+    image = _expose(rig, 1)[0]
+    rig.station.rotate_to(0.0)
+    return image
 
 
 def calibration_light(rig: Rig) -> str:
@@ -198,25 +219,36 @@ def _see_board(rig: Rig, spec: BoardSpec, number: int) -> BoardView:
     return find_board(_expose(rig, 1)[0], spec, f"view {number}")
 
 
-def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> tuple[float | None, PlateAxis | None]:
-    """What the ring shows when the turntable is at 0 (deg), and its axis, from a whole turn; None where it is not seen.
+@dataclass(frozen=True)
+class _SeenRing:
+    """What the ring shows when the turntable is at 0, its axis and its scale; None where it is not seen."""
+
+    zero_deg: float | None = None
+    axis: PlateAxis | None = None
+    mm_per_pixel: float | None = None
+
+
+def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> _SeenRing:
+    """See the ring over a whole turn.
 
     The ring is a second ruler: what it measures has to agree with the board's `scale` (mm per pixel).
     """
-    offsets, views, angles_deg = [], [], []
+    offsets, views, angles_deg, scales = [], [], [], []
     for angle_deg in RING_AT_DEG:
         read_deg = rig.station.rotate_to(angle_deg)
         corners = ring_corners(_expose(rig, 1)[0], ring)
         plate, view = plate_of(corners, ring), ring_of(corners, ring)
         if plate is not None:
-            _compare_scales(plate_of(corners, ring, lens) or plate, ring, scale)
+            straight = plate_of(corners, ring, lens) or plate
+            _compare_scales(straight, ring, scale)
+            scales.append(straight.mm_per_pixel)
             offsets.append(np.exp(1j * np.radians(plate.angle_deg - read_deg)))
         if view is not None:
             views.append(view)
             angles_deg.append(read_deg)
     rig.station.rotate_to(0.0)
     if not offsets:
-        return None, None
+        return _SeenRing()
     middle = np.mean(offsets)
     spread_deg = float(np.degrees(np.max(np.abs(np.angle(np.array(offsets) / middle)))))
     if spread_deg > RING_SPREAD_DEG:
@@ -225,7 +257,7 @@ def _see_ring(rig: Rig, ring: RingSpec, lens: Lens, scale: float) -> tuple[float
             "direction and the steps per degree of the turntable, and that the ring lies centred and flat."
         )
     axis = find_axis(views, angles_deg, lens) if len(views) >= LEAST_VIEWS else None
-    return round(float(np.degrees(np.angle(middle))), 3), axis
+    return _SeenRing(round(float(np.degrees(np.angle(middle))), 3), axis, float(np.mean(scales)))
 
 
 def _compare_scales(plate: PlateAngle, ring: RingSpec, scale: float) -> None:

@@ -11,6 +11,7 @@ from capture.store.journal_lines import CoinWeighed
 from pipeline.assembly import assemble, sole_driver
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.ports import require_devices
 from pipeline.reporter import Reporter
 from rig.registry import BALANCES
@@ -87,7 +88,7 @@ def weigh_coin(lab: Lab, coin: str, reporter: Reporter, *, keep_unstable: bool, 
             )
         before_g = store.coins.weight_g(coin)
         name = f"{identity.kind} on {identity.port}: {identity.firmware}"
-        line = CoinWeighed(coin=coin, grams=weight.grams, is_stable=weight.is_stable, balance=name)
+        line = CoinWeighed(coin=coin, grams=weight.grams, is_stable=weight.is_stable, balance=name, who=name_of_user())
         store.journal.log(line)
     if before_g is not None and abs(before_g - weight.grams) > max(SAME_G, SAME_SHARE * before_g):
         reporter.warn(

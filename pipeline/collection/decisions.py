@@ -36,9 +36,9 @@ class Decisions:
     opinions: Mapping[Pair, Mapping[str, MatchReviewed]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, store: Store) -> Decisions:
-        """Read them from the journal."""
-        return cls.of(store.journal.lines(MatchReviewed, MatchUndone))
+    def read(cls, store: Store, coin: str | None = None) -> Decisions:
+        """Read them from the journal, about one coin or all."""
+        return cls.of(store.journal.lines(MatchReviewed, MatchUndone, coin=coin))
 
     @classmethod
     def of(cls, lines: Iterable[PersonLine]) -> Decisions:

@@ -1,34 +1,33 @@
 """`rig catalogue add` of scanned pages, and `rig catalogue check` of cuts that are doubtful.
 
-The page is kept as it is, and every entry is a box on it. A page is added in one transaction: interrupted, the same
-command continues with the next one. Doubtful cuts are kept and not matched against until a person has accepted them.
+The page is kept as it is, and every entry is a box on it. A page, or two that face each other, is added in one
+transaction: interrupted, the same command continues with the next one. Doubtful cuts are kept and not matched against
+until a person has accepted them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from calibration.durable_files import hash_bytes, hash_file
-from calibration.printed_page import find_page_coins
 from capture.names import NameProblem, clean_name, printable
 from capture.store import Store
 from capture.store.lot_details import LotDetails
 from capture.store.lots import NewLot
 from capture.store.records import Entry, NewEntry
 from pipeline.collection.entries import page_of
-from pipeline.collection.sources.numbering import Numbered, read_page_numbers
-from pipeline.collection.sources.numbers import can_read_numbers
-from pipeline.collection.sources.pages import PAGE_SUFFIXES, ScannedPage, read_pages
-from pipeline.collection.sources.pairs import PagePair, pair_sides
+from pipeline.collection.sources.facing import CutCoin, CutSide, ReadPage, cut_coins, read_page
+from pipeline.collection.sources.pages import PAGE_SUFFIXES, read_pages
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 from pipeline.reports.cuts import CutView, write_cuts_page
+from rig.sides import Side
 
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
@@ -127,66 +126,70 @@ def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> A
         known = {entry.sha256 for entry in there}
         sources = {entry.source for entry in there}
         taken = {entry.coin_id for entry in there}
-        total = 0
-        for done, (total, page) in enumerate(read_pages(source)):
-            progress(done, total)
-            if isinstance(page, str):
-                refused.append(printable(page))
-            elif hash_bytes(page.data) in known:
-                counts["known"] += 1
-            elif page.name in sources:
-                refused.append(
-                    f"{page.name} of the sale {name} is another page than the one that was added before. Name another "
-                    "sale (--sale), or remove this one first."
-                )
-            else:
-                _add_page(store, name, page, sha256, taken, counts)
-        progress(total, total)
+
+        def new_pages() -> Iterator[ReadPage]:
+            total = 0
+            for done, (total, page) in enumerate(read_pages(source)):
+                progress(done, total)
+                if isinstance(page, str):
+                    refused.append(printable(page))
+                elif hash_bytes(page.data) in known:
+                    counts["known"] += 1
+                elif page.name in sources:
+                    refused.append(
+                        f"{page.name} of the sale {name} is another page than the one that was added before. Name "
+                        "another sale (--sale), or remove this one first."
+                    )
+                else:
+                    read = read_page(page)
+                    counts["pages" if read.images else "empty"] += 1
+                    if read.images:
+                        yield read
+            progress(total, total)
+
+        for coins in cut_coins(new_pages()):
+            _add_coins(store, name, coins, sha256, taken, counts)
     return AddedPages(name, refused=tuple(refused), **counts)
 
 
-def _add_page(
-    store: Store, sale: str, page: ScannedPage, sha256: str | None, taken: set[str], counts: dict[str, int]
+def _add_coins(
+    store: Store, sale: str, coins: Sequence[CutCoin], sha256: str | None, taken: set[str], counts: dict[str, int]
 ) -> None:
-    pairs = pair_sides(find_page_coins(page.image))
-    if not pairs:
-        counts["empty"] += 1
-        return
+    """Add the coins of a page, or of two that face each other, all at once."""
     dated = _DATE.search(sale)
-    numbers = read_page_numbers(page.image, pairs) if can_read_numbers() else [Numbered(None)] * len(pairs)
     entries: list[NewEntry] = []
     lots: list[NewLot] = []
-    for order, (pair, numbered) in enumerate(zip(pairs, numbers, strict=True), 1):
-        number, doubts = numbered.value, [*pair.doubts, *filter(None, [numbered.doubt])]
+    for order, cut in enumerate(coins, 1):
+        number, doubts = cut.number, [*cut.doubts]
         if number is not None and f"{sale}, lot {number}" in taken:
             doubts.append(f"its number {number} is on another page too")
             number = None
-        coin = f"{sale}, {_page_name(page)}, coin {order}" if number is None else f"{sale}, lot {number}"
+        pages = dict.fromkeys(str(side.page.number) for side in (cut.obverse, cut.reverse) if side is not None)
+        page = "-".join(pages)
+        coin = f"{sale}, page {page}, coin {order}" if number is None else f"{sale}, lot {number}"
         taken.add(coin)
         details = LotDetails(
             date=dated[0] if dated else None,
             lot=None if number is None else str(number),
-            page=str(page.number),
+            page=page,
             doubt="; ".join(doubts) or None,
         )
-        lots.append(NewLot(coin, sale, details, page.name, sha256))
-        entries += _entries_of(coin, sale, page, pair, is_waiting=bool(doubts))
+        lots.append(NewLot(coin, sale, details, cut.obverse.page.name, sha256))
+        entries += _entries_of(coin, sale, cut, is_waiting=bool(doubts))
         counts["waiting" if doubts else "coins"] += 1
         counts["numbered"] += number is not None
     store.catalogue.add_entries(entries, lots=lots)
-    counts["pages"] += 1
     counts["entries"] += sum(not entry.is_waiting for entry in entries)
 
 
-def _page_name(page: ScannedPage) -> str:
-    return f"page {page.number}"
+def _entries_of(coin: str, sale: str, cut: CutCoin, *, is_waiting: bool) -> list[NewEntry]:
+    def entry(cut_side: CutSide, side: Side | None) -> NewEntry:
+        page = cut_side.page
+        return NewEntry(coin, page.data, page.name, sale, side, box=cut_side.box, is_waiting=is_waiting)
 
-
-def _entries_of(coin: str, sale: str, page: ScannedPage, pair: PagePair, *, is_waiting: bool) -> list[NewEntry]:
-    first = NewEntry(coin, page.data, page.name, sale, box=pair.obverse.box, is_waiting=is_waiting)
-    if pair.reverse is None:
-        return [first]
-    return [replace(first, side="obverse"), replace(first, side="reverse", box=pair.reverse.box)]
+    if cut.reverse is None:
+        return [entry(cut.obverse, None)]
+    return [entry(cut.obverse, "obverse"), entry(cut.reverse, "reverse")]
 
 
 def check_cuts(lab: Lab, accept: Sequence[str], reject: Sequence[str], *, accept_all: bool) -> CheckedCuts:

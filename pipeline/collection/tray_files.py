@@ -71,16 +71,26 @@ def places_of(files: Iterable[TrayFile]) -> dict[str, list[Place]]:
     return places
 
 
-def write_tray_file(lab: Lab, name: str, slots: Mapping[int, str | None], digest: str) -> TrayFile:
+class OnTwoTraysError(LabError):
+    """A tray would have coins that are on another one too."""
+
+
+def write_tray_file(
+    lab: Lab, name: str, slots: Mapping[int, str | None], digest: str, *, may_be_elsewhere: bool = False
+) -> TrayFile:
     """Write a tray file, whole or not at all.
 
     Parameters
     ----------
     digest
         Of the file as whoever changed it has seen it; empty for a new tray.
+    may_be_elsewhere
+        Whether coins may be on another tray too, since somebody wants that.
 
     Raises
     ------
+    OnTwoTraysError
+        If a coin is on another tray, and may not be.
     LabError
         If it was changed meanwhile, or the slots make no tray.
     """
@@ -94,10 +104,23 @@ def write_tray_file(lab: Lab, name: str, slots: Mapping[int, str | None], digest
     except ValidationError as error:
         why = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
         raise LabError(f"tray {name}: {why} Nothing was written.") from error
+    if not may_be_elsewhere:
+        _refuse_doubles(lab, tray)
     lines = [f"  {slot}: {_spell(coin)}".rstrip() for slot, coin in tray.slots.items()]
     head = f"# Tray {name}: slot -> accession number; an empty slot stays empty."
     write_atomically(path, "\n".join([head, "slots:", *lines]) + "\n")
     return read_tray_file(lab, name)
+
+
+def _refuse_doubles(lab: Lab, tray: Tray) -> None:
+    others = places_of(file for file in read_tray_files(lab) if file.name != tray.id)
+    doubles = [
+        f"{coin} (tray {place.tray}, slot {place.slot})"
+        for coin in tray.coins.values()
+        for place in others.get(coin, ())
+    ]
+    if doubles:
+        raise OnTwoTraysError(f"on another tray too: {', '.join(doubles)}. Nothing was written yet.")
 
 
 def _path(lab: Lab, name: str) -> Path:

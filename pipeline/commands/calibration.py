@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from pipeline.commands.terminal.calibration import (
     print_colour,
     print_corrected,
     print_flat,
+    print_imaging,
     print_lens,
     print_lights,
     print_measured,
@@ -38,7 +40,8 @@ PANEL = "At the bench"
 
 app = typer.Typer(
     help="Measure lens, lights, colours, scale and the plate's zero: a dated calibration that frames name. With a "
-    "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig.",
+    "step (`lens`, `flat`, `colour`, `lights`, `apply`) it works on photographs that exist already, without a rig; "
+    "`report` judges what was measured.",
 )
 measure_app = typer.Typer()
 
@@ -231,6 +234,30 @@ def keep(
 
     parts = Parts(lens, tuple(flat or ()), tuple(colour or ()), lights, mm_per_pixel, camera)
     print_result(keep_parts(open_lab(lab), parts), print_calibration, json=json)
+    return DONE
+
+
+@app.command(epilog="Example: `rig calibrate report`")
+def report(
+    bundle: Annotated[
+        str, typer.Option(metavar="ID", help="The calibration: its id, its number, its folder, or `latest`.")
+    ] = "latest",
+    lab: LabOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """What a calibration's images are worth by FADGI 2023 and ISO 19264-1, and the trend over the lab's calibrations.
+
+    Scale, tone, white balance, colour, noise, uniformity and sharpness, each with its limits, where those were read,
+    and a verdict; as a page in the lab's reports.
+    """
+    from pipeline.measuring.apply import folder_of
+    from pipeline.reports.imaging import report_imaging
+    from pipeline.reports.imaging_page import write_imaging_page
+
+    opened = open_lab(lab)
+    found = report_imaging(opened, folder_of(opened, bundle), reporter)
+    print_result(replace(found, page=write_imaging_page(opened, found)), print_imaging, json=json)
     return DONE
 
 

@@ -20,8 +20,9 @@ from calibration.image import Image
 from calibration.outline import GREY_MEAN, NoCoinError, crop_coin
 from capture.photographs import PhotoDrawer, photo_sides, read_photo
 from models.embedding.embedder import Embedder
+from models.local_features.networks import LocalFeatures, describe
 from models.matching.entries import embed_entries
-from models.matching.registration import LocalFeatures, describe, register
+from models.matching.registration import register
 from models.matching.relation import Relation
 from models.matching.rotation import turn_crop
 from models.matching.surface import Evidence, surface_evidence

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from calibration.apply import apply
-from calibration.bundle import Bundle, find, latest, load
+from calibration.bundle import Bundle, find, is_named, load, numbered
 from calibration.colour import ColourCorrection, true_light
 from calibration.detector import Correction, corrected_light
 from calibration.durable_files import make_folder, write_atomically
@@ -184,10 +184,24 @@ def bundle_of(lab: Lab, wanted: str) -> Bundle:
     CalibrationError
         If it cannot be read.
     """
+    return load(folder_of(lab, wanted))
+
+
+def folder_of(lab: Lab, wanted: str) -> Path:
+    """The folder of a lab's bundle by its id, its number or its folder, or the ``latest``.
+
+    Raises
+    ------
+    UsageError
+        If it is not there.
+    """
+    saved = numbered(lab.calibrations)
     if wanted == "latest":
-        found = latest(lab.calibrations)
-    elif (found := find(lab.calibrations, wanted)) is None and Path(wanted).is_dir():
-        found = load(Path(wanted))
+        found = saved[-1][1] if saved else None
+    else:
+        found = next((folder for number, folder in reversed(saved) if is_named(wanted, number, folder)), None)
+    if found is None and Path(wanted).is_dir():
+        found = Path(wanted)
     if found is None:
         command = lab.command("rig calibrate")
         raise UsageError(f"--bundle: there is no calibration {wanted} in {lab.calibrations}. `{command}` makes one.")

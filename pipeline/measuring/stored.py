@@ -22,6 +22,7 @@ from capture.store import Store
 from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Frame
 from pipeline.lab import Lab
+from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 from rig.sides import SIDES, Side
 
@@ -115,6 +116,7 @@ def _measure(
             for each in sides
         },
         calibration=frames[0].calibration_id,
+        who=name_of_user(),
     )
     return MeasuredCoin(coin, sides, line)
 

@@ -46,7 +46,7 @@ class Need:
     coins: tuple[CoinNight, ...] = ()
 
 
-def list_needs(night: Night, unreadable: dict[str, str]) -> list[Need]:
+def list_needs(night: Night, unreadable: dict[str, str], *, is_running: bool) -> list[Need]:
     """Everything that needs a person.
 
     Parameters
@@ -55,9 +55,11 @@ def list_needs(night: Night, unreadable: dict[str, str]) -> list[Need]:
         What the batch came to.
     unreadable
         Images of the store that could not be read, and what is wrong with each.
+    is_running
+        Whether it is at work now: a coin that is out of its slot is being photographed then.
     """
     return [
-        *_ending(night),
+        *(() if is_running and night.ended is None else _ending(night)),
         *_skipped(night),
         *_trays(night),
         *_devices(night),
@@ -72,12 +74,12 @@ def list_needs(night: Night, unreadable: dict[str, str]) -> list[Need]:
     ]
 
 
-def summarise(night: Night, needs: Sequence[Need]) -> str:
-    """The whole night in a sentence."""
+def summarise(night: Night, needs: Sequence[Need], *, is_running: bool) -> str:
+    """The whole night in a sentence; of a batch that was killed, too."""
     states = Counter(coin.state for coin in night.coins)
     done = f"{states['done']} of {count(len(night.coins), 'coin')} done"
     if night.ended is None:
-        done = f"Still running: {done} so far"
+        done = f"Still running: {done} so far" if is_running else f"It has not ended: {done}"
     if not needs:
         return f"{done}, nothing needs you." if night.ended else f"{done}."
     return f"{done}, {count(len(needs), 'thing needs', 'things need')} you."

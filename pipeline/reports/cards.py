@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from calibration.image import Image, ImageError
 from capture.store import Store, StoreError
 from capture.store.records import Candidate, Entry
-from pipeline.reports.images import as_data_url, find_coin_place, portrait
+from pipeline.reports.images import as_data_url, entry_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.results import other_names
 from rig.sides import SIDES
@@ -164,10 +164,9 @@ def _entry(store: Store, entry: Entry | None, size_px: int) -> Figure | None:
     if entry is None:
         return None
     try:
-        image = entry.cut(store.image(entry.sha256))
+        shown = entry_portrait(store, entry, size_px)
     except (StoreError, ImageError):
         return None  # `rig store verify` finds it; a report is no reason to stop
-    shown = portrait(image, find_coin_place(image), 0.0, size_px)
     side = f", {entry.side}" if entry.side else ""
     return Figure(as_data_url(shown, 86), f"{cite(entry)}{side}", f"{cite(entry)}{side}")
 

@@ -131,6 +131,41 @@ def portrait(image: Image, place: CoinPlace | None, by_deg: float, size_px: int)
     return np.asarray(cv2.warpAffine(image, turn, (size_px, size_px), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
+def frame_portrait(store: Store, frame: Frame, size_px: int, turn_deg: float = 0.0) -> Image:
+    """A frame's coin (`portrait`), rotated as if the turntable had not turned, and counter-clockwise from there.
+
+    Raises
+    ------
+    StoreError, ImageError
+        If the frame's image is lost or damaged.
+    """
+    image = store.image(frame.calibrated_sha256 or frame.sha256)
+    return portrait(image, find_place(frame, image), turn_deg - (frame.turntable_read_deg or 0.0), size_px)
+
+
+def entry_portrait(store: Store, entry: Entry, size_px: int) -> Image:
+    """An entry's coin side (`portrait`), as it is printed.
+
+    Raises
+    ------
+    StoreError, ImageError
+        If the entry's image is lost or damaged.
+    """
+    side = entry.cut(store.image(entry.sha256))
+    return portrait(side, find_coin_place(side), 0.0, size_px)
+
+
+def lamp_deg(lab: Lab, frame: Frame) -> float | None:
+    """Where a frame's light comes from in its `frame_portrait`, counter-clockwise from the right.
+
+    None where it comes from all around, or is not known.
+    """
+    light = lab.rig.station.lightbox.lights.get(frame.light or "")
+    if light is None or light.azimuth_deg is None:
+        return None
+    return light.azimuth_deg - (frame.turntable_read_deg or 0.0)
+
+
 def find_coin_place(image: Image) -> CoinPlace | None:
     """Where the largest coin of an image is; None if there is none."""
     found = find_coins(image)

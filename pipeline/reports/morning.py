@@ -16,6 +16,7 @@ from rich.filesize import decimal
 from capture.store import Store
 from capture.store.journal_lines import DeviceLine, DeviceRecovered, StoreRepaired
 from capture.store.records import Candidate, Entry
+from pipeline.assembly import holder_of
 from pipeline.lab import Lab
 from pipeline.reports import attention
 from pipeline.reports.cards import cite_others
@@ -25,6 +26,7 @@ from pipeline.reports.pages import cite, device_line, page_template, plan_line, 
 from pipeline.reports.report import report_path
 from pipeline.reports.results import WrittenReport, caption
 from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
+from pipeline.run_status import read_status
 from pipeline.wording import duration, minute, moment
 
 GLYPHS = {"done": "✓", "partly": "◐", "skipped": "✕", "not begun": "○"}
@@ -41,6 +43,14 @@ def write_morning_report_of(lab: Lab, batch: str | None) -> WrittenReport:
     """
     with Store.open(lab.store, writing=False) as store:
         return WrittenReport(write_morning_report(lab, store, batch or newest_batch(store, lab)))
+
+
+def is_at_work(lab: Lab, batch: str) -> bool:
+    """Whether a batch is running now."""
+    holder, status = holder_of(lab), read_status(lab)
+    if holder is None or status is None or status.ended is not None:
+        return False
+    return status.batch == batch and f"(process {status.pid}," in holder
 
 
 def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
@@ -67,11 +77,12 @@ def write_morning_report(lab: Lab, store: Store, batch_id: str) -> Path:
 
     with ThreadPoolExecutor() as pool:
         trays = [{**_tray(lab, tray), "coins": list(pool.map(shown, tray.coins))} for tray in night.trays]
-    needs = attention.list_needs(night, thumbnails.unreadable)
+    is_running = is_at_work(lab, batch_id)
+    needs = attention.list_needs(night, thumbnails.unreadable, is_running=is_running)
     page = page_template("morning.html").render(
         title=title_of(night),
         batch=night.batch,
-        sentence=attention.summarise(night, needs),
+        sentence=attention.summarise(night, needs, is_running=is_running),
         period=period_of(night),
         numbers=numbers_of(night, store),
         needs=[

@@ -27,7 +27,7 @@ from capture.store.journal_lines import (
 from capture.store.records import Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.results import CoinResult, coin_result, diameter_mm
+from pipeline.reports.results import CoinResult, coin_diameter_mm, coin_result
 
 T = TypeVar("T")
 L = TypeVar("L", bound=JournalLine)
@@ -217,7 +217,7 @@ def _coin(
         skips=skips,
         is_away=is_away(lines),
         handled=_handled(lines),
-        diameter_mm=diameter_mm(frames),
+        diameter_mm=coin_diameter_mm(store, coin, frames),
     )
 
 

@@ -99,6 +99,30 @@ class Panel:
     is_diagonal_right: bool = False
 
 
+@dataclass(frozen=True)
+class Trend:
+    """One quantity over time."""
+
+    title: str
+    unit: str
+    times: Sequence[datetime]
+    values: Sequence[float]
+
+
+def draw_trends(trends: Sequence[Trend]) -> str:
+    """Draw quantities over time, side by side."""
+    with mpl.rc_context(_STYLE):
+        figure = _empty(WIDTH_IN, 2.2)
+        for axes, trend in zip(_side_by_side(figure, [trend.title for trend in trends]), trends, strict=True):
+            axes.plot(_dates(trend.times), list(trend.values), color=BLUE, marker="o", markersize=4, linewidth=1.2)
+            axes.set_ylabel(trend.unit, fontsize=8)
+            axes.set_ylim(bottom=min(0.0, *trend.values), top=1.1 * max(*trend.values, 1e-9))
+            axes.grid(axis="y", color="#e3e7ea", linewidth=0.6)
+            axes.tick_params(labelsize=8)
+            _time_axis(axes)
+        return _svg(figure, "trends")
+
+
 def draw_timeline(rows: Sequence[str], bars: Sequence[Bar], marks: Sequence[Mark]) -> str:
     """Draw what was done when, a line for each tray and device."""
     with mpl.rc_context(_STYLE):

@@ -16,9 +16,9 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of, view_candidates, view_sides
 from pipeline.reports.evidence import find_evidence
-from pipeline.reports.images import Thumbnails, as_data_url, find_place, portrait, resize
+from pipeline.reports.images import Thumbnails, as_data_url, frame_portrait, lamp_deg, resize
 from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line, write_page
-from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_results, diameter_mm
+from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_diameter_mm, coin_results
 from pipeline.wording import minute
 from rig.sides import SIDES, Side
 
@@ -116,7 +116,7 @@ def _card(
     frames = store.frames.find(session.id, result.coin, good=None)
     settled = {frame.shot_id for frame in frames if frame.is_good}
     weight, measured = store.coins.weight_g(result.coin), store.coins.measured(result.coin)
-    diameter = diameter_mm(frames) if measured is None else measured.diameter_mm
+    diameter = coin_diameter_mm(store, result.coin, frames)
     axis_h = None if measured is None else measured.axis_h
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(
@@ -142,17 +142,18 @@ def _own_images(
     """A frame of each side, lit as catalogues are, rotated as the best candidate is: so that the eye can compare."""
     rotations = rotations_deg(result.candidates, entries)
     for side in SIDES:
-        shown = [_as_shown(lab, frame, rotations.get(side, 0.0)) for frame in comparable_frames(frames, side)]
+        rotation_deg = rotations.get(side, 0.0)
+        shown = [_as_shown(lab, frame, rotation_deg) for frame in comparable_frames(frames, side)]
         if not shown:
             continue
         chosen = min(shown, key=lambda each: (each.lamp_error_deg, -_sharpness(each.frame)))
         try:
-            image = store.image(chosen.frame.calibrated_sha256 or chosen.frame.sha256)
+            image = frame_portrait(store, chosen.frame, IMAGE_PX, rotation_deg)
         except StoreError:
             continue  # `rig store verify` finds it; a report is no reason to stop
         yield OwnImage(
             side=side,
-            image=portrait(image, find_place(chosen.frame, image), chosen.by_deg, IMAGE_PX),
+            image=image,
             caption=f"this coin, {chosen.light}",
             evidence=find_evidence(lab, session.id, result.coin, side),
         )
@@ -160,23 +161,20 @@ def _own_images(
 
 @dataclass(frozen=True)
 class _AsShown:
-    """A frame, how far it is rotated, where its light then comes from, and how far that is from the upper left."""
+    """A frame, where its light comes from once it is rotated, and how far that is from the upper left."""
 
     frame: Frame
-    by_deg: float
     light: str
     lamp_error_deg: float
 
 
 def _as_shown(lab: Lab, frame: Frame, rotation_deg: float) -> _AsShown:
-    by_deg = rotation_deg - (frame.turntable_read_deg or 0.0)
-    light = lab.rig.station.lightbox.lights.get(frame.light or "")
-    azimuth_deg = light.azimuth_deg if light is not None else None
-    if azimuth_deg is None:
-        return _AsShown(frame, by_deg, f"light {frame.light}", 180.0)
-    lamp_deg = azimuth_deg + by_deg
-    error_deg = abs(math.remainder(lamp_deg - UPPER_LEFT_DEG, 360.0))
-    return _AsShown(frame, by_deg, f"light from {clock_direction(lamp_deg)} ({frame.light})", error_deg)
+    own_deg = lamp_deg(lab, frame)
+    if own_deg is None:
+        return _AsShown(frame, f"light {frame.light}", 180.0)
+    shown_deg = own_deg + rotation_deg
+    error_deg = abs(math.remainder(shown_deg - UPPER_LEFT_DEG, 360.0))
+    return _AsShown(frame, f"light from {clock_direction(shown_deg)} ({frame.light})", error_deg)
 
 
 def _thumbnail(frame: Frame, thumbnails: Thumbnails) -> Figure:

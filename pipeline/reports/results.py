@@ -175,6 +175,14 @@ def diameter_mm(frames: Sequence[Frame]) -> float | None:
     return median(measured) if measured else None
 
 
+def coin_diameter_mm(store: Store, coin: str, frames: Sequence[Frame]) -> float | None:
+    """A coin's diameter: as it was measured by `rig measure`, else as these frames show it; None where neither was."""
+    measured = store.coins.measured(coin)
+    return diameter_mm(frames) if measured is None else measured.diameter_mm
+
+
 def caption(frame: Frame) -> str:
-    """What a frame was taken to show."""
+    """What a frame was taken to show; of a photograph that was imported, its file."""
+    if frame.shot_id is None:
+        return frame.source or ""
     return f"{frame.side}, turntable {frame.turntable_deg:g}°, {frame.light}"

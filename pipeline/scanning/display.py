@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capture.engine.camera_arm import CAMERA_ARM
 from capture.engine.events import (
@@ -29,11 +29,13 @@ from capture.plan import Tray
 from capture.store.journal_lines import CoinSkipped
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reporter import Reporter
-from pipeline.wording import count, duration, literal
+from pipeline.scanning.time_left import TimeLeft
+from pipeline.wording import count, literal
 
 log = logging.getLogger(__name__)
 
 LINES = 12  # coins shown at a time: the ones at work now
+MEASURING = "time left: known when a coin is done"
 COLUMNS = (
     Column("Slot", is_number=True),
     Column("Coin"),
@@ -73,10 +75,11 @@ class ScanDisplay:
             MofNCompleteColumn(),
             TextColumn("shots"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
         )
-        self._task = self._progress.add_task(tray.id, total=None)
+        self._task = self._progress.add_task(tray.id, total=None, left=MEASURING)
+        self._time_left = TimeLeft()
+        self._shots_left = 0
         self._live = ExitStack()
 
     def __enter__(self) -> Self:
@@ -108,22 +111,23 @@ class ScanDisplay:
 
     def _take_in(self, event: Event) -> str:
         """Note an event in the table, and return it as a sentence; empty for one that happens all the time."""
+        self._time_left.take_in(event)
         match event:
             case ScanStarted():
-                self._progress.update(self._task, total=event.shots, completed=event.done_shots)
+                self._show_shots(event.done_shots, event.shots)
             case CoinFound():
                 return f"{event.coin} was found on the turntable, {event.side} up: continuing with it."
             case CoinStarted():
                 self._lines[event.coin].now = "lifting"
                 return (
                     f"Slot {event.slot}: {event.coin}, coin {event.number} of {event.coins}, "
-                    f"{count(event.shots, 'shot')}{self._time_left()}."
+                    f"{count(event.shots, 'shot')}{self._left()}."
                 )
             case ShotTaken():
                 shot = event.shot
                 again = f", take {event.attempt}" if event.attempt > 1 else ""
                 self._lines[shot.coin].now = f"{shot.side} {shot.turntable_deg:g}° {shot.light}{again}"
-                self._progress.update(self._task, completed=event.done_shots)
+                self._show_shots(event.done_shots, event.shots)
             case FrameKept():
                 line, metrics = self._lines[event.frame.coin_id], event.quality.metrics
                 line.frames += 1
@@ -138,7 +142,7 @@ class ScanDisplay:
                 line.now, line.frames = "back in its slot", frames.good
                 return (
                     f"Slot {event.slot}: {event.coin} is back, {count(frames.good, 'frame')}, "
-                    f"{count(frames.retakes, 'retake')}{self._time_left()}."
+                    f"{count(frames.retakes, 'retake')}{self._left()}."
                 )
             case CoinSkipped():
                 self._lines[event.coin].now = f"skipped: {event.reason}"
@@ -153,10 +157,16 @@ class ScanDisplay:
                 )
         return ""
 
-    def _time_left(self) -> str:
-        """How long the rest should take, by the shots so far; nothing as long as that is not known."""
-        left_s = self._progress.tasks[0].time_remaining
-        return f", about {duration(left_s)} left" if left_s else ""
+    def _show_shots(self, done: int, total: int) -> None:
+        self._shots_left = total - done
+        left = self._time_left.of(self._shots_left)
+        shown = MEASURING if left is None else f"{left.in_words()} left"
+        self._progress.update(self._task, total=total, completed=done, left=shown)
+
+    def _left(self) -> str:
+        """How long the rest should take, by the coins so far; nothing as long as that is not known, or at the end."""
+        left = self._time_left.of(self._shots_left)
+        return f", {left.in_words()} left" if left is not None and self._shots_left else ""
 
     def _mention(self, text: str) -> None:
         """Report what a terminal shows in its table."""

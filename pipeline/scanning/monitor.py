@@ -35,6 +35,7 @@ from pipeline.run_status import Ended, Heartbeat, RecoveredFault, SkippedCoin, S
 from pipeline.scanning.disk import free_bytes
 from pipeline.scanning.estimate import wall_s
 from pipeline.scanning.preflight import PlannedScan
+from pipeline.scanning.time_left import TimeLeft
 from pipeline.wording import count, duration
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 AT_THE_END: dict[TrayWord, TrayWord] = {"scanning": "left over", "waiting": "not begun"}
 STOPPED_AT_ONCE = "Stopped at once. Run the same command again to resume."
 STALLED_S = 600.0  # without an event; bringing a failed rig back takes half of that at most
-MEASURED_SHOTS = 10  # from then on the time left goes by how long shots took, not by the estimate
+MEASURED_SHOTS = 10  # from then on a coin is expected to take what shots took, not what was estimated
 
 
 class JobMonitor:
@@ -83,6 +84,7 @@ class JobMonitor:
         self._taken = 0
         self._photographing_s = 0.0
         self._began_s: float | None = None
+        self._time_left = TimeLeft()
         self._event_s = 0.0
 
     def __enter__(self) -> Self:
@@ -158,7 +160,8 @@ class JobMonitor:
             for each in self.status.trays:
                 each.state = AT_THE_END.get(each.state, each.state)
         (log.error if state == "failed" else log.info)("Ended: %s", f"{state}. {why}" if why else f"{state}.")
-        self._change(ended=Ended(at=now(), state=state, why=why, report=report), time_left_s=None, expected_end=None)
+        unknown = {"time_left_s": None, "time_left_range_s": None, "expected_end": None}
+        self._change(ended=Ended(at=now(), state=state, why=why, report=report), **unknown)
 
     def note_stop(self) -> None:
         """Note at once that somebody asked to stop: whoever asks again would interrupt it."""
@@ -174,6 +177,7 @@ class JobMonitor:
         status = self.status
         with self._heartbeat.lock:
             self._event_s, status.stalled_since = time.monotonic(), None
+            self._time_left.take_in(event)
             match event:
                 case ScanStarted():
                     status.shots_done, status.shots = event.done_shots, event.shots
@@ -238,8 +242,10 @@ class JobMonitor:
     def _refresh(self, status: Status) -> None:
         status.free_bytes = free_bytes(self._lab)
         self._watch_for_stall(status)
-        if status.ended is None and self._estimated_shot_s:
-            status.time_left_s = round(sum(self._waiting_shots.values()) * self._shot_s(), 1)
+        left = self._time_left.of(sum(self._waiting_shots.values()))
+        if status.ended is None and left is not None:
+            status.time_left_s = round(left.likely_s, 1)
+            status.time_left_range_s = (round(left.low_s, 1), round(left.high_s, 1))
             end = datetime.now(UTC) + timedelta(seconds=status.time_left_s)
             status.expected_end = end.isoformat(timespec="seconds")
 

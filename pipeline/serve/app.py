@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from capture.store import StoreError
 from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
-from pipeline.serve.access import COOKIE, Access, guard
+from pipeline.serve.access import COOKIE, OPEN_PATHS, Access, guard
 from pipeline.serve.bench import bench_routes
 from pipeline.serve.collection import collection_routes
 from pipeline.serve.driving import hand_routes
@@ -28,7 +27,7 @@ from pipeline.serve.images import image_routes
 from pipeline.serve.live import live_routes
 from pipeline.serve.morning import morning_routes
 from pipeline.serve.opened import OpenedLab
-from pipeline.serve.pages import Page
+from pipeline.serve.pages import Page, read_form
 from pipeline.serve.review import review_routes
 from pipeline.serve.rounds import round_routes
 from pipeline.serve.setup import setup_routes
@@ -50,6 +49,7 @@ ROOMS = (
     round_routes,
     setup_routes,
 )
+IS_MOUNTED = "Check that its disk is mounted and that nobody moved it. Nothing was changed."
 WRONG_TOKEN_S = 1.0  # that an answer to a wrong token takes, so that nobody tries many
 
 
@@ -58,12 +58,17 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
     app = FastAPI(title="coinlab", docs_url=None, redoc_url=None, openapi_url=None)
     page = Page(OpenedLab(lab), access, Hands(lab))
     page.prepare()
+    app.state.is_ending = lambda: False  # whoever runs it knows better (`pipeline.serve.server`)
 
     @app.middleware("http")
     async def check(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         async def answer_in_words(request: Request) -> Response:
+            if not page.opened.is_there and not request.url.path.startswith(OPEN_PATHS):
+                return page.error(request, f"{lab.folder} is not there any more. {IS_MOUNTED}", 503)
             try:
                 return await answer(request)
+            except OSError as error:  # a full or read-only disk is no mistake of the program
+                return page.error(request, explain(error), 503)
             except Exception as error:
                 log.exception("%s %s", request.method, request.url.path)
                 return page.error(request, explain(error), 500)
@@ -96,7 +101,7 @@ def make_app(lab: Lab, access: Access) -> FastAPI:
 
     @app.post("/login")
     async def log_in(request: Request) -> Response:
-        given = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0]
+        given = (await read_form(request)).get("token", "")
         if not access.is_token(given):
             await asyncio.sleep(WRONG_TOKEN_S)
             return page.html(request, "login.html", 403, is_wrong=True)

@@ -20,7 +20,7 @@ from pipeline.scanning.status import ask_to_stop, find_status
 from pipeline.serve.live import live_facts
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.pages import Page, read_json
-from pipeline.wording import duration, moment
+from pipeline.wording import duration_range, moment
 
 FRAMES, FAULTS = 12, 5  # the newest that are shown
 KEPT_S = 0.8  # that a state is given out again, however many look
@@ -40,9 +40,9 @@ def bench_routes(page: Page) -> APIRouter:
         return page.html(request, "bench.html", state=read_state(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/bench/state")
-    def watch() -> Response:
+    def watch(request: Request) -> Response:
         """The state of the bench now."""
-        return JSONResponse(read_state())
+        return page.data(request, read_state())
 
     @routes.post("/bench/stop")
     async def stop(request: Request) -> Response:
@@ -102,7 +102,7 @@ def view_bench(opened: OpenedLab) -> dict[str, Any]:
         "frames": status.frames,
         "retakes": status.retakes,
         "quarantined": status.quarantined,
-        "left": duration(status.time_left_s) if status.time_left_s is not None else None,
+        "left": duration_range(*status.time_left_range_s) if status.time_left_range_s is not None else None,
         "end": f"{moment(status.expected_end):%H:%M}" if status.expected_end else None,
         "message": status.message,
         "stopping": status.stopping,

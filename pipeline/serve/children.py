@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.lab import Lab
@@ -35,3 +36,8 @@ def start_rig(lab: Lab, *args: str) -> subprocess.Popen[str]:
         )
 
     return _starter.submit(start).result()
+
+
+def complaint(lines: Iterable[str]) -> str:
+    """Why a `rig` command failed, of the last lines that it wrote to its standard error; empty if it wrote none."""
+    return " ".join(line.strip() for line in lines).removeprefix("rig: ")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from capture.names import printable
 from capture.store import Store
-from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.labels import Labels
-from capture.store.records import Candidate, Frame
+from capture.store.records import Candidate, Entry, Frame
 from pipeline.collection.decisions import Decisions, decision_of
 from pipeline.collection.reviews import reviews_of
 from pipeline.errors import LabError
@@ -30,18 +29,19 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
     """
     frames = frames_of(store, name)
     entries = store.catalogue.entries(name)
-    known, own = store.coins.get(name), own_measures(store, name, frames)
+    known = store.coins.get(name)
     if known is None and not frames:
         raise LabError(f"there is no coin {printable(name)} in the store. Search for a part of its name.")
-    decisions = Decisions.of(store.journal.lines(MatchReviewed, MatchUndone, coin=name))
+    own = own_measures(store, name, frames, entries, known)
+    decisions = Decisions.read(store, name)
     rankings = store.rankings.of_coin(name)
+    ranked = store.catalogue.named([each.entry_id for ranking in rankings for each in ranking.candidates[:SHOWN]])
     sessions = {frame.session_id: store.sessions.get(frame.session_id) for frame in frames}
     good = [frame for frame in frames if frame.is_good]
     return {
         "name": name,
         "coin": known,
-        "measures": [own.words(measure) for measure in ("weight", "diameter") if own.words(measure)],
-        "diameter": own.diameter,
+        "measures": [measure.as_json() for measure in own.values()],
         "sales": sales_rows(store, [name]),
         "best": choose_best_frames(good) or good[:2],
         "good": good,
@@ -58,7 +58,7 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
             for session in sessions.values()
         ],
         "rankings": [
-            {"ranking": each, "candidates": _candidates(store, name, each.candidates, decisions)} for each in rankings
+            {"ranking": each, "candidates": _candidates(name, each.candidates, ranked, decisions)} for each in rankings
         ],
         "reviews": reviews_of(store, name).reviews[::-1],
     }
@@ -73,10 +73,12 @@ def frames_of(store: Store, name: str) -> list[Frame]:
     return sorted((each for each in labels.apply(found.values()) if each.coin_id == name), key=lambda each: each.number)
 
 
-def _candidates(store: Store, coin: str, candidates: Sequence[Candidate], decisions: Decisions) -> list[dict[str, Any]]:
+def _candidates(
+    coin: str, candidates: Sequence[Candidate], entries: Mapping[str, Entry], decisions: Decisions
+) -> list[dict[str, Any]]:
     shown = []
     for each in candidates[:SHOWN]:
-        entry, latest = store.catalogue.get(each.entry_id), decisions.latest((coin, each.entry_id))
+        entry, latest = entries.get(each.entry_id), decisions.latest((coin, each.entry_id))
         shown.append(
             {
                 "coin": each.coin,

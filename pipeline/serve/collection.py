@@ -63,7 +63,6 @@ def collection_routes(page: Page) -> APIRouter:
             part=ShownPart.of(found),
             kinds=KINDS,
             filters=FILTERS.get(kind, ()),
-            page_rows=PAGE_ROWS,
         )
 
     @routes.get("/coin")

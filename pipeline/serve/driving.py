@@ -29,7 +29,7 @@ def hand_routes(page: Page) -> APIRouter:
     async def note(request: Request) -> Response:
         """Whoever has the rig is still there; the state of the session."""
         control = text_of(await read_json(request), "control")
-        return JSONResponse(hands.send(control, Order(do="alive")))
+        return page.data(request, hands.send(control, Order(do="alive")))
 
     @routes.post("/bench/order")
     async def order(request: Request) -> Response:
@@ -40,13 +40,19 @@ def hand_routes(page: Page) -> APIRouter:
             order = Order.model_validate({key: value for key, value in sent.items() if key != "control"})
         except ValidationError as error:
             raise UsageError("the order was not understood. Load the page again.") from error
-        return JSONResponse(await run_in_threadpool(hands.send, control, order, wait_s=ANSWER_S))
+        return page.data(request, await run_in_threadpool(hands.send, control, order, wait_s=ANSWER_S))
 
     @routes.post("/bench/halt")
     async def halt(request: Request) -> Response:
         """Stop whatever moves, at once; anybody may."""
         await read_json(request)
         hands.halt()
+        return JSONResponse({})
+
+    @routes.post("/bench/left")
+    async def left(request: Request) -> Response:
+        """Whoever has the rig closes the page, or loads it again."""
+        hands.leave(text_of(await read_json(request), "control"))
         return JSONResponse({})
 
     @routes.post("/bench/release")

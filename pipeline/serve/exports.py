@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Literal
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
@@ -27,15 +29,15 @@ from capture.store.records import Entry, Frame
 from pipeline.collection.reviews import Review
 from pipeline.errors import LabError, UsageError
 from pipeline.reports.coin_sheet import IMAGE_MM, SheetPart, draw_coin_sheet
-from pipeline.reports.images import find_coin_place, find_place, portrait
+from pipeline.reports.images import entry_portrait, frame_portrait
 from pipeline.reports.pages import cite
 from pipeline.reports.report import rotations_deg
 from pipeline.serve.coin_view import frames_of, view_coin
-from pipeline.serve.pages import Page
+from pipeline.serve.pages import Page, read_form
 from pipeline.serve.texts import Texts, language_of
-from pipeline.wording import minute
 
 MEDIA = {"jpeg": "image/jpeg", "tiff": "image/tiff", "original": "application/octet-stream"}
+BAG = "coinlab-bag-"
 SHEET_PX = 900
 SHEET_DECISIONS = 8
 
@@ -69,7 +71,7 @@ def export_routes(page: Page) -> APIRouter:
     @routes.post("/export/bag")
     async def bag(request: Request) -> Response:
         """All good frames of a coin as `rig store export` makes a bag, zipped."""
-        sent = {name: values[0] for name, values in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
+        sent = await read_form(request)
         format_ = sent.get("format", "original")
         if format_ not in IMAGES:
             raise UsageError(f"'format' has to be one of {', '.join(IMAGES)}. Load the page again.")
@@ -77,9 +79,7 @@ def export_routes(page: Page) -> APIRouter:
         if not packing.acquire(blocking=False):
             raise LabError("another bag is being packed. Try again when it is done.")
         try:
-            path = await run_in_threadpool(
-                pack_bag, opened.store, opened.lab.calibrations, sent.get("name", ""), format_
-            )
+            path = await run_in_threadpool(pack_bag, opened.store, opened.lab.calibrations, coin, format_)
         finally:
             packing.release()
         return FileResponse(
@@ -105,7 +105,8 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
     frames = [frame for frame in frames_of(store, coin) if frame.is_good]
     if not frames:
         raise LabError(f"there is no good frame of coin {printable(coin)} to export.")
-    with _kept_on_success(Path(tempfile.mkdtemp(prefix="coinlab-bag-"))) as folder:
+    folder = Path(tempfile.mkdtemp(prefix=f"{BAG}{os.getpid()}-"))
+    try:
         export(store, calibrations, folder / "bag" / _file_name(coin), frames, ExportOptions(format=format_))
         packed = folder / "bag.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # images do not get smaller
@@ -113,15 +114,29 @@ def pack_bag(store: Store, calibrations: Path, coin: str, format_: Format) -> Pa
                 archive.write(path, path.relative_to(folder / "bag"))
         shutil.rmtree(folder / "bag")
         return packed
-
-
-@contextmanager
-def _kept_on_success(folder: Path) -> Iterator[Path]:
-    try:
-        yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def remove_leftovers() -> None:
+    """Remove bags of pages that were killed while they packed or sent them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{BAG}*-*"):
+        pid = path.name.removeprefix(BAG).partition("-")[0]
+        with suppress(OSError):
+            status = path.lstat()
+            if pid.isdigit() and S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not _lives(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
@@ -142,7 +157,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         ]
         verdict = t(f"script.verdict.{each['ranking'].verdict}")
         entries = store.catalogue.entries(candidates[0]["coin"])[:2] if candidates else []
-        heading = f"{t('coin.matches')}: {verdict} ({minute(each['ranking'].created_at)})"
+        heading = f"{t('coin.matches')}: {verdict} ({t.minute(each['ranking'].created_at)})"
         parts.append(SheetPart(heading, lines, list(_entry_images(store, entries, t))))
     if seen["reviews"]:
         parts.append(SheetPart(t("coin.decisions"), [_decision(each, t) for each in seen["reviews"][:SHEET_DECISIONS]]))
@@ -152,7 +167,7 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
         parts.append(SheetPart(t("coin.published"), lines, images))
     if seen["sessions"]:
         lines = [
-            f"{minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
+            f"{t.minute(each['session'].started_at)}: {each['session'].id}, {each['frames']} {t('col.frames')}"
             for each in seen["sessions"]
         ]
         parts.append(SheetPart(t("coin.history"), lines))
@@ -160,33 +175,36 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
 
 
 def _decision(review: Review, t: Texts) -> str:
-    words = " ".join(filter(None, (review.sentence, review.line.why)))
+    words = " ".join(filter(None, (t.sentence(review.sentence), review.line.why)))
     mark = "" if review.counts else f" ({t('coin.no longer')})"
-    return f"{minute(review.line.at)}, {review.line.who}: {words}{mark}"
+    return f"{t.minute(review.line.at)}, {review.line.who}: {words}{mark}"
 
 
 def _own_part(store: Store, seen: dict[str, Any], t: Texts) -> SheetPart:
     known = seen["coin"]
-    facts = [known.type if known and known.type else "", *seen["measures"]]
+    facts = [known.type if known and known.type else "", *(each["value"] for each in seen["measures"])]
     latest = seen["rankings"][0]["ranking"].candidates if seen["rankings"] else ()
     turns = rotations_deg(latest, store.catalogue.named(latest[0].evidence.get("entries", ())) if latest else {})
     images = []
     for frame in seen["best"]:
-        image = store.image(frame.calibrated_sha256 or frame.sha256)
-        by_deg = turns.get(frame.side, 0.0) - (frame.turntable_read_deg or 0.0)  # as its best candidate stands
-        upright = portrait(image, find_place(frame, image), by_deg, SHEET_PX)
+        upright = frame_portrait(store, frame, SHEET_PX, turns.get(frame.side, 0.0))  # as its best candidate stands
         images.append((t(f"side.{frame.side or 'unknown'}"), upright))
-    return SheetPart(" · ".join(filter(None, facts)), (), images, IMAGE_MM)
+    lines = [
+        f"{t('script.record.' + each['name'])}: {t.sentence(each['value'])}, "
+        f"{t('script.measured.' + each['origin'], **each)}"
+        for each in t.sentences_in(seen["measures"])
+    ]
+    return SheetPart(" · ".join(filter(None, facts)), lines, images, IMAGE_MM)
 
 
 def _entry_images(store: Store, entries: list[Entry], t: Texts) -> Iterator[tuple[str, Image]]:
     for entry in entries:
         try:
-            side = entry.cut(store.image(entry.sha256))
+            image = entry_portrait(store, entry, SHEET_PX)
         except (StoreError, ImageError):
             continue  # `rig store verify` names it
         name = t(f"side.{entry.side or 'unknown'}")
-        yield f"{cite(entry)}, {name}", portrait(side, find_coin_place(side), 0.0, SHEET_PX)
+        yield f"{cite(entry)}, {name}", image
 
 
 def _encode(store: Store, frame: Frame, sha256: str, format_: Format) -> bytes:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pipeline.bench.orders import BenchState, Order
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.serve.children import start_rig
+from pipeline.serve.children import complaint, start_rig
 
 LEFT_S = 5.0  # without a sign of life, after which another browser may take over
 ERROR_LINES = 12
@@ -44,7 +44,7 @@ class _Session:
     def problem(self) -> str | None:
         """Why it ended: what it complained about where it failed, else what it wrote last."""
         if self.process.returncode:
-            return " ".join(line.strip() for line in self.errors).removeprefix("rig: ") or None
+            return complaint(self.errors) or None
         return self.state.problem if self.state else None
 
 
@@ -105,6 +105,14 @@ class Hands:
         with self._changed:
             self._write(self._own(control), Order(do="end"))
 
+    def leave(self, control: str) -> None:
+        """End the session shortly, unless its browser is heard of again: it closed the page, or loads it again."""
+        with self._changed:
+            session, left_s = self._own(control), time.monotonic()
+        later = threading.Timer(LEFT_S, self._end_unless_heard, (session, left_s))
+        later.daemon = True
+        later.start()
+
     def view(self) -> dict[str, Any] | None:
         """The session for whoever looks; None where there is none, and none that ended with a problem."""
         with self._changed:
@@ -115,6 +123,14 @@ class Hands:
         if session is None or not secrets.compare_digest(session.control.encode(), control.encode()):
             raise LabError("this page does not have the rig any more. Take it again.")
         return session
+
+    def _end_unless_heard(self, session: _Session, left_s: float) -> None:
+        with self._changed:
+            if session.heard_s > left_s or session.is_over:
+                return
+        assert session.process.stdin is not None
+        with session.writing, suppress(OSError):
+            session.process.stdin.close()  # it stops what moves, switches the lights off and lets go
 
     def _view(self, session: _Session) -> dict[str, Any]:
         state = session.state.model_dump(mode="json") if session.state else None

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from calibration.image import Image, ImageError, encode_jpeg, encode_png
 from capture.store import StoreError
 from pipeline.reports.evidence import find_evidence
-from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, find_coin_place, find_place, portrait, resize
+from pipeline.reports.images import THUMBNAIL_PX, Thumbnails, entry_portrait, frame_portrait, resize
 from pipeline.reports.report import comparable_frames
 from pipeline.serve.pages import Page
 from pipeline.serve.relief import draw_relief
@@ -68,12 +68,20 @@ def image_routes(page: Page) -> APIRouter:
     """Routes of images: of frames, of entries and the pages they are on, and of the evidence."""
     routes, cache, opened = APIRouter(), ImageCache(), page.opened
 
-    def answer(request: Request, key: tuple[object, ...], make: Callable[[], Image]) -> Response:
+    def answer(
+        request: Request,
+        key: tuple[object, ...],
+        make: Callable[[], bytes],
+        media_type: str = "image/jpeg",
+        *,
+        is_lasting: bool = True,
+    ) -> Response:
         try:
-            data = cache.get(key, lambda: encode_jpeg(make(), 86))
+            data = cache.get(key, make)
         except (StoreError, ImageError) as error:
             return page.error(request, str(error), 404)
-        return Response(data, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={KEPT_S}"})
+        kept = {"Cache-Control": f"private, max-age={KEPT_S}"} if is_lasting else {}
+        return Response(data, media_type=media_type, headers=kept)
 
     @routes.get("/images/frame/{frame_id}")
     def frame(request: Request, frame_id: str, size: int = 640) -> Response:
@@ -83,11 +91,9 @@ def image_routes(page: Page) -> APIRouter:
         if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such frame.", 404)
 
-        def make() -> Image:
-            if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).frame(found)) is not None:
-                return small
-            image = store.image(found.calibrated_sha256 or found.sha256)
-            return portrait(image, find_place(found, image), -(found.turntable_read_deg or 0.0), size)
+        def make() -> bytes:
+            small = Thumbnails(opened.lab, store).frame(found) if size == THUMBNAIL_PX else None
+            return _as_jpeg(small if small is not None else frame_portrait(store, found, size))
 
         return answer(request, ("frame", frame_id, size), make)
 
@@ -99,11 +105,9 @@ def image_routes(page: Page) -> APIRouter:
         if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such entry.", 404)
 
-        def make() -> Image:
-            if size == THUMBNAIL_PX and (small := Thumbnails(opened.lab, store).entry(found)) is not None:
-                return small
-            side = found.cut(store.image(found.sha256))
-            return portrait(side, find_coin_place(side), 0.0, size)
+        def make() -> bytes:
+            small = Thumbnails(opened.lab, store).entry(found) if size == THUMBNAIL_PX else None
+            return _as_jpeg(small if small is not None else entry_portrait(store, found, size))
 
         return answer(request, ("entry", number, size), make)
 
@@ -114,7 +118,11 @@ def image_routes(page: Page) -> APIRouter:
         found = store.catalogue.numbered(number)
         if found is None or size not in SIZES_PX:
             return page.error(request, "There is no such entry.", 404)
-        return answer(request, ("page", number, size), lambda: draw_box(store.image(found.sha256), found.box, size))
+
+        def make() -> bytes:
+            return _as_jpeg(draw_box(store.image(found.sha256), found.box, size))
+
+        return answer(request, ("page", number, size), make)
 
     @routes.get("/images/relief")
     def relief(request: Request, session: str, coin: str, side: str) -> Response:
@@ -129,11 +137,7 @@ def image_routes(page: Page) -> APIRouter:
                 raise ImageError("There are too few lights to relight this.")
             return encode_png(drawn)
 
-        try:
-            data = cache.get(key, make)
-        except (StoreError, ImageError) as error:
-            return page.error(request, str(error), 404)
-        return Response(data, media_type="image/png")  # later frames may add lights
+        return answer(request, key, make, "image/png", is_lasting=False)  # later frames may add lights
 
     @routes.get("/images/evidence")
     def evidence(request: Request, session: str, coin: str, side: str) -> Response:
@@ -141,9 +145,13 @@ def image_routes(page: Page) -> APIRouter:
         drawing = find_evidence(opened.lab, session, coin, side)
         if drawing is None:
             return page.error(request, "There is no drawing of this.", 404)
-        return Response(encode_jpeg(drawing, 86), media_type="image/jpeg")  # it is drawn again now and then
+        return Response(_as_jpeg(drawing), media_type="image/jpeg")  # it is drawn again now and then
 
     return routes
+
+
+def _as_jpeg(image: Image) -> bytes:
+    return encode_jpeg(image, 86)
 
 
 def draw_box(image: Image, box: Sequence[int] | None, size_px: int) -> Image:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.serve.children import start_rig
+from pipeline.serve.children import complaint, start_rig
 
 LINES = 8  # the last ones that are shown
 
@@ -70,7 +70,7 @@ class Jobs:
             if text.strip():
                 job.result = json.loads(text)  # also where something failed: it says what
             elif code:
-                job.problem = " ".join(job.lines).removeprefix("rig: ") or "It ended without saying why."
+                job.problem = complaint(job.lines) or "It ended without saying why."
         except (OSError, ValueError) as error:
             job.problem = f"It could not be done: {error}"
         finally:

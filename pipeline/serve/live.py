@@ -48,7 +48,7 @@ def live_routes(page: Page) -> APIRouter:
         wanted = tuple(aid for aid in AIDS if aid in aids.split(" "))
         if not watching.acquire(blocking=False):
             return page.error(request, "Too many browsers watch the live image. Close some of their pages.", 503)
-        is_ending: Callable[[], bool] = getattr(request.app.state, "is_ending", lambda: False)
+        is_ending: Callable[[], bool] = request.app.state.is_ending
 
         async def parts() -> AsyncIterator[bytes]:
             try:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from calibration.outline import CROP_MARGIN
 from capture.store import Store
-from capture.store.journal_lines import MatchReviewed, MatchUndone
 from capture.store.records import Candidate, Entry, Frame, Ranking
 from pipeline.collection.decisions import Decisions, decision_of
 from pipeline.reports.cards import SHOWN, cite_others, entries_of
-from pipeline.reports.images import PORTRAIT_MARGIN
+from pipeline.reports.images import PORTRAIT_MARGIN, lamp_deg
 from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
 from pipeline.reports.results import other_names
 from pipeline.serve.pages import Page
-from pipeline.serve.record_rows import OwnMeasures, own_measures, record_rows, sales_rows
+from pipeline.serve.record_rows import OwnMeasure, own_measures, record_rows, sales_rows
 from pipeline.serve.relief import frames_for_relief
 from pipeline.wording import minute
 from rig.sides import SIDES
@@ -30,10 +29,10 @@ def view_match(page: Page, session: str, coin: str) -> dict[str, Any] | None:
     if ranking is None:
         return None
     frames = store.frames.find(session, coin)
-    decisions = Decisions.of(store.journal.lines(MatchReviewed, MatchUndone, coin=coin))
-    own = own_measures(store, coin, frames)
-    entries = _entries(store, ranking)
+    decisions = Decisions.read(store, coin)
     known = store.coins.get(coin)
+    own = own_measures(store, coin, frames, store.catalogue.entries(coin), known)
+    entries = _entries(store, ranking)
     return {
         "kind": "match",
         "session": session,
@@ -42,7 +41,7 @@ def view_match(page: Page, session: str, coin: str) -> dict[str, Any] | None:
         "model": ranking.model_id,
         "ranked": minute(ranking.created_at),
         "tray": store.sessions.get(session).name,
-        "diameter": own.words("diameter"),
+        "diameter": own["diameter"].value if "diameter" in own else None,
         "type": known.type if known else None,
         "sides": [
             {
@@ -68,9 +67,9 @@ def view_duplicate(page: Page, coin: str, other: str) -> dict[str, Any] | None:
     shown, published = ([*store.catalogue.entries(name)] for name in (coin, other))
     if not shown or not published:
         return None
-    decisions = Decisions.of(store.journal.lines(MatchReviewed, MatchUndone, coin=coin))
-    own = own_measures(store, coin, ())
+    decisions = Decisions.read(store, coin)
     known = store.coins.get(coin)
+    own = own_measures(store, coin, (), shown, known)
     return {
         "kind": "duplicate",
         "session": "",
@@ -78,7 +77,7 @@ def view_duplicate(page: Page, coin: str, other: str) -> dict[str, Any] | None:
         "verdict": "duplicate",
         "ranked": cite(shown[0]),
         "tray": None,
-        "diameter": own.words("diameter"),
+        "diameter": own["diameter"].value if "diameter" in own else None,
         "type": known.type if known else None,
         "sides": [
             {"side": entry.side or "other", "frames": [{"image": _image(entry), "light": "", "lamp": None}]}
@@ -104,15 +103,12 @@ def view_duplicate(page: Page, coin: str, other: str) -> dict[str, Any] | None:
 def _entries(store: Store, ranking: Ranking) -> dict[str, Entry]:
     names = {name for each in ranking.candidates[:SHOWN] for name in each.evidence.get("entries", ())}
     names |= {other["entry"] for each in ranking.candidates[:SHOWN] for other in each.evidence.get("also", ())}
-    found = (store.catalogue.get(name) for name in names)
-    return {entry.id: entry for entry in found if entry is not None and entry.removed_at is None}
+    return {name: entry for name, entry in store.catalogue.named(names).items() if entry.removed_at is None}
 
 
 def _frame(page: Page, frame: Frame) -> dict[str, Any]:
-    light = page.opened.lab.rig.station.lightbox.lights.get(frame.light or "")
-    azimuth = light.azimuth_deg if light is not None else None
-    lamp_deg = azimuth - (frame.turntable_read_deg or 0.0) if azimuth is not None else None
-    return {"id": frame.id, "image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp_deg}
+    lamp = lamp_deg(page.opened.lab, frame)
+    return {"image": f"/images/frame/{frame.id}", "light": frame.light or "", "lamp": lamp}
 
 
 def _candidate(
@@ -122,7 +118,7 @@ def _candidate(
     candidate: Candidate,
     entries: dict[str, Entry],
     decisions: Decisions,
-    own: OwnMeasures,
+    own: Mapping[str, OwnMeasure],
 ) -> dict[str, Any]:
     turns = dict(zip(candidate.evidence.get("entries", ()), candidate.evidence.get("turns_deg", ()), strict=False))
     registered = {each["entry"]: each for each in candidate.evidence.get("registrations", ())}
@@ -168,8 +164,8 @@ def lay_on_entry(registration: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def opinions_about(store: Store, coin: str, entry: str) -> list[dict[str, Any]]:
-    lines = store.journal.lines(MatchReviewed, MatchUndone, coin=coin)
-    return _as_opinions(Decisions.of(lines), coin, entry)
+    """What each person holds of a pair now."""
+    return _as_opinions(Decisions.read(store, coin), coin, entry)
 
 
 def _as_opinions(decisions: Decisions, coin: str, entry: str) -> list[dict[str, Any]]:

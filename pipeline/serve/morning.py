@@ -7,14 +7,14 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from capture.store import Store
 from capture.store.journal_lines import BatchBegan, NeedTicked
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.reports.attention import list_needs, summarise
-from pipeline.reports.morning import numbers_of, period_of, title_of
+from pipeline.reports.morning import is_at_work, numbers_of, period_of, title_of
 from pipeline.reports.night import read_night
 from pipeline.reports.report import choose_best_frames
 from pipeline.serve.pages import Page, flag_of, person_of, read_json, text_of
@@ -39,6 +39,7 @@ def morning_routes(page: Page) -> APIRouter:
     @routes.post("/morning/tick")
     async def tick(request: Request) -> Response:
         """Tick something off, or take the tick back."""
+        opened.require_store()
         sent = await read_json(request)
         person, is_done = person_of(sent), flag_of(sent, "is_done")
         line = NeedTicked(
@@ -49,21 +50,26 @@ def morning_routes(page: Page) -> APIRouter:
             who=person.who,
         )
         logged = await run_in_threadpool(_log, opened.lab, line)
-        return JSONResponse({"who": logged.who, "at": minute(logged.at), "is_done": logged.is_done})
+        seen = await run_in_threadpool(_view, opened.lab, opened.store, line.batch)
+        answer = {"who": logged.who, "at": minute(logged.at), "is_done": logged.is_done, "sentence": seen["sentence"]}
+        return page.data(request, answer)
 
     return routes
 
 
 def _view(lab: Lab, store: Store, batch: str) -> dict[str, Any]:
     night = read_night(lab, store, batch)
-    needs = list_needs(night, {})
+    is_running = is_at_work(lab, batch)
+    needs = list_needs(night, {}, is_running=is_running)
     ticks = {(line.where, line.what): line for line in store.journal.lines(NeedTicked) if line.batch == batch}
     ticked = [tick if (tick := ticks.get((need.where, need.what))) and tick.is_done else None for need in needs]
     return {
         "night": night,
         "title": title_of(night),
         "period": period_of(night),
-        "sentence": summarise(night, needs),
+        "sentence": summarise(
+            night, [need for need, tick in zip(needs, ticked, strict=True) if tick is None], is_running=is_running
+        ),
         "numbers": numbers_of(night, store),
         "needs": [{"item": need, "ticked": tick} for need, tick in zip(needs, ticked, strict=True)],
         "best": choose_best_frames,

@@ -26,6 +26,11 @@ class OpenedLab:
         self._file: tuple[int, int] | None = None
 
     @property
+    def is_there(self) -> bool:
+        """Whether the lab's folder is where it was: a disk that is not mounted leaves an empty one."""
+        return (self.lab.folder / "rig.yaml").is_file()
+
+    @property
     def has_store(self) -> bool:
         """Whether anything was ever stored."""
         return self._path.is_file()
@@ -47,6 +52,17 @@ class OpenedLab:
                 self._store = Store.open(self.lab.store, writing=False)  # the former is closed when nobody reads it
                 self._file = (status.st_dev, status.st_ino)
             return self._store
+
+    def require_store(self) -> None:
+        """Called before something is written: whoever decides has seen a store, and none is begun here.
+
+        Raises
+        ------
+        LabError
+            If it is not there.
+        """
+        if not self.has_store:
+            raise LabError(f"the store of {self.lab.folder} is not there any more. Nothing was written.")
 
     @property
     def _path(self) -> Path:

@@ -6,6 +6,7 @@ import functools
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -20,7 +21,6 @@ from pipeline.serve.access import Access
 from pipeline.serve.hands import Hands
 from pipeline.serve.opened import OpenedLab
 from pipeline.serve.texts import LANGUAGES, Texts, language_of, texts_of
-from pipeline.wording import minute
 
 MAX_TEXT, MAX_NAME = 2000, 100  # letters of whatever a person types
 
@@ -42,7 +42,7 @@ class Page:
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of ``templates/``."""
-        texts = Texts(language_of(request))
+        texts = self.texts(request)
         page = _environment().get_template(template)
         shown = page.render(
             t=texts,
@@ -59,7 +59,15 @@ class Page:
         """What went wrong: as a page for a reader, as data for a script."""
         if "text/html" in request.headers.get("accept", ""):
             return self.html(request, "error.html", status, message=message)
-        return JSONResponse({"error": message}, status)
+        return self.data(request, {"error": message}, status)
+
+    def data(self, request: Request, value: Any, status: int = 200) -> JSONResponse:
+        """Plain data for a script, with what the program says in the reader's language."""
+        return JSONResponse(self.texts(request).sentences_in(value), status)
+
+    def texts(self, request: Request) -> Texts:
+        """The texts in the reader's language."""
+        return Texts(language_of(request))
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -79,6 +87,12 @@ async def read_json(request: Request) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise UsageError("what was sent is not a JSON object. Load the page again.")
     return sent
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form that was sent, of each the first value."""
+    sent = parse_qs((await request.body()).decode("utf-8", "replace"))
+    return {name: values[0] for name, values in sent.items()}
 
 
 def text_of(sent: dict[str, Any], key: str, *, default: str | None = None) -> str:
@@ -118,7 +132,6 @@ def person_of(sent: dict[str, Any]) -> Person:
 @functools.cache
 def _environment() -> Environment:
     environment = page_environment("pipeline.serve")
-    environment.filters["minute"] = minute
     environment.filters["data"] = _as_data
     return environment
 

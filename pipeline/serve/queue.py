@@ -3,11 +3,12 @@
 1. coins about which two persons disagree;
 2. surprising matches: two coins of the lab matched with one coin of the catalogue, or a match of another type;
 3. possible matches, the least certain first;
-4. frames in quarantine, uncertain cuts of plates, lots that may be one coin (`pipeline.serve.other_work`);
+4. frames in quarantine (`pipeline.serve.other_work`, as 6);
 5. matches that nobody confirmed yet, the least certain first;
-6. coins that somebody looked at and was unsure about;
-7. coins that are not in the catalogue, the most similar first;
-8. what is decided.
+6. the catalogue's own: uncertain cuts of plates, lots that may be one coin;
+7. coins that somebody looked at and was unsure about;
+8. coins that are not in the catalogue, the most similar first;
+9. what is decided.
 """
 
 from __future__ import annotations

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Reason = Literal[
-    "disputed", "surprising", "possible", "quarantined", "cut", "duplicate", "match", "unsure", "unknown", "decided"
+    "disputed", "surprising", "possible", "quarantined", "match", "cut", "duplicate", "unsure", "unknown", "decided"
 ]
 ORDER: tuple[Reason, ...] = (
     "disputed",
     "surprising",
     "possible",
     "quarantined",
+    "match",
     "cut",
     "duplicate",
-    "match",
     "unsure",
     "unknown",
     "decided",

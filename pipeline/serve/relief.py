@@ -14,7 +14,7 @@ from calibration.response import LUMINANCE, to_image, to_linear
 from capture.store import Store
 from capture.store.records import Frame
 from pipeline.lab import Lab
-from pipeline.reports.images import PORTRAIT_MARGIN, find_place, portrait
+from pipeline.reports.images import PORTRAIT_MARGIN, frame_portrait, lamp_deg
 
 SIZE_PX = 400
 MOST_FRAMES = 16
@@ -49,12 +49,7 @@ def draw_relief(lab: Lab, store: Store, frames: Sequence[Frame]) -> Image | None
     chosen = frames_for_relief(lab, frames)
     if not chosen:
         return None
-    images = []
-    for frame, _ in chosen:
-        image = store.image(frame.calibrated_sha256 or frame.sha256)
-        upright = portrait(image, find_place(frame, image), -(frame.turntable_read_deg or 0.0), SIZE_PX)
-        images.append(to_linear(upright))
-    light = np.stack(images)
+    light = np.stack([to_linear(frame_portrait(store, frame, SIZE_PX)) for frame, _ in chosen])
     relief = measure_relief(light @ LUMINANCE, np.array([direction for _, direction in chosen]), _disc())
     normals = np.rint((relief.normals + 1) * 127.5).astype(np.uint8)
     mean = np.median(light, axis=0)
@@ -66,12 +61,10 @@ def draw_relief(lab: Lab, store: Store, frames: Sequence[Frame]) -> Image | None
 
 def _direction(lab: Lab, frame: Frame) -> tuple[float, float, float] | None:
     """Towards the lamp, x to the right, y up; None where the light comes from all around."""
-    lightbox = lab.rig.station.lightbox
-    light = lightbox.lights.get(frame.light or "")
-    if light is None or light.azimuth_deg is None:
+    azimuth_deg = lamp_deg(lab, frame)
+    if azimuth_deg is None:
         return None
-    azimuth = np.radians(light.azimuth_deg - (frame.turntable_read_deg or 0.0))
-    elevation = np.radians(lightbox.elevation_deg)
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(lab.rig.station.lightbox.elevation_deg)
     flat = float(np.cos(elevation))
     return flat * float(np.cos(azimuth)), flat * float(np.sin(azimuth)), float(np.sin(elevation))
 

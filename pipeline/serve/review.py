@@ -68,7 +68,7 @@ def review_routes(page: Page) -> APIRouter:
         first = part(only, 0)
         if coin is not None:
             own = [item.as_json() for item in queue.items(opened.store) if item.coin == coin]
-            first = {**first, "items": own, "total": len(own), "only": only, "coin": coin}
+            first = {**first, "items": own, "total": len(own), "coin": coin}
         item = first["items"][0] if first["items"] else None
         shown = view(item["kind"], item["session"], item["coin"], item["candidate"]) if item else None
         return page.html(request, "review.html", queue=first, item=shown, reasons=ORDER)
@@ -84,11 +84,12 @@ def review_routes(page: Page) -> APIRouter:
         shown = view(kind, session, coin, candidate)
         if shown is None:
             return page.error(request, f"{printable(coin)} needs no decision of this kind any more.", 404)
-        return JSONResponse(shown)
+        return page.data(request, shown)
 
     @routes.post("/review/decide")
     async def decide(request: Request) -> Response:
         """Record a decision, as `rig confirm` and `rig reject` do."""
+        opened.require_store()
         sent = await read_json(request)
         decision = text_of(sent, "decision")
         if decision not in get_args(Decision):
@@ -96,11 +97,13 @@ def review_routes(page: Page) -> APIRouter:
         coin, entry, person = text_of(sent, "coin"), text_of(sent, "entry"), person_of(sent)
         shown = text_of(sent, "shown", default=entry)  # of the entries that the name stands for: both sides, every lot
         review = await run_in_threadpool(review_match, opened.lab, coin, entry, person, cast(Decision, decision))
-        return JSONResponse({**review.as_json(), "opinions": opinions_about(opened.store, coin, shown)})
+        held = {"opinions": opinions_about(opened.store, coin, shown)}
+        return JSONResponse({**review.as_json(), **page.texts(request).sentences_in(held)})
 
     @routes.post("/review/undo")
     async def undo(request: Request) -> Response:
         """Take a decision back, as `rig undo` does."""
+        opened.require_store()
         sent = await read_json(request)
         number = sent.get("number")
         if not isinstance(number, int) or not 0 < number < 2**53:
@@ -111,6 +114,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/cut")
     async def decide_about_cut(request: Request) -> Response:
         """Accept or reject a cut of a plate, as `rig catalogue check` does."""
+        opened.require_store()
         sent = await read_json(request)
         coin, is_accepted = text_of(sent, "coin"), flag_of(sent, "is_accepted")
         await run_in_threadpool(decide_cut, opened.lab, coin, person_of(sent).who, is_accepted=is_accepted)
@@ -119,6 +123,7 @@ def review_routes(page: Page) -> APIRouter:
     @routes.post("/review/quarantine")
     async def note_quarantine(request: Request) -> Response:
         """Record that a person has looked at a coin's frames in quarantine, or take that back."""
+        opened.require_store()
         sent = await read_json(request)
         until = sent.get("until")
         if not isinstance(until, int) or not 0 < until < 2**53:
@@ -132,7 +137,7 @@ def review_routes(page: Page) -> APIRouter:
             why=person.reason,
         )
         logged = await run_in_threadpool(_log, opened.lab, line, text_of(sent, "session"))
-        return JSONResponse({"who": logged.who, "at": minute(logged.at)})
+        return page.data(request, {"who": logged.who, "at": minute(logged.at)})
 
     return routes
 

@@ -18,6 +18,7 @@ from pipeline.reporter import Reporter
 from pipeline.serve.access import Access
 from pipeline.serve.app import make_app
 from pipeline.serve.children import stay_in_front
+from pipeline.serve.exports import remove_leftovers
 
 LEAST_TOKEN = 16  # letters
 POLITENESS = 10  # how far the page steps back behind a scan on the same computer
@@ -65,6 +66,7 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
     stay_in_front()
     os.nice(POLITENESS)
     app = make_app(lab, access)
+    remove_leftovers()
     config = uvicorn.Config(
         app,
         log_level="warning",

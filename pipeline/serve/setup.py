@@ -41,6 +41,8 @@ def setup_routes(page: Page) -> APIRouter:
 
     def read_state() -> dict[str, Any]:
         job = {name: job.as_json() if (job := jobs.find(name)) else None for name in ("find", "check")}
+        if job["check"] and isinstance(job["check"]["result"], list):
+            job["check"]["result"] = [{**each, "check_name": each["name"]} for each in job["check"]["result"]]
         holder = holder_of(lab)
         live = live_facts(lab) if holder is not None else None
         return {**view_setup(lab), **job, "holder": holder, "live": live, "session": page.hands.view()}
@@ -51,9 +53,9 @@ def setup_routes(page: Page) -> APIRouter:
         return page.html(request, "setup.html", state=read_state(), steps_mm=STEPS_MM, steps_deg=STEPS_DEG)
 
     @routes.get("/setup/state")
-    def watch() -> Response:
+    def watch(request: Request) -> Response:
         """How far it is."""
-        return JSONResponse(read_state())
+        return page.data(request, read_state())
 
     @routes.post("/setup/find")
     async def find(request: Request) -> Response:

@@ -16,6 +16,9 @@ from typing import Any
 import yaml
 from starlette.requests import Request
 
+from pipeline.serve.sentences import translate, translate_in
+from pipeline.wording import minute
+
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "language"
 
@@ -42,6 +45,18 @@ class Texts:
     def __call__(self, name: str, /, **values: Any) -> str:
         """A text with what is to be filled in."""
         return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), self.all[name])
+
+    def sentence(self, text: str) -> str:
+        """What the program says (`pipeline.serve.sentences`)."""
+        return translate(text, self.language)
+
+    def sentences_in(self, value: Any) -> Any:
+        """Plain data for a script, with what the program says in it."""
+        return translate_in(value, self.language)
+
+    def minute(self, time: str) -> str:
+        """A time of the store to the minute."""
+        return self.sentence(minute(time))
 
     def number(self, value: float) -> str:
         """A number as this language writes it."""

@@ -11,11 +11,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from capture.names import printable
-from pipeline.collection.tray_files import TrayFile, places_of, read_tray_file, read_tray_files, write_tray_file
+from pipeline.collection.tray_files import (
+    OnTwoTraysError,
+    TrayFile,
+    places_of,
+    read_tray_file,
+    read_tray_files,
+    write_tray_file,
+)
 from pipeline.collection.tray_tables import read_tray_table
 from pipeline.errors import UsageError
 from pipeline.scanning.status import find_status
-from pipeline.serve.pages import MAX_NAME, Page, read_json, text_of
+from pipeline.serve.pages import MAX_NAME, Page, flag_of, read_json, text_of
 
 
 def tray_routes(page: Page) -> APIRouter:
@@ -47,16 +54,20 @@ def tray_routes(page: Page) -> APIRouter:
             is_scanned=_is_scanned(page, file.name),
         )
 
-    def write(name: str, slots: dict[int, str | None], digest: str) -> TrayFile:
+    def write(name: str, slots: dict[int, str | None], digest: str, may_be_elsewhere: bool) -> TrayFile:
         with writing:
-            return write_tray_file(lab, name, slots, digest)
+            return write_tray_file(lab, name, slots, digest, may_be_elsewhere=may_be_elsewhere)
 
     @routes.post("/tray")
     async def save(request: Request) -> Response:
-        """Write a tray file."""
+        """Write a tray file; refused with 409 where a coin is on another tray, unless it is sent that it may be."""
         sent = await read_json(request)
         name, digest = text_of(sent, "name"), text_of(sent, "digest")
-        file = await run_in_threadpool(write, name, _slots(sent), digest)
+        may_be_elsewhere = "may_be_elsewhere" in sent and flag_of(sent, "may_be_elsewhere")
+        try:
+            file = await run_in_threadpool(write, name, _slots(sent), digest, may_be_elsewhere)
+        except OnTwoTraysError as error:
+            return page.error(request, str(error), 409)
         return JSONResponse({"name": file.name, "digest": file.digest, "coins": sum(map(bool, file.slots.values()))})
 
     @routes.post("/trays/read")

@@ -29,7 +29,7 @@ def view_quarantined(page: Page, session: str, coin: str) -> dict[str, Any] | No
         "frames": [
             {
                 "image": f"/images/frame/{frame.id}",
-                "caption": caption(frame) if frame.shot_id else frame.source,
+                "caption": caption(frame),
                 "attempt": frame.attempt,
                 "reason": frame.quarantine_reason,
             }

@@ -4,7 +4,8 @@
 
 Entries are features of real photographs (tetrarchic coins, euro coins), and as many more made of them as are wanted:
 the pooled features of one photograph, moved by the difference of two others; its grid. Queries are photographs of euro
-coins in another session than the one that is an entry: the truth is planted, and no entry is made of these coins.
+coins in another session than the one that is an entry: the truth is planted, and no entry is made of these coins. What
+is there already is not made again: interrupted, the same command continues with the next part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,47 +73,49 @@ class Clock:
 
 def real_entries(embedder: Embedder, folder: Path) -> tuple[list[GalleryEntry], Features, list[Query]]:
     """Photographs as entries, of euros those of one session; and of some coins that of another session, as queries."""
+    euro = SHARED / "data" / "euro_same_coin"
+    first: dict[str, tuple[str, Path]] = {}
+    other: dict[str, Path] = {}
+    with (euro / "labels.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            coin, placement, path = f"euro {row['coin_id']}", row["placement"], euro / row["file"]
+            if first.setdefault(coin, (placement, path))[0] != placement:
+                other.setdefault(coin, path)
+    asked = sorted(other)[:: max(1, len(other) // QUERIES)][:QUERIES]
+    kept = folder / f"real-{embedder.id}.npz"
+    if not kept.is_file():
+        names, crops = _roman_sides()
+        names += [(coin, "") for coin in first]
+        crops += [crop_coin(read_image(path)) for _, path in first.values()]
+        features = embedder.embed(crops)  # without the rotation-invariant part, which the search does not use
+        turned = [embedder.embed(crops_at_turns([View(crop_coin(read_image(other[coin])))])).pooled for coin in asked]
+        np.savez(kept, pooled=features.pooled, grid=features.grid, turned=np.stack(turned), names=np.array(names))
+    with np.load(kept) as saved:
+        entries = [GalleryEntry(f"{coin} {side}".strip(), coin, side or None) for coin, side in saved["names"].tolist()]
+        features, turned = Features(saved["pooled"], saved["grid"]), list(saved["turned"])
+    return entries, features, [Query(coin, other[coin], seen) for coin, seen in zip(asked, turned, strict=True)]
+
+
+def _roman_sides() -> tuple[list[tuple[str, str]], list[Image]]:
     names, crops = [], []
     for path in sorted((SHARED / "data" / "toulouse").rglob("*.jpg"))[:ROMAN_COINS]:
         image = read_image(path)
         half = image.shape[1] // 2
-        for side, part in (("obverse", image[:, :half]), ("reverse", image[:, half:])):
-            try:
+        for side, part in zip(SIDES, (image[:, :half], image[:, half:]), strict=True):
+            with suppress(NoCoinError):
                 crops.append(crop_coin(np.ascontiguousarray(part)))
-            except NoCoinError:
-                continue
-            names.append(GalleryEntry(f"{path.stem} {side}", path.stem, side))
-    euro = SHARED / "data" / "euro_same_coin"
-    first: dict[str, str] = {}
-    other: dict[str, Path] = {}
-    with (euro / "labels.csv").open() as stream:
-        for row in csv.DictReader(stream):
-            coin = f"euro {row['coin_id']}"
-            if coin not in first:
-                first[coin] = row["placement"]
-                crops.append(crop_coin(read_image(euro / row["file"])))
-                names.append(GalleryEntry(coin, coin))
-            elif row["placement"] != first[coin]:
-                other.setdefault(coin, euro / row["file"])
-    asked = sorted(other)[:: max(1, len(other) // QUERIES)][:QUERIES]
-    kept = folder / f"real-{embedder.id}.npz"
-    if not kept.is_file():
-        features = embedder.embed(crops)  # without the rotation-invariant part, which the search does not use
-        turned = [embedder.embed(crops_at_turns([View(crop_coin(read_image(other[coin])))])).pooled for coin in asked]
-        np.savez(kept, pooled=features.pooled, grid=features.grid, turned=np.stack(turned))
-    with np.load(kept) as saved:
-        features, turned = Features(saved["pooled"], saved["grid"]), list(saved["turned"])
-    return names, features, [Query(coin, other[coin], seen) for coin, seen in zip(asked, turned, strict=True)]
+                names.append((path.stem, side))
+    return names, crops
 
 
-def made_parts(real: Features, sources: list[int], total: int) -> Iterator[Part]:
-    """So many entries made of real ones, a part at a time: each moved by the difference of two others."""
-    rng = np.random.default_rng(2)
+def made_parts(real: Features, sources: list[int], begin: int, total: int) -> Iterator[Part]:
+    """Entries up to so many made of real ones, a part at a time: each moved by the difference of two others."""
     source = Part.of(
         [GalleryEntry(str(n), str(n)) for n in sources], Features(real.pooled[sources], real.grid[sources])
     )
     vectors = real.pooled[sources]
-    for start in range(0, total, PART):
+    for start in range(begin, total, PART):
+        rng = np.random.default_rng([2, start])
         count = min(PART, total - start)
         pooled = np.empty((count, vectors.shape[1]), np.float16)
         one, two, three = (rng.integers(len(sources), size=count) for _ in range(3))
@@ -161,7 +165,7 @@ def exact_shortlists(index: FaissIndex, queries: list[Query], count: int) -> lis
     return [{e.entry_id for e in index.entries(np.argsort(-each, kind="stable")[:count])} for each in best]
 
 
-def measure(index: CatalogueIndex, embedder: Embedder, queries: list[Query], answered: int) -> None:
+def measure(index: CatalogueIndex, embedder: Embedder, queries: list[Query], answered: int, exactly: int) -> None:
     """Search for each query, compare with the exact search; and answer some of them, verified."""
     index.search(queries[0].turned, SHORTLIST)  # once, to have read what is read
     searches, filtered, found = Clock(), Clock(), []
@@ -185,10 +189,11 @@ def measure(index: CatalogueIndex, embedder: Embedder, queries: list[Query], ans
     print(f"verified answer: {answers}")
     print(f"memory with the model: {memory_gb()}", flush=True)
     if isinstance(index, FaissIndex):
-        exact = exact_shortlists(index, queries, 100)
-        first = [len(best & set(each[:100])) / 100 for best, each in zip(exact, found, strict=True)]
-        listed = [len(best & set(each)) / 100 for best, each in zip(exact, found, strict=True)]
-        print(f"of the exact search's first 100 found: {np.mean(first):.4f}; in the shortlist: {np.mean(listed):.4f}")
+        exact = exact_shortlists(index, queries[:exactly], 100)
+        first = [len(best & set(each[:100])) / 100 for best, each in zip(exact, found, strict=False)]
+        listed = [len(best & set(each)) / 100 for best, each in zip(exact, found, strict=False)]
+        in_first, in_all = f"{np.mean(first):.4f}", f"{np.mean(listed):.4f}"
+        print(f"{len(exact)} queries: of the exact search's first 100 found: {in_first}; in the shortlist: {in_all}")
 
 
 def main() -> None:
@@ -197,6 +202,8 @@ def main() -> None:
     parser.add_argument("entries", type=int)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--milvus", type=Path, help="a file for Milvus Lite")
+    parser.add_argument("--until", choices=("made", "ready", "measured"), default="measured", help="where to stop")
+    parser.add_argument("--exact", type=int, default=QUERIES, help="how many queries are searched for exactly as well")
     parser.add_argument("--answers", type=int, default=8, help="how many queries are answered, verified")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -212,26 +219,33 @@ def main() -> None:
         asked = {query.coin for query in queries}
         sources = [n for n, entry in enumerate(entries) if entry.coin not in asked]
         begun, cpu = time.perf_counter(), time.process_time()
-        index.add(entries, features)
-        for part in made_parts(features, sources, options.entries - len(entries)):
+        if len(index) == 0:
+            index.add(entries, features)
+        there = len(index) - len(entries)
+        for part in made_parts(features, sources, there, options.entries - len(entries)):
             if isinstance(index, FaissIndex):
                 index.leave(part)
                 index.adopt(part.labels["key"])
             else:
                 everything = np.arange(len(part))
                 index.add(part.entries(everything), Features(part.pooled.astype(np.float32), part.grids(everything)))
-        print(f"made and added in {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s of processor")
+        made = options.entries - len(entries) - there
+        taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        print(f"{made} made and added in {taken:.0f} s, {cpu:.0f} s of processor")
+    if options.until != "made":
         begun, cpu = time.perf_counter(), time.process_time()
-        index.tidy()
+        index.tidy()  # of one that is ready nothing is left to be done
         print(f"made ready in {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s of processor")
         print(f"memory while building: {memory_gb()}", flush=True)
+    if options.until != "measured":
+        return
     begun = time.perf_counter()
     del index
     index = open_index()
     print(f"{len(index)} entries opened in {time.perf_counter() - begun:.2f} s")
     of_files = [path for path in (options.milvus or folder).rglob("*") if path.is_file()]
     print(f"disk: {sum(path.stat().st_size for path in of_files) / 1e9:.2f} GB", flush=True)
-    measure(index, embedder, queries, options.answers)
+    measure(index, embedder, queries, options.answers, options.exact)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from rich.table import Table
 
 from calibration.outline import crop_coin
 from models.embedding.embedder import Embedder
+from models.local_features.networks import describe
 from models.matching.entries import embed_entries
 from models.matching.faiss_index import FaissIndex
 from models.matching.gallery import GalleryEntry
 from models.matching.matcher import CoinMatcher
-from models.matching.registration import describe, register
+from models.matching.registration import register
 from models.matching.surface import surface_evidence
 from models.matching.views import View
 from rig.twin.coins.drawer import ProceduralDrawer

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calibration.apply import apply
@@ -45,6 +45,7 @@ def frame(chance: np.random.Generator, bundle: Bundle, dtype: type) -> np.ndarra
 
 
 @given(SEEDS, st.sampled_from([np.uint8, np.uint16]))
+@example(268435456, np.uint16)  # the colour of the last columns of a row was rounded otherwise
 @settings(max_examples=25, deadline=None)
 def test_a_calibrated_frame_is_the_same_each_time_and_in_each_part(seed: int, dtype: type) -> None:
     bundle, chance = anything(seed)

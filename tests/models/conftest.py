@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from models.embedding.backbones import build
 from models.embedding.embedder import Embedder, EmbedderNetwork
-from models.embedding.vision import torchvision_models
+from models.embedding.lean_imports import torchvision_models
 from tests.models.model_coins import settled
 
 

@@ -100,6 +100,8 @@ def lab(made_lab: Path, tmp_path: Path) -> Path:
 
 def lay_out(lab: Path, plan: str, *trays: tuple[str, ...]) -> Path:
     """Give a lab this plan, and coins to its trays 1, 2 and so on."""
+    for folder in ("plans", "trays"):
+        (lab / folder).mkdir(exist_ok=True)
     (lab / "plans" / "default.yaml").write_text(plan)
     for number, coins in enumerate(trays, 1):
         slots = "".join(f"  {slot}: {coin}\n" for slot, coin in enumerate(coins, 1))

@@ -12,6 +12,8 @@ from pipeline.collection.sources.pairs import PagePair
 
 PLACES = ("below", "above", "left", "right", "between")
 FARTHEST, TEXT_FARTHEST = 0.9, 9.0  # of a coin's diameter, from its number
+LEAST_READ = 0.5  # of a page's coins; if fewer have a number, none is believed
+ALONG = 0.3  # of a distance along the lines of print counts
 MOST_SKIPPED = 40  # lots between two coins of a page that are not on it
 SKIPPED_COSTS = 0.01  # of the length of a run
 
@@ -30,10 +32,10 @@ def number_pairs(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is
     Numbers stand in one place beside all coins of a page (below, say), and grow from coin to coin. One that does not
     fit is replaced where its neighbours leave one possibility, and doubtful elsewhere.
     """
-    ways = [_assign(pairs, numbers, place, TEXT_FARTHEST if is_text else FARTHEST) for place in PLACES]
-    found = max(ways, key=lambda way: (len(way), -sum(distance for _, distance in way.values())))
-    values = [found[each][0] if each in found else None for each in range(len(pairs))]
-    by_row = list(range(len(pairs)))
+    found = _find_place(pairs, numbers, is_text=is_text).found
+    values = [found.get(each) for each in range(len(pairs))]
+    # what has no number and may be no coin, a stain or a hole, has no place in the order
+    by_row = [each for each, pair in enumerate(pairs) if each in found or not pair.doubts]
     by_column = sorted(by_row, key=lambda each: (_column(pairs, each), pairs[each].obverse.centre[1]))
     order = max((by_row, by_column), key=lambda order: len(_growing([values[each] for each in order])))
     fitted = _fit([values[each] for each in order])
@@ -48,14 +50,19 @@ def number_pairs(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is
     ]
 
 
-def read_page_numbers(page: Image, pairs: Sequence[PagePair]) -> list[Numbered]:
-    """The number of each coin of a page, printed beside the coins or at the beginning of paragraphs."""
-    coins = [side for pair in pairs for side in (pair.obverse, pair.reverse) if side is not None]
-    beside = number_pairs(pairs, read_numbers(page, coins))
-    if sum(each.value is not None for each in beside) * 2 >= len(pairs):
-        return beside
-    in_text = number_pairs(pairs, read_numbers(page, coins, is_text=True), is_text=True)
-    return max((beside, in_text), key=lambda found: sum(each.value is not None for each in found))
+def read_page_numbers(
+    page: Image, pairs: Sequence[PagePair], images: Sequence[PagePair]
+) -> tuple[list[Numbered], list[Numbered]]:
+    """The numbers printed beside a page's coins, or at the beginning of paragraphs: of its pairs, and of each image."""
+    coins = [image.obverse for image in images]
+    numbers = read_numbers(page, coins)
+    of_images = number_pairs(images, numbers)
+    sure = sum(not pair.doubts for pair in pairs)
+    if (beside := _find_place(pairs, numbers).weight) < 2 * sure:
+        in_text = read_numbers(page, coins, is_text=True)
+        if _find_place(pairs, in_text, is_text=True).weight > beside:
+            return number_pairs(pairs, in_text, is_text=True), of_images
+    return number_pairs(pairs, numbers), of_images
 
 
 def _column(pairs: Sequence[PagePair], one: int) -> float:
@@ -64,25 +71,57 @@ def _column(pairs: Sequence[PagePair], one: int) -> float:
     return min(pair.obverse.centre[0] for pair in pairs if abs(pair.obverse.centre[0] - x) < 0.7 * radius)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The number of each coin that has one in a place beside it.
+
+    ``weight`` counts these, and once more those that are nearer to their coin than to others.
+    """
+
+    found: dict[int, int]
+    weight: int
+    distance: float
+
+
+def _find_place(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is_text: bool = False) -> _Place:
+    """Where numbers stand beside the coins of this page."""
+    nearest = [min(range(len(pairs)), key=lambda one: _apart(pairs[one], number), default=0) for number in numbers]
+    farthest = TEXT_FARTHEST if is_text else FARTHEST
+    places = [_assign(pairs, numbers, place, farthest, nearest) for place in PLACES]
+    return max(places, key=lambda place: (place.weight, -place.distance))
+
+
+def _apart(pair: PagePair, number: PageNumber) -> float:
+    """How far a number is from a coin; those in a line with it are near."""
+    left, top, right, bottom = _around(pair)
+    x, y = (number.box[0] + number.box[2]) / 2, (number.box[1] + number.box[3]) / 2
+    return max(top - y, y - bottom, 0.0) + ALONG * max(left - x, x - right, 0.0)
+
+
+def _around(pair: PagePair) -> tuple[int, int, int, int]:
+    """The box around both sides of a coin."""
+    one, two = pair.obverse.box, (pair.reverse or pair.obverse).box
+    return min(one[0], two[0]), min(one[1], two[1]), max(one[2], two[2]), max(one[3], two[3])
+
+
 def _assign(
-    pairs: Sequence[PagePair], numbers: Sequence[PageNumber], place: str, farthest: float
-) -> dict[int, tuple[int, float]]:
-    """Numbers that stand in a place beside coins, the nearest first: by coin, with their distance."""
+    pairs: Sequence[PagePair], numbers: Sequence[PageNumber], place: str, farthest: float, nearest: Sequence[int]
+) -> _Place:
+    """Numbers that stand in a place beside coins, the nearest first."""
     options = []
     for one, pair in enumerate(pairs):
-        sides = [pair.obverse.box, *([pair.reverse.box] if pair.reverse else [])]
-        around = tuple(pick(side[at] for side in sides) for at, pick in enumerate((min, min, max, max)))
         for two, number in enumerate(numbers):
-            distance = _distance(around, number.box, place)
+            distance = _distance(_around(pair), number.box, place)
             if distance is not None and distance <= farthest * 2 * pair.obverse.radius:
                 options.append((distance / pair.obverse.radius, one, two))
-    found: dict[int, tuple[int, float]] = {}
-    taken: set[int] = set()
+    taken: dict[int, int] = {}
+    total = 0.0
     for distance, one, two in sorted(options):
-        if one not in found and two not in taken:
-            found[one] = (numbers[two].value, distance)
-            taken.add(two)
-    return found
+        if one not in taken and two not in taken.values():
+            taken[one] = two
+            total += distance
+    found = {one: numbers[two].value for one, two in taken.items()}
+    return _Place(found, len(found) + sum(nearest[two] == one for one, two in taken.items()), total)
 
 
 def _distance(around: Sequence[int], box: Sequence[int], place: str) -> float | None:
@@ -121,6 +160,9 @@ def _growing(values: Sequence[int | None]) -> list[int]:
 def _fit(values: Sequence[int | None]) -> list[Numbered]:
     run = _growing(values)
     known = [each for each in values if each is not None]
+    if len(known) < LEAST_READ * len(values):  # they may belong to other coins, or be none
+        few = "its number was read as {}, and those of most others were not"
+        return [Numbered(None, None if each is None else few.format(each)) for each in values]
     is_trusted = len(run) >= max(2, len(known) / 2) or len(values) == 1
     trusted = {place: value for place in run if (value := values[place]) is not None} if is_trusted else {}
     fitted = []

@@ -26,6 +26,11 @@ class PagePair:
     doubts: tuple[str, ...]
 
 
+def each_alone(coins: Sequence[PageCoin]) -> list[PagePair]:
+    """Every coin image by itself, in reading order."""
+    return _in_reading_order([PagePair(coin, None, coin.doubts) for coin in coins])
+
+
 @dataclass(frozen=True)
 class _Arrangement:
     pairs: tuple[tuple[int, int], ...]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.measuring.relief import ReliefResult
     from pipeline.measuring.result import CalibrationResult
     from pipeline.measuring.stored import MeasuredCoins
+    from pipeline.reports.imaging import ImagingReport
 
 PATCH_COLUMNS = 6
 
@@ -34,6 +35,18 @@ def print_calibration(result: CalibrationResult) -> None:
         f"Lens error: {bundle.lens.rms_px:.2f} px RMS (0.8 at most). "
         f"Scale: {1000 * bundle.mm_per_pixel:.2f} µm per pixel. Flat fields: {count(len(bundle.flats), 'light')}."
     )
+
+
+def print_imaging(result: ImagingReport) -> None:
+    """Print each value of an imaging report with its verdicts."""
+    from pipeline.reports.imaging_page import format_value
+
+    table = Table("Value", "Measured", "Verdict", title=f"Calibration {result.number}, {result.bundle.id}")
+    for line in result.lines:
+        verdicts = "; ".join(f"{each.limits.guideline}: {each.grade}" for each in line.verdicts)
+        table.add_row(literal(line.criterion.name), format_value(line.criterion, line.value), literal(verdicts))
+    console.print(table)
+    print_line(f"The limits, where they were read, and the trend: {result.page}.")
 
 
 def print_lens(result: LensResult) -> None:

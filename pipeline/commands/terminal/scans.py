@@ -15,7 +15,7 @@ from pipeline.commands.terminal.output import coloured_verdict, console, errors,
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import name_of
 from pipeline.sentences import print_sentences
-from pipeline.wording import count, duration, literal, minute
+from pipeline.wording import count, duration, duration_range, literal, minute
 from rig.sides import SIDES
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
@@ -84,7 +84,7 @@ def print_scan(result: ScanResult) -> None:
         Column("Frames", is_number=True),
         Column("Retakes", is_number=True, rank=2),
         *(
-            (Column("Top match"), Column("Probability", is_number=True, rank=1), Column("Verdict"))
+            (Column("Best candidate"), Column("Probability", is_number=True, rank=1), Column("Verdict"))
             if is_identified
             else ()
         ),
@@ -285,15 +285,21 @@ def _print_run(now: Status, *, is_running: bool) -> None:
     for tray in now.trays:
         if tray.why:
             table.add_row("Tray", literal(f"{tray.tray}: {tray.why}"))
-    if is_running and now.time_left_s is not None and now.expected_end is not None:
+    if is_running:
         by = f", has to end by {_local(now.until)}" if now.until else ""
-        table.add_row("Left", f"{duration(now.time_left_s)}: until about {_local(now.expected_end)}{by}")
+        table.add_row("Left", f"{_time_left(now)}{by}")
     if now.free_bytes is not None:
         table.add_row("Disk", f"{decimal(now.free_bytes)} free")
     if now.ended is None:
         table.add_row("Last", literal(now.message))
     table.add_row("Log", literal(now.log or "none"))
     console.print(table)
+
+
+def _time_left(now: Status) -> str:
+    if now.time_left_range_s is None or now.expected_end is None:
+        return "known when a coin is done"
+    return f"{duration_range(*now.time_left_range_s)}: until about {_local(now.expected_end)}"
 
 
 def _poses(plan: Plan) -> str:

@@ -1,25 +1,47 @@
 // Texts in the reader's language, and requests to the page. What comes from data is only ever set as text.
 
-const texts = JSON.parse(document.getElementById("texts").textContent);
+export const byId = (id) => document.getElementById(id);
+
+const texts = JSON.parse(byId("texts").textContent);
 
 export function text(name, values = {}) {
   return (texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
 export function dataOf(id) {
-  return JSON.parse(document.getElementById(id).textContent);
+  return JSON.parse(byId(id).textContent);
 }
 
+export function number(value, digits) {
+  return value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+// What stays as it is is not set: a reader of the screen would read it out once more.
+export function set(id, value) {
+  if (byId(id).textContent !== value) byId(id).textContent = value;
+}
+
+const SHOWN_MS = 8000; // what went well; a problem stays until the next message
+let hiding = 0;
+
 export function say(message, isProblem = false) {
-  const status = document.getElementById("status");
+  const status = byId("status");
+  clearTimeout(hiding);
+  if (message && !isProblem) hiding = setTimeout(() => say(""), SHOWN_MS);
   status.textContent = message;
   status.classList.toggle("problem", isProblem);
+  document.documentElement.style.setProperty("--message-height", `${status.offsetHeight}px`); // what is pressed stays above it
 }
 
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children.filter((child) => child !== null));
   return made;
+}
+
+// A value above what it is, for a list of them.
+export function figure(name, value) {
+  return element("div", {}, element("dd", { textContent: value }), element("dt", { textContent: text(name) }));
 }
 
 async function answerOf(request) {
@@ -55,7 +77,7 @@ export function postFile(address, file) {
 
 // Who decides: kept in this browser; without a token it may be left out, and is whoever runs `rig serve`.
 export function who() {
-  const field = document.getElementById("who");
+  const field = byId("who");
   if (!field.value.trim() && field.dataset.mustBeGiven === "yes") {
     field.focus();
     throw new Error(text("script.name first"));

@@ -1,16 +1,14 @@
 // The bench: the running job, looked at once a second for as long as the page is shown.
 
-import { dataOf, element, get, post, say, text } from "./api.js";
-import { isDriving, renderHands } from "./hands.js";
-import { renderLive } from "./live.js";
+import { byId, dataOf, element, figure, get, post, say, set, text } from "./api.js";
+import { isHeld, renderRig } from "./hands.js";
 
 const EVERY_MS = 1000;
-const byId = (id) => document.getElementById(id);
 let job = null;
 
 function sentence(state) {
   const values = { ...state.job, ...state.job?.ended, holder: state.holder };
-  if (state.session && !state.session.is_over) return text("script.bench.by hand", state.session);
+  if (isHeld(state.session)) return text("script.bench.by hand", state.session);
   if (state.state === "running") return state.job.coin ? text("script.bench.coin", values) : state.job.message || text("script.bench.running", values);
   if (state.state === "ended") {
     const ended = { ...state.job.ended, state: text(`script.ended.${state.job.ended.state}`) };
@@ -28,20 +26,17 @@ function fill(id, items, make) {
 function render(state) {
   job = state.job;
   const isRunning = state.state === "running";
-  const shown = sentence(state);
-  if (byId("sentence").textContent !== shown) byId("sentence").textContent = shown;
+  set("sentence", sentence(state));
   const alarm = [state.alarm, state.coin_out].filter(Boolean).join(" ");
   byId("alarm").hidden = !alarm;
-  if (byId("alarm").textContent !== alarm) byId("alarm").textContent = alarm;
+  set("alarm", alarm);
   byId("progress").hidden = !isRunning || !job.shots;
   byId("progress").value = job?.shots ? job.shots_done / job.shots : 0;
-  byId("left").textContent = isRunning && job.left ? text("script.bench.left", job) : "";
+  byId("left").textContent = isRunning ? text(job.left ? "script.bench.left" : "script.bench.measuring", job) : "";
   byId("stop").hidden = !isRunning || job.stopping;
   byId("stopping").hidden = !isRunning || !job.stopping;
   const numbers = job ? ["shots_done", "shots", "frames", "retakes", "quarantined"] : [];
-  byId("numbers").replaceChildren(
-    ...numbers.map((name) => element("div", {}, element("dd", { textContent: job[name] }), element("dt", { textContent: text(`script.bench.${name}`) }))),
-  );
+  byId("numbers").replaceChildren(...numbers.map((name) => figure(`script.bench.${name}`, job[name])));
   fill("trays", job?.trays ?? [], (each) =>
     element("tr", {}, element("td", { textContent: each.tray }), element("td", { textContent: text(`script.tray.${each.state}`) }), element("td", { textContent: each.why ?? "" })),
   );
@@ -49,9 +44,7 @@ function render(state) {
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
   fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
   renderFrames(state.frames);
-  const isHeld = state.session !== null && !state.session.is_over;
-  renderLive(state.live, isRunning || isHeld);
-  if (!isDriving() || !isHeld) renderHands(state.session, isRunning, state.state === "busy" && !isHeld);
+  renderRig(state, isRunning, state.state === "busy");
 }
 
 // Frames are kept where they stand: an image that is there is not loaded again.

@@ -1,12 +1,12 @@
 // Driving the rig from here: one step for each key or click, none while another is being done, and a sign of life
 // several times a second. Whoever leaves is not heard any more, and what moves stops.
 
-import { element, post, say, text, who } from "./api.js";
+import { byId, element, number, post, say, set, text, who } from "./api.js";
+import { renderLive } from "./live.js";
 
 const BEAT_MS = 400;
 const TURNS = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: -1, ArrowDown: -1 };
 const MOVES = { w: [1, 0, 0], s: [-1, 0, 0], a: [0, 1, 0], d: [0, -1, 0], r: [0, 0, 1], f: [0, 0, -1] };
-const byId = (id) => document.getElementById(id);
 const section = byId("hands");
 const [stepsMm, stepsDeg] = [section.dataset.stepsMm, section.dataset.stepsDeg].map((list) => list.split(" ").map(Number));
 let control = sessionStorage.getItem("control");
@@ -15,8 +15,6 @@ let lastView = null;
 const listeners = [];
 
 export const onHands = (listener) => listeners.push(listener);
-
-const number = (value) => value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 function keep(word) {
   control = word;
@@ -34,13 +32,9 @@ function noteOf(view, isOurs, isOther) {
 
 function placeOf(state) {
   const parts = [];
-  if (state.angle_deg !== null) parts.push(text("script.hands.plate", { angle: number(state.angle_deg) }));
-  if (state.cup_mm) parts.push(text("script.hands.cup", { x: number(state.cup_mm[0]), y: number(state.cup_mm[1]), z: number(state.cup_mm[2]) }));
+  if (state.angle_deg !== null) parts.push(text("script.hands.plate", { angle: number(state.angle_deg, 1) }));
+  if (state.cup_mm) parts.push(text("script.hands.cup", { x: number(state.cup_mm[0], 1), y: number(state.cup_mm[1], 1), z: number(state.cup_mm[2], 1) }));
   return parts.join(", ");
-}
-
-function set(id, value) {
-  if (byId(id).textContent !== value) byId(id).textContent = value;
 }
 
 function renderLights(state) {
@@ -57,9 +51,11 @@ function renderLights(state) {
   for (const each of field.querySelectorAll("button")) each.setAttribute("aria-pressed", String(each.dataset.light === (state.light ?? "")));
 }
 
+export const isHeld = (view) => view !== null && !view.is_over;
+
 // `view` is the session as the page has it; `isRunning` whether a scan uses the rig, `isBusy` another command.
-export function renderHands(view, isRunning, isBusy) {
-  const isLive = view !== null && !view.is_over;
+function renderHands(view, isRunning, isBusy) {
+  const isLive = isHeld(view);
   const isOurs = isLive && control !== null;
   if (!isLive && control !== null && view !== null) keep(null);
   lastView = isOurs ? view : null;
@@ -78,6 +74,13 @@ export function renderHands(view, isRunning, isBusy) {
   set("place", placeOf(state));
   byId("jog-cup").hidden = !state.has_arm;
   renderLights(state);
+}
+
+// What is seen of the rig by whoever looks; whoever drives it sees what their own orders are answered.
+export function renderRig(state, isRunning, isBusy) {
+  const isLive = isHeld(state.session);
+  renderLive(state.live, isRunning || isLive);
+  if (control === null || !isLive) renderHands(state.session, isRunning, isBusy && !isLive);
 }
 
 export async function send(order) {
@@ -116,16 +119,20 @@ async function beat() {
   setTimeout(beat, BEAT_MS);
 }
 
-async function halt() {
+async function ask(address, sent) {
   try {
-    await post("/bench/halt", {});
+    await post(address, sent);
   } catch (error) {
     say(error.message, true);
   }
 }
 
-export const isDriving = () => control !== null;
+const halt = () => ask("/bench/halt", {});
 
+// A page that is loaded again is heard of in time; one that is closed lets go of the rig.
+addEventListener("pagehide", () => {
+  if (control) navigator.sendBeacon("/bench/left", new Blob([JSON.stringify({ control })], { type: "application/json" }));
+});
 byId("take").addEventListener("click", async () => {
   try {
     keep((await post("/bench/take", { who: who() })).control);
@@ -133,16 +140,10 @@ byId("take").addEventListener("click", async () => {
     say(error.message, true);
   }
 });
-byId("release").addEventListener("click", async () => {
-  try {
-    await post("/bench/release", { control });
-  } catch (error) {
-    say(error.message, true);
-  }
-});
+byId("release").addEventListener("click", () => ask("/bench/release", { control }));
 byId("halt").addEventListener("click", halt);
-byId("asks-done").addEventListener("click", () => post("/bench/order", { control, do: "answer" }));
-byId("asks-cannot").addEventListener("click", () => post("/bench/order", { control, do: "answer", yes: false }));
+byId("asks-done").addEventListener("click", () => ask("/bench/order", { control, do: "answer" }));
+byId("asks-cannot").addEventListener("click", () => ask("/bench/order", { control, do: "answer", yes: false }));
 for (const button of section.querySelectorAll("button[data-do]")) button.addEventListener("click", () => send({ do: button.dataset.do }));
 for (const button of section.querySelectorAll("button[data-key]")) button.addEventListener("click", () => jog(button.dataset.key));
 for (const id of ["exposure", "gain"]) {

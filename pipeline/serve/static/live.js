@@ -1,9 +1,8 @@
 // The live image: asked for while this page is seen, with aids as chosen; nothing is asked for otherwise.
 
-import { element, post, text } from "./api.js";
+import { byId, figure, number, post, text } from "./api.js";
 
 const WATCH_MS = 2000;
-const byId = (id) => document.getElementById(id);
 const boxes = [...document.querySelectorAll("#aids input")];
 let isShown = false;
 let best = 0;
@@ -21,8 +20,6 @@ function connect() {
     image.removeAttribute("src"); // ends the request
   }
 }
-
-const number = (value, digits) => value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 function describe(live) {
   const parts = [live.coin, live.side && text(`script.side.${live.side}`), live.light, live.turntable_deg !== null && `${number(live.turntable_deg, 1)}°`];
@@ -48,9 +45,7 @@ export function renderLive(live, isRunning) {
     ["diameter", live.diameter_mm === null ? "–" : `${number(live.diameter_mm, 2)} mm`],
     ["exposure", live.exposure_us === null ? "–" : `${number(live.exposure_us / 1000, 1)} ms × ${number(live.gain ?? 1, 1)}`],
   ];
-  byId("live-facts").replaceChildren(
-    ...facts.map(([name, value]) => element("div", {}, element("dd", { textContent: value }), element("dt", { textContent: text(`script.live.${name}`) }))),
-  );
+  byId("live-facts").replaceChildren(...facts.map(([name, value]) => figure(`script.live.${name}`, value)));
   const problem = live.has_coin ? live.reasons.map((reason) => text(`script.quarantine.${reason}`)).join(", ") : text("script.live.no coin");
   byId("live-problem").hidden = !problem;
   byId("live-problem").textContent = problem;

@@ -10,6 +10,7 @@ async function tick(box) {
     const sent = { batch: list.dataset.batch, where: box.dataset.where, what: box.dataset.what, is_done: wanted, who: who() };
     const answer = await post("/morning/tick", sent);
     box.closest("li").querySelector(".by").textContent = answer.is_done ? text("script.ticked", answer) : "";
+    document.getElementById("sentence").textContent = answer.sentence;
     say(text(wanted ? "script.tick" : "script.untick"));
   } catch (error) {
     box.checked = !wanted;

@@ -10,7 +10,7 @@ export function isDisputed(candidate) {
 export function record(candidate, takeBack) {
   const points = candidate.sides.filter((each) => each.register).map((each) => `${each.register.points} (${text(`script.side.${each.side ?? "other"}`)})`);
   const rows = [
-    ...candidate.record.map(({ name, value, own }) => [`script.record.${name}`, own ? `${value} (${text("script.own")}: ${own})` : value]),
+    ...candidate.record.map(({ name, value, own }) => [`script.record.${name}`, own ? `${value} (${text("script.own")}: ${own.value}, ${text(`script.measured.${own.origin}`, own)})` : value]),
     ...(points.length ? [["script.points", points.join(", ")]] : []),
     ...candidate.also.map((each) => ["script.also", each]),
   ];

@@ -15,7 +15,7 @@ export class Relief {
   constructor(canvas, address) {
     this.canvas = canvas;
     this.light = null;
-    this.loaded = this.load(address);
+    this.load(address);
   }
 
   async load(address) {

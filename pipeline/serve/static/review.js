@@ -1,6 +1,6 @@
 // The review: the queue, the coin that is shown, and the decisions.
 
-import { dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
+import { byId, dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
 import { Comparison, litAsCatalogues } from "./compare.js";
 import { isDisputed, record } from "./record.js";
 import * as work from "./work.js";
@@ -12,7 +12,6 @@ const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u:
 const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement", g: "relight" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-const byId = (id) => document.getElementById(id);
 const queue = dataOf("queue");
 const items = queue.items;
 const comparison = new Comparison(byId("stages"));

@@ -1,17 +1,11 @@
 // First run: what the steps came to, looked at once a second; what is done is done by commands that the page starts.
 
-import { dataOf, element, get, post, say, text } from "./api.js";
-import { isDriving, onHands, renderHands, send } from "./hands.js";
-import { renderLive } from "./live.js";
+import { byId, dataOf, element, get, post, say, set, text } from "./api.js";
+import { onHands, renderRig, send } from "./hands.js";
 
 const EVERY_MS = 1000;
-const byId = (id) => document.getElementById(id);
 let state = dataOf("state");
 let shownJobs = {};
-
-function set(id, value) {
-  if (byId(id).textContent !== value) byId(id).textContent = value;
-}
 
 // A job's table is drawn once, when it is over.
 function renderJob(name, job, table, rowsOf) {
@@ -65,16 +59,14 @@ function render(seen) {
   const isNew = renderJob("find", state.find, "found", (result) => result.devices.map((each) => [each.port, each.description, answers(each)]));
   if (isNew || before !== JSON.stringify(state.devices)) fillChoices(devices());
   renderJob("check", state.check, "checks", (result) =>
-    result.map((each) => [each.name, element("span", { className: `tag ${each.status.replace(" ", "-")}`, textContent: text(`script.setup.status.${each.status}`) }), each.found]),
+    result.map((each) => [each.check_name, element("span", { className: `tag ${each.status.replace(" ", "-")}`, textContent: text(`script.setup.status.${each.status}`) }), each.found]),
   );
   for (const [what, width] of Object.entries(state.targets)) {
     const field = byId(`width-${what}`);
     if (!field.value) field.value = String(Math.round(100 * width) / 100);
   }
   set("calibrated", state.calibration ? text("script.setup.calibrated", state.calibration) : "");
-  const isHeld = state.session !== null && !state.session.is_over;
-  renderLive(state.live, isHeld);
-  if (!isDriving() || !isHeld) renderHands(state.session, false, state.holder !== null && !isHeld);
+  renderRig(state, false, state.holder !== null);
 }
 
 async function look() {

@@ -10,6 +10,12 @@ const slots = [...tray.children];
 const inputs = slots.map((slot) => slot.querySelector("input"));
 const MOVES = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
 let dragged = null;
+let isWarned = false; // that a coin is on another tray too: then the button saves it all the same
+
+function askAgain(warned) {
+  isWarned = warned;
+  save.textContent = text(warned ? "script.tray.save anyway" : "script.tray.save");
+}
 
 function check() {
   const seen = new Map();
@@ -27,6 +33,7 @@ function check() {
 
 function changed() {
   save.disabled = false;
+  askAgain(false);
   check();
 }
 
@@ -125,11 +132,13 @@ document.getElementById("table").addEventListener("change", async (event) => {
 save.addEventListener("click", async () => {
   const filled = Object.fromEntries(slots.map((slot, number) => [slot.dataset.slot, inputs[number].value]));
   try {
-    const answer = await post("/tray", { name: tray.dataset.name, digest: tray.dataset.digest, slots: filled });
+    const answer = await post("/tray", { name: tray.dataset.name, digest: tray.dataset.digest, slots: filled, may_be_elsewhere: isWarned });
     tray.dataset.digest = answer.digest;
     save.disabled = true;
+    askAgain(false);
     say(text("script.tray.saved", answer));
   } catch (error) {
+    if (error.status === 409) askAgain(true);
     say(error.message, true);
   }
 });

@@ -1,9 +1,9 @@
 // Many trays out of one table: shown first, then written one by one, those that exist only where it is ticked.
 
-import { element, post, postFile, say, text } from "./api.js";
+import { byId, element, post, postFile, say, text } from "./api.js";
 
-const byId = (id) => document.getElementById(id);
 let read = [];
+let isWarned = false; // that a coin is on two trays: then the button writes it all the same
 
 function row(each, number) {
   const box = element("input", { type: "checkbox", checked: !each.is_replaced, ariaLabel: text("script.trays.write", { tray: each.tray }) });
@@ -20,6 +20,8 @@ byId("tables").addEventListener("change", async (event) => {
     const answer = await postFile("/trays/read", file);
     if (answer.trays.some((each) => each.tray === null)) throw new Error(text("script.trays.no column"));
     read = answer.trays;
+    isWarned = false;
+    byId("write").textContent = text("script.trays.write these");
     say("");
     byId("zeros").hidden = answer.may_lack_zeros === null;
     byId("zeros").textContent = answer.may_lack_zeros === null ? "" : text("script.tray.zeros", { coin: answer.may_lack_zeros });
@@ -37,11 +39,14 @@ byId("write").addEventListener("click", async () => {
   try {
     for (const box of boxes) {
       const each = read[Number(box.dataset.number)];
-      await post("/tray", { name: each.tray, digest: each.digest, slots: each.slots });
+      const answer = await post("/tray", { name: each.tray, digest: each.digest, slots: each.slots, may_be_elsewhere: isWarned });
+      each.digest = answer.digest;
       done.push(each.tray);
     }
     location.reload();
   } catch (error) {
+    isWarned = error.status === 409;
+    byId("write").textContent = text(isWarned ? "script.trays.write anyway" : "script.trays.write these");
     say(`${error.message} ${text("script.trays.written", { trays: done.join(", ") || "–" })}`, true);
   }
 });

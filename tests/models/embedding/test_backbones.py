@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._meta_registrations
 
 from models.embedding.backbones import BACKBONES, CROP_PX, WeightsError, build, pretrained
 
@@ -20,13 +21,14 @@ def test_the_grid_is_as_the_table_says(name: str) -> None:
     assert grid.shape == (1, backbone.channels, backbone.cells, backbone.cells)
 
 
-def test_torchvision_can_be_imported_before_and_after_anything_else() -> None:
+def test_what_is_left_out_when_torchvision_is_imported_can_be_imported_afterwards() -> None:
     code = (
-        "from models.embedding.vision import torchvision_models as first; first(); import torchvision.models; "
-        "from models.embedding.vision import torchvision_models; print(torchvision_models().resnet18.__name__)"
+        "import sys; from models.embedding.lean_imports import torchvision_models as first; first(); first(); "
+        "left_out = {'torch._meta_registrations', 'torch._dynamo', 'torchvision.datasets'} - set(sys.modules); "
+        "import torchvision.models, torchvision.datasets; print(len(left_out), torchvision.datasets.MNIST.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "resnet18", done.stderr
+    assert done.stdout.strip() == "3 MNIST", done.stderr
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

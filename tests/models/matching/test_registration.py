@@ -10,8 +10,9 @@ import pytest
 
 from calibration.image import Image
 from models.embedding.backbones import WeightsError
-from models.matching import registration
-from models.matching.registration import Registration, describe, lay_on, register
+from models.local_features import networks
+from models.local_features.networks import describe
+from models.matching.registration import Registration, lay_on, register
 from rig.twin.coins.procedural import procedural_side
 from rig.twin.coins.reproduction import reproduction
 from tests.models.model_coins import crop_of
@@ -53,11 +54,11 @@ def test_coins_that_have_nothing_in_common_are_not_laid_on_each_other(crop: Imag
 
 
 def test_damaged_weights_are_named(crop: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for content in (None, b"version https://git-lfs.github.com/spec/v1", registration.WEIGHTS.read_bytes()[:200_000]):
+    for content in (None, b"version https://git-lfs.github.com/spec/v1", networks.WEIGHTS.read_bytes()[:200_000]):
         path = tmp_path / "weights.safetensors"
         if content is not None:
             path.write_bytes(content)
-        monkeypatch.setattr(registration, "WEIGHTS", path)
-        registration._networks.cache_clear()
+        monkeypatch.setattr(networks, "WEIGHTS", path)
+        networks._networks.cache_clear()
         with pytest.raises(WeightsError, match=r"weights\.safetensors is damaged or missing\. Install"):
             describe(crop)

@@ -8,7 +8,7 @@ reverses (1930s, 1950s), photographs beside text and on a screened grey ground (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,12 @@ class Period:
     dpi: int = 300
     has_stamp: bool = False
     has_gutter: bool = False
+    page_mm: tuple[int, int] = (150, 215)
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether anything on the page has a colour."""
+        return self.manner == "colour" or self.has_stamp
 
 
 PERIODS = (
@@ -97,14 +103,14 @@ class PeriodPage:
     coins: tuple[PeriodCoin, ...]
 
 
-class _Sheet:
-    """A page that is being printed: (H, W, 3) tones from 0 to 1 at `FINE` times the scan's resolution."""
+class Sheet:
+    """A page that is being printed: (H, W, 1 or 3) tones from 0 to 1 at `FINE` times the scan's resolution."""
 
-    def __init__(self, period: Period, seed: int, page_mm: tuple[int, int] = (150, 215)) -> None:
+    def __init__(self, period: Period, seed: int) -> None:
         self.period, self.rng = period, np.random.default_rng(seed)
         self.px_per_mm = FINE * period.dpi / 25.4
-        width, height = (round(side * self.px_per_mm) for side in page_mm)
-        self.tones = np.full((height, width, 3), period.paper, np.float32)
+        width, height = (round(side * self.px_per_mm) for side in period.page_mm)
+        self.tones = np.full((height, width, 3 if period.is_colour else 1), period.paper, np.float32)
         if period.manner == "colour":
             self.tones *= np.array([1.0, 0.99, 0.96], np.float32)
         self.is_text = np.zeros((height, width), bool)
@@ -133,9 +139,20 @@ def _font(name: str, size: int) -> Any:
         return ImageFont.load_default(size)
 
 
-def make_period_page(period: Period, coins: Sequence[tuple[CoinPhoto, CoinPhoto]], seed: int) -> PeriodPage:
-    """Print coins after a period's layout and scan the page."""
-    sheet = _Sheet(period, seed)
+def make_period_page(
+    period: Period,
+    coins: Sequence[tuple[CoinPhoto, CoinPhoto]],
+    seed: int,
+    decorate: Callable[[Sheet, int, int], None] | None = None,
+) -> PeriodPage:
+    """Print coins after a period's layout and scan the page.
+
+    Parameters
+    ----------
+    decorate
+        Called to print more that is no coin, between two heights (px) where no coin will be.
+    """
+    sheet = Sheet(period, seed)
     rng, (height, width) = sheet.rng, sheet.tones.shape[:2]
     top, bottom, side = sheet.px(18), height - sheet.px(16), sheet.px(9)
     if period.panel is not None:
@@ -150,6 +167,8 @@ def make_period_page(period: Period, coins: Sequence[tuple[CoinPhoto, CoinPhoto]
     _decorate(sheet)
     first, truths = int(rng.integers(1, 1900)), []
     cell_w, cell_h = (width - 2 * side) / period.columns, (bottom - top) / period.rows
+    if decorate is not None:
+        decorate(sheet, round(top + cell_h * -(-len(coins) // period.columns)), bottom)
     for place, (obverse, reverse) in enumerate(coins[: period.columns * period.rows]):
         column, row = place % period.columns, place // period.columns
         x, y = side + (column + 0.5) * cell_w, top + (row + 0.46) * cell_h
@@ -169,7 +188,7 @@ def make_period_page(period: Period, coins: Sequence[tuple[CoinPhoto, CoinPhoto]
     return _scan(sheet, truths)
 
 
-def _number(sheet: _Sheet, coin: PeriodCoin, left: int, x: int) -> None:
+def _number(sheet: Sheet, coin: PeriodCoin, left: int, x: int) -> None:
     period, ink = sheet.period, 0.95 if sheet.dark_ground else 0.08
     number = "" if coin.number is None else str(coin.number)
     if period.number == "below":
@@ -185,7 +204,7 @@ def _number(sheet: _Sheet, coin: PeriodCoin, left: int, x: int) -> None:
             sheet.write((start + words)[:34], left, coin.obverse[1] + sheet.px(3.3 * line), 2.3)
 
 
-def _lay(sheet: _Sheet, photo: CoinPhoto, x: float, y: float, size: float) -> Box:
+def _lay(sheet: Sheet, photo: CoinPhoto, x: float, y: float, size: float) -> Box:
     """One side, of a size, at a place: its box."""
     rows, columns = np.nonzero(photo.mask)
     cut = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
@@ -201,9 +220,7 @@ def _lay(sheet: _Sheet, photo: CoinPhoto, x: float, y: float, size: float) -> Bo
         tone = np.minimum(tone, 0.72) if sheet.period.paper > 0.9 and sheet.period.panel is None else tone
     elif sheet.period.manner == "photograph":
         tone = 0.08 + 0.7 * tone
-    colour = tone[..., None] * (
-        np.array([1.0, 0.93, 0.8], np.float32) if sheet.period.manner == "colour" else np.ones(3, np.float32)
-    )
+    colour = tone[..., None] * np.float32([1.0, 0.93, 0.8] if sheet.period.manner == "colour" else [1.0])
     left, top = round(x - shape[0] / 2), round(y - shape[1] / 2)
     if sheet.period.shadow:
         _cast_shadow(sheet, mask, left, top, size)
@@ -213,7 +230,7 @@ def _lay(sheet: _Sheet, photo: CoinPhoto, x: float, y: float, size: float) -> Bo
     return left + int(columns.min()), top + int(rows.min()), left + int(columns.max()) + 1, top + int(rows.max()) + 1
 
 
-def _cast_shadow(sheet: _Sheet, mask: npt.NDArray[np.float32], left: int, top: int, size: float) -> None:
+def _cast_shadow(sheet: Sheet, mask: npt.NDArray[np.float32], left: int, top: int, size: float) -> None:
     reach, soft = int(0.16 * size), 0.035 * size
     step = int(0.045 * size)
     wide = cv2.copyMakeBorder(
@@ -225,7 +242,7 @@ def _cast_shadow(sheet: _Sheet, mask: npt.NDArray[np.float32], left: int, top: i
     part *= 1 - sheet.period.shadow * wide[max(0, -y) :, max(0, -x) :][: part.shape[0], : part.shape[1], None]
 
 
-def _decorate(sheet: _Sheet) -> None:
+def _decorate(sheet: Sheet) -> None:
     """What is no coin: a printer's device, a rule, a library's stamp, a drawn shield, a scale."""
     height, width = sheet.tones.shape[:2]
     rng = sheet.rng
@@ -257,44 +274,55 @@ def _decorate(sheet: _Sheet) -> None:
         sheet.tones *= 1 - ring[..., None] / np.float32(255) * np.array([0.45, 0.55, 0.25], np.float32)
 
 
-def _scan(sheet: _Sheet, truths: Sequence[PeriodCoin]) -> PeriodPage:
+def _scan(sheet: Sheet, truths: Sequence[PeriodCoin]) -> PeriodPage:
     """The printer's screen, then a scanner: each pixel is the mean of an area."""
     period, rng = sheet.period, sheet.rng
     tones = sheet.tones
     if period.lpi:
-        height, width = tones.shape[:2]
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        turn, pitch = np.radians(period.angle), FINE * period.dpi / period.lpi
-        u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-        threshold = (0.5 + 0.245 * (np.cos(2 * np.pi * u / pitch) + np.cos(2 * np.pi * v / pitch))).astype(np.float32)
+        threshold = _screen(tones.shape[:2], FINE * period.dpi / period.lpi, np.radians(period.angle))
         grey = tones[..., 0]
-        dots = np.clip((grey - threshold) * 5 + 0.5, 0, 1)
+        dots = np.clip((grey - threshold) * np.float32(5) + np.float32(0.5), 0, 1)
         is_line = sheet.is_text & ((grey < 0.2) | (grey > 0.92))
-        inked = np.where((grey >= min(period.paper, 0.93) - 0.01) | is_line, grey, 0.06 + 0.88 * dots)
-        tones = np.repeat(inked[..., None], 3, axis=2)
+        inked = np.where(
+            (grey >= min(period.paper, 0.93) - 0.01) | is_line, grey, np.float32(0.06) + np.float32(0.88) * dots
+        )
+        tones = np.repeat(inked[..., None], tones.shape[2], axis=2)
     size = (tones.shape[1] // FINE, tones.shape[0] // FINE)
     page: Any = cv2.resize(cv2.GaussianBlur(tones, (0, 0), 0.6 * FINE), size, interpolation=cv2.INTER_AREA)
+    page = page.reshape(*page.shape[:2], -1)
     y, x = np.mgrid[0 : 1 : size[1] * 1j, 0 : 1 : size[0] * 1j].astype(np.float32)
     if not period.jpeg:
-        through = cv2.GaussianBlur(np.roll(page[:, ::-1], size[1] // 9, axis=0), (0, 0), 5)
+        through = cv2.GaussianBlur(np.roll(page[:, ::-1], size[1] // 9, axis=0), (0, 0), 5).reshape(page.shape)
         page = page - 0.025 * (1 - through)
         for _ in range(4):
-            spot, reach = rng.uniform(0, 1, 2), float(rng.uniform(0.02, 0.08))
+            spot, reach = rng.uniform(0, 1, 2).astype(np.float32), float(rng.uniform(0.02, 0.08))
             stain = np.exp(-(((x - spot[0]) * 0.7) ** 2 + (y - spot[1]) ** 2) / (2 * reach**2))
-            page = page * (1 - 0.09 * stain[..., None] * np.array([0.7, 0.9, 1.2], np.float32))
+            page = page * (1 - 0.09 * stain[..., None] * np.float32([0.7, 0.9, 1.2] if period.is_colour else [0.9]))
     if period.has_gutter:
         page = page * (1 - 0.55 * np.exp(-x / 0.035))[..., None]
     page = page + rng.normal(0, 0.012, page.shape).astype(np.float32)
     matrix = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), period.skew_deg, 1.0)
     page = cv2.warpAffine(page.astype(np.float32), matrix, size, borderValue=(period.paper,) * 3)
-    if period.is_bilevel:
-        page = np.repeat((page[..., :1] > 0.5).astype(np.float32), 3, axis=2)
+    page = page.reshape(*page.shape[:2], -1)
+    page = (page[..., :1] > 0.5).astype(np.float32) if period.is_bilevel else page
     image = np.clip(page * 255, 0, 255).astype(np.uint8)
+    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     if period.jpeg:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, period.jpeg])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     turned = [PeriodCoin(_scanned(c.obverse, matrix), _scanned(c.reverse, matrix), c.number) for c in truths]
     return PeriodPage(image, tuple(turned))
+
+
+def _screen(shape: tuple[int, ...], pitch: float, angle: float) -> npt.NDArray[np.float32]:
+    """The tone at which ink begins: cosines along two axes, each as products of those of rows and of columns."""
+    down, across = (np.arange(size)[:, None] * 2 * np.pi / pitch for size in shape)
+    rows, columns = [], []
+    for a, b in ((np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))):
+        rows += [np.cos(b * down), -np.sin(b * down)]
+        columns += [np.cos(a * across), np.sin(a * across)]
+    product = np.hstack(rows).astype(np.float32) @ np.hstack(columns).astype(np.float32).T
+    return np.float32(0.5) + np.float32(0.245) * product
 
 
 def _scanned(box: Box, matrix: Any) -> Box:

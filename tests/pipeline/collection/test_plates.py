@@ -11,18 +11,21 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from calibration.outline import find_coin
 from calibration.printed_page import PageCoin, find_page_coins
-from pipeline.collection.sources.numbering import number_pairs
+from pipeline.collection.sources.facing import NO_OTHER_SIDE, ReadPage, cut_coins
+from pipeline.collection.sources.numbering import Numbered, number_pairs
 from pipeline.collection.sources.numbers import PageNumber, number_of
+from pipeline.collection.sources.pages import ScannedPage
 from pipeline.collection.sources.pairs import PagePair, pair_sides
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
-from tests.pipeline.collection.period_pages import PERIODS, PeriodPage, make_period_page
+from tests.pipeline.collection.period_pages import PERIODS, Period, PeriodPage, make_period_page
 from tests.pipeline.collection.plate_pages import LAYOUTS, CoinPhoto, Layout, MadePage, make_page, overlap
 from tests.pipeline.conftest import COINS, Rig, command
 
@@ -141,6 +144,60 @@ def test_numbers_that_do_not_fit_are_corrected_by_the_others_or_doubtful(
     assert all(bool(each.doubt) == (each.value is None) for at, each in enumerate(found) if at in read)
 
 
+def test_a_paragraph_belongs_to_the_coin_that_it_stands_beside_not_to_the_one_that_it_touches() -> None:
+    boxes = [(584, 500, 1174, 788), (1654, 490, 2232, 762), (654, 1454, 1158, 1696), (1732, 1448, 2206, 1667)]
+    pairs = [
+        PagePair(PageCoin((left, top, (left + right) // 2 - 5, bottom)), PageCoin((left + 295, top, right, bottom)), ())
+        for left, top, right, bottom in boxes
+    ]
+    at = {660: (1162, 508), 659: (87, 519), 662: (1178, 1460), 661: (105, 1470)}
+    numbers = [PageNumber(value, (x, y, x + 199, y + 29)) for value, (x, y) in at.items()]
+    assert [each.value for each in number_pairs(pairs, numbers, is_text=True)] == [659, 660, 661, 662]
+    assert [each.value for each in number_pairs(pairs, numbers[::4], is_text=True)] == [None] * 4  # too few
+
+
+def read_of(number: int, values: Sequence[int | None], *, is_numbered: bool = True) -> ReadPage:
+    """A page of a row of coin images, which have these numbers."""
+    page = ScannedPage(number, f"{number}.png", b"", np.zeros((1, 1, 3), np.uint8))
+    images = [PagePair(PageCoin((x, 0, x + 90, 90)), None, ()) for x in range(0, 100 * len(values), 100)]
+    pairs = [PagePair(a.obverse, b.obverse, ()) for a, b in zip(images[::2], images[1::2], strict=True)]
+    numbered = [Numbered(value if is_numbered else None) for value in values]
+    return ReadPage(page, pairs, [Numbered(None)] * len(pairs), images, numbered)
+
+
+def test_plates_that_face_each_other_are_paired_by_their_numbers() -> None:
+    pages = [read_of(1, [7, 8, 9, 10]), read_of(2, [8, 7, None, 10]), read_of(3, [1, 2, 3, 4], is_numbered=False)]
+    facing, beside = cut_coins(pages)
+    assert [(coin.number, coin.reverse and (coin.reverse.page.number, coin.reverse.box[0])) for coin in facing] == [
+        (7, (2, 100)), (8, (2, 0)), (9, None), (10, (2, 300)), (None, None),
+    ]  # fmt: skip
+    assert [coin.doubts for coin in facing] == [(), (), (NO_OTHER_SIDE,), (), (NO_OTHER_SIDE,)]
+    assert [coin.reverse and coin.reverse.page.number for coin in beside] == [3, 3]
+    (left_alone,) = cut_coins([read_of(1, [7, 8, 9, 10])])  # its neighbours are other coins
+    assert all(coin.reverse is None and coin.doubts for coin in left_alone)
+
+
+def test_what_encloses_paper_joins_no_coins(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> None:
+    page = make_page(Layout(1, 2, has_text=False, has_numbers=False), photos, seed=2, dpi=150)
+    cup = np.zeros(page.image.shape[:2], np.uint8)
+    (left, top, right, bottom), low = page.coins[0].reverse, page.coins[1].reverse
+    cv2.circle(cup, ((left + right) // 2, (bottom + low[1]) // 2), (low[1] - top) // 2, 40, 5)
+    page.image[:] = cv2.subtract(page.image, cv2.GaussianBlur(cup, (0, 0), 1.5)[..., None].repeat(3, axis=2))
+    assert judge(page) == (4, 4, 0, 2)
+
+
+def test_a_coin_as_light_as_its_ground_waits(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> None:
+    def lit(photo: CoinPhoto) -> CoinPhoto:
+        return CoinPhoto(photo.tone - photo.tone[photo.mask].mean() + np.float32(0.6), photo.mask)
+
+    layout = Layout(1, 2, ground=0.55, has_text=False, has_numbers=False)  # 0.1 + 0.75 * 0.6
+    page = make_page(layout, [photos[0], (lit(photos[1][0]), photos[1][1])], seed=2, dpi=150)
+    pairs = pair_sides(find_page_coins(page.image))
+    (waits,) = (pair for pair in pairs if pair.doubts)
+    assert len(pairs) == 2 and waits.doubts == ("it is as light as its ground",)
+    assert overlap(waits.obverse.box, page.coins[1].obverse) > 0.8
+
+
 def test_letters_among_digits_are_read_as_digits() -> None:
     assert [number_of(text) for text in ("13l", "No. 1O5", "508. from", "131a", "IV", "laureate", "(77)")] == [
         131, 105, 508, 131, None, None, 77,
@@ -166,6 +223,35 @@ def test_coins_are_named_by_the_numbers_beside_them(
         shown = rig("catalogue", "show", f"Hess, lot {page.coins[1].number}", "--lab", lab, "--json").json["coins"][0]
         assert overlap(page.coins[1].obverse, tuple(shown["entries"][0]["box"])) > 0.9
         assert shown["record"]["lot"] == str(page.coins[1].number)
+
+
+@pytest.mark.slow
+def test_reverses_on_the_facing_page_are_added_with_their_obverses(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    pytest.importorskip("rapidocr", reason="RapidOCR (the extra `plates`) is not installed")
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    (tmp_path / "pages").mkdir()
+    coins = _many(photos, 9)
+    boxes = []
+    for side in (0, 1):
+        period = Period(3, 3, (20, 26), number="below", lpi=133)
+        page = make_period_page(period, [(coin[side], coin[side]) for coin in coins], seed=5)
+        for coin in page.coins:  # of both sides that a pair has, one stays
+            left, top, right, bottom = coin.reverse
+            page.image[top - 3 : bottom + 3, left - 3 : right + 3] = 237
+        boxes.append([coin.obverse for coin in page.coins])
+        Image.fromarray(page.image).save(tmp_path / "pages" / f"{side}.png")
+    added = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Hess", "--lab", lab, "--json").json
+    assert (added["pages"], added["coins"], added["numbered"]) == (2, 9, 9), added
+    number = page.coins[4].number
+    shown = rig("catalogue", "show", f"Hess, lot {number}", "--lab", lab, "--json").json["coins"][0]
+    assert [entry["source"] for entry in shown["entries"]] == ["0.png", "1.png"] and shown["record"]["page"] == "1-2"
+    for entry, truth in zip(shown["entries"], boxes, strict=True):
+        assert overlap(truth[4], tuple(entry["box"])) > 0.9
+    again = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Hess", "--lab", lab, "--json").json
+    assert (again["known"], again["coins"]) == (2, 0)
 
 
 @pytest.mark.slow

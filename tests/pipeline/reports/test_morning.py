@@ -268,7 +268,7 @@ def test_it_is_written_while_the_batch_works_and_after_it_was_killed(night: Nigh
     night.scan(session, "1.1")
     night.move(session, "1.2", Lifting)
     page = night.page()
-    assert page.sentence.startswith("Still running: 1 of 8 coins done so far")
+    assert page.sentence.startswith("It has not ended: 1 of 8 coins done, ")
     assert "Coin 1.2 of slot 2 was out of its slot then." in page.sections["needs"].text
     assert "not begun" in page.by_id["t2s1"].text
     # the same batch resumes, and ends

@@ -120,7 +120,7 @@ def test_a_stopped_scan_parks_says_how_to_resume_and_does(rig: Rig, short_lab: P
     assert scan.returncode == 3, err
     assert "To resume, leave out --fresh" in err
     assert err.count("Stopping: the coin goes back into its slot") == 1
-    assert "shots are not taken yet" in out and "no good frame" not in out
+    assert "not taken yet" in out and "no good frame" not in out
     assert "Run the same command again to resume" in err and "Traceback" not in err
     assert places(lab) == {"slot"}
     assert rig(*SCAN, "--lab", lab).code == 0

@@ -130,6 +130,21 @@ def test_every_reason_for_quarantine_has_its_text() -> None:
     assert [reason for reason in QuarantineReason if f"script.quarantine.{reason}" not in _read("en")] == []
 
 
+def test_a_lab_whose_disk_is_gone_is_not_begun_again(own_page: Served) -> None:
+    away = own_page.lab.rename(own_page.lab.with_name("away"))
+    decision = {"coin": "1994.1", "entry": "1994.1", "decision": "same coin"}
+    tray = {"name": "9", "digest": "", "slots": {"1": "a"}}
+    for answer in (own_page.get("/review"), own_page.post("/review/decide", decision), own_page.post("/tray", tray)):
+        assert answer.status_code == 503 and "is not there any more" in answer.json()["error"]
+    assert not own_page.lab.exists(), "nothing is written where its disk is mounted"
+    away.rename(own_page.lab)
+    assert own_page.get("/review/queue?only=all").json()["total"] > 0
+    (own_page.lab / "store").rename(own_page.lab / "away")
+    answer = own_page.post("/review/decide", decision)
+    assert answer.status_code == 400 and "Nothing was written" in answer.json()["error"]
+    assert not (own_page.lab / "store").exists()
+
+
 @pytest.mark.slow
 def test_a_lab_that_has_nothing_yet_is_served(made_lab: Path, tmp_path: Path) -> None:
     run("init", "--collection", "--lab", tmp_path / "new")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.serve.conftest import Served
+from tests.pipeline.serve.conftest import Open, Served
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def axe(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 820, 400])
+@pytest.mark.parametrize("width", [1280, 820, 320])
 def test_axe_finds_no_serious_fault(served: Served, browser: Any, axe: str, scheme: str, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
@@ -66,3 +66,43 @@ def test_axe_finds_no_serious_fault(served: Served, browser: Any, axe: str, sche
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
     context.close()
     assert found == []
+
+
+REACHABLE = """() => {
+    const found = [...document.querySelectorAll("a[href], button, input, select, textarea, [tabindex='0']")];
+    const isReached = (each) => each.dataset.reached || each.disabled || (each.type === "radio" && !each.checked);
+    const open = found.filter((each) => each.checkVisibility() && !isReached(each));
+    return open.map((each) => each.id || each.textContent.trim() || each.outerHTML.slice(0, 80));
+}"""
+
+
+@pytest.mark.parametrize("path", ["/review", "/tray?name=1", "/trays", "/bench", "/setup", "/coin?name=1994.1"])
+def test_everything_is_reached_and_seen_by_the_tab_key(served: Served, open_page: Open, path: str) -> None:
+    page = open_page(served.address + path, settles=False)
+    page.locator("main").wait_for()
+    page.wait_for_timeout(500)  # what its scripts show
+    for _ in range(len(page.evaluate(REACHABLE)) + 5):
+        page.keyboard.press("Tab")
+        hidden = page.evaluate("""() => {
+            const now = document.activeElement;
+            now.dataset.reached = "yes";
+            const style = getComputedStyle(now);
+            return now !== document.body && style.outlineStyle === "none" ? now.outerHTML.slice(0, 80) : null;
+        }""")
+        assert hidden is None, f"nobody sees that it has the focus: {hidden}"
+    assert page.evaluate(REACHABLE) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (820, 1180)])
+def test_a_message_covers_nothing_that_is_pressed(own_page: Served, open_page: Open, width: int, height: int) -> None:
+    page = open_page(own_page.address + "/review")
+    page.set_viewport_size({"width": width, "height": height})
+    page.keyboard.press("u")
+    page.locator("#status", has_text="Z takes it back").wait_for()
+    covered = page.evaluate("""() => {
+        const box = document.getElementById("status").getBoundingClientRect();
+        const meets = (own) => own.width && own.left < box.right && box.left < own.right && own.bottom > box.top;
+        const pressed = [...document.querySelectorAll(".decide button, .decide input")];
+        return pressed.filter((each) => meets(each.getBoundingClientRect())).map((each) => each.textContent);
+    }""")
+    assert covered == []

@@ -58,7 +58,9 @@ def test_a_tray_is_filled_and_its_file_is_as_written_by_hand(own_page: Served) -
     file = own_page.lab / "trays" / "new.yaml"
     slots = {"1": "2024.10", "2": "", "3": " null ", "4": "K\u00f6ln: #7 'x'", "5": "1994.1"}
     sent = {"name": "new", "digest": "", "slots": slots}
-    saved = own_page.post("/tray", sent)
+    asked = own_page.post("/tray", sent)
+    assert asked.status_code == 409 and "1994.1 (tray 1, slot 1)" in asked.json()["error"] and not file.exists()
+    saved = own_page.post("/tray", {**sent, "may_be_elsewhere": True})
     assert saved.status_code == 200 and saved.json()["coins"] == 4, saved.text
     assert "1: 2024.10\n  2:\n" in file.read_text()
     shown = own_page.get("/tray?name=new").text
@@ -86,6 +88,7 @@ def test_a_tray_is_filled_and_its_file_is_as_written_by_hand(own_page: Served) -
         {"slots": {"1": "a\nslots: {}"}},
         {"slots": []},
         {"digest": None},
+        {"may_be_elsewhere": "yes"},
     ],
 )
 def test_a_tray_that_makes_no_sense_is_not_written(served: Served, wrong: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,11 @@ from urllib.parse import quote
 import pytest
 
 from capture.store import Store
-from capture.store.journal_lines import BatchBegan, BatchSession, CoinSkipped
+from capture.store.journal_lines import BatchBegan, BatchSession, CoinMeasured, CoinSkipped, CoinWeighed
+from capture.store.records import now
+from pipeline.assembly import sole_driver
+from pipeline.lab import open_lab
+from pipeline.run_status import Status
 from tests.pipeline.serve.conftest import Served
 
 HOSTILE = "<script>alert(1)</script> 50%_ \u202e & 'x'"
@@ -53,6 +58,26 @@ def test_a_coin_and_a_session_have_a_page(served: Served) -> None:
     assert 'lang="de"' in german and "Aufnahmegeschichte" in german
 
 
+def test_what_a_person_measured_counts_and_by_whom_is_shown(own_page: Served) -> None:
+    def facts() -> str:
+        page = own_page.get("/coin?name=1994.1").text
+        return " ".join(
+            html.unescape(re.sub(r"<[^>]*>", " ", page.partition('id="measures"')[2].partition("</dl>")[0])).split()
+        )
+
+    assert "as its frames show it" in facts() and "Weight" not in facts()
+    sizes = {"diameter_min_mm": 17.1, "diameter_max_mm": 18.6, "area_mm2": 250.0}
+    with Store.open(own_page.lab / "store") as store:
+        store.journal.log(CoinWeighed(coin="1994.1", grams=3.79, who=f"Anna {HOSTILE}"))
+        store.journal.log(CoinMeasured(coin="1994.1", diameter_mm=17.93, axis_h=6.0, **sizes))
+    assert "3.79 g weighed by Anna <script>" in facts()
+    assert "17.9 mm measured in its frames, 20" in facts() and "6 h measured" in facts(), "by a former version: nobody"
+    item = own_page.get("/review/queue?only=all").json()["items"]
+    session = next(each["session"] for each in item if each["coin"] == "1994.1")
+    shown = own_page.get(f"/review/item?coin=1994.1&session={session}").json()
+    assert shown["diameter"] == "17.9 mm"
+
+
 def test_the_morning_report_is_ticked_off(own_page: Served) -> None:
     assert "There was no batch" in own_page.get("/morning").text
     with Store.open(own_page.lab / "store") as store:
@@ -65,12 +90,24 @@ def test_the_morning_report_is_ticked_off(own_page: Served) -> None:
     page = own_page.get("/morning").text
     assert "It has not ended" in page and "<script>alert" not in page
     need = {"batch": "b1", "where": "Batch", "what": "It has not ended", "who": "Anna"}
+    assert "It has not ended: 3 of 3 coins done, 3 things need you." in page
     ticked = own_page.post("/morning/tick", {**need, "is_done": True})
     assert ticked.status_code == 200 and ticked.json()["who"] == "Anna"
+    assert ticked.json()["sentence"].endswith("2 things need you."), "what is ticked off counts no longer"
     page = own_page.get("/morning").text
-    assert "checked" in page and "Done: Anna" in page
-    assert own_page.post("/morning/tick", {**need, "is_done": False}).status_code == 200
+    assert "checked" in page and "Done: Anna" in page and "2 things need you." in page
+    again = own_page.post("/morning/tick", {**need, "is_done": False})
+    assert again.status_code == 200 and again.json()["sentence"].endswith("3 things need you.")
     assert "checked" not in own_page.get("/morning").text
+    lab = open_lab(own_page.lab)
+    with sole_driver(lab):
+        status = Status(
+            command="rig batch", pid=os.getpid(), since=now(), at=now(), plan="default", trays=[], batch="b1"
+        )
+        lab.status.write_text(status.model_dump_json())
+        page = own_page.get("/morning").text
+        assert "Still running: 3 of 3 coins done so far, 2 things need you." in page
+        assert "It has not ended" not in page, "what is at work is no fault"
     for wrong in ({**need, "is_done": 1}, {**need, "batch": "b2", "is_done": True}, {"is_done": True}):
         assert own_page.post("/morning/tick", wrong).status_code == 400
     assert own_page.get("/morning?batch=none").status_code == 400

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image
 
 from capture.store import Store
+from pipeline.serve.exports import BAG, remove_leftovers
 from tests.pipeline.serve.conftest import Served
 
 HOSTILE = '../a "b"\r\nX: y ü'
@@ -20,6 +24,19 @@ HOSTILE = '../a "b"\r\nX: y ü'
 
 def named(answer: httpx.Response) -> str:
     return answer.headers["content-disposition"]
+
+
+def test_bags_of_pages_that_were_killed_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    kept = [f"{BAG}{os.getpid()}-abc", f"{BAG}1-abc", f"{BAG}nobody-abc", "another"]
+    for name in (f"{BAG}{gone.pid}-abc", *kept):
+        (tmp_path / name / "bag").mkdir(parents=True)
+    (tmp_path / f"{BAG}{gone.pid}-link").symlink_to(tmp_path / "another")
+    remove_leftovers()
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, f"{BAG}{gone.pid}-link"}
+    assert (tmp_path / "another" / "bag").is_dir()
 
 
 @pytest.mark.slow

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.serve.hands import LEFT_S
 from tests.pipeline.bench.test_session import make_bench
+from tests.pipeline.conftest import COINS, TINY_PLAN, lay_out
 from tests.pipeline.serve.conftest import Open, Served, serving
 from tests.processes import run
-
-TRAY = "slots: {1: '2024.1'}\n"
-PLAN = "sides: [obverse]\nlights: [az060]\nturntable_deg: [0]\n"
 
 
 @pytest.mark.parametrize("path", ["take", "alive", "order", "halt", "release", "watch"])
@@ -65,19 +65,12 @@ def test_plate_and_lights_follow_buttons_and_keys(tmp_path: Path, open_page: Ope
         other.locator("#halt").click()
         page.locator("#hands-problem", has_text="Stopped").wait_for()
         page.locator("#hands-note", has_text="Home first").wait_for()
-        scan = run("scan", "--tray", 1, "--no-identify", "--lab", write_tray(served.lab))
+        scan = run("scan", "--tray", 1, "--no-identify", "--lab", lay_out(served.lab, TINY_PLAN, COINS[:1]))
         assert scan.code == 1 and "in use by" in scan.err and "bench" in scan.err
         page.get_by_role("button", name="Let go").click()
         page.locator("#take").wait_for(timeout=30_000)
         page.close()
         other.close()
-
-
-def write_tray(lab: Path) -> Path:
-    for folder, name, text in (("trays", "1", TRAY), ("plans", "default", PLAN)):
-        (lab / folder).mkdir()
-        (lab / folder / f"{name}.yaml").write_text(text)
-    return lab
 
 
 @pytest.mark.slow
@@ -88,8 +81,28 @@ def test_a_browser_that_loses_its_connection_moves_nothing_any_more(tmp_path: Pa
         page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
         page.get_by_role("button", name="Home").click()
         page.locator("#hands-note", has_text="Homing").wait_for()
-        page.goto("about:blank")
+        page.context.set_offline(True)
         watching = open_page(served.address + "/bench", settles=False)
         watching.locator("#hands-problem", has_text="Nothing was heard of the page").wait_for(timeout=30_000)
         assert not served.get("/bench/state").json()["session"]["state"]["is_homed"]
         watching.close()
+
+
+@pytest.mark.slow
+def test_a_page_that_is_closed_lets_go_of_the_rig_and_one_that_is_loaded_again_does_not(
+    tmp_path: Path, open_page: Open
+) -> None:
+    with serving(make_bench(tmp_path / "lab", 25)) as served:
+        page = open_page(served.address + "/bench")
+        page.locator("#take").click()
+        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.reload()
+        page.locator("#hands-note", has_text="Home first").wait_for()
+        time.sleep(LEFT_S + 1)
+        assert not served.get("/bench/state").json()["session"]["is_over"], "it was heard of in time"
+        page.goto("about:blank")
+        over_s = time.monotonic() + 30
+        while not served.get("/bench/state").json()["session"]["is_over"]:
+            assert time.monotonic() < over_s, "it is held"
+            time.sleep(0.2)
+        assert "was closed" in served.get("/bench/state").json()["session"]["problem"]

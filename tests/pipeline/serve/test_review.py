@@ -33,7 +33,7 @@ def test_two_persons_decide_and_see_each_other(own_page: Served) -> None:
     assert [side["side"] for side in first["sides"]] == ["obverse", "reverse"]
     assert len(first["sides"][0]["frames"]) == 3, "every light"
     pair = {"coin": first["coin"], "entry": best["coin"], "shown": best["entry"]}
-    image = own_page.get(f"/images/frame/{first['sides'][0]['frames'][0]['id']}?size=640")
+    image = own_page.get(f"{first['sides'][0]['frames'][0]['image']}?size=640")
     assert image.headers["content-type"] == "image/jpeg" and image.content[:2] == b"\xff\xd8"
     anna = own_page.post("/review/decide", {**pair, "decision": "same coin", "who": "Anna", "why": "the crack"})
     assert anna.status_code == 200, anna.text

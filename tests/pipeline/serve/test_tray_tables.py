@@ -92,6 +92,9 @@ def test_trays_are_filled_from_a_table_and_moved_with_a_finger(
     page.locator("#tables").set_input_files(table)
     page.locator("#read td", has_text="a new tray").first.wait_for()
     page.locator("#write").click()
+    page.locator("#write", has_text="Write them all the same").wait_for()
+    assert "1994.1 (tray 1, slot 1)" in page.locator("#status").inner_text()
+    page.locator("#write").click()
     page.get_by_text("Coin 1994.1 is on two trays").wait_for()
     assert page.title() != "owned"
     page.goto(own_page.address + "/tray?name=7")
@@ -112,5 +115,6 @@ def test_trays_are_filled_from_a_table_and_moved_with_a_finger(
     )
     assert "also on tray 1, slot 2" in page.locator(".note").nth(1).inner_text()
     page.locator("#save").click()
+    page.locator("#save", has_text="Save all the same").click()
     page.locator("#status", has_text="is saved").wait_for()
     assert "1: 2031.1" in (own_page.lab / "trays" / "7.yaml").read_text()
