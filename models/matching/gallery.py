@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,15 @@ LABELS = np.dtype(
     ]
 )
 """What an index keeps of each entry in a table: names as hashes, days as 19360318."""
+
+
+_COMPARE: dict[str, Callable[..., Mask]] = {
+    "in": np.isin,
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">=": np.greater_equal,
+    "<=": np.less_equal,
+}
 
 
 @dataclass(frozen=True)
@@ -95,23 +105,27 @@ class Where:
     days: tuple[str, str] | None = None
     but_coin: str | None = None
 
+    def limits(self) -> Iterator[tuple[str, str, Any]]:
+        """What is asked of columns of `LABELS`: a name, one of ``in``, ``==``, ``!=``, ``>=``, ``<=``, and a value."""
+        if self.side is not None:
+            yield "side", "in", [SIDES.get(self.side, _UNKNOWN), _UNKNOWN]
+        if self.sales:
+            yield "sale", "in", [hash_name(sale) for sale in self.sales]
+        if self.metal is not None:
+            yield "metal", "==", hash_name(metal_name(self.metal))
+        if self.weight_g is not None:
+            yield "weight_g", ">=", max(0.0, self.weight_g[0] - 1e-4)
+            yield "weight_g", "<=", self.weight_g[1] + 1e-4
+        if self.days is not None:
+            yield "first_day", ">=", 1
+            yield "first_day", "<=", days_of(self.days[1])[1]
+            yield "last_day", ">=", days_of(self.days[0])[0]
+        if self.but_coin is not None:
+            yield "coin", "!=", hash_name(self.but_coin)
+
     def mask(self, labels: npt.NDArray[np.void]) -> Mask | None:
         """Which of some rows of `LABELS` may be found; None for all of them."""
-        conditions: list[Mask] = []
-        if self.side is not None:
-            conditions.append(np.isin(labels["side"], (SIDES.get(self.side, _UNKNOWN), _UNKNOWN)))
-        if self.sales:
-            conditions.append(np.isin(labels["sale"], [hash_name(sale) for sale in self.sales]))
-        if self.metal is not None:
-            conditions.append(labels["metal"] == hash_name(metal_name(self.metal)))
-        if self.weight_g is not None:
-            least, most = self.weight_g
-            conditions.append((labels["weight_g"] >= least - 1e-4) & (labels["weight_g"] <= most + 1e-4))
-        if self.days is not None:
-            first, last = days_of(self.days[0])[0], days_of(self.days[1])[1]
-            conditions.append((labels["first_day"] <= last) & (labels["last_day"] >= first) & (labels["first_day"] > 0))
-        if self.but_coin is not None:
-            conditions.append(labels["coin"] != hash_name(self.but_coin))
+        conditions = [_COMPARE[how](labels[name], value) for name, how, value in self.limits()]
         return np.logical_and.reduce(conditions) if conditions else None
 
 

@@ -17,16 +17,13 @@ import numpy.typing as npt
 from models.embedding.embedder import Features, disc
 from models.matching.gallery import (
     LABELS,
-    SIDES,
     GalleryEntry,
     Keys,
     Where,
     as_text,
-    days_of,
     hash_name,
     ids_by_coin,
     label,
-    metal_name,
 )
 from models.matching.index import EVERYTHING, CatalogueIndexError, Rows
 from models.matching.parts import Part, unpack_grids
@@ -268,19 +265,4 @@ def _place(name: str) -> int:
 
 def _expression(where: Where) -> str:
     """`Where` in Milvus's words."""
-    conditions = []
-    if where.side is not None:
-        conditions.append(f"side in [{SIDES.get(where.side, 0)}, 0]")
-    if where.sales:
-        conditions.append(f"sale in {[hash_name(sale) for sale in where.sales]}")
-    if where.metal is not None:
-        conditions.append(f"metal == {hash_name(metal_name(where.metal))}")
-    if where.weight_g is not None:
-        least, most = where.weight_g
-        conditions.append(f"weight_g >= {max(0.0, least - 1e-4)} and weight_g <= {most + 1e-4}")
-    if where.days is not None:
-        first, last = days_of(where.days[0])[0], days_of(where.days[1])[1]
-        conditions.append(f"first_day > 0 and first_day <= {last} and last_day >= {first}")
-    if where.but_coin is not None:
-        conditions.append(f"coin != {hash_name(where.but_coin)}")
-    return " and ".join(conditions)
+    return " and ".join(f"{name} {how} {value}" for name, how, value in where.limits())

@@ -133,8 +133,10 @@ def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: 
     for part in index.unlisted() if isinstance(index, FaissIndex) else ():
         keys.update(map(int, part.labels["key"]))
     with Store.open(lab.store, writing=False) as store:
-        mine = [entry for entry in store.catalogue.entries() if entry.number % shares == number - 1]
-        waiting = [entry for entry in mine if _key(entry) not in keys]
+        of_all = {_key_of(entry_id, sha256, box): entry_id for entry_id, sha256, box in store.catalogue.images()}
+        mine = {key: entry_id for key, entry_id in of_all.items() if key % shares == number - 1}
+        named = store.catalogue.named([entry_id for key, entry_id in mine.items() if key not in keys])
+        waiting = sorted(named.values(), key=lambda entry: entry.number)
         label = _labeller(store)
         done = len(mine) - len(waiting)
         for made in embed_images(store, embedder, waiting, lambda n: progress(n, len(waiting)), every_core=True):

@@ -1,4 +1,4 @@
-"""`rig catalogue add` of records: tables, JSON and IIIF manifests, each checked as a whole before anything is added."""
+"""`rig catalogue add` of records: tables, JSON, IIIF, JSON-LD, each checked as a whole before anything is added."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from pipeline.collection.catalogue_images import ReadEntries, read_entries
 from pipeline.collection.source_images import ImageProblem, SourceImages, find_by_coin
 from pipeline.collection.sources.columns import ColumnMapping, read_mapping
 from pipeline.collection.sources.downloads import download, is_address
+from pipeline.collection.sources.linked_records import is_linked, read_linked
 from pipeline.collection.sources.lots import SourceLot, SourceLots, plain_coin
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
 from pipeline.collection.sources.tables import read_json, read_lots_json, read_lots_table
@@ -116,7 +117,7 @@ def holds_records(source: str) -> bool:
 
 
 def add_records(lab: Lab, source: str, reporter: Reporter, options: AddOptions) -> AddedRecords:
-    """Add the records of a table, a JSON file or a IIIF manifest, and their images.
+    """Add the records of a table, a JSON file, a IIIF manifest or JSON-LD, and their images.
 
     Raises
     ------
@@ -156,10 +157,13 @@ def _read_source(source: str, mapping: ColumnMapping) -> _Source:
             document = parse_json(data.decode("utf-8-sig"))
         except ValueError as error:
             raise LabError(f"{source} is no JSON, and so no IIIF manifest. Download the file and add that.") from error
-        if not is_manifest(document):
-            raise LabError(f"{source} is no IIIF manifest. Download the file and add that.")
-        name = printable(source)
-        return _Source(read_manifest(document, mapping), SourceImages(Path()), name, hash_bytes(data), _last(source))
+        if is_manifest(document):
+            lots = read_manifest(document, mapping)
+        elif is_linked(document):
+            lots = read_linked(document)
+        else:
+            raise LabError(f"{source} is neither a IIIF manifest nor JSON-LD. Download the file and add that.")
+        return _Source(lots, SourceImages(Path()), printable(source), hash_bytes(data), _last(source))
     path = Path(source)
     folder = path.parent / mapping.images if mapping.images else path.parent
     base = None
@@ -168,6 +172,8 @@ def _read_source(source: str, mapping: ColumnMapping) -> _Source:
         if is_manifest(document):
             base = str(document.get("id") or document.get("@id") or "").rpartition("/")[0] + "/"
             lots = read_manifest(document, mapping)
+        elif is_linked(document):
+            lots = read_linked(document)
         else:
             lots = read_lots_json(path, document, mapping)
     else:

@@ -39,7 +39,7 @@ def add(
         typer.Argument(
             metavar="SOURCE",
             help="A folder of images (obverse beside reverse, or COIN_obv and COIN_rev); a table (CSV, Excel, JSON); "
-            "a IIIF manifest, also by its address; scanned pages (PDF, TIFF).",
+            "a IIIF manifest or JSON-LD (Linked Art, Nomisma), also by its address; scanned pages (PDF, TIFF).",
         ),
     ],
     sale: Annotated[

@@ -12,7 +12,10 @@ magicianlite_virtual). Parameters are as long as its structures (type.h): SetHOM
   pose says so.
 - In alarm the controller executes nothing more of its queue. After power-up it is in alarm 0 ("reset"), so that alarm
   in the midst of work is a supply that dipped.
-- Position is counted from where ``HOMECmd`` left it. The controller does not notice a blow or a blocked arm.
+- Position is counted from where ``HOMECmd`` left it. The controller notices no blow and no blocked arm unless it is
+  asked: SetLostStepCmd (171, queued) compares its joints' encoders with the count, and goes into alarm 0x5N where joint
+  N is off by more than SetLostStepValue (170, degrees; 5 by default). It is asked before the cup takes or lets go of
+  anything, so that no coin is laid down where another lies. Firmware that does not know 170 does not answer.
 - The pump has no sensor: the controller tells only whether it runs. With a vacuum switch wired to one of its inputs
   (`vacuum_input`, made an input by SetIOMultiplexing) a grip is verified; without one, `holds` is what was commanded,
   and only the camera sees the truth.
@@ -21,6 +24,7 @@ magicianlite_virtual). Parameters are as long as its structures (type.h): SetHOM
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import time
@@ -36,9 +40,12 @@ from rig.errors import AlarmError, DeviceError, EnvelopeError, NoAnswerError
 from rig.link import SerialLink
 from rig.serial_device import TRIES, retry
 
+log = logging.getLogger(__name__)
+
 HEADER = b"\xaa\xaa"
 VERSION, POSE, ALARMS, HOME_PARAMS, HOME = 2, 10, 20, 30, 31
 SUCTION_CUP, PTP_COORDINATE, PTP_COMMON, PTP, IO_FUNCTION, INPUT = 62, 81, 83, 84, 130, 133
+LOST_STEP_VALUE, LOST_STEP = 170, 171
 START, FORCE_STOP, CLEAR, CURRENT_INDEX = 240, 242, 245, 246
 NAMES = {
     VERSION: "GetDeviceVersion",
@@ -52,6 +59,8 @@ NAMES = {
     PTP: "SetPTPCmd",
     IO_FUNCTION: "SetIOMultiplexing",
     INPUT: "GetIODI",
+    LOST_STEP_VALUE: "SetLostStepValue",
+    LOST_STEP: "SetLostStepCmd",
     START: "SetQueuedCmdStartExec",
     CLEAR: "SetQueuedCmdClear",
     CURRENT_INDEX: "GetQueuedCmdCurrentIndex",
@@ -62,6 +71,7 @@ DIGITAL_INPUT = 3  # IOFunctionDI
 NEGATIVE = 2**63  # the index is signed after all: -1 and -2 are no index
 RESET_ALARM = 0
 WRIST_TOLERANCE_DEG = 0.5
+LOST_STEP_DEG = 2.0  # 9 mm on the tray; the maker's own check of collisions takes 1.5 to 4 for one
 # What an alarm's group means: the tens of its number, hexadecimal.
 ALARM_GROUPS = {
     0x0: "the controller itself",
@@ -105,10 +115,23 @@ class DobotArm(SerialArm[DobotConfig]):
     stop_bytes = message(FORCE_STOP, WRITE) + message(CLEAR, WRITE)
     wrist_range_deg = (-135.0, 135.0)
     wrist_deg_s = 100.0
+    _notices_lost_steps = False
 
     def __init__(self, config: DobotConfig, clock: Clock, link: SerialLink | None = None) -> None:
         super().__init__(config, clock, link)
         self._wrist_deg = 0.0  # every move says it
+
+    def grip(self) -> None:
+        """See `SerialArm.grip`; where the cup is, is checked first."""
+        with self.link.lock:
+            self._check_steps()
+            super().grip()
+
+    def release(self) -> None:
+        """See `SerialArm.release`; where the cup is, is checked first: what it holds stays there if it is elsewhere."""
+        with self.link.lock:
+            self._check_steps()
+            super().release()
 
     def holds(self) -> bool:
         """Whether the vacuum switch feels something; without one, whether the pump runs."""
@@ -164,6 +187,7 @@ class DobotArm(SerialArm[DobotConfig]):
         self._write(HOME_PARAMS, struct.pack("<4f", *self.config.home_mm, 0.0))
         if self.config.vacuum_input is not None:
             self._write(IO_FUNCTION, bytes((self.config.vacuum_input, DIGITAL_INPUT)))
+        self._notices_lost_steps = self._can_notice_lost_steps()
         self._write(START)
         (x_mm, y_mm, z_mm), self._wrist_deg = self._pose()
         if not was_reset and z_mm < self.config.home_mm[2] - self.config.tolerance_mm:
@@ -201,6 +225,19 @@ class DobotArm(SerialArm[DobotConfig]):
                 "Check the servo's cable at the end of the arm, then `rig home`.",
             )
         return read_deg
+
+    def _can_notice_lost_steps(self) -> bool:
+        try:
+            self._write(LOST_STEP_VALUE, struct.pack("<f", LOST_STEP_DEG))
+        except NoAnswerError:
+            log.warning("%s: its firmware does not notice when a joint is blocked. Update it.", self.link.device)
+            return False
+        return True
+
+    def _check_steps(self) -> None:
+        """Raise AlarmError if a joint is not where the controller counts it; not before it is homed."""
+        if self._homed and self._notices_lost_steps:
+            self._wait_for(self._queue(LOST_STEP, b""), self.config.move_s, "SetLostStepCmd")
 
     def _wait_for(self, index: int, timeout_s: float, command: str) -> None:
         """Wait until the queue has come to an index, unless an alarm comes first."""

@@ -13,6 +13,8 @@ From the Dobot Magician Communication Protocol (V1.1.5) and the vendor's DobotLi
 - The latter: GetIODI is answered input and level; an input has a level once SetIOMultiplexing made it one
   (IOFunctionDI, 3).
 - .../magicianlite_virtual/src/algorithm/alarms.h: the numbers of the alarms.
+- cmd.cpp and .../mm/profile.cpp: SetLostStepValue is a float, 5.0 to begin with. What SetLostStepCmd does is left out
+  there, since a virtual arm loses no steps: here it compares each joint as the Communication Protocol says.
 
 Not from the source, which is that of a virtual Magician Lite: its reach, and how long homing takes.
 """
@@ -38,6 +40,7 @@ VERSION = (3, 6, 5)
 REACH_MM = (130.0, 335.0)
 HEIGHT_MM = (-130.0, 170.0)
 PLAN_LIMIT = 0x12
+LOST_STEPS = 0x50  # of the base; 0x51 of the rear arm, which raises and lowers
 HOMING_SWING_MM = 60.0
 FIRST_INDEX = 2  # genIndexID() counts up before it returns
 SIZES = {dobot.HOME: (0, 4), dobot.PTP: (17,), dobot.INPUT: (1, 2)}  # bytes of parameters that are taken
@@ -64,6 +67,7 @@ class DobotEmulator(ArmEmulator):
         self._cup = (0, 0)
         self._inputs: set[int] = set()
         self._speed, self._acceleration, self._ratio = 100.0, 400.0, 1.0
+        self._lost_step_deg = 5.0
         self._home: Point = (200.0, 0.0, 100.0)
         self._move: StraightMove = at_rest(self.world.cup_mm())
         self._alarm_at: tuple[float, int] | None = None
@@ -167,6 +171,10 @@ class DobotEmulator(ArmEmulator):
                 self._speed, _, self._acceleration, _ = struct.unpack("<4f", parameters)
             case dobot.PTP_COMMON, 8:
                 self._ratio = struct.unpack("<2f", parameters)[0] / 100
+            case dobot.LOST_STEP_VALUE, 4:
+                (self._lost_step_deg,) = struct.unpack("<f", parameters)
+            case dobot.LOST_STEP, 0:
+                self._compare_joints()
             case dobot.HOME_PARAMS, 16:
                 self._home = struct.unpack("<4f", parameters)[:3]
             case _:
@@ -211,6 +219,15 @@ class DobotEmulator(ArmEmulator):
         if self._busy and not self._alarms:
             self._busy = False
             self.world.cup_holds()
+
+    def _compare_joints(self) -> None:
+        (x_mm, y_mm, z_mm), (own_x_mm, own_y_mm, own_z_mm) = self.world.cup_mm(), self._position()
+        reach_mm, own_reach_mm = math.hypot(x_mm, y_mm), math.hypot(own_x_mm, own_y_mm)
+        turned = math.atan2(y_mm, x_mm) - math.atan2(own_y_mm, own_x_mm)
+        raised = math.atan2(math.hypot(reach_mm - own_reach_mm, z_mm - own_z_mm), own_reach_mm)
+        for axis, angle in enumerate((turned, raised)):
+            if abs(math.degrees(angle)) > self._lost_step_deg:
+                self._alarm(LOST_STEPS + axis)
 
     def _alarm(self, code: int) -> None:
         self._alarms.add(code)

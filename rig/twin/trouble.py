@@ -16,7 +16,6 @@ HEAL_S = 10.0  # a cable is out for at most as long
 SOON_MESSAGES = {"turntable": 30, "arm": 300, "camera_arm": 30, "lightbox": 12}
 SOON_MOVES = {"turntable": 4, "arm": 20, "camera_arm": 4}
 SOON_FRAMES = 6
-COUNTS_STEPS = ("dobot",)  # after a jam these lay a coin down beside the plate, which no rig gets over by itself
 ALARMS = {"grbl": 1, "marlin": 1, "dobot": 0x42}
 
 
@@ -46,7 +45,7 @@ def draw(
     driver = drivers[device]
     kinds = ["unplugged", "glitch", "no answer"]
     if device in SOON_MOVES:
-        kinds += ["brownout"] + ["alarm"] * (driver in ALARMS) + ["jam"] * (driver not in COUNTS_STEPS)
+        kinds += ["brownout"] + ["alarm"] * (driver in ALARMS) + ["jam"]
     wire, soon = wires[device], SOON_MESSAGES[device]
     after_moves = moves[device] + chance.randrange(SOON_MOVES[device]) if device in SOON_MOVES else 0
     way: Any = chance.choice(("sent", "answered"))

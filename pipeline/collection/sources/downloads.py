@@ -11,6 +11,7 @@ from pipeline.errors import LabError
 
 MAX_DOWNLOAD_MB = 256.0
 TIMEOUT_S = 30.0
+_ACCEPTED = "application/ld+json, application/json;q=0.9, image/*;q=0.9, */*;q=0.5"  # a record's page is of no use
 _SCHEMES = ("http://", "https://")
 
 
@@ -30,7 +31,7 @@ def download(address: str) -> bytes:
     if not is_address(address):
         raise LabError(f"{address} is no address on the web: it does not begin with http:// or https://.")
     most = int(read_limit("RIG_MAX_DOWNLOAD_MB", MAX_DOWNLOAD_MB) * 1e6)
-    request = urllib.request.Request(address, headers={"User-Agent": "coinlab", "Accept": "*/*"})
+    request = urllib.request.Request(address, headers={"User-Agent": "coinlab", "Accept": _ACCEPTED})
     try:
         with urllib.request.build_opener(_WebAlone).open(request, timeout=TIMEOUT_S) as answer:
             data: bytes = answer.read(most + 1)

@@ -97,10 +97,11 @@ def scan(folder: Path, seed: int, plan: Plan = PLAN) -> Outcome:
                 continue
             session = bench.store.sessions.find()[-1]
             outcome.errands += [f"{skipped.coin}: {skipped.why}" for skipped in summary.skipped]
-            if session.finished_at is None:  # a coin given up on its way back may have all its frames
+            if summary.skipped:  # each is reported, and one that fell on its way back may have all its frames
+                bring_back(bench.world)
+            if session.finished_at is None:
                 assert summary.skipped
                 outcome.faults += bench.world.faults[1:]
-                bring_back(bench.world)
                 continue
             assert bench.store.sessions.missing_shots(session.id) == []
             frames = bench.store.frames.find()

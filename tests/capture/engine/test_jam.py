@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from capture.engine.events import Event, FrameRejected, ShotTaken
+from capture.engine.events import Event, FrameRejected, Recovered, ShotTaken
 from capture.engine.run import Summary
 from capture.plan import Tray
 from capture.quality import Limits
 from rig.errors import DeviceError
 from rig.twin.faults import DeadLamp, Jam
 from rig.twin.scene import Scene
-from tests.capture.engine.bench import IN_ORDER, PLAN, SHOTS, Bench, open_bench, true_bundle
+from tests.capture.engine.bench import IN_ORDER, PLAN, SHORTEST_PLAN, SHOTS, Bench, open_bench, true_bundle, with_arm
 from tests.variants import usually
 
 ONE_COIN = Tray(id="3", slots={1: "2024.1.1"})
@@ -75,6 +75,21 @@ def test_a_jam_that_stays_stops_the_scan(tmp_path: Path) -> None:
         for frame in bench.store.frames.find():
             assert frame.turntable_deg is not None
             assert abs((frame.quality["plate_deg"] - frame.turntable_deg + 180) % 360 - 180) < 1
+
+
+def test_a_coin_is_not_let_go_of_where_an_arm_that_counts_steps_was_blocked(tmp_path: Path) -> None:
+    problems: list[str] = []
+    with open_bench(tmp_path, config=with_arm("dobot"), tray=ONE_COIN) as bench:
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, ShotTaken):  # struck on its way back, over the tray
+                bench.world.faults.append(Jam(device="arm", after_moves=bench.world.moves["arm"] + 4, moves=1))
+            elif isinstance(event, Recovered):
+                problems.append(str(event.problem))
+
+        assert bench.run(on_event, plan=SHORTEST_PLAN, tray=ONE_COIN).skipped == ()
+        assert bench.lies() == {"2024.1.1": ("slot", 1, "obverse")}
+    assert len(problems) == 1 and "a joint lost steps" in problems[0]
 
 
 @pytest.mark.slow

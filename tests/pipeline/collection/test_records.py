@@ -20,6 +20,7 @@ from rdflib import Graph, Literal, Namespace, URIRef
 
 from calibration.image import decode_image, encode_jpeg
 from pipeline.collection.sources.columns import ColumnMapping
+from pipeline.collection.sources.linked_records import is_linked, read_linked
 from pipeline.collection.sources.manifests import is_manifest, read_manifest
 from pipeline.collection.sources.values import ValueProblem, read_date, read_details
 from pipeline.errors import LabError
@@ -230,9 +231,94 @@ def version_3(base: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("make", [version_2, version_3])
-@pytest.mark.parametrize("junk", [None, 7, "x", [], {}, [7], ["x"], [[]], [{}], {"x": [7]}])
-def test_whatever_a_manifest_holds_it_is_read_or_refused(make: Callable[[str], dict[str, Any]], junk: object) -> None:
+def linked_art(base: str) -> dict[str, Any]:
+    """A coin as Linked Art models one, its reverse described as a part of it."""
+
+    def term(number: str, label: str) -> dict[str, Any]:
+        return {"id": f"http://vocab.getty.edu/aat/{number}", "type": "Type", "_label": label}
+
+    def shown(number: int, more: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        digital = {"type": "DigitalObject", "access_point": [{"id": f"{base}/images/{number}.jpg"}], **(more or {})}
+        return [{"type": "VisualItem", "digitally_shown_by": [digital]}]
+
+    def measured(kind: dict[str, Any], value: float, unit: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "Dimension", "classified_as": [kind], "value": value, "unit": unit}
+
+    return {
+        "@context": "https://linked.art/ns/v1/linked-art.json",
+        "id": f"{base}/object/1",
+        "type": "HumanMadeObject",
+        "_label": "Denarius",
+        "classified_as": [{"id": "http://numismatics.org/crro/id/rrc-44.5", "type": "Type", "_label": "RRC 44/5"}],
+        "identified_by": [
+            {"type": "Name", "content": "Denarius of Rome"},
+            {"type": "Identifier", "content": "1944.100.45", "classified_as": [term("300312355", "Accession Number")]},
+        ],
+        "dimension": [
+            measured(term("300056240", "weight"), 3.87, term("300379226", "grams")),
+            measured(term("300055624", "diameter"), 1.8, term("300379098", "centimeters")),
+        ],
+        "made_of": [{"id": "http://vocab.getty.edu/aat/300011029", "type": "Material", "_label": "silver (metal)"}],
+        "member_of": [{"id": f"{base}/set/1", "type": "Set", "_label": "Roman Republic"}],
+        "referred_to_by": [
+            {"type": "LinguisticObject", "content": "Ex Hess", "classified_as": [term("300435438", "Provenance")]}
+        ],
+        "representation": shown(3, {"_label": "Obverse"}),
+        "part": [{"type": "HumanMadeObject", "_label": "Reverse", "representation": shown(4)}],
+    }
+
+
+def nomisma(base: str) -> dict[str, Any]:
+    """A coin as Nomisma asks for it, its sides described elsewhere in the document."""
+    return {
+        "@context": {"nmo": "http://nomisma.org/ontology#", "foaf": "http://xmlns.com/foaf/0.1/"},
+        "@graph": [
+            {
+                "@id": f"{base}/id/1944.100.45",
+                "@type": ["nmo:NumismaticObject"],
+                "dcterms:title": "Denarius of Rome",
+                "dcterms:identifier": "1944.100.45",
+                "nmo:hasCollection": {"@id": "nm:ans"},
+                "nmo:hasTypeSeriesItem": {"@id": "http://numismatics.org/crro/id/rrc-44.5"},
+                "nmo:hasWeight": {"@value": "3.87", "@type": "xsd:decimal"},
+                "http://nomisma.org/ontology#hasAxis": [{"@value": 6}],
+                "nmo:hasMaterial": {"@id": "nm:ar"},
+                "nmo:hasObverse": {"@id": f"{base}/id/1944.100.45#obverse"},
+                "nmo:hasReverse": {"@id": "_:rev", "foaf:depiction": {"@id": f"{base}/images/2.jpg"}},
+            },
+            {"@id": f"{base}/id/1944.100.45#obverse", "foaf:depiction": [{"@id": f"{base}/images/1.jpg"}]},
+        ],
+    }
+
+
+def test_records_of_museums_in_linked_data_are_understood(rig: Rig, empty_lab: Path, folder: Path) -> None:
+    for made, number in ((nomisma, 1), (linked_art, 3)):
+        (lot,) = read_linked(made("https://museum.example")).lots
+        assert (lot.coin, lot.details.weight_g) == ("1944.100.45", 3.87)
+        assert lot.details.type_uri == "http://numismatics.org/crro/id/rrc-44.5"
+        assert [(image.side, image.name[-5]) for image in lot.images] == [
+            ("obverse", str(number)), ("reverse", str(number + 1)),
+        ]  # fmt: skip
+    assert (lot.sale, lot.details.diameter_mm, lot.details.metal) == ("Roman Republic", 18.0, "silver (metal)")
+    assert lot.details.provenance == "Ex Hess"
+    elsewhere = linked_art("https://museum.example") | {
+        "representation": [{"id": "https://museum.example/v"}],
+        "part": [],
+    }
+    (wrong,) = read_linked([elsewhere]).wrong
+    assert wrong.startswith("object 1 (1944.100.45): it has no image")
+    (folder / "hess.json").write_text(json.dumps([{"lot": 231, "image": "images/1.jpg", "weight": 3.87, "date": 1936}]))
+    assert rig("catalogue", "add", folder / "hess.json", "--sale", "Hess", "--lab", empty_lab).code == 0
+    assert rig("catalogue", "export", folder / "out", "--lab", empty_lab).code == 0
+    (again,) = read_linked(json.loads((folder / "out" / "nomisma.jsonld").read_text())).lots
+    assert (again.coin, again.sale, again.details.weight_g, len(again.images)) == ("lot 231", "Hess", 3.87, 2)
+
+
+@pytest.mark.parametrize("make", [version_2, version_3, linked_art, nomisma])
+@pytest.mark.parametrize(
+    "junk", [None, 7, "x", [], {}, [7], [[]], [{}], {"x": [7]}, {"id": "http://localhost/object/1"}]
+)
+def test_whatever_a_document_holds_it_is_read_or_refused(make: Callable[[str], dict[str, Any]], junk: object) -> None:
     def damaged(value: Any) -> Iterator[Any]:
         """The document with one of its values replaced, each in turn."""
         yield junk
@@ -244,9 +330,11 @@ def test_whatever_a_manifest_holds_it_is_read_or_refused(make: Callable[[str], d
                 yield from ([*value[:place], other, *value[place + 1 :]] for other in damaged(each))
 
     for document in damaged(make("http://localhost")):
-        if is_manifest(document):
-            with suppress(LabError):
+        with suppress(LabError):
+            if is_manifest(document):
                 read_manifest(document, ColumnMapping())
+            elif is_linked(document):
+                read_linked(document)
 
 
 @pytest.mark.parametrize(

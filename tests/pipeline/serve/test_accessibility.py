@@ -78,9 +78,7 @@ REACHABLE = """() => {
 
 @pytest.mark.parametrize("path", ["/review", "/tray?name=1", "/trays", "/bench", "/setup", "/coin?name=1994.1"])
 def test_everything_is_reached_and_seen_by_the_tab_key(served: Served, open_page: Open, path: str) -> None:
-    page = open_page(served.address + path, settles=False)
-    page.locator("main").wait_for()
-    page.wait_for_timeout(500)  # what its scripts show
+    page = open_page(served.address + path)
     for _ in range(len(page.evaluate(REACHABLE)) + 5):
         page.keyboard.press("Tab")
         hidden = page.evaluate("""() => {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rig.arms import dobot
+from rig.arms.dobot_emulator import DobotEmulator
 from rig.errors import AlarmError, DeviceError, EnvelopeError, GripError, NoAnswerError
 from tests.rig.benches import DriverBench
 from tests.rig.stopping import StoppingClock
@@ -49,6 +50,21 @@ def test_with_a_vacuum_switch_a_grip_is_verified(make: Callable[..., DriverBench
     with bench.world.lock:
         bench.world.suck(False)  # it drops off
     assert not bench.device.holds()
+
+
+def test_firmware_that_does_not_notice_lost_steps_is_used_with_a_warning(
+    make: Callable[..., DriverBench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make()
+    answer = DobotEmulator._write
+    monkeypatch.setattr(
+        DobotEmulator, "_write", lambda own, number, data: number != dobot.LOST_STEP_VALUE and answer(own, number, data)
+    )
+    bench.device.home()
+    assert "does not notice when a joint is blocked" in caplog.text
+    to_slot(bench, 1)
+    bench.device.grip()
+    assert bench.world.cup_holds()
 
 
 @pytest.mark.parametrize("point", [(100.0, 0.0, 90.0), (250.0, 250.0, 90.0), (200.0, 0.0, 300.0)])
