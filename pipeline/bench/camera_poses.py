@@ -146,7 +146,7 @@ def describe_place(place: ArmPlace) -> str:
     return "x {:.1f}  y {:.1f}  z {:.1f} mm  servo {:.1f} deg".format(*place.end_mm, place.wrist_deg)
 
 
-class View:
+class ArmView:
     """The arm, and what the camera on it sees of the ring."""
 
     def __init__(self, rig: Rig, arm: CameraArm, lab: Lab, lens: Lens | None) -> None:
@@ -233,14 +233,14 @@ class View:
         return pose
 
 
-def _open_view(lab: Lab, rig: Rig) -> View:
+def _open_view(lab: Lab, rig: Rig) -> ArmView:
     if rig.station.camera_arm is None:
         raise UsageError("no arm holds the camera here: describe it under `station: camera_arm:` (docs/drivers.md).")
     bundle = latest(lab.calibrations)
-    return View(rig, rig.station.camera_arm, lab, bundle.lens if bundle is not None else None)
+    return ArmView(rig, rig.station.camera_arm, lab, bundle.lens if bundle is not None else None)
 
 
-def _do_key(view: View, lab: Lab, place: ArmPlace, key: str, step: int, reporter: Reporter) -> ArmPlace:
+def _do_key(view: ArmView, lab: Lab, place: ArmPlace, key: str, step: int, reporter: Reporter) -> ArmPlace:
     """Do what a key means; other keys do nothing."""
     if key in MOVES:
         x_mm, y_mm, z_mm = (here + way * STEPS_MM[step] for here, way in zip(place.end_mm, MOVES[key], strict=True))
@@ -259,7 +259,7 @@ def _do_key(view: View, lab: Lab, place: ArmPlace, key: str, step: int, reporter
     return place
 
 
-def _find(view: View, start: ArmPlace, tilt_deg: float) -> ArmPlace:
+def _find(view: ArmView, start: ArmPlace, tilt_deg: float) -> ArmPlace:
     """The place for a tilt, whichever way round the servo has to turn for it."""
     try:
         return _turn_until(view, start, tilt_deg, 1)
@@ -267,7 +267,7 @@ def _find(view: View, start: ArmPlace, tilt_deg: float) -> ArmPlace:
         return _turn_until(view, start, tilt_deg, -1)
 
 
-def _turn_until(view: View, start: ArmPlace, tilt_deg: float, way: int) -> ArmPlace:
+def _turn_until(view: ArmView, start: ArmPlace, tilt_deg: float, way: int) -> ArmPlace:
     """Turn the servo one way until the camera is tilted so far, with the plate where it lay at the start."""
     place, goal, turned_deg = view.go(start), view.middle(), 0.0
     while turned_deg < tilt_deg - THERE_DEG:
@@ -286,8 +286,8 @@ def _turn_until(view: View, start: ArmPlace, tilt_deg: float, way: int) -> ArmPl
     return place
 
 
-def _bring_back(view: View, place: ArmPlace, goal: Points) -> ArmPlace:
-    """Move the arm's end until the plate's middle is at the goal, as of `View.middle`."""
+def _bring_back(view: ArmView, place: ArmPlace, goal: Points) -> ArmPlace:
+    """Move the arm's end until the plate's middle is at the goal, as of `ArmView.middle`."""
     there = THERE_PX if len(goal) == 2 else THERE_MM
     slopes: Points | None = None
     for _ in range(CORRECTIONS):
@@ -301,7 +301,7 @@ def _bring_back(view: View, place: ArmPlace, goal: Points) -> ArmPlace:
     return place
 
 
-def _slopes(view: View, place: ArmPlace) -> Points:
+def _slopes(view: ArmView, place: ArmPlace) -> Points:
     """How the plate's middle moves before the camera with each of the arm's axes, (2 or 3, 3) per mm."""
     here = view.middle()
     columns = []

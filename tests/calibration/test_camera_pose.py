@@ -26,7 +26,7 @@ def test_a_tenth_of_a_millimetre_shows(tilt_deg: float) -> None:
     renderer, tilt = Renderer(MODEL, ProceduralDrawer()), math.radians(tilt_deg)
     taught_mm = MODEL.height_mm * np.array([0.0, -math.sin(tilt), math.cos(tilt)])
 
-    def look(off_mm: Points, plate_deg: float, azimuth_deg: float) -> Points:
+    def shoot(off_mm: Points, plate_deg: float, azimuth_deg: float) -> Points:
         pose = CameraPose(tilt_deg, lens_mm=tuple(taught_mm + off_mm))
         seen = seen_square(
             renderer.render(Scene(plate_deg, lamps=(Lamp(azimuth_deg, 35, 1.0),), camera=pose), 20_000), RingSpec()
@@ -34,7 +34,7 @@ def test_a_tenth_of_a_millimetre_shows(tilt_deg: float) -> None:
         assert seen is not None
         return seen
 
-    was = look(np.zeros(3), 0.0, 0.0)
+    was = shoot(np.zeros(3), 0.0, 0.0)
     for off_mm, plate_deg, azimuth_deg in (((0.2, -0.1, 0.0), 77.0, 60.0), ((0.0, 0.0, 0.3), 200.0, 240.0)):
-        seen = shift_mm(look(np.array(off_mm), plate_deg, azimuth_deg), was, LENS) @ camera_axes(CameraPose(tilt_deg))
+        seen = shift_mm(shoot(np.array(off_mm), plate_deg, azimuth_deg), was, LENS) @ camera_axes(CameraPose(tilt_deg))
         assert np.linalg.norm(seen - off_mm) < 0.1
