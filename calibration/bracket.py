@@ -36,7 +36,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # a file of the same images has the same bytes on
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class BracketImage:
     """One image of a bracket, RGB (H, W, 3) uint8, as it came; where it was focused (mm), and for how long exposed."""
 
     image: Image
@@ -52,7 +52,7 @@ class Merged:
     depth_mm: Light | None = None
 
 
-def merge(sources: Sequence[Source]) -> Merged:
+def merge(sources: Sequence[BracketImage]) -> Merged:
     """Merge a bracket: the exposures of each focus first, to one brightness, then their focus.
 
     Parameters
@@ -73,7 +73,7 @@ def merge(sources: Sequence[Source]) -> Merged:
     return stack_focus(images, heights)
 
 
-def merge_exposures(sources: Sequence[Source]) -> Image:
+def merge_exposures(sources: Sequence[BracketImage]) -> Image:
     """One image of several exposures, linear in light, as bright as can be without clipping."""
     if len(sources) == 1:
         return sources[0].image
@@ -103,7 +103,7 @@ def stack_focus(images: Sequence[Image], heights_mm: Sequence[float]) -> Merged:
     return Merged(merged, np.asarray(depth / weights, np.float32))
 
 
-def encode_sources(sources: Sequence[Source], depth_mm: Light | None) -> bytes:
+def encode_sources(sources: Sequence[BracketImage], depth_mm: Light | None) -> bytes:
     """The images of a bracket as they came, and its depth map: a zip file of lossless images and what each is.
 
     ``sources.json`` names them in order; ``depth.tif`` is the height of each place in mm, as 32-bit floats.
@@ -123,7 +123,7 @@ def encode_sources(sources: Sequence[Source], depth_mm: Light | None) -> bytes:
     return written.getvalue()
 
 
-def decode_sources(data: bytes) -> tuple[list[Source], Light | None]:
+def decode_sources(data: bytes) -> tuple[list[BracketImage], Light | None]:
     """What `encode_sources` wrote.
 
     Raises
@@ -134,7 +134,7 @@ def decode_sources(data: bytes) -> tuple[list[Source], Light | None]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         table = json.loads(archive.read("sources.json"))
         sources = [
-            Source(decode_image(archive.read(each["file"]), each["file"]), each["exposure_us"], each["focus_mm"])
+            BracketImage(decode_image(archive.read(each["file"]), each["file"]), each["exposure_us"], each["focus_mm"])
             for each in table
         ]
         if "depth.tif" not in archive.namelist():
@@ -175,7 +175,7 @@ def _laid_on(image: Image, reference: Image) -> Image:
     return np.asarray(cv2.warpAffine(image, warp, (width_px, height_px), flags=how, borderMode=cv2.BORDER_REPLICATE))
 
 
-def _mean_light(sources: Sequence[Source]) -> Light:
+def _mean_light(sources: Sequence[BracketImage]) -> Light:
     """Light in each microsecond, (H, W, 3): the mean of exposures, each by its time and where it is not clipped."""
     shortest = min(sources, key=lambda each: each.exposure_us)
     total = np.zeros(sources[0].image.shape, np.float32)
@@ -190,7 +190,7 @@ def _mean_light(sources: Sequence[Source]) -> Light:
     return np.asarray(total / weights, np.float32)
 
 
-def _scale(light: Light, sources: Sequence[Source]) -> float:
+def _scale(light: Light, sources: Sequence[BracketImage]) -> float:
     """The exposure (us) at which the brightest place comes just below full scale, no longer than the longest one."""
     longest_us = max(each.exposure_us for each in sources)
     return min(float(longest_us), HEADROOM / max(float(light.max()), 1e-12))

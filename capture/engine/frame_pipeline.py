@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from calibration.apply import Box, apply
-from calibration.bracket import Source, encode_sources, merge
+from calibration.bracket import BracketImage, encode_sources, merge
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
 from capture.engine.camera_arm import CameraDrift
@@ -279,7 +279,7 @@ def _room_for(exposure: Exposure) -> int:
     return min(WAITING_FRAMES, max(1, len(exposure.taken.sources)))
 
 
-def _holds_one_twice(sources: Sequence[Source]) -> bool:
+def _holds_one_twice(sources: Sequence[BracketImage]) -> bool:
     """Whether the camera handed out an image of a bracket again: no two exposures agree to the last bit."""
     return any(np.array_equal(one.image, other.image) for one, other in itertools.pairwise(sources))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calibration.bracket import Source
+from calibration.bracket import BracketImage
 from capture.cameras import RawImage
 
 
@@ -15,4 +15,4 @@ class Taken:
     raw: RawImage
     turntable_read_deg: float
     tilt_read_deg: float
-    sources: tuple[Source, ...] = ()
+    sources: tuple[BracketImage, ...] = ()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration.bracket import Source, encode_sources, merge
+from calibration.bracket import BracketImage, encode_sources, merge
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.render import Renderer
 from rig.twin.scene import Lamp, PlacedCoin, Scene
@@ -29,8 +29,8 @@ def test_merging_brackets_of_12_megapixels() -> None:
     image = Renderer(OPTICS, ProceduralDrawer()).render(SCENE, 20_000)
     rng = np.random.default_rng(1)
     images = [cv2.add(image, rng.integers(0, 4, image.shape, np.uint8)) for _ in range(5)]
-    focus = [Source(each, 20_000, 0.5 * number) for number, each in enumerate(images)]
-    exposures = [Source(each, 8_000 * 2**number) for number, each in enumerate(images[:3])]
+    focus = [BracketImage(each, 20_000, 0.5 * number) for number, each in enumerate(images)]
+    exposures = [BracketImage(each, 8_000 * 2**number) for number, each in enumerate(images[:3])]
     read_s = seconds(lambda: [cv2.mean(each) for each in images])
     cpu_s = time.process_time()
     stack_s = min(seconds(lambda: merge(focus)) for _ in range(2))
