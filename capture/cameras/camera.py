@@ -11,7 +11,7 @@ from calibration.image import Image
 from capture.store.records import now
 from rig.clock import Clock
 from rig.devices import Identity
-from rig.errors import NotConnectedError
+from rig.errors import EnvelopeError, NotConnectedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,15 @@ class Camera(Protocol):
     def configure(self, exposure_us: int, gain: float) -> None:
         """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
 
+    def focus(self, height_mm: float | None) -> None:
+        """Focus on a height above the plate (mm), None for where it stands usually; in force from the next image on.
+
+        Raises
+        ------
+        EnvelopeError
+            If its focus is not driven, or does not reach that.
+        """
+
     def grab(self) -> RawImage:
         """Expose now: nothing of what happened before the call is in the image."""
 
@@ -63,6 +72,11 @@ class CameraConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
+
+    @property
+    def drives_focus(self) -> bool:
+        """Whether the program can focus it."""
+        return False
 
 
 Config = TypeVar("Config", bound=CameraConfig)
@@ -78,6 +92,7 @@ class CameraDriver(Generic[Config]):
         self._name = f"camera on {port}"
         self._exposure_us = 20_000
         self._gain = 1.0
+        self._focus_mm: float | None = None
         self._sequence = 0
         self._handle: Any = None  # what the driver opened; None while it is not connected
         self._identity = Identity(config.kind, port, "not connected")
@@ -105,6 +120,18 @@ class CameraDriver(Generic[Config]):
     def configure(self, exposure_us: int, gain: float) -> None:
         """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
         self._exposure_us, self._gain = exposure_us, gain
+
+    def focus(self, height_mm: float | None) -> None:
+        """Focus on a height above the plate (mm), None for where it stands usually; in force from the next image on.
+
+        Raises
+        ------
+        EnvelopeError
+            If its focus is not driven.
+        """
+        if height_mm is not None and not self._config.drives_focus:
+            raise EnvelopeError(self._name, "its focus is not driven.", "Leave `focus_mm` out of the plan.")
+        self._focus_mm = height_mm
 
     def close(self) -> None:
         """Let go of the camera."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -23,6 +24,11 @@ class TwinCameraConfig(CameraConfig):
     kind: Literal["twin"] = "twin"
     optics: CameraModel = Field(default_factory=CameraModel)
     readout_s: float = Field(default=0.03, ge=0)
+
+    @property
+    def drives_focus(self) -> bool:
+        """Its lens has a motor."""
+        return True
 
 
 class TwinCamera(CameraDriver[TwinCameraConfig]):
@@ -47,7 +53,7 @@ class TwinCamera(CameraDriver[TwinCameraConfig]):
         renderer = self._opened()
         here = world.current()
         self._clock.sleep(self._exposure_us / 2e6)
-        scene = here.scene()
+        scene = replace(here.scene(), focus_mm=self._focus_mm)
         self._clock.sleep(self._exposure_us / 2e6 + self._config.readout_s)
         if self._last is None or not here.frame_is_frozen():
             self._last = renderer.render(scene, self._exposure_us, self._gain)

@@ -78,7 +78,8 @@ def _check_index(storage: Storage) -> Iterator[Problem]:
             yield Problem("index", f"an embedding of {row['image_id']}, which is neither frame nor entry", _REBUILD)
         for row in storage.read(
             "SELECT sha256 FROM file WHERE sha256 NOT IN (SELECT sha256 FROM frame UNION SELECT sha256 FROM entry "
-            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL)"
+            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL "
+            "UNION SELECT sources_sha256 FROM frame WHERE sources_sha256 NOT NULL)"
         ):
             yield Problem("index", f"an image {row['sha256']} that belongs to neither frame nor entry", _REBUILD)
     except (StoreError, sqlite3.DatabaseError) as error:

@@ -63,9 +63,10 @@ class CameraModel(BaseModel):
         """True scale in the plate's plane, camera not tilted."""
         return self.height_mm / self.focal_px
 
-    def blur_px(self, height_mm: float) -> float:
-        """Standard deviation of the blur of something this high above the plate."""
-        return self.sharpness_px + self.blur_px_per_mm * abs(height_mm - self.focus_height_mm)
+    def blur_px(self, height_mm: float, focus_mm: float | None = None) -> float:
+        """Standard deviation of the blur of something this high above the plate, when a height is in focus."""
+        in_focus_mm = self.focus_height_mm if focus_mm is None else focus_mm
+        return self.sharpness_px + self.blur_px_per_mm * abs(height_mm - in_focus_mm)
 
 
 @lru_cache(maxsize=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,6 +29,7 @@ __all__ = ["CameraModel", "Renderer"]  # the camera is defined beside the optics
 
 _COARSE = 16  # light falls off so smoothly that it is worked out on every 16th pixel
 
+DEEP_PX = 0.4  # of blur, between layers of a relief that is blurred by its height
 SHADOW_DEPTH = 0.88  # share of a lamp's light that a coin's shadow takes; walls and plate send some back
 
 Window = tuple[slice, slice]
@@ -83,7 +85,7 @@ class Renderer:
         if scene.target == "chrome sphere":
             return self._sphere_on_card(scene, plate_angle_deg)
         light = self._flood(scene.lamps, scene.camera)
-        cv2.multiply(light, self._plate_image(scene.camera, round(plate_angle_deg, 3)), dst=light)
+        cv2.multiply(light, self._plate_image(scene.camera, round(plate_angle_deg, 3), scene.focus_mm), dst=light)
         for coin in scene.coins:
             self._put_coin(light, scene, coin, plate_angle_deg)
         return light
@@ -105,7 +107,7 @@ class Renderer:
         size = (len(columns), len(rows))
         return as_array(cv2.warpAffine(total, grow, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
-    def _make_plate_image(self, pose: CameraPose, plate_angle_deg: float) -> Array:
+    def _make_plate_image(self, pose: CameraPose, plate_angle_deg: float, focus_mm: float | None) -> Array:
         """Reflectance of the plate as this camera sees it at one angle, (H, W, 3)."""
         x, y = on_plane(self.camera, pose, 0.0)
         angle = np.radians(plate_angle_deg)
@@ -115,7 +117,7 @@ class Renderer:
         columns = (x * cos + y * sin + np.float32(PLATE_RADIUS_MM)) * scale
         rows = (np.float32(PLATE_RADIUS_MM) + x * sin - y * cos) * scale
         seen = cv2.remap(texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.01)
-        return as_array(cv2.merge([blurred(seen, self.camera.blur_px(0.0))] * 3))
+        return as_array(cv2.merge([blurred(seen, self.camera.blur_px(0.0, focus_mm))] * 3))
 
     def _put_coin(self, light: Array, scene: Scene, placed: PlacedCoin, plate_angle_deg: float) -> None:
         surface = self.drawer.side_texture(placed.coin, placed.side)
@@ -133,10 +135,29 @@ class Renderer:
         lit = self._shaded(scene, surface, x, y, turned_deg)
         columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, surface.thickness_mm, window)
         leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        leaving = blurred(leaving, self.camera.blur_px(surface.thickness_mm))
+        leaving = self._defocused(leaving, surface, columns, rows, scene.focus_mm)
         red, green, blue, coverage = cv2.split(leaving)
         cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
         cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
+
+    def _defocused(
+        self, leaving: npt.ArrayLike, surface: Surface, columns: Array, rows: Array, focus_mm: float | None
+    ) -> Array:
+        """What leaves a coin as the lens shows it: relief deeper than the depth of field is blurred by its height."""
+        leaving = as_array(leaving)
+        low, high = (float(each) for each in (surface.height_mm.min(), surface.height_mm.max()))
+        top_mm = surface.thickness_mm
+        layers = math.ceil((high - low) * self.camera.blur_px_per_mm / DEEP_PX)
+        if layers < 2:
+            return blurred(leaving, self.camera.blur_px(top_mm, focus_mm))
+        height_mm = cv2.remap(surface.height_mm, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        at = (height_mm - np.float32(low)) * np.float32(layers / (high - low))
+        seen = np.zeros_like(leaving)
+        for layer in range(layers + 1):
+            height = top_mm + low + (high - low) * layer / layers
+            share = np.clip(1 - np.abs(at - np.float32(layer)), 0, 1)
+            seen += blurred(leaving, self.camera.blur_px(height, focus_mm)) * share[..., None]
+        return as_array(seen)
 
     def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface) -> Window | None:
         """The pixels that a coin and its shadow can reach."""

@@ -200,6 +200,14 @@ def test_focus_by_hand_and_by_motor(machine: Machine, camera_with: Callable[...,
     camera.configure(2_000, 1.0)
     camera.grab()
     assert by_motor.shown[-1]["LensPosition"] == 12.5
+    camera.focus(2.0)  # above the plate, which is 80 mm away
+    camera.grab()
+    assert by_motor.shown[-1]["LensPosition"] == pytest.approx(1000 / 78, abs=0.001)
+    with pytest.raises(EnvelopeError, match="LensPosition"):
+        camera.focus(60.0)
+    camera.focus(None)
+    camera.grab()
+    assert by_motor.shown[-1]["LensPosition"] == 12.5
     camera.close()
     camera = camera_with(camera="imx477", lens_position=12.5)
     camera.connect()
