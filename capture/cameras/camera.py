@@ -28,6 +28,8 @@ class RawImage:
         UTC, ISO 8601.
     sequence
         Counts the images of one connection from 1.
+    zoom
+        How much larger than at the usual focus the lens shows everything.
     """
 
     image: Image
@@ -35,6 +37,7 @@ class RawImage:
     gain: float
     taken_at: str
     sequence: int
+    zoom: float = 1.0
 
 
 class Camera(Protocol):
@@ -77,6 +80,10 @@ class CameraConfig(BaseModel):
     def drives_focus(self) -> bool:
         """Whether the program can focus it."""
         return False
+
+    def zoom(self, focus_mm: float) -> float:
+        """How much larger than at the usual focus the image is when a height above the plate (mm) is in focus."""
+        return 1.0
 
 
 Config = TypeVar("Config", bound=CameraConfig)
@@ -155,4 +162,5 @@ class CameraDriver(Generic[Config]):
             self._gain if gain is None else gain,
             now(),
             self._sequence,
+            1.0 if self._focus_mm is None else self._config.zoom(self._focus_mm),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -30,6 +29,10 @@ class TwinCameraConfig(CameraConfig):
         """Its lens has a motor."""
         return True
 
+    def zoom(self, focus_mm: float) -> float:
+        """How much larger than at its usual focus the image is."""
+        return self.optics.focused_on(focus_mm).focal_px / self.optics.focal_px
+
 
 class TwinCamera(CameraDriver[TwinCameraConfig]):
     """See `capture.cameras.camera.Camera`."""
@@ -53,8 +56,8 @@ class TwinCamera(CameraDriver[TwinCameraConfig]):
         renderer = self._opened()
         here = world.current()
         self._clock.sleep(self._exposure_us / 2e6)
-        scene = replace(here.scene(), focus_mm=self._focus_mm)
+        scene = here.scene()
         self._clock.sleep(self._exposure_us / 2e6 + self._config.readout_s)
         if self._last is None or not here.frame_is_frozen():
-            self._last = renderer.render(scene, self._exposure_us, self._gain)
+            self._last = renderer.focused_on(self._focus_mm).render(scene, self._exposure_us, self._gain)
         return self._raw_image(self._last)

@@ -61,7 +61,7 @@ class Exposer:
             for focus_mm in shot.focus_mm or (None,)
             for exposure_us in shot.bracket_us or (shot.exposure_us,)
         ]
-        sources = tuple(BracketImage(raw.image, raw.exposure_us, focus_mm) for raw, focus_mm in images)
+        sources = tuple(BracketImage(raw.image, raw.exposure_us, focus_mm, raw.zoom) for raw, focus_mm in images)
         return Taken(images[0][0], turntable_deg, tilt_deg, sources)
 
     def _grab(self, exposure_us: int, gain: float, focus_mm: float | None) -> RawImage:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from calibration.apply import Box, apply
-from calibration.bracket import BracketImage, encode_sources, merge
+from calibration.bracket import MERGED_EXPOSURE_US, BracketImage, encode_sources, merge
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
 from capture.engine.camera_arm import CameraDrift
@@ -57,11 +57,15 @@ class Exposure:
 
 @dataclass(frozen=True)
 class _Merged:
-    """What is checked and kept as raw: the image as it came, or a bracket's; ``sources`` is to be kept beside it."""
+    """What is checked and kept as raw: the image as it came, or a bracket's; ``sources`` is to be kept beside it.
+
+    ``exposure_us`` is what the image of an exposure bracket is as bright as; None of others.
+    """
 
     image: Image
     encoded: Future[bytes]
     sources: Future[bytes] | None = None
+    exposure_us: float | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,8 @@ class FrameWorker:
             return _Merged(image, self._encoder.submit(encode_lossless, image))
         merged = merge(sources)
         kept = self._encoder.submit(encode_sources, sources, merged.depth_mm)
-        return _Merged(merged.image, self._encoder.submit(encode_lossless, merged.image), kept)
+        as_bright_us = merged.exposure_us if exposure.shot.bracket_us else None
+        return _Merged(merged.image, self._encoder.submit(encode_lossless, merged.image), kept, as_bright_us)
 
     def _keep(self, exposure: Exposure, checking: Future[_Checked]) -> None:
         try:
@@ -223,8 +228,11 @@ class FrameWorker:
         self._context.emit(FrameRejected(frame, quality, exposure.may_retake, checked.raw.image))
 
     def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
-        """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""
+        """How bright it was made, what was taken out of it, where its light came from, and why it counts as
+        uncalibrated if it does."""
         marks: dict[str, Any] = {}
+        if checked.raw.exposure_us is not None:
+            marks[MERGED_EXPOSURE_US] = round(checked.raw.exposure_us, 1)
         if self._bundle is not None and checked.calibrated is not None:
             marks["applied"] = self._bundle.applied_to(light)
         if self._bundle is not None and light in self._bundle.lamps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,7 +30,8 @@ __all__ = ["CameraModel", "Renderer"]  # the camera is defined beside the optics
 
 _COARSE = 16  # light falls off so smoothly that it is worked out on every 16th pixel
 
-DEEP_PX = 0.4  # of blur, between layers of a relief that is blurred by its height
+FOCUSES = 4  # that are remembered beside the latest
+DEEP_PX, LAYERS = 0.4, 4  # of blur, between layers of a relief that is blurred by its height; fewer are not worth it
 SHADOW_DEPTH = 0.88  # share of a lamp's light that a coin's shadow takes; walls and plate send some back
 
 Window = tuple[slice, slice]
@@ -57,8 +59,23 @@ class Renderer:
         self.board = board if board is not None else PrintedBoard()
         self._shape = (camera.height_px, camera.width_px)
         self._sensor = Sensor(camera, seed)
-        self._plate_image = lru_cache(maxsize=4)(self._make_plate_image)
+        self._remember_images(plates=4)
+
+    def _remember_images(self, plates: int) -> None:
+        self._plate_image = lru_cache(maxsize=plates)(self._make_plate_image)
         self._board_image = lru_cache(maxsize=1)(self._make_board_image)
+        self._focused: dict[float, Renderer] = {}
+
+    def focused_on(self, height_mm: float | None) -> Renderer:
+        """The same camera, sensor and noise with a height above the plate (mm) in focus; None for its own."""
+        if height_mm is None:
+            return self
+        if height_mm not in self._focused:
+            focused = copy.copy(self)
+            focused.camera = self.camera.focused_on(height_mm)
+            focused._remember_images(plates=1)
+            self._focused = {**dict([*self._focused.items()][-FOCUSES:]), height_mm: focused}
+        return self._focused[height_mm]
 
     def render(self, scene: Scene, exposure_us: float, gain: float = 1.0) -> npt.NDArray[np.uint8]:
         """One frame, (height_px, width_px, 3) RGB uint8. A plate that turns during the exposure smears."""
@@ -85,7 +102,7 @@ class Renderer:
         if scene.target == "chrome sphere":
             return self._sphere_on_card(scene, plate_angle_deg)
         light = self._flood(scene.lamps, scene.camera)
-        cv2.multiply(light, self._plate_image(scene.camera, round(plate_angle_deg, 3), scene.focus_mm), dst=light)
+        cv2.multiply(light, self._plate_image(scene.camera, round(plate_angle_deg, 3)), dst=light)
         for coin in scene.coins:
             self._put_coin(light, scene, coin, plate_angle_deg)
         return light
@@ -107,7 +124,7 @@ class Renderer:
         size = (len(columns), len(rows))
         return as_array(cv2.warpAffine(total, grow, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
-    def _make_plate_image(self, pose: CameraPose, plate_angle_deg: float, focus_mm: float | None) -> Array:
+    def _make_plate_image(self, pose: CameraPose, plate_angle_deg: float) -> Array:
         """Reflectance of the plate as this camera sees it at one angle, (H, W, 3)."""
         x, y = on_plane(self.camera, pose, 0.0)
         angle = np.radians(plate_angle_deg)
@@ -117,7 +134,7 @@ class Renderer:
         columns = (x * cos + y * sin + np.float32(PLATE_RADIUS_MM)) * scale
         rows = (np.float32(PLATE_RADIUS_MM) + x * sin - y * cos) * scale
         seen = cv2.remap(texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0.01)
-        return as_array(cv2.merge([blurred(seen, self.camera.blur_px(0.0, focus_mm))] * 3))
+        return as_array(cv2.merge([blurred(seen, self.camera.blur_px(0.0))] * 3))
 
     def _put_coin(self, light: Array, scene: Scene, placed: PlacedCoin, plate_angle_deg: float) -> None:
         surface = self.drawer.side_texture(placed.coin, placed.side)
@@ -135,28 +152,26 @@ class Renderer:
         lit = self._shaded(scene, surface, x, y, turned_deg)
         columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, surface.thickness_mm, window)
         leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        leaving = self._defocused(leaving, surface, columns, rows, scene.focus_mm)
+        leaving = self._defocused(leaving, surface, columns, rows)
         red, green, blue, coverage = cv2.split(leaving)
         cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
         cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
 
-    def _defocused(
-        self, leaving: npt.ArrayLike, surface: Surface, columns: Array, rows: Array, focus_mm: float | None
-    ) -> Array:
+    def _defocused(self, leaving: npt.ArrayLike, surface: Surface, columns: Array, rows: Array) -> Array:
         """What leaves a coin as the lens shows it: relief deeper than the depth of field is blurred by its height."""
         leaving = as_array(leaving)
         low, high = (float(each) for each in (surface.height_mm.min(), surface.height_mm.max()))
         top_mm = surface.thickness_mm
         layers = math.ceil((high - low) * self.camera.blur_px_per_mm / DEEP_PX)
-        if layers < 2:
-            return blurred(leaving, self.camera.blur_px(top_mm, focus_mm))
+        if layers < LAYERS:
+            return blurred(leaving, self.camera.blur_px(top_mm))
         height_mm = cv2.remap(surface.height_mm, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         at = (height_mm - np.float32(low)) * np.float32(layers / (high - low))
         seen = np.zeros_like(leaving)
         for layer in range(layers + 1):
-            height = top_mm + low + (high - low) * layer / layers
+            blur_px = self.camera.blur_px(top_mm + low + (high - low) * layer / layers)
             share = np.clip(1 - np.abs(at - np.float32(layer)), 0, 1)
-            seen += blurred(leaving, self.camera.blur_px(height, focus_mm)) * share[..., None]
+            seen += blurred(leaving, blur_px) * share[..., None]
         return as_array(seen)
 
     def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface) -> Window | None:

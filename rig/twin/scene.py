@@ -71,10 +71,7 @@ STRAIGHT_DOWN = CameraPose()
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that decides what the camera sees.
-
-    ``focus_mm`` is the height above the plate that is in focus; None for the camera's own.
-    """
+    """Everything that decides what the camera sees."""
 
     plate_angle_deg: float = 0.0
     plate_speed_deg_s: float = 0.0
@@ -83,4 +80,3 @@ class Scene:
     target: Target = "coins"
     board: BoardPose = BoardPose()
     camera: CameraPose = STRAIGHT_DOWN
-    focus_mm: float | None = None
