@@ -41,6 +41,7 @@ MAX_FRAGMENT_ELONGATION = 2.4  # of half a coin, whose outline has no notch: two
 DOUBTFUL = 0.8  # below this confidence an uneven background is tried as well
 MOUNT_RINGS = (0.03, 0.06, 0.09, 0.12, 0.15, 0.18)  # bands inside its outline in which a mount is even, in its radius
 MOUNT_EVEN = 0.95  # share of one such band at least; no band of a coin is
+MOUNT_CLEARER = 3.0  # contrast of a coin over the spread of what it lies on; of a portrait over its dull rim 2
 MOUNT_FILLED = 0.8  # share of a mount that a coin may cover
 MOUNTED_CONFIDENCE = 0.75
 BESIDE_CONTRAST = 10.0  # Lab units; the twin's plate stays below 7 beside a coin
@@ -49,6 +50,7 @@ CLUTTERED = 0.22  # share of the image's border that is no background: 0.3 in of
 SMOOTH, TIDY = 0.95, 0.06  # halves are more solid; what is less and no chipped coin, as spade money, has to lie alone
 FEW, THING_FRACTION = 4, 0.0008  # more things than that on a sheet, of this share of the image, are print or a board
 RESTLESS = 8.0  # median distance of the border from what it is taken for; beside single coins 7.2 at most
+LEAST_EDGE, EDGE_IN_PX, EDGE_OUT_PX = 2.0, (1, 4), (2, 5)  # Lab units over so many small px; of lit ground 1.2 at most
 FAINTER, GLOW_PX, LIKE_SIZED = 0.7, 3, 2.5  # beside bright coins: threshold over theirs, halo (small px), radii
 CROP_MARGIN = 0.96  # the coin's radius over half the crop
 GREY_MEAN = 116.0
@@ -288,12 +290,13 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
             return []
         spread = np.linalg.norm(ring - np.median(ring, axis=0), axis=-1)
         if float(np.mean(spread < MIN_CONTRAST)) > MOUNT_EVEN:
-            even.append((high, np.median(ring, axis=0), float(np.median(spread))))
+            even.append((high, np.median(ring, axis=0), spread))
     if not even:
         return []
-    inner, centre, noise = even[-1]
+    inner, centre, spread = even[-1]
     distance = np.linalg.norm(lab - centre, axis=2).astype(np.float32)
-    threshold = max(MIN_CONTRAST, 4.0 * noise)
+    threshold = max(MIN_CONTRAST, 4.0 * float(np.median(spread)))
+    clear = MOUNT_CLEARER * float(np.percentile(spread, 100 * MOUNT_EVEN))
     apart = ((distance > threshold) & (depth > inner * reach)).astype(np.uint8)
     found = tidy(apart)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
@@ -304,6 +307,8 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
         if not MIN_AREA_FRACTION * found.size <= area <= MOUNT_FILLED * blob.sum():
             continue
         for piece in separate((labels == label).astype(np.uint8), apart):
+            if float(np.median(distance[piece > 0])) < clear:
+                continue
             deeper = _on_mount(piece, lab, size)
             outline = _outline(piece, ground, size)
             if deeper:
@@ -336,6 +341,8 @@ def _outline(blob: Blob, ground: Ground, size: tuple[int, int]) -> Outline | Non
     is_whole = ground.clutter <= (CLUTTERED if is_plain else TIDY) and not touches_edge(blob)
     if not is_round(contour, blob) and (not is_whole or has_four_sides(hull)):  # in this order: that takes long
         return None
+    if _edge_step(blob, ground) < LEAST_EDGE:
+        return None
     large = cv2.resize(blob * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
     cv2.threshold(large, 127, 1, cv2.THRESH_BINARY, dst=large)
     left, top, right, bottom = _around(contour, blob.shape, size)
@@ -350,6 +357,15 @@ def _outline(blob: Blob, ground: Ground, size: tuple[int, int]) -> Outline | Non
     clear = contrast / (contrast + 1.5 * ground.threshold) / 0.4
     confidence = float(np.clip(roundness * min(1.0, clear) * area / hull_area, 0.0, 1.0))
     return Outline(centre, radius, np.asarray(large, np.uint8).view(np.bool_), confidence)
+
+
+def _edge_step(blob: Blob, ground: Ground) -> float:
+    """How much more a thing stands out just inside its outline than just outside (Lab): lit ground fades away."""
+    inside, outside = (cv2.distanceTransform(each, cv2.DIST_L2, 3) for each in (blob, 1 - blob))
+    (near, far), (beside, beyond) = EDGE_IN_PX, EDGE_OUT_PX
+    within = ground.distance[(inside > near) & (inside <= far)]
+    around = ground.distance[(outside > beside) & (outside <= beyond)]
+    return float(np.median(within) - np.median(around)) if within.size and around.size else 0.0
 
 
 def _around(contour: npt.NDArray[Any], small: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -37,12 +37,26 @@ LOCK_WAIT_S = 0.25  # whoever asks whether the rig is driven holds it for a mome
 
 @dataclass(frozen=True)
 class Rig:
-    """What a job drives. `world` is None where the devices are real."""
+    """What a job drives.
+
+    Attributes
+    ----------
+    world
+        None where the devices are real.
+    began_s
+        The clock when nothing had moved yet.
+    """
 
     station: Station
     camera: Camera
     clock: Clock
     world: World | None
+    began_s: float
+
+    @property
+    def hardware_s(self) -> float:
+        """Motion, settling and exposure so far, from homing to parking; of real devices the time that passed."""
+        return self.clock.now() - self.began_s
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -68,7 +82,7 @@ def assemble(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Rig:
     assert config is not None, "a lab without devices is refused before"
     if twin is None:
         clock: Clock = SystemClock()
-        return Rig(Station(lab.rig.station, clock, ask), CAMERAS.make(config, clock), clock, None)
+        return Rig(Station(lab.rig.station, clock, ask), CAMERAS.make(config, clock), clock, None, clock.now())
     clock = ScaledClock(1.0 if realtime else twin.speed)
     world = make_world(
         lab.rig.station,
@@ -83,7 +97,7 @@ def assemble(lab: Lab, *, realtime: bool, ask: Ask = at_keyboard) -> Rig:
     station = Station(lab.rig.station, clock, ask)
     if isinstance(station.arm, ManualHandler):
         station.arm.on_done = world.do_by_hand
-    return Rig(station, CAMERAS.make(config, clock), clock, world)
+    return Rig(station, CAMERAS.make(config, clock), clock, world, clock.now())
 
 
 @contextmanager

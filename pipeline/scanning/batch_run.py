@@ -97,7 +97,6 @@ class BatchRun:
                 self.lab, self.store, rig, lights, self.reporter, allow_uncalibrated=allow_uncalibrated
             )
             self._begin()
-            began_s = rig.clock.now()
             with self._identifying(identifier) as identification:
                 job = ScanJob(
                     lab=self.lab,
@@ -111,8 +110,8 @@ class BatchRun:
                 )
                 for planned in plan.to_do:
                     self._end_tray(self._scan(job, planned))
-                self._hardware_s = rig.clock.now() - began_s
                 self._put_to_rest(job)
+            self._hardware_s = rig.hardware_s
 
     def finish(self, wall_s: float) -> BatchResult:
         """End in good order, and write the report."""

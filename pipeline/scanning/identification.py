@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from capture.store import Store
 from capture.store.journal_lines import NotIdentified
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.collection.identify import Identifier  # which needs torch
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_S = 0.1
 
@@ -138,7 +140,7 @@ class Identification:
         self._identifier = identifier
         self._reporter = reporter
         self._pool = ThreadPoolExecutor(1, "identify")
-        self._given: list[Future[None]] = []
+        self._given: list[Future[Any]] = []
         self.failed: list[Unidentified] = []
 
     def __enter__(self) -> Self:
@@ -178,9 +180,15 @@ class Identification:
         """Do something when all that was given so far is done. Returns at once; a failure is only reported."""
         self._submit(self._attempt, what, action)
 
-    def _submit(self, action: Callable[..., None], *args: object) -> None:
+    def afterwards(self, action: Callable[[], T]) -> Future[T]:
+        """The same, for what is waited for: its result, or what went wrong, is the future's."""
+        return self._submit(action)
+
+    def _submit(self, action: Callable[..., T], *args: object) -> Future[T]:
         self._given = [each for each in self._given if not each.done()]
-        self._given.append(self._pool.submit(action, *args))
+        given = self._pool.submit(action, *args)
+        self._given.append(given)
+        return given
 
     def _identify(self, identifier: Identifies, session: Session, coin: str, on_identified: OnIdentified) -> None:
         try:

@@ -167,7 +167,12 @@ def _scan(
     tray = planned.tray.id
     monitor.announce(OPENING)
     identifier = open_identifier() if open_identifier is not None else None
-    with report_coin_out(store, reporter), switched_on(lab, realtime=options.realtime) as rig:
+    # The rig parks while the last coin is identified and the report is written.
+    with (
+        Identification(store, identifier, reporter) as identification,
+        report_coin_out(store, reporter),
+        switched_on(lab, realtime=options.realtime) as rig,
+    ):
         if rig.world is not None:
             rig.world.fill(planned.tray.coins, tray)
         lights = list(dict.fromkeys(shot.light for shot in planned.shots))
@@ -175,32 +180,31 @@ def _scan(
             lab, store, rig, lights, reporter, allow_uncalibrated=options.allow_uncalibrated
         )
         monitor.expect([planned], realtime=options.realtime)
-        hardware_started_s = rig.clock.now()
         session = planned.session or begin_session(store, rig, calibration.bundle, planned)
         store.journal.log(ScanBegan(), session.id)
         monitor.log_to(session.id)
         monitor.begin_tray(tray, session.id)
-        with Identification(store, identifier, reporter) as identification:
-            job = ScanJob(lab, store, rig, calibration, identification, reporter, monitor.on_event)
-            coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
+        job = ScanJob(lab, store, rig, calibration, identification, reporter, monitor.on_event)
+        coin_bytes = planned.estimate.disk_bytes // max(1, planned.coins)
 
-            def on_stop() -> None:
-                reporter.report(STOPPING)
-                monitor.note_stop()
+        def on_stop() -> None:
+            reporter.report(STOPPING)
+            monitor.note_stop()
 
-            with stop_on_signals(job.stop, on_stop):
-                stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
+        with stop_on_signals(job.stop, on_stop):
+            stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
         if stopped is not None:
             stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped
             reporter.report(stopped)
             if job.stop.is_hang_up or not job.stop.is_set():  # whoever pressed Ctrl-C knows
                 notifier.ended(stopped)
-        hardware_s = rig.clock.now() - hardware_started_s
+        written = identification.afterwards(lambda: write_report(lab, store, store.sessions.get(session.id)))
+    hardware_s = rig.hardware_s
     session = store.sessions.get(session.id)
     skipped = skipped_coins(store, session)
     for sentence in skipped:
         reporter.report(sentence)
-    report = write_report(lab, store, session)
+    report = written.result()
     store.journal.log(ScanReported(path=str(report)), session.id)
     result = ScanResult(
         tray=tray,

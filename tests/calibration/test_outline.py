@@ -207,6 +207,25 @@ def test_a_dark_coin_beside_bright_ones_is_counted(ground: tuple[int, int, int])
     assert dark.centre_px == pytest.approx((440, 370), abs=3) and dark.radius_px == pytest.approx(78, abs=4)
 
 
+def test_ground_that_a_lamp_lights_brightly_is_no_coin() -> None:
+    image = an_image((40, 40, 42), ((250.0, 300.0, 105.0),), size=(640, 480)).astype(np.float32)
+    y, x = np.mgrid[:480, :640].astype(np.float32)
+    image *= 1 + 0.9 * np.exp(-((x - 520) ** 2 + (y - 160) ** 2) / (2 * 110**2))[:, :, None]
+    (outline,) = find_coins(np.clip(image, 0, 255).astype(np.uint8))
+    assert outline.centre_px == pytest.approx((250, 300), abs=3)
+
+
+def test_the_dull_rim_of_a_dark_coin_is_no_mount_of_its_portrait() -> None:
+    dull = (92, 72, 56)
+    image = an_image((38, 38, 40), ((200.0, 150.0, 95.0),), colour=dull).astype(np.float32)
+    y, x = np.mgrid[:300, :400]
+    reach = np.hypot(x - 200, y - 150)
+    image[reach < 93] = 0.5 * image[reach < 93] + 0.5 * np.array(dull)
+    image[reach < 65] *= 1.45
+    (outline,) = find_coins(image.astype(np.uint8))
+    assert outline.radius_px == pytest.approx(95, abs=3)
+
+
 def test_a_worn_coin_with_dark_hollows_is_no_pattern() -> None:
     image = an_image(DARK, colour=(110, 100, 80))
     for number in range(20):  # between letters and columns, and where the edge is clipped

@@ -62,7 +62,7 @@ def test_steps_become_the_next_calibration_of_the_lab(rig: Rig, lab: Path, tmp_p
     assert ran.code == 0, ran.err
     after = latest(lab / "calibrations")
     assert after is not None and after.id == ran.json["id"] != before.id and ran.json["number"] == 2
-    assert after.applied_to("az060") == ["lens", "flat", "colour"]
+    assert after.applied_to("az060") == ["dark", "lens", "flat", "colour"]
     grey = np.full((1, 1, 3), 0.25, np.float32) @ cast.astype(np.float32)
     true = after.colours["az060"].apply(np.asarray(grey, np.float32)).ravel()
     assert np.ptp(true) < 0.01 and true[1] == pytest.approx(float(grey[0, 0, 1]), rel=0.03)
