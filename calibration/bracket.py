@@ -17,13 +17,14 @@ import cv2
 import numpy as np
 
 from calibration.focus_stack import Light, resized, stack_focus
-from calibration.image import Image, decode_image, encode_lossless
+from calibration.image import Image, ImageError, decode_image, encode_lossless
 from calibration.response import to_image, to_linear
 
 CLEAR, FULL = 230, 250  # stored values up to which an exposure counts fully, and from which on not at all
 HEADROOM = 0.97  # of full scale, that the brightest place is brought to
 CLIPPED = 255
 MERGED_EXPOSURE_US = "merged_exposure_us"  # of a frame's quality: what the image of an exposure bracket is as bright as
+SOURCES_SUFFIX = ".zip"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a file of the same images has the same bytes on every day
 
 
@@ -99,28 +100,31 @@ def encode_sources(sources: Sequence[BracketImage], depth_mm: Light | None) -> b
     return written.getvalue()
 
 
-def decode_sources(data: bytes) -> tuple[list[BracketImage], Light | None]:
-    """What `encode_sources` wrote.
+def decode_sources(data: bytes, name: str = "the bracket") -> tuple[list[BracketImage], Light | None]:
+    """What `encode_sources` wrote; ``name`` is for messages.
 
     Raises
     ------
     ImageError
-        If an image in it is damaged.
+        If it, or an image in it, is damaged.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        table = json.loads(archive.read("sources.json"))
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = {each: archive.read(each) for each in archive.namelist()}
         sources = [
             BracketImage(
-                decode_image(archive.read(each["file"]), each["file"]),
+                decode_image(files[each["file"]], f"{each['file']} in {name}"),
                 each["exposure_us"],
                 each["focus_mm"],
                 each["zoom"],
             )
-            for each in table
+            for each in json.loads(files["sources.json"])
         ]
-        if "depth.tif" not in archive.namelist():
-            return sources, None
-        depth = cv2.imdecode(np.frombuffer(archive.read("depth.tif"), np.uint8), cv2.IMREAD_UNCHANGED)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise ImageError(f"{name} is damaged, or not the images of a bracket.") from error
+    if "depth.tif" not in files:
+        return sources, None
+    depth = cv2.imdecode(np.frombuffer(files["depth.tif"], np.uint8), cv2.IMREAD_UNCHANGED)
     return sources, np.asarray(depth, np.float32)
 
 

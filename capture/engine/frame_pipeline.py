@@ -130,7 +130,7 @@ class FrameWorker:
         self._raise()
         for _ in range(_room_for(exposure)):
             self._room.acquire()
-        checked = self._checker.submit(self._check, exposure)
+        checked = self._checker.submit(self._check, exposure, self._as_it_came(exposure))
         self._under_way.append(self._writer.submit(self._keep, exposure, checked))
 
     def finish(self) -> list[Shot]:
@@ -163,8 +163,8 @@ class FrameWorker:
         if self._error is not None:
             raise self._error
 
-    def _check(self, exposure: Exposure) -> _Checked:
-        merged = self._merge(exposure)
+    def _check(self, exposure: Exposure, single: _Merged | None) -> _Checked:
+        merged = single or self._merge(exposure)
         shot, raw = exposure.shot, merged.image
         error_deg = math.remainder(exposure.taken.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
@@ -179,12 +179,14 @@ class FrameWorker:
         metrics = {**quality.metrics, "calibrated_box_px": list(box)}
         return _Checked(merged, quality, metrics, calibrated, self._encoder.submit(encode_lossless, calibrated))
 
+    def _as_it_came(self, exposure: Exposure) -> _Merged | None:
+        """A single image, which is encoded while earlier ones are checked; None of a bracket."""
+        image = exposure.taken.raw.image
+        return None if exposure.taken.sources else _Merged(image, self._encoder.submit(encode_lossless, image))
+
     def _merge(self, exposure: Exposure) -> _Merged:
-        """A bracket as one image, its sources kept; of a single image that image."""
+        """A bracket as one image, its sources kept."""
         sources = exposure.taken.sources
-        if not sources:
-            image = exposure.taken.raw.image
-            return _Merged(image, self._encoder.submit(encode_lossless, image))
         merged = merge(sources)
         kept = self._encoder.submit(encode_sources, sources, merged.depth_mm)
         as_bright_us = merged.exposure_us if exposure.shot.bracket_us else None

@@ -51,7 +51,10 @@ CALIBRATION = RecordKind("calibration", "calibration", _insert_calibration, _row
 
 def session_content(session: Session, shots: Sequence[Shot]) -> Content:
     """A session as it began, and its shots."""
-    return {"row": {**session.as_record(), "finished_at": None}, "shots": [shot.model_dump() for shot in shots]}
+    return {
+        "row": {**session.as_record(), "finished_at": None},
+        "shots": [shot.model_dump(mode="json") for shot in shots],
+    }
 
 
 def _session(read: Read, row: sqlite3.Row) -> Content:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from calibration.bracket import SOURCES_SUFFIX, decode_sources
 from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.store.errors import StoreError
@@ -105,7 +106,10 @@ def _check_image(path: str, sha256: str, data: bytes | None) -> Iterator[Problem
         yield Problem("damaged", path, _RESTORE)
     else:
         try:
-            decode_image(data, path)
+            if path.endswith(SOURCES_SUFFIX):
+                decode_sources(data, path)
+            else:
+                decode_image(data, path)
         except ImageError as error:
             yield Problem("damaged", path, f"It was stored like this: {error}")
 

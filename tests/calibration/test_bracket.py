@@ -16,6 +16,7 @@ from rig.twin.scene import Lamp, PlacedCoin, Scene
 
 # It breathes by 0.3 % for each millimetre.
 OPTICS = CameraModel(width_px=640, height_px=480, focal_px=2650.0, centre_px=(322.7, 237.0), breathing_per_mm=0.003)
+SMALL = OPTICS.model_copy(update={"width_px": 320, "height_px": 240, "focal_px": 1325.0, "centre_px": (160.2, 119.1)})
 CELL_PX = 20
 
 
@@ -127,23 +128,23 @@ def seen_heights(drawer: OneCoin) -> np.ndarray:
 
 def test_an_exposure_bracket_is_linear_and_clipped_nowhere() -> None:
     times_us = (4_000, 20_000, 100_000)
-    images = [shoot(OPTICS, 2.0, each) for each in times_us]
+    images = [shoot(SMALL, 2.0, each) for each in times_us]
     assert (images[2] == 255).mean() > 0.001 and images[0].max() < 255
     merged = merge([BracketImage(image, each) for image, each in zip(images, times_us, strict=True)])
     assert merged.image.max() < 254
     light = to_linear(merged.image)
     plain = ((images[0] > 30) & (images[1] > 40) & (images[1] < 200)).all(axis=2)
     of_short, of_middle = (np.median(light[plain] / to_linear(each)[plain]) for each in images[:2])
-    assert plain.sum() > 500 and of_middle == pytest.approx(of_short / 5, rel=0.05)
+    assert plain.sum() > 100 and of_middle == pytest.approx(of_short / 5, rel=0.05)
     assert merged.exposure_us == pytest.approx(20_000 * of_middle, rel=0.02)
     for level in (0.05, 0.2, 0.5):  # one factor from dark to light
         there = plain & (np.abs(to_linear(images[1]).mean(axis=2) - level) < 0.2 * level)
-        if there.sum() > 50:
+        if there.sum() > 20:
             assert np.median(light[there] / to_linear(images[1])[there]) == pytest.approx(of_middle, rel=0.05)
 
 
 def test_what_even_the_shortest_exposure_clips_stays_clipped() -> None:
-    images = [shoot(OPTICS, 2.0, each) for each in (100_000, 400_000)]
+    images = [shoot(SMALL, 2.0, each) for each in (100_000, 400_000)]
     clipped = images[0] == 255
     assert clipped.any() and not clipped.all()
     merged = merge([BracketImage(images[0], 100_000), BracketImage(images[1], 400_000)]).image
@@ -151,7 +152,7 @@ def test_what_even_the_shortest_exposure_clips_stays_clipped() -> None:
 
 
 def test_what_was_merged_comes_back_as_it_was_and_is_the_same_file_on_every_day() -> None:
-    sources = bracket(OPTICS, DRAWER.heights_mm(2), DRAWER, 60.0)
+    sources = bracket(SMALL, DRAWER.heights_mm(2), DRAWER, 60.0)
     merged = merge(sources)
     data = encode_sources(sources, merged.depth_mm)
     assert data == encode_sources(sources, merged.depth_mm)

@@ -21,7 +21,7 @@ RING = RingSpec()
 MM_PER_PIXEL = 0.05
 
 
-@pytest.mark.parametrize("tilt_deg", [0.0, 25.0, 45.0])
+@pytest.mark.parametrize("tilt_deg", [45.0, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.0, 25.0))])
 def test_a_tilted_view_of_the_ring_is_a_ruler_in_both_directions(tilt_deg: float) -> None:
     lamps = (Lamp(60.0, 35.0, 1.0), Lamp(240.0, 35.0, 1.0))
     scene = Scene(plate_angle_deg=20.0, lamps=lamps, camera=CameraPose(tilt_deg=tilt_deg))

@@ -27,7 +27,7 @@ PLAN = Plan.model_validate(
         "exposure_us": [8_000, 20_000],
     }
 )
-SHALLOW = OPTICS.model_copy(update={"blur_px_per_mm": 6.0})
+SHALLOW = OPTICS.model_copy(update={"blur_px_per_mm": 1.5})  # no single focus is sharp enough for the check
 
 
 def check_frames(store: Store) -> None:

@@ -27,7 +27,8 @@ def test_a_scan_of_brackets_is_verified_rebuilt_and_exported_whole(rig: Rig, tin
     (tiny_lab / "plans" / "default.yaml").write_text(PLAN)
     scanned = rig("scan", "--tray", 1, "--no-identify", "--lab", tiny_lab, "--json")
     assert scanned.code == 0, scanned.err
-    assert rig("store", "verify", "--lab", tiny_lab).code == 0
+    verified = rig("store", "verify", "--lab", tiny_lab)
+    assert verified.code == 0, verified.err
     assert rig("store", "rebuild", "--lab", tiny_lab).code == 0
     with Store.open(tiny_lab / "store", writing=False) as store:
         (frame,) = store.frames.find()
