@@ -21,6 +21,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from calibration.camera_pose import shift_mm, square_of
+from calibration.every_coin import find_every_coin
 from calibration.flat import Flat
 from calibration.image import Image
 from calibration.lamps import likely_light, lit_from
@@ -218,9 +219,14 @@ def check_photograph(image: Image) -> Quality:
         RGB, (H, W, 3) uint8.
     """
     quality = check(image, limits=Limits(max_clipped_fraction=MAX_PHOTOGRAPH_CLIPPED))
-    if quality.outline is None:
-        return quality
     reasons = list(quality.reasons)
+    several = find_every_coin(image)
+    if len(several) > 1:
+        quality.metrics.update(coins=len(several), boxes=[list(coin.box) for coin in several])
+        others = [reason for reason in reasons if reason not in (QuarantineReason.TWO_COINS, QuarantineReason.NO_COIN)]
+        reasons = [QuarantineReason.TWO_COINS, *others]
+    if quality.outline is None:
+        return Quality(tuple(reasons), quality.metrics, None)
     if QuarantineReason.CUT_OFF in reasons and _edge_share(quality.outline) < MAX_PHOTOGRAPH_EDGE:
         reasons.remove(QuarantineReason.CUT_OFF)
     if quality.outline.radius_px < MIN_PHOTOGRAPH_RADIUS_PX:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
 from calibration.durable_files import hash_bytes
-from capture.store.files import shorten
+from capture.store.files import Kept, Referenced, referenced, shorten
 from capture.store.lots import Lot, NewLot
 from capture.store.record_kinds import ENTRY, LOT, REMOVED, entry_content
 from capture.store.records import Entry, NewEntry, now
@@ -71,7 +71,7 @@ class Catalogue:
         }
         new = [each for each, sha256 in hashed if (each.catalogue, sha256, each.side, *(each.box or ())) not in known]
         added = []
-        with self._storage.transaction(*[each.data for each in new]) as transaction:
+        with self._storage.transaction(*[_kept(each) for each in new]) as transaction:
             for old in replaced:
                 transaction.add(REMOVED, old.id, {"at": now()})
             for each, file in zip(new, transaction.stored, strict=True):
@@ -94,6 +94,26 @@ class Catalogue:
             for lot in lots:
                 _add_lot(transaction, lot)
         return added
+
+    def find_again(self, files: Mapping[str, Path], *, by_reference: bool) -> None:
+        """Of images that are there by reference: link to where they are now, or copy them.
+
+        Parameters
+        ----------
+        files
+            Where they are, by the SHA-256 of their content.
+
+        Raises
+        ------
+        StoreError
+            If one cannot be written.
+        """
+        for sha256, path in files.items():
+            origin = referenced(self._storage.path(sha256))
+            if origin is not None and not (by_reference and origin == path.resolve()):
+                data = path.read_bytes()
+                if hash_bytes(data) == sha256:
+                    self._storage.files.keep(Referenced(data, path) if by_reference else data)
 
     def lots(self, sale: str, coin: str | None = None) -> list[Lot]:
         """All versions of what a sale says of its coins, or of one, the oldest first."""
@@ -203,6 +223,10 @@ def _add_lot(transaction: Transaction, new: NewLot) -> None:
     number = transaction.number()
     lot = Lot(number, new.coin, new.catalogue, new.details.known(), new.source, new.source_sha256, now())
     transaction.add(LOT, str(number), {"row": lot.as_record()})
+
+
+def _kept(entry: NewEntry) -> Kept:
+    return entry.data if entry.reference is None else Referenced(entry.data, entry.reference)
 
 
 def _entry_id(entry: NewEntry, transaction: Transaction) -> str:

@@ -41,6 +41,10 @@ from capture.store.errors import StoreError, remedy
 FILE_MODE = 0o444
 MOST_BYTES = 240  # of a record's name; file systems admit 255, of which `.json` and a number take some
 _SHORTENED = re.compile(r"~[0-9a-f]{16}$")
+MOVED = (
+    "It was added by reference: put it back where it was, or add it again from where it is now, with or without "
+    "--reference."
+)
 DAMAGED = "Restore it from a backup; `rig store verify` lists every damaged file."
 
 
@@ -55,6 +59,18 @@ class StoredFile:
     sha256: str
     suffix: str
     size: int
+
+
+@dataclass(frozen=True)
+class Referenced:
+    """Content of a file outside of the store that is not copied: the store links to it, and checks what it finds."""
+
+    data: bytes
+    path: Path
+
+
+Kept = bytes | Referenced
+"""What a file of the store is made of."""
 
 
 class Files:
@@ -86,10 +102,11 @@ class Files:
             name = shorten(quote(name, safe=" "))
         return self.folder / "records" / kind / f"{name}.json"
 
-    def keep(self, *contents: bytes) -> list[StoredFile]:
-        """Write contents durably; return what they are stored as.
+    def keep(self, *contents: Kept) -> list[StoredFile]:
+        """Write contents durably, or a link to where they are; return what they are stored as.
 
-        Content that is already there is not written again, but read back and checked.
+        Content that is already there is not written again, but read back and checked. A link gives way to a copy, and
+        one that leads nowhere to another.
 
         Raises
         ------
@@ -98,10 +115,13 @@ class Files:
         """
         kept = []
         folders = set()
-        for data in contents:
+        for content in contents:
+            data, origin = (content, None) if isinstance(content, bytes) else (content.data, content.path)
             file = StoredFile(hash_bytes(data), _suffix(data), len(data))
             path = self.path(file.sha256, file.suffix)
-            if path.exists():
+            if origin is not None and (path.is_symlink() or not path.exists()):
+                self._link(path, origin)
+            elif path.exists() and not path.is_symlink():
                 if hash_file(path) != file.sha256:
                     raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
             else:
@@ -150,11 +170,16 @@ class Files:
             If it is missing or damaged.
         """
         path = self.path(sha256, suffix)
+        origin = referenced(path)
         try:
             data = path.read_bytes()
         except OSError as error:
+            if origin is not None:
+                raise StoreError(f"{origin} cannot be read: {error.strerror}. {MOVED}") from error
             raise StoreError(f"{path} cannot be read: {error.strerror}. Run `rig store verify`.") from error
         if hash_bytes(data) != sha256:
+            if origin is not None:
+                raise StoreError(f"{origin} is another image than the one that was added. {MOVED}")
             raise StoreError(f"{path} is damaged: its content is no longer what it is named after. {DAMAGED}")
         return data
 
@@ -215,6 +240,18 @@ class Files:
                 self.is_in_order = False
                 raise StoreError(f"{folder} cannot be written: {error.strerror}. {remedy(error)}") from error
 
+    def _link(self, path: Path, origin: Path) -> None:
+        temporary = self.temporary / secrets.token_hex(8)
+        try:
+            make_folder(path.parent)
+            temporary.symlink_to(origin.resolve())
+            temporary.replace(path)
+        except OSError as error:
+            self.is_in_order = False
+            raise StoreError(
+                f"{path} cannot be made a link to {origin}: {error.strerror}. Add the images without --reference."
+            ) from error
+
     def _write(self, path: Path, data: bytes) -> None:
         temporary = self.temporary / secrets.token_hex(8)
         try:
@@ -228,6 +265,11 @@ class Files:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror}. Nothing stored before is lost. {remedy(error)}"
             ) from error
+
+
+def referenced(path: Path) -> Path | None:
+    """The file outside of the store that one of its files stands for; None if it has the content itself."""
+    return path.readlink() if path.is_symlink() else None
 
 
 def shorten(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -430,7 +431,8 @@ class Photograph:
 class NewEntry:
     """An image to be added to the catalogue; see `Entry`. ``source`` names it within its catalogue.
 
-    One that ``is_waiting`` is removed at once, until a person decides.
+    One that ``is_waiting`` is removed at once, until a person decides. With ``reference``, the file that ``data`` was
+    read from, the image stays there and is not copied.
     """
 
     coin: str
@@ -441,3 +443,4 @@ class NewEntry:
     box: tuple[int, int, int, int] | None = None
     type: str | None = None
     is_waiting: bool = False
+    reference: Path | None = None

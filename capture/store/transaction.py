@@ -17,7 +17,7 @@ from typing import Any
 from calibration.image import Image, decode_image
 from capture.store.database import Database
 from capture.store.errors import DamagedRowError, StoreError, remedy
-from capture.store.files import Content, Files, StoredFile
+from capture.store.files import Content, Files, Kept, StoredFile
 from capture.store.locks import rows_pending
 
 Read = Callable[..., list[sqlite3.Row]]
@@ -179,7 +179,7 @@ class Storage:
         return self.files.path(sha256, rows[0]["suffix"])
 
     @contextmanager
-    def transaction(self, *contents: bytes) -> Iterator[Transaction]:
+    def transaction(self, *contents: Kept) -> Iterator[Transaction]:
         """Store contents as files, then give a transaction for their rows and records.
 
         Records are written last, when the index has accepted every row. Contents are set aside if it does not.

@@ -10,7 +10,7 @@ from calibration.bracket import SOURCES_SUFFIX, decode_sources
 from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.store.errors import StoreError
-from capture.store.files import Content, Files
+from capture.store.files import MOVED, Content, Files, referenced
 from capture.store.journal import Journal
 from capture.store.locks import wait_for_rows
 from capture.store.record_kinds import KINDS
@@ -94,7 +94,11 @@ def _check_images(storage: Storage, progress: Callable[[int, int], None]) -> Ite
         first, beyond = f"{part:02x}", f"{part + 1:02x}" if part < 255 else "g"
         for row in storage.read("SELECT * FROM file WHERE sha256 >= ? AND sha256 < ?", (first, beyond)):
             path = storage.files.path(row["sha256"], row["suffix"])
-            yield from _check_image(str(path), row["sha256"], path.read_bytes() if path.exists() else None)
+            origin, data = referenced(path), path.read_bytes() if path.exists() else None
+            if origin is None:
+                yield from _check_image(str(path), row["sha256"], data)
+            elif data is None or hash_bytes(data) != row["sha256"]:
+                yield Problem("missing" if data is None else "damaged", str(origin), MOVED)
             done += 1
             progress(min(done, total), total)
 

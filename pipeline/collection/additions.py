@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from calibration.durable_files import hash_file
@@ -52,6 +52,8 @@ class Additions:
         Coins that bear the name of another sale's coin, and what they are called in the catalogue.
     left_out
         Coins of which an image is not added.
+    files
+        Those that are there already, by the SHA-256 of their content.
     """
 
     new: tuple[Addition, ...]
@@ -59,6 +61,7 @@ class Additions:
     refused: tuple[str, ...]
     renamed: dict[str, str]
     left_out: frozenset[str] = frozenset()
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 def plan_additions(store: Store, sale: str, photos: Sequence[Addition], *, replace: bool) -> Additions:
@@ -82,12 +85,14 @@ def plan_additions(store: Store, sale: str, photos: Sequence[Addition], *, repla
             refused.append(f"{printable(str(path))} cannot be read: {error.strerror}.")
             left_out.add(each.coin)
     known = 0
+    files: dict[str, Path] = {}
     new: list[Addition] = []
     clashes: list[Addition] = []
     singles, doubles = plan.find_doubles(named)
     for addition in singles:
         if plan.is_known(addition):
             known += 1
+            files[plan.hash(addition.photo.path)] = addition.photo.path
         elif replaces := plan.find_replaced(addition):
             clashes.append(dataclasses.replace(addition, replaces=replaces))
         else:
@@ -98,7 +103,7 @@ def plan_additions(store: Store, sale: str, photos: Sequence[Addition], *, repla
         clashes = []
     messages = (*dict.fromkeys(refused), *doubles.values())
     return Additions(
-        (*new, *clashes), known, messages, plan.renamed, frozenset(left_out | {each.coin for each in doubles})
+        (*new, *clashes), known, messages, plan.renamed, frozenset(left_out | {each.coin for each in doubles}), files
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calibration.every_coin import Box
 from capture.names import printable
 from capture.store.records import Candidate
 from pipeline.collection.photographs import SeenPhotographs
@@ -24,6 +25,9 @@ class Answer:
         Why there is no answer, or why one of its images was left out.
     fails
         Checks that its images fail, such as ``blur``: the answer is the less certain.
+    coin_number, box
+        Which of an image's coins it is, from 1, and its box (left, top, right, bottom) in px; None where the image
+        shows but one, or it is the answer for several.
     """
 
     image: str
@@ -31,11 +35,19 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
     error: str | None = None
     fails: tuple[str, ...] = ()
+    coin_number: int | None = None
+    box: Box | None = None
+
+    @property
+    def name(self) -> str:
+        """What was asked about, for a person."""
+        return self.image + (f", coin {self.coin_number}" if self.coin_number else "")
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
         return {
             "image": self.image,
+            **({"coin_number": self.coin_number, "box": self.box} if self.box else {}),
             "verdict": self.verdict,
             "candidates": [candidate_as_json(each) for each in self.candidates],
             **({"error": self.error} if self.error else {}),

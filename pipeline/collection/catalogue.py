@@ -95,7 +95,13 @@ def require_catalogue(lab: Lab) -> None:
 
 
 def add_directory(
-    lab: Lab, directory: Path, reporter: Reporter, *, sale: str | None = None, replace: bool = False
+    lab: Lab,
+    directory: Path,
+    reporter: Reporter,
+    *,
+    sale: str | None = None,
+    replace: bool = False,
+    by_reference: bool = False,
 ) -> AddedEntries:
     """Add a folder of images: obverse beside reverse in one, or ``<coin>_obv`` and ``<coin>_rev``.
 
@@ -105,6 +111,8 @@ def add_directory(
         What the sale or collection is called; the folder's name if None.
     replace
         Whether images that contradict what is stored take its place (`pipeline.collection.additions`).
+    by_reference
+        Leave the images where they are, and link to them.
 
     Raises
     ------
@@ -132,13 +140,15 @@ def add_directory(
         reporter.progress("Adding images") as progress,
     ):
         plan = plan_additions(store, name, sides, replace=replace)
+        store.catalogue.find_again(plan.files, by_reference=by_reference)
         files = [list(shown) for _, shown in groupby(plan.new, key=lambda addition: addition.photo.path)]
         for start in range(0, len(files), _BATCH):
             progress(start, len(files))
             entries: list[NewEntry] = []
             old: list[Entry] = []
             batch = files[start : start + _BATCH]
-            for shown, read in zip(batch, pool.map(partial(read_entries, sale=name), batch), strict=True):
+            reading = pool.map(partial(read_entries, sale=name, by_reference=by_reference), batch)
+            for shown, read in zip(batch, reading, strict=True):
                 if isinstance(read, str):
                     refused.append(printable(read))
                 else:

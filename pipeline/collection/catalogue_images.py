@@ -23,7 +23,7 @@ class ReadEntries:
     pages: int = 1
 
 
-def read_entries(shown: Sequence[Addition], sale: str) -> ReadEntries | str:
+def read_entries(shown: Sequence[Addition], sale: str, by_reference: bool = False) -> ReadEntries | str:
     """The entries of one image file, which shows these coin sides; or why it cannot be used, in a sentence."""
     path = shown[0].photo.path
     try:
@@ -40,7 +40,8 @@ def read_entries(shown: Sequence[Addition], sale: str) -> ReadEntries | str:
     except ImageError as error:
         return str(error)
     entries = (
-        NewEntry(each.coin, data, each.source, sale, each.side, box) for each, box in zip(shown, boxes, strict=True)
+        NewEntry(each.coin, data, each.source, sale, each.side, box, reference=path if by_reference else None)
+        for each, box in zip(shown, boxes, strict=True)
     )
     return ReadEntries(tuple(entries), count_pages(data))
 

@@ -7,14 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from calibration.every_coin import surroundings
 from calibration.image import Image, ImageError
 from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store, StoreError
 from capture.store.records import Entry
 from pipeline.lab import Lab
-
-AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
-
 
 UNREADABLE = (NoCoinError, ImageError, StoreError)
 """What an entry may fail with whose image is damaged or lost (`rig store verify` names it), or shows no coin."""
@@ -29,9 +27,8 @@ def entry_crop(store: Store, entry: Entry) -> Image:
     height, width = image.shape[:2]
     if left <= 0 or top <= 0 or right >= width or bottom >= height:
         return crop_coin(entry.cut(image))  # half of an image: beyond is the other side
-    margin = round(AROUND * max(right - left, bottom - top))
-    rows = slice(max(0, top - margin), bottom + margin)
-    return crop_coin(np.ascontiguousarray(image[rows, max(0, left - margin) : right + margin]))
+    left, top, right, bottom = surroundings((left, top, right, bottom), image.shape)
+    return crop_coin(np.ascontiguousarray(image[top:bottom, left:right]))
 
 
 def page_of(store: Store, entry: Entry) -> Image:

@@ -204,17 +204,13 @@ class Identifier:
             store.rankings.add(session_id, coin, self.matcher.embedder.id, answer.verdict, answer.candidates)
         return answer
 
-    def own_images(
-        self, store: Store, paths: Sequence[Path], answer: Answer, seen: dict[Path, SeenCoin]
-    ) -> Iterator[OwnImage]:
+    def own_images(self, store: Store, coins: Sequence[SeenCoin], answer: Answer) -> Iterator[OwnImage]:
         """Photographs rotated as the best candidate is, with the evidence."""
         best = answer.candidates[0]
-        views = [View(seen[path].crop) for path in paths]
-        drawn = self._evidence.draw_each(store, views, best)
-        for path, turn_deg, evidence in zip(paths, best.evidence["turns_deg"], drawn, strict=False):
-            outline = seen[path].outline
-            image = portrait(read_image(path), (outline.centre_px, outline.radius_px), turn_deg, IMAGE_PX)
-            yield OwnImage(side=printable(path.name), image=image, caption=printable(path.name), evidence=evidence)
+        drawn = self._evidence.draw_each(store, [View(coin.crop) for coin in coins], best)
+        for coin, turn_deg, evidence in zip(coins, best.evidence["turns_deg"], drawn, strict=False):
+            image = portrait(read_image(coin.path), (coin.centre_px, coin.radius_px), turn_deg, IMAGE_PX)
+            yield OwnImage(side=coin.caption, image=image, caption=coin.caption, evidence=evidence)
 
 
 def load_model(lab: Lab, model: str, reporter: Reporter) -> Embedder:
@@ -316,19 +312,25 @@ def identify_photographs(
     """
     query, seen, errors = photographs.query, photographs.coins, photographs.errors
     identifier = Identifier.open(lab, model, reporter, thorough=thorough, where=where)
-    with reporter.step(f"Comparing with {count(identifier.matcher.index.count(where), 'catalogue image')}"):
+    coins = [coin for path in seen for coin in seen[path]]
+    with reporter.progress(
+        f"Comparing with {count(identifier.matcher.index.count(where), 'catalogue image')}"
+    ) as progress:
         if query.same_coin:
-            asked = [tuple(seen)]
-            answers = [_answer_once(identifier, seen, errors)]
+            progress(0, 1)
+            asked = [(tuple(coins), _answer_once(identifier, coins, errors))]
+            progress(1, 1)
         else:
-            asked = [(path,) for path in dict.fromkeys(query.paths)]
-            answers = [
-                replace(identifier.identify(printable(str(path)), [View(seen[path].crop)]), fails=seen[path].fails)
-                if path in seen
-                else Answer(printable(str(path)), error=errors[path])
-                for (path,) in asked
-            ]
-        page = _write_page(identifier, list(zip(asked, answers, strict=True)), seen) if report else None
+            found: dict[Path, list[tuple[tuple[SeenCoin, ...], Answer]]] = {
+                path: [((), Answer(printable(str(path)), error=error))] for path, error in errors.items()
+            }
+            progress(0, len(coins))
+            for number, coin in enumerate(coins, 1):
+                found.setdefault(coin.path, []).append(((coin,), _answer(identifier, coin)))
+                progress(number, len(coins))
+            asked = [each for path in dict.fromkeys(query.paths) for each in found[path]]
+    page = _write_page(identifier, asked) if report else None
+    answers = [answer for _, answer in asked]
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), page)
 
 
@@ -369,26 +371,27 @@ def identify_session(
     return Answers(tuple(replace(answer, candidates=answer.candidates[:top]) for answer in answers), report)
 
 
-def _answer_once(identifier: Identifier, seen: dict[Path, SeenCoin], errors: dict[Path, str]) -> Answer:
+def _answer(identifier: Identifier, coin: SeenCoin) -> Answer:
+    answer = identifier.identify(printable(str(coin.path)), [View(coin.crop)])
+    return replace(answer, coin_number=coin.number, box=coin.box, fails=coin.fails)
+
+
+def _answer_once(identifier: Identifier, coins: Sequence[SeenCoin], errors: dict[Path, str]) -> Answer:
     """One answer for all photographs of one coin; those that could not be used are its error."""
     # Which side is which is not known: as views of different "sides" they are searched apart and then fused.
-    answer = identifier.identify(
-        ", ".join(printable(str(path)) for path in seen), [View(each.crop, side=None) for each in seen.values()]
-    )
-    fails = dict.fromkeys(reason for each in seen.values() for reason in each.fails)
+    answer = identifier.identify(", ".join(coin.name for coin in coins), [View(coin.crop, side=None) for coin in coins])
+    fails = dict.fromkeys(reason for coin in coins for reason in coin.fails)
     return replace(answer, error=" ".join(errors.values()) or None, fails=tuple(fails))
 
 
-def _write_page(
-    identifier: Identifier, answers: Sequence[tuple[tuple[Path, ...], Answer]], seen: dict[Path, SeenCoin]
-) -> Path:
+def _write_page(identifier: Identifier, answers: Sequence[tuple[tuple[SeenCoin, ...], Answer]]) -> Path:
     """The page of what was asked about: the same for photographs as for a scan."""
     with Store.open(identifier.lab.store, writing=False) as store:
         named = {entry for _, answer in answers for each in answer.candidates for entry in _named(each)}
         entries = store.catalogue.live(named)
         cards = []
-        for number, (paths, answer) in enumerate(answers, 1):
-            own = list(identifier.own_images(store, paths, answer, seen)) if answer.candidates else []
+        for number, (coins, answer) in enumerate(answers, 1):
+            own = list(identifier.own_images(store, coins, answer)) if answer.candidates else []
             cards.append(photograph_card(store, number, answer, own, entries))
         return write_photograph_page(
             identifier.lab, cards, f"{identifier.matcher.embedder.name} {identifier.matcher.embedder.id}"

@@ -54,6 +54,9 @@ class Imported:
         Photographs left out because another of this import has the same bytes: which, by file.
     more_pages
         Files of several pages, of which the first was taken: how many they have.
+    several
+        Photographs of several coins, which one name cannot label: the box of each coin (left, top, right, bottom), by
+        file.
     """
 
     photographs: int
@@ -68,6 +71,7 @@ class Imported:
     relabelled: dict[str, str] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
     more_pages: dict[str, int] = field(default_factory=dict)
+    several: dict[str, list[list[int]]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -83,6 +87,7 @@ class Imported:
             "skipped": self.skipped,
             "copies": self.copies,
             "more_pages": self.more_pages,
+            "several": self.several,
         }
 
 
@@ -144,6 +149,7 @@ class _Run:
         self._same_names: dict[str, str] = {}
         self._copies: dict[str, str] = {}
         self._more_pages: dict[str, int] = {}
+        self._several: dict[str, list[list[int]]] = {}
 
     def take(self, labels: list[Label]) -> None:
         """Check some photographs, and store those that are new."""
@@ -186,6 +192,7 @@ class _Run:
             relabelled=self._relabelled,
             copies=self._copies,
             more_pages=self._more_pages,
+            several=self._several,
         )
 
     def _new(self, labels: list[Label]) -> Iterator[Photograph]:
@@ -208,6 +215,8 @@ class _Run:
                 self._new_hashes[sha256] = label
                 self._coins.add(label.coin)
                 self._sessions.add(label.session)
+                if boxes := photograph.quality.get("boxes"):
+                    self._several[source] = boxes
                 if photograph.quarantine_reasons:
                     self._failures[source] = ", ".join(photograph.quarantine_reasons)
                 pages = count_pages(data)

@@ -104,8 +104,15 @@ def holds_pages(source: Path) -> bool:
     return source.suffix.lower() in PAGE_SUFFIXES and not source.is_dir()
 
 
-def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> AddedPages:
+def add_pages(
+    lab: Lab, source: Path, sale: str | None, reporter: Reporter, *, by_reference: bool = False
+) -> AddedPages:
     """Cut the coins out of every page and add them, obverse and reverse of each.
+
+    Parameters
+    ----------
+    by_reference
+        Leave pages that are files of their own where they are, and link to them.
 
     Raises
     ------
@@ -133,15 +140,17 @@ def add_pages(lab: Lab, source: Path, sale: str | None, reporter: Reporter) -> A
                 progress(done, total)
                 if isinstance(page, str):
                     refused.append(printable(page))
-                elif hash_bytes(page.data) in known:
+                elif (page_sha256 := hash_bytes(page.data)) in known:
                     counts["known"] += 1
+                    if page.path is not None:
+                        store.catalogue.find_again({page_sha256: page.path}, by_reference=by_reference)
                 elif page.name in sources:
                     refused.append(
                         f"{page.name} of the sale {name} is another page than the one that was added before. Name "
                         "another sale (--sale), or remove this one first."
                     )
                 else:
-                    read = read_page(page)
+                    read = read_page(page if by_reference else replace(page, path=None))
                     counts["pages" if read.images else "empty"] += 1
                     if read.images:
                         yield read
@@ -185,7 +194,9 @@ def _add_coins(
 def _entries_of(coin: str, sale: str, cut: CutCoin, *, is_waiting: bool) -> list[NewEntry]:
     def entry(cut_side: CutSide, side: Side | None) -> NewEntry:
         page = cut_side.page
-        return NewEntry(coin, page.data, page.name, sale, side, box=cut_side.box, is_waiting=is_waiting)
+        return NewEntry(
+            coin, page.data, page.name, sale, side, box=cut_side.box, is_waiting=is_waiting, reference=page.path
+        )
 
     if cut.reverse is None:
         return [entry(cut.obverse, None)]

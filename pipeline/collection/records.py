@@ -54,6 +54,8 @@ class AddOptions:
         Check everything, and change nothing.
     skip_wrong
         Add the rest where some records are wrong; else nothing is added.
+    by_reference
+        Leave images that are files where they are, and link to them; what was downloaded is copied.
     """
 
     sale: str | None = None
@@ -61,6 +63,7 @@ class AddOptions:
     replace: bool = False
     dry_run: bool = False
     skip_wrong: bool = False
+    by_reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,7 @@ class _Run:
         self._unchanged = 0
         self._renamed: dict[str, str] = {}
         self._sales: list[str] = []
+        self._known_files: dict[str, Path] = {}
 
     def plan(self, sale: str, lots: Sequence[SourceLot], images: SourceImages) -> None:
         """Compare the records of a sale with what the catalogue has of it."""
@@ -237,6 +241,7 @@ class _Run:
         plan = plan_additions(self._store, sale, additions, replace=self._options.replace)
         self._wrong += plan.refused
         self._known += plan.known
+        self._known_files |= {sha256: path for sha256, path in plan.files.items() if not images.is_downloaded(path)}
         self._renamed |= plan.renamed
         latest = {lot.coin_id: lot for lot in self._store.catalogue.lots(sale)}
         for lot in usable:
@@ -284,17 +289,25 @@ class _Run:
 
     def write(self, checked: dict[Path, ReadEntries], reporter: Reporter) -> None:
         """Add what was planned: each coin with all its images and what is stated of it, or not at all."""
+        self._store.catalogue.find_again(self._known_files, by_reference=self._options.by_reference)
         with reporter.progress("Adding records") as progress:
             for start in range(0, len(self._planned), _BATCH):
                 progress(start, len(self._planned))
                 batch = self._planned[start : start + _BATCH]
                 old = [entry for planned in batch for each in planned.new for entry in each.replaces]
                 self._store.catalogue.add_entries(
-                    _with_bytes(batch, checked), old, [planned.details for planned in batch if planned.details]
+                    self._with_bytes(batch, checked), old, [planned.details for planned in batch if planned.details]
                 )
                 if old:
                     self._store.journal.log(EntriesReplaced(entries=tuple(entry.id for entry in old)))
             progress(len(self._planned), len(self._planned))
+
+    def _with_bytes(self, batch: Sequence[_Planned], checked: dict[Path, ReadEntries]) -> Iterator[NewEntry]:
+        for path in dict.fromkeys(each.photo.path for planned in batch for each in planned.new):
+            data = path.read_bytes()
+            is_linked = self._options.by_reference and not self._source.images.is_downloaded(path)
+            for entry in checked[path].entries:
+                yield replace(entry, data=data, reference=path if is_linked else None)
 
     def result(self, is_added: bool) -> AddedRecords:
         """What it came to, or would."""
@@ -325,10 +338,3 @@ def _check(shown: Sequence[Addition], sale: str) -> ReadEntries | str:
     """The entries of one image without its bytes, which are read again when it is stored; or why it cannot be used."""
     read = read_entries(shown, sale)
     return read if isinstance(read, str) else ReadEntries(tuple(replace(each, data=b"") for each in read.entries))
-
-
-def _with_bytes(batch: Sequence[_Planned], checked: dict[Path, ReadEntries]) -> Iterator[NewEntry]:
-    for path in dict.fromkeys(each.photo.path for planned in batch for each in planned.new):
-        data = path.read_bytes()
-        for entry in checked[path].entries:
-            yield replace(entry, data=data)

@@ -59,6 +59,10 @@ class SourceImages:
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             self._downloaded = dict(zip(wanted, pool.map(self._download, wanted), strict=True))
 
+    def is_downloaded(self, path: Path) -> bool:
+        """Whether an image is gone when this is closed."""
+        return path.is_relative_to(self._temporary.name)
+
     def find(self, lot: SourceLot) -> list[Addition]:
         """The images of one record.
 

@@ -58,6 +58,9 @@ def add(
     skip_wrong: Annotated[
         bool, typer.Option("--skip-wrong", help="Leave wrong lines of a table out, and add the rest.")
     ] = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Leave image files where they are, and link to them: they must stay.")
+    ] = False,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -68,17 +71,21 @@ def add(
     from pipeline.collection.records import AddOptions, add_records, holds_records
 
     if holds_records(source):
-        options = AddOptions(sale, mapping, replace, dry_run, skip_wrong)
+        options = AddOptions(sale, mapping, replace, dry_run, skip_wrong, reference)
         records = add_records(open_lab(lab), source, reporter, options)
         print_result(records, print_records, json=json)
         return DONE if not records.images.refused else LEFT_OVER if skip_wrong else FAILED
     if mapping or dry_run or skip_wrong:
         raise UsageError("--mapping, --dry-run and --skip-wrong are for tables and manifests. Leave them out.")
+    if holds_pages(Path(source)) and reference:
+        raise UsageError(
+            "--reference is for images that are files: the pages of a PDF or TIFF are copied. Leave it out."
+        )
     if holds_pages(Path(source)) or pages:
-        plates = add_pages(open_lab(lab), Path(source), sale, reporter)
+        plates = add_pages(open_lab(lab), Path(source), sale, reporter, by_reference=reference)
         print_result(plates, print_pages, json=json)
         return LEFT_OVER if plates.waiting or plates.refused else DONE
-    added = add_directory(open_lab(lab), Path(source), reporter, sale=sale, replace=replace)
+    added = add_directory(open_lab(lab), Path(source), reporter, sale=sale, replace=replace, by_reference=reference)
     print_result(added, print_added, json=json)
     return LEFT_OVER if added.refused else DONE
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.durable_files import write_atomically
 from calibration.image import Image, ImageError, read_image
-from calibration.outline import crop_coin, normalise
+from calibration.outline import crop_coin
 from capture.photographs import side_by_name
 from capture.store import Store
 from models.explanation.explanation import Explanation, Method, explain
@@ -181,7 +181,7 @@ def _read_sides(lab: Lab | None, name: str) -> Sides:
         except ImageError as error:
             raise LabError(str(error)) from error
         if len(coins) == 1:
-            return {side_by_name(path): normalise(image, coins[0])}
+            return {side_by_name(path): coins[0].crop()}
         if len(coins) == 2:
             obverse, reverse = _cut_between(image, coins[0].centre_px, coins[1].centre_px)
             return {"obverse": crop_coin(obverse), "reverse": crop_coin(reverse)}

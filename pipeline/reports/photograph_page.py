@@ -18,7 +18,7 @@ class PhotographAnswer(Protocol):
     """What photographs of one coin were matched with."""
 
     @property
-    def image(self) -> str: ...
+    def name(self) -> str: ...
 
     @property
     def verdict(self) -> str | None: ...
@@ -42,7 +42,7 @@ def photograph_card(
         cautions.append(f"The photograph fails a check ({', '.join(answer.fails)}): the answer is less certain.")
     return Card(
         anchor=f"photograph{number}",
-        title=", ".join(Path(name).name for name in answer.image.split(", ")),
+        title=", ".join(Path(name).name for name in answer.name.split(", ")),
         note="",
         verdict=answer.verdict,
         sides=view_sides(store, own, entries_of(answer.candidates[0], entries) if answer.candidates else []),

@@ -20,12 +20,16 @@ PAGE_SUFFIXES = (".pdf", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class ScannedPage:
-    """A page: its number from 1, what it is called, its bytes as they are kept, and its image."""
+    """A page: its number from 1, what it is called, its bytes as they are kept, and its image.
+
+    ``path`` is the file that has these bytes, if there is one.
+    """
 
     number: int
     name: str
     data: bytes
     image: Image
+    path: Path | None = None
 
 
 def read_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
@@ -56,7 +60,7 @@ def _page_name(path: Path, number: int) -> str:
 def _image_page(path: Path, number: int) -> ScannedPage | str:
     try:
         data = read_image_bytes(path)
-        return ScannedPage(number, printable(path.name), data, decode_image(data, str(path)))
+        return ScannedPage(number, printable(path.name), data, decode_image(data, str(path)), path)
     except ImageError as error:
         return str(error)
 
@@ -70,10 +74,7 @@ def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
         document = pypdfium2.PdfDocument(path)
         total = len(document)
     except (pypdfium2.PdfiumError, OSError) as error:
-        raise LabError(
-            f"{path} cannot be read: it is damaged, needs a password, or is no PDF. Open it in a viewer and print it "
-            "into a new PDF."
-        ) from error
+        raise LabError(f"{path} {_why_not(path, getattr(error, 'err_code', None))}") from error
     for number in range(1, total + 1):
         name = _page_name(path, number)
         try:
@@ -88,6 +89,30 @@ def _pdf_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:
             continue
         yield total, ScannedPage(number, name, encode_lossless(image), image)
     document.close()
+
+
+def _why_not(path: Path, code: int | None) -> str:
+    """Why a PDF cannot be opened, and what to do; ``code`` is PDFium's."""
+    from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+
+    if code == FPDF_ERR_PASSWORD:
+        return (
+            "is locked with a password. Open it with that in a viewer and print it into a new PDF, or "
+            "`qpdf --decrypt --password=... OLD.pdf NEW.pdf`; then add the new one."
+        )
+    if code == FPDF_ERR_SECURITY:
+        return (
+            "is locked in a way that only its publisher's viewer can open. Print it there into a new PDF, or ask for "
+            "one that is not locked."
+        )
+    with path.open("rb") as stream:
+        is_pdf = b"%PDF-" in stream.read(1024)
+    if not is_pdf:
+        return "is no PDF, whatever its name says. Download it again, or name the pages' images."
+    return (
+        "is damaged: where its pages begin is not found. Download it again, or open it in a viewer and print it into "
+        "a new PDF."
+    )
 
 
 def _tiff_pages(path: Path) -> Iterator[tuple[int, ScannedPage | str]]:

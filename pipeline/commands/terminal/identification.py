@@ -43,8 +43,8 @@ def print_answers(result: Answers) -> None:
         if answer.verdict is None:
             continue
         if answer.fails:
-            reporter.warn(f"{answer.image} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
-        print_sentences(console, f"{literal(answer.image)}: {coloured_verdict(answer.verdict)}")
+            reporter.warn(f"{answer.name} fails a check ({', '.join(answer.fails)}): the answer is less certain.")
+        print_sentences(console, f"{literal(answer.name)}: {coloured_verdict(answer.verdict)}")
         if answer.candidates and answer.verdict in (MATCH, POSSIBLE):
             chain = describe_sales(sales_of(answer.candidates[0]))
             if chain:
@@ -88,6 +88,8 @@ def print_imported(done: Imported) -> None:
         print_line(f"{count(done.quarantined, 'photograph')} failed a check and will not train:")
         for file, reason in done.failures.items():
             print_line(f"  {file}: {reason}")
+    for file, boxes in done.several.items():
+        reporter.warn(f"{file} shows {len(boxes)} coins. Cut it into images of one coin each, and import these.")
     for file, pages in done.more_pages.items():
         reporter.warn(describe_pages(file, pages))
     for line in (*done.refused, *done.skipped):

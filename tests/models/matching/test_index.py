@@ -133,6 +133,38 @@ def test_corrected_entries_keep_their_features(reopen: Open) -> None:
     np.testing.assert_allclose(index.grids(row)[0], features.grid[6], atol=0.02)
 
 
+@pytest.mark.slow
+def test_of_ten_thousand_entries_it_does_the_same(reopen: Open) -> None:
+    entries, features = some(10_000)
+    entries = [replace(entry, sale=f"sale {n % 20}", weight_g=2.0 + n % 97 / 40) for n, entry in enumerate(entries)]
+    for start in range(0, 10_000, 2500):
+        part = slice(start, start + 2500)
+        reopen().add(entries[part], Features(features.pooled[part], features.grid[part]))
+    reopen().tidy()
+    index = reopen()
+    assert len(index) == 10_000 and set(index.keys()) == {entry.key for entry in entries}
+    assert len(index.coins()) == 5000 and len(index.sample(999)) == 999
+    asked = some(3, seed=9)[1].pooled
+    order = np.argsort(-(asked @ features.pooled.T).max(axis=0))
+    found = index.entries(index.search(asked, 300))
+    both = {each.key for each in found} & {entries[n].key for n in order[:300]}
+    assert len(found) == 300 and len(both) >= 297, "all but those that half precision cannot tell apart"
+    where = Where(side="obverse", sales=("sale 2", "sale 4"), weight_g=(3.0, 3.5))
+    wanted = [n for n, each in enumerate(entries) if n % 20 in (2, 4) and 3.0 <= (each.weight_g or 0) <= 3.5]
+    assert index.count(where) == len(wanted)
+    narrowed = {each.key for each in index.entries(index.search(asked, len(wanted), where))}
+    assert narrowed == {entries[n].key for n in wanted}
+    with pytest.raises(ValueError, match="already"):
+        reopen().add(entries[9999:], Features(features.pooled[:1], features.grid[:1]))
+    assert reopen().remove([entry.key for entry in entries[5000:6000]]) == 1000
+    assert reopen().relabel([replace(entry, coin="lot 7") for entry in entries[:1200]]) == 1200
+    index = reopen()
+    assert len(index) == 9000 and len(index.of_coin("lot 7")) == 1200 and index.of_coin("coin 2600") == []
+    (row,) = index.search(features.pooled[1100:1101], 1)
+    np.testing.assert_allclose(index.grids(np.array([row]))[0], features.grid[1100], atol=0.02)
+    assert index.entries(np.array([row]))[0].coin == "lot 7"
+
+
 def add_in_milvus(path: Path) -> None:
     """Add ten entries, and end."""
     index = MilvusIndex("model-1", str(path))

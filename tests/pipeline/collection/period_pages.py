@@ -172,23 +172,24 @@ def make_period_page(
     for place, (obverse, reverse) in enumerate(coins[: period.columns * period.rows]):
         column, row = place % period.columns, place // period.columns
         x, y = side + (column + 0.5) * cell_w, top + (row + 0.46) * cell_h
-        room = min(cell_w / 2.2, cell_h / 1.4) if period.way == "beside" else min(cell_w / 1.2, cell_h / 2.5)
         text_room = cell_w * 0.4 if period.number == "line" else 0.0
+        coins_w = cell_w - text_room
+        room = min(coins_w / 2.2, cell_h / 1.4) if period.way == "beside" else min(coins_w / 1.2, cell_h / 2.5)
         size = min(float(sheet.px(float(rng.uniform(*period.mm)))), room)
         apart = size * (1 + float(rng.uniform(*period.gap))) + (sheet.px(1) if period.shadow else 0)
-        apart = min(apart, (cell_w - size) * 0.95) if period.way == "beside" else min(apart, cell_h * 0.5)
-        x += float(rng.normal(0, 0.01)) * cell_w + text_room * 0.6
+        apart = min(apart, (coins_w - size) * 0.95) if period.way == "beside" else min(apart, cell_h * 0.5)
+        x += float(rng.normal(0, 0.01)) * coins_w + text_room * 0.5
         half = (apart / 2, 0.0) if period.way == "beside" else (0.0, apart / 2)
         boxes = [
             _lay(sheet, photo, x + sign * half[0], y + sign * half[1], size * float(rng.uniform(0.96, 1.0)))
             for sign, photo in zip((-1, 1), (obverse, reverse), strict=True)
         ]
         truths.append(PeriodCoin(boxes[0], boxes[1], first + place if period.number else None))
-        _number(sheet, truths[-1], int(side + column * cell_w), int(x))
+        _number(sheet, truths[-1], int(side + column * cell_w))
     return _scan(sheet, truths)
 
 
-def _number(sheet: Sheet, coin: PeriodCoin, left: int, x: int) -> None:
+def _number(sheet: Sheet, coin: PeriodCoin, left: int) -> None:
     period, ink = sheet.period, 0.95 if sheet.dark_ground else 0.08
     number = "" if coin.number is None else str(coin.number)
     if period.number == "below":
@@ -198,10 +199,13 @@ def _number(sheet: Sheet, coin: PeriodCoin, left: int, x: int) -> None:
     elif period.number == "left":
         sheet.write(number, coin.obverse[0] - sheet.px(1.5), coin.obverse[1] - sheet.px(2.6), 2.3, ink=ink)
     elif period.number == "line":
+        room = coin.obverse[0] - sheet.px(1.5) - left
         for line in range(7):
-            words = " ".join(sheet.rng.permutation(WORDS)[:4])
-            start = f"{number}. " if line == 0 else ""
-            sheet.write((start + words)[:34], left, coin.obverse[1] + sheet.px(3.3 * line), 2.3)
+            words = [f"{number}."] if line == 0 else []
+            for word in sheet.rng.permutation(WORDS)[:4]:
+                if _font(period.font, sheet.px(2.3)).getlength(" ".join([*words, word])) < room:
+                    words.append(word)
+            sheet.write(" ".join(words), left, coin.obverse[1] + sheet.px(3.3 * line), 2.3)
 
 
 def _lay(sheet: Sheet, photo: CoinPhoto, x: float, y: float, size: float) -> Box:

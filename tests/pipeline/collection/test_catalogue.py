@@ -65,6 +65,29 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_first(rig: Rig, em
     assert (again["known"], again["entries"]) == (2, 0)
 
 
+def test_images_by_reference_stay_where_they_are_and_one_that_was_moved_is_named(
+    rig: Rig, empty_lab: Path, plates: Fill
+) -> None:
+    folder = plates("1933", lot1_obv=1, lot1_rev=2, lot2_obv=3)
+    add = ("catalogue", "add", folder, "--reference", "--lab", empty_lab)
+    assert rig(*add).code == 0
+    files = [path for path in (empty_lab / "store" / "files").rglob("*") if not path.is_dir()]
+    assert len(files) == 3 and all(path.is_symlink() for path in files)
+    assert rig("store", "verify", "--lab", empty_lab).code == 0
+    (folder / "lot1_obv.jxl").rename(folder / "elsewhere.jxl")
+    (folder / "lot2_obv.jxl").write_bytes(coin_image(4))
+    ran = rig("store", "verify", "--lab", empty_lab)
+    assert ran.code == 1 and f"missing: {folder}/lot1_obv.jxl" in ran.err, ran.err
+    assert f"damaged: {folder}/lot2_obv.jxl" in ran.err and "added by reference" in ran.err
+    assert rig("store", "rebuild", "--lab", empty_lab).code in (0, 1)
+    (folder / "lot2_obv.jxl").write_bytes(coin_image(3))
+    moved = plates("1934", lot1_obv=1, lot1_rev=2, lot2_obv=3)
+    assert rig("catalogue", "add", moved, "--reference", "--lab", empty_lab, "--json").json["known"] == 3
+    assert rig("store", "verify", "--lab", empty_lab).code == 0
+    assert rig("catalogue", "add", moved, "--lab", empty_lab, "--json").json["known"] == 3
+    assert not any(path.is_symlink() for path in files) and rig("store", "verify", "--lab", empty_lab).code == 0
+
+
 def test_a_corrected_image_takes_the_place_of_the_former(rig: Rig, empty_lab: Path, plates: Fill) -> None:
     folder = plates("1933", lot1_obv=1, lot2_obv=2)
     add = ("catalogue", "add", folder, "--lab", empty_lab, "--json")

@@ -61,7 +61,7 @@ def test_a_file_that_is_no_image_is_reported_and_the_others_are_answered(rig: Ri
     assert "notes.txt" in alone.err and "JPEG" in alone.err and "Traceback" not in alone.err
 
 
-def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
+def test_every_coin_of_an_image_has_an_answer_and_the_catalogue_takes_one_side_an_image(
     rig: Rig, lab: Path, photo: Path, photographs: Path, tmp_path: Path
 ) -> None:
     stitched = [read_image(photographs / f"{coin}.jpg") for coin in COINS]
@@ -81,14 +81,39 @@ def test_an_image_of_several_coins_or_of_none_is_counted_and_never_named(
     added = rig("catalogue", "add", tmp_path / "sale", "--lab", lab, "--json")
     assert (added.code, added.json["entries"], len(added.json["refused"])) == (3, 1, 5)
     why = {name: next(line for line in added.json["refused"] if name in line) for name in images if "lot1" not in name}
-    assert "shows 6 coins" in why["page_obv.png"] and "shows about 96 coins" in why["many_rev.png"]
+    assert "shows 6 coins" in why["page_obv.png"] and "shows 96 coins" in why["many_rev.png"]
+    assert all("--pages" in why[name] for name in ("page_obv.png", "many_rev.png"))
     assert "(left half) shows 4 coins" in why["wide.png"] and "lies across its middle" in why["across.png"]
     assert "no coin was found" in why["blank_obv.png"]
-    asked = rig("identify", *((tmp_path / "sale" / f"{name}.png") for name in ("page_obv", "many_rev")), "--lab", lab)
-    assert (asked.code, asked.out) == (1, "")
-    assert "shows 6 coins" in asked.err and "--coin 1 to --coin 6" in asked.err and "about 96 coins" in asked.err
-    second = rig("identify", tmp_path / "sale" / "page_obv.png", "--coin", 2, "--lab", lab, "--json").json[0]
-    assert second["candidates"][0]["coin"] == COINS[1]
+    two = tmp_path / "two.png"
+    cv2.imwrite(str(two), cv2.cvtColor(page[:, 160:][:160], cv2.COLOR_RGB2BGR))
+    answers = rig("identify", two, "--lab", lab, "--json").json
+    assert [each["candidates"][0]["coin"] for each in answers] == [COINS[1], COINS[2]]
+    assert [each["coin_number"] for each in answers] == [1, 2]
+    for x, (left, top, right, bottom) in zip((0, 160), (each["box"] for each in answers), strict=True):
+        assert x <= left < x + 30 and 0 <= top < 30 and x + 130 < right <= x + 160 and 130 < bottom <= 160
+    beyond = rig("identify", tmp_path / "sale" / "page_obv.png", "--coin", 7, "--lab", lab)
+    assert beyond.code == 1 and "shows 6 coins: there is no coin 7" in beyond.err
+
+
+@pytest.mark.slow
+def test_a_page_is_answered_coin_by_coin_and_two_sides_in_one_image_as_one_coin(
+    rig: Rig, lab: Path, photographs: Path, tmp_path: Path
+) -> None:
+    stitched = [read_image(photographs / f"{coin}.jpg") for coin in COINS]
+    sides = [cv2.resize(image[:, : image.shape[1] // 2], (160, 160)) for image in stitched]
+    small = [cv2.resize(side, (80, 80), interpolation=cv2.INTER_AREA) for side in sides]
+    cv2.imwrite(str(tmp_path / "page.png"), cv2.cvtColor(np.vstack([np.hstack(small)] * 4), cv2.COLOR_RGB2BGR))
+    answers = rig("identify", tmp_path / "page.png", "--report", "--lab", lab, "--json").json
+    assert len(answers) == 24 and [each["coin_number"] for each in answers] == list(range(1, 25))
+    assert sum(each["candidates"][0]["coin"] == COINS[n % 6] for n, each in enumerate(answers)) >= 22
+    one = rig("identify", tmp_path / "page.png", "--coin", 8, "--lab", lab)
+    assert "page.png, coin 8: " in one.out
+    both = photographs / f"{COINS[2]}.jpg"
+    (together,) = rig("identify", both, "--same-coin", "--lab", lab, "--json").json
+    assert together["candidates"][0]["coin"] == COINS[2] and "box" not in together
+    asked = rig("identify", tmp_path / "page.png", "--same-coin", "--lab", lab)
+    assert asked.code == 1 and "--coin 1 to --coin 24" in asked.err
 
 
 @pytest.mark.slow

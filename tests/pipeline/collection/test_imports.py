@@ -83,6 +83,19 @@ def test_missing_damaged_and_coinless_images_are_left_out_with_a_word(rig: Rig, 
     assert ran.json["photographs"] == 4 and ran.json["quarantined"] == 1 and len(ran.json["refused"]) == 2
 
 
+def test_a_photograph_of_several_coins_is_quarantined_and_its_coins_are_listed(
+    rig: Rig, lab: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    both = np.hstack([frame(coin, 100.0, 0) for coin in COINS[:2]])
+    (folder / f"{COINS[0]}.jpg").write_bytes(encode_jpeg(both))
+    done = rig("import", folder, "--lab", lab, "--json")
+    boxes = done.json["several"][f"{COINS[0]}.jpg"]
+    assert len(boxes) == 2 and boxes[0][2] <= both.shape[1] / 2 <= boxes[1][0]
+    assert "two coins" in done.json["failures"][f"{COINS[0]}.jpg"]
+
+
 def test_without_labels_names_and_folders_tell_the_coin(rig: Rig, lab: Path, holiday: Path, tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     (loose / "A.7").mkdir(parents=True)

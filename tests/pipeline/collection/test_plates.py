@@ -113,14 +113,6 @@ def test_what_is_doubtful_waits_for_a_person(
     assert rig("catalogue", "list", "--lab", lab, "--json").json == [{"sale": "Ball 6", "coins": 2, "entries": 3}]
 
 
-def test_a_file_that_is_no_pdf_is_refused(rig: Rig, tmp_path: Path) -> None:
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
-    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
-    ran = rig("catalogue", "add", tmp_path / "broken.pdf", "--lab", lab)
-    assert ran.code == 1 and "cannot be read" in ran.err and "Traceback" not in ran.err
-
-
 def test_every_page_of_a_scanners_file_is_read_or_named(tmp_path: Path) -> None:
     def tones(number: int) -> np.ndarray:
         return np.full((30, 20), 100 + number, np.uint16) * 257
