@@ -43,6 +43,7 @@ ROUGH, ROUGH_OVER_GROUND = 4.0, 2.5  # grey levels of relief, and over what pape
 ALIKE = 1.5  # radius of that over the page's median, or under it
 BETWEEN_LINES = 0.4  # share of a drawing that is paper
 CAPTION = 0.35  # of a coin's radius; what stands out of its outline and is narrower than twice that is none of it
+HANGS_ON = 0.6  # of a coin's radius: what hangs on it and would not hold a disc of that radius
 FRAME = 0.9  # of the longer side
 EXPLAINED = 0.8  # of a thing's area, by its coins; where it is less, something fainter may join them
 FAINT = (0.25, 0.4, 0.55)  # of the strong contrast of a thing, its 90th percentile: fainter is what joins its coins
@@ -109,7 +110,7 @@ def find_page_coins(page: Image) -> list[PageCoin]:
         if each.is_faint:
             outline = contour_of(each.blob)[:, 0, :] + np.array([each.x, each.y], np.float64)
         else:
-            outline = find_edges(sharp, each.blob, (each.x, each.y))
+            outline = find_edges(sharp, _rounded(each), (each.x, each.y))
         (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0) + 1.0
         box = (
             max(0, math.floor(left * across)),
@@ -269,6 +270,12 @@ def _coins_of(thing: Blob, small: npt.NDArray[np.float32], ground: npt.NDArray[n
             continue
         shown = float(np.mean(np.abs(tone - paper) < LEAST_CONTRAST))
         yield _Found(piece, box[1].start, box[0].start, radius, roundness, shown, spread)
+
+
+def _rounded(found: _Found) -> Blob:
+    """Its rough extent without what hangs on it, such as a number in its shadow; corners are found again as edges."""
+    opened = np.asarray(cv2.morphologyEx(found.blob, cv2.MORPH_OPEN, disc(HANGS_ON * found.radius)), np.uint8)
+    return opened if opened.any() else found.blob
 
 
 def _without_captions(piece: Blob) -> Blob:
