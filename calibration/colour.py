@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.chart import NEUTRALS, Chart
-from calibration.colour_matrix import LUMINANCE, ColourMatrix, Model
+from calibration.colour_matrix import ColourMatrix, Model
 from calibration.errors import CalibrationError
-from calibration.response import light_of_codes
+from calibration.response import LUMINANCE, light_of_codes
 
 Values = npt.NDArray[np.float64]
 Response = Literal["linear", "srgb", "fitted"]

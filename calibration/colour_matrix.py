@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration.response import LUMINANCE
+
 Model = Literal["linear", "root-polynomial"]
 Light = npt.NDArray[np.float32]
 
 TERMS: dict[Model, int] = {"linear": 3, "root-polynomial": 6}
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True, eq=False)

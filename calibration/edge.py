@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.board import BoardSpec, BoardView
+from calibration.response import LUMINANCE
 
 Values = npt.NDArray[np.float64]
 Light = npt.NDArray[np.float32]
@@ -158,7 +159,7 @@ def _measure_edge(light: Light, ends: Values, reach_px: float) -> tuple[float, .
         return None
     distances = (columns - offset - slope * rows[:, None]) * np.cos(np.arctan(slope))
     near = np.abs(distances) <= reach_px
-    frequencies, response = edge_response(distances[near], (part @ (0.2126, 0.7152, 0.0722))[near])
+    frequencies, response = edge_response(distances[near], (part @ LUMINANCE)[near])
     at = []
     for channel in range(3):
         line = offset, slope

@@ -310,7 +310,8 @@ def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | N
     # The corners of one marker share its flaws: markers count, not corners.
     miss_px = float(np.sqrt(np.mean(np.sum((projected - seen) ** 2, axis=1)) / 2))
     arm_px = float(np.sqrt(np.mean(np.sum((seen - seen.mean(axis=0)) ** 2, axis=1))))
-    error_deg = float(np.degrees(miss_px / arm_px) / np.sqrt(whole.sum()))
+    extrapolated = np.sqrt(ring.markers / whole.sum())  # from the markers that are seen to the ring's middle
+    error_deg = float(np.degrees(miss_px / arm_px) / np.sqrt(whole.sum()) * extrapolated)
     return PlateAngle(
         float(np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0])) % 360.0),
         int(whole.sum()),

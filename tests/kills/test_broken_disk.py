@@ -68,7 +68,7 @@ FAULTS = {
         ("Input/output error", "same command"),
     ),
     "a record cannot be renamed": (
-        Fault("files", "EIO", ("rename store/records/frame",), 20, 20),
+        Fault("files", "EIO", ("rename store/records/frame",), 10, 10),
         ("Input/output error", "same command"),
     ),
     "the file system is read-only": (Fault("files", "EROFS", STORE, MID_SCAN), ("Read-only file system",)),

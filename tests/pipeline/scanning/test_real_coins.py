@@ -27,7 +27,7 @@ def test_coins_of_a_full_tray_are_named_and_unknown_coins_are_not(rig: Rig, tmp_
     assert sum(coin["candidates"][0]["coin"] == coin["coin"] for coin in coins) >= 19
     unknown = [coin["coin"] for coin in coins[::4]]
     assert rig("catalogue", "remove", *unknown, "--lab", lab).code == 0
-    again = rig("scan", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
+    again = rig("identify", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
     assert again.code == 0, again.err
     judged = {coin["coin"]: coin for coin in again.json["coins"]}
     assert sum(judged[coin]["verdict"] in ("possible", "not in catalogue") for coin in unknown) >= 4

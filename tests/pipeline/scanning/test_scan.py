@@ -192,7 +192,7 @@ def test_a_dead_lamp_ends_in_quarantine_with_its_reason(rig: Rig, lab: Path) -> 
     with_faults(lab, "{kind: dead lamp, first: 25, last: 35}")  # the LEDs of az180
     ran = rig(*SCAN, "--lab", lab, "--json")
     assert ran.code == 3, ran.err
-    assert [coin["quarantined"] for coin in ran.json["coins"]] == [4] * 3
+    assert [coin["quarantined"] for coin in ran.json["coins"]] == [2] * 3
     assert [coin["frames"] for coin in ran.json["coins"]] == [SHOTS - 2] * 3
     assert "dark" in ran.err
     assert rig("store", "verify", "--lab", lab).code == 0
