@@ -35,7 +35,8 @@ README = """\
 {frames} of {coins} out of {sessions}, exported {at} by {software}.
 
 frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw as the camera gave it,
-                    .calibrated without distortion and uneven light; {images}
+                    .calibrated without distortion and uneven light, .sources.zip what a bracket was merged of, as the
+                    camera gave it (the .raw is then the merged image); {images}
 frames.csv          one line for each frame: which coin and side, pose commanded and read back, light, exposure,
                     mm per pixel, quality, SHA-256 of its images as they are stored
 frames.json         the same, with everything that the camera and the quality check reported
