@@ -37,6 +37,7 @@ from models.matching.verification import (
     VERIFIED,
     Comparisons,
     ReadCrop,
+    doubt_link,
     is_open,
     is_settled,
     shipped_verification,
@@ -185,7 +186,7 @@ class CoinMatcher:
         for name, chance in links.items():
             if chance >= OPEN_LINK:
                 compared = verification.compare(views, searches, {name}, self.read_crop)
-                (found[name],) = verification.weigh([min(chance, MOST_ALIKE)], {0: compared}, LINK_DOUBT)
+                found[name] = doubt_link(min(chance, MOST_ALIKE), compared, LINK_DOUBT)
         return found
 
     def rank(self, views: Sequence[View], where: Where = EVERYTHING) -> list[ScoredCoin]:

@@ -68,24 +68,32 @@ class Verification:
                 comparisons.append(None if crop is None else self.verifier.compare(upright, crop))
         return tuple(comparisons)
 
-    def weigh(self, chances: Sequence[float], compared: Mapping[int, Comparisons], doubt: float = 0.0) -> list[float]:
+    def weigh(self, chances: Sequence[float], compared: Mapping[int, Comparisons]) -> list[float]:
         """The probability of each candidate, given that some of them, by their place, were compared with the query.
 
         By Bayes' rule: the query is one of them or none, and what was found is so many times as probable if it is that
         one.
-
-        Parameters
-        ----------
-        doubt
-            By so much, as a natural logarithm, the surface must speak for the coin, or it counts against it.
         """
         weighed = np.array(chances, np.float64)
         left = max(0.0, 1.0 - float(weighed.sum()))
-        surface = {place: ask_surface(each) - doubt for place, each in compared.items() if any(each)}
+        surface = {place: ask_surface(each) for place, each in compared.items() if any(each)}
         ratios = self.weights.log_ratios(np.array([*surface.values()]))
         for place, ratio in zip(surface, ratios, strict=True):
             weighed[place] *= math.exp(ratio - excess(chances[place]))
         return [float(p) for p in weighed / max(left + float(weighed.sum()), 1e-12)]
+
+
+def doubt_link(chance: float, comparisons: Comparisons, doubt: float) -> float:
+    """The probability that two names of the catalogue are one coin, once they were compared.
+
+    The surface does not make it more probable. Two plates in one style of print agree more than a photograph and a
+    plate, which it was weighed on: it must speak for one coin by ``doubt`` (ln), in the mean over the sides, or it
+    counts against it.
+    """
+    seen = [each.log_ratio for each in comparisons if each is not None]
+    against = min(0.0, float(np.mean(seen)) - doubt) if seen else 0.0
+    left = chance * math.exp(against)
+    return left / (left + 1.0 - chance)
 
 
 def ask_surface(comparisons: Comparisons) -> float:
