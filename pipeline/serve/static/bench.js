@@ -1,6 +1,6 @@
 // The bench: the running job, looked at once a second for as long as the page is shown.
 
-import { byId, dataOf, element, figure, get, post, say, set, text } from "./api.js";
+import { byId, dataOf, element, figure, get, once, post, say, set, text } from "./api.js";
 import { isHeld, renderRig } from "./hands.js";
 
 const EVERY_MS = 1000;
@@ -32,7 +32,8 @@ function render(state) {
   set("alarm", alarm);
   byId("progress").hidden = !isRunning || !job.shots;
   byId("progress").value = job?.shots ? job.shots_done / job.shots : 0;
-  byId("left").textContent = isRunning ? text(job.left ? "script.bench.left" : "script.bench.measuring", job) : "";
+  const isMeasuring = isRunning && !job.left && (job.shots === 0 || job.shots_done < job.shots);
+  byId("left").textContent = isMeasuring ? text("script.bench.measuring") : isRunning && job.left ? text("script.bench.left", job) : "";
   byId("stop").hidden = !isRunning || job.stopping;
   byId("stopping").hidden = !isRunning || !job.stopping;
   const numbers = job ? ["shots_done", "shots", "frames", "retakes", "quarantined"] : [];
@@ -42,7 +43,7 @@ function render(state) {
   );
   fill("faults", state.faults, (each) => element("li", {}, element("strong", { textContent: `${each.at} ${each.device}: ` }), each.problem, element("br"), each.remedy ?? text("script.bench.recovered")));
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
-  fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
+  fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", { ...each, count: each.missing_shots }), " ", element("code", { textContent: each.command })));
   renderFrames(state.frames);
   renderRig(state, isRunning, state.state === "busy");
 }
@@ -80,16 +81,12 @@ async function look() {
   setTimeout(look, EVERY_MS);
 }
 
-byId("stop").addEventListener("click", async () => {
-  byId("stop").disabled = true;
-  try {
+byId("stop").addEventListener("click", () =>
+  once("stop", byId("stop"), async () => {
     await post("/bench/stop", { pid: job.pid });
     say(text("script.bench.asked"));
-  } catch (error) {
-    say(error.message, true);
-  }
-  byId("stop").disabled = false;
-});
+  }),
+);
 
 render(dataOf("state"));
 look();

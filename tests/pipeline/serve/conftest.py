@@ -83,6 +83,12 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def decide(page: Any, key: str) -> None:
+    """Decide by a key about what the review shows, once it can be seen."""
+    page.locator("#item[aria-busy=false]").wait_for()
+    page.keyboard.press(key)
+
+
 NO_FAULTS = ("409 (Conflict)", "ERR_INTERNET_DISCONNECTED")  # the page asks before it saves; a test cuts the network
 
 
