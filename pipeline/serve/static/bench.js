@@ -44,14 +44,15 @@ function render(state) {
   fill("faults", state.faults, (each) => element("li", {}, element("strong", { textContent: `${each.at} ${each.device}: ` }), each.problem, element("br"), each.remedy ?? text("script.bench.recovered")));
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
   fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", { ...each, count: each.missing_shots }), " ", element("code", { textContent: each.command })));
-  renderFrames(state.frames);
+  renderFrames(state.frames, isRunning);
   renderRig(state, isRunning, state.state === "busy");
 }
 
 // Frames are kept where they stand: an image that is there is not loaded again, and a link keeps the focus.
-function renderFrames(frames) {
+function renderFrames(frames, isRunning) {
   const list = byId("frames").querySelector("ul");
   byId("frames").hidden = frames.length === 0;
+  set("frames-title", text(isRunning ? "script.bench.frames arrive" : "script.bench.frames last"));
   const shown = new Set(frames.map((frame) => frame.id));
   for (const each of [...list.children]) if (!shown.has(each.dataset.id)) each.remove();
   frames.forEach((frame, place) => {
@@ -69,13 +70,21 @@ function drawFrame(frame) {
   return made;
 }
 
+// Where the page is not reached, what was last seen may be over, and nothing can be moved or stopped from here.
+function showReached(isReached) {
+  const wasLost = byId("status").dataset.offline === "yes";
+  byId("status").dataset.offline = isReached ? "no" : "yes";
+  byId("hands").inert = byId("stop").disabled = !isReached;
+  if (!isReached) set("sentence", text("script.offline"));
+  else if (wasLost) say("");
+}
+
 async function look() {
   try {
     if (!document.hidden) render(await get("/bench/state"));
-    if (byId("status").dataset.offline) say("");
-    delete byId("status").dataset.offline;
+    showReached(true);
   } catch (error) {
-    byId("status").dataset.offline = "yes";
+    showReached(false);
     say(error.message, true);
   }
   setTimeout(look, EVERY_MS);

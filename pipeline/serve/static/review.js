@@ -301,7 +301,7 @@ async function look() {
       const count = now.items.filter((each) => !known.has(keyOf(each))).length;
       if (count > 0 && items.length === 0) location.reload();
       [byId("idle").hidden, byId("running").hidden] = [now.is_running, !now.is_running];
-      byId("new").firstChild.textContent = text("script.new", { count });
+      if (count > 0) byId("new").firstChild.textContent = text("script.new", { count });
       byId("new").hidden = count === 0;
     }
     if (!document.hidden) await lookAtOpinions();
