@@ -23,7 +23,8 @@ const decided = []; // this page's own decisions, the newest last
 let at = 0;
 let rank = 0;
 let shown = null;
-let [shownItem, shownSince] = [null, 0]; // of the list, what `shown` is; since when it can be decided about
+let shownItem = null; // of the list, what `shown` is
+let [awaited, seen] = [null, null]; // `shown` once its images are there, and once they were for a moment
 
 const keyOf = (item) => JSON.stringify([item.kind, item.session, item.coin, item.kind === "match" ? "" : item.candidate]);
 const isWork = (item) => item.kind === "quarantined" || item.kind === "cut";
@@ -111,7 +112,7 @@ function firstOpen(item) {
 }
 
 function render(item) {
-  [shown, shownItem, shownSince] = [item, items[at], 0];
+  [shown, shownItem, awaited, seen] = [item, items[at], null, null];
   byId("item").hidden = false;
   byId("coin").textContent = item.coin;
   const verdict = isWork(item) ? text(`reason.${item.kind}`) : text(`script.verdict.${item.verdict}`);
@@ -133,11 +134,14 @@ function render(item) {
 function isReady() {
   if (shown === null || shownItem !== items[at] || isUnderWay("decision")) return false;
   if (!(isWork(shown) ? work.isSeen() : comparison.isSeen)) return false;
-  if (shownSince === 0) {
-    shownSince = performance.now();
-    setTimeout(showReadiness, SEEN_MS);
+  if (awaited !== shown) {
+    const item = (awaited = shown);
+    setTimeout(() => {
+      if (awaited === item) seen = item;
+      showReadiness();
+    }, SEEN_MS);
   }
-  return performance.now() - shownSince >= SEEN_MS;
+  return seen === shown;
 }
 
 function showReadiness() {
@@ -149,7 +153,7 @@ function showReadiness() {
 // What is decided once, whatever is pressed meanwhile; then the next, unless the person went elsewhere.
 async function settle(pressed, task) {
   if (!isReady()) {
-    if (shownItem === items[at] && shownSince === 0) say(text("script.not seen"), true);
+    if (shownItem === items[at] && awaited === null) say(text("script.not seen"), true);
     return;
   }
   const item = items[at];
@@ -259,12 +263,12 @@ async function undo(last = decided.at(-1), pressed = byId("undo")) {
 // What others decided about the coin since it was fetched is told, and shown.
 async function lookAtOpinions() {
   if (shown === null || isWork(shown) || shownItem !== items[at]) return;
-  const [seen, item] = [shown, shownItem];
-  const { opinions: now } = await get("/review/opinions", { coin: seen.coin });
-  if (shown !== seen || isUnderWay("decision")) return;
+  const [looked, item] = [shown, shownItem];
+  const { opinions: now } = await get("/review/opinions", { coin: looked.coin });
+  if (shown !== looked || isUnderWay("decision")) return;
   const others = [];
   let isOther = false;
-  for (const candidate of seen.candidates) {
+  for (const candidate of looked.candidates) {
     const opinions = now[candidate.entry] ?? [];
     others.push(...news(candidate.opinions, opinions, byId("who").value.trim()));
     isOther ||= JSON.stringify(opinions) !== JSON.stringify(candidate.opinions);
@@ -272,7 +276,7 @@ async function lookAtOpinions() {
   }
   if (!isOther) return;
   choose(rank);
-  if (seen.candidates.some(isDisputed)) mark(item, "disputed");
+  if (looked.candidates.some(isDisputed)) mark(item, "disputed");
   if (others.length > 0) say(others.join(" "), true);
 }
 
