@@ -112,14 +112,14 @@ function firstOpen(item) {
 }
 
 function render(item) {
-  [shown, shownItem, awaited, seen] = [item, items[at], null, null];
+  [shown, shownItem, awaited, seen] = [item, null, null, null]; // nothing is decided while it is being drawn
   byId("item").hidden = false;
   byId("coin").textContent = item.coin;
   const verdict = isWork(item) ? text(`reason.${item.kind}`) : text(`script.verdict.${item.verdict}`);
   [byId("verdict").textContent, byId("verdict").className] = [verdict, `verdict ${(item.verdict ?? item.kind).split(" ")[0]}`];
   const facts = isWork(item) ? work.facts(item) : [item.tray && text("script.tray", { tray: item.tray }), item.diameter, item.type, item.ranked];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  byId("why").value = reasonOf(shownItem);
+  byId("why").value = reasonOf(items[at]);
   byId("items").querySelector("[aria-current]")?.removeAttribute("aria-current");
   const button = byId("items").children[at]?.firstChild;
   button?.setAttribute("aria-current", "true");
@@ -127,6 +127,7 @@ function render(item) {
   showDecisions(item);
   if (isWork(item)) byId("work").replaceChildren(...work.draw(item, showReadiness));
   else choose(firstOpen(item));
+  shownItem = items[at];
   showReadiness();
 }
 
