@@ -19,6 +19,8 @@ from calibration.printed_page import PageCoin, find_page_coins
 Box = tuple[int, int, int, int]
 AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
 ROW = 0.5  # radii that centres may differ by in height, in one row
+ITS_OWN = 0.75  # share of both boxes that an outline has in common with the box it was looked for in
+BY_ITS_BOX = 0.5  # confidence of an outline that is but an ellipse in a box
 SAME = 0.5  # share of both boxes that two ways of looking at one coin have in common
 
 
@@ -83,22 +85,33 @@ def _as_on_a_page(image: Image, coins: list[ShownCoin], *, is_page: bool) -> Ite
     on_page = find_page_coins(image)
     for coin in coins:
         found = next((each for each in on_page if _overlap(each.box, coin.box) > SAME), None)
-        yield coin if found is None else _cut(image, found) or coin
+        yield coin if found is None else _cut(image, found)
     if is_page:
         for each in on_page:
             if not any(_overlap(each.box, coin.box) > SAME for coin in coins):
-                cut = _cut(image, each)
-                if cut is not None:
-                    yield cut
+                yield _cut(image, each)
 
 
-def _cut(image: Image, found: PageCoin) -> ShownCoin | None:
+def outline_at(part: Image, box: Box) -> Outline:
+    """The outline of the coin that a box of a page is of: an ellipse in it where a neighbour that touches hides it."""
+    try:
+        found = find_coin(part)
+        if _overlap(_box_of(found), box) > ITS_OWN:
+            return found
+    except NoCoinError:
+        pass
+    left, top, right, bottom = box
+    centre, axes = ((left + right - 1) / 2, (top + bottom - 1) / 2), ((right - left) / 2, (bottom - top) / 2)
+    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    mask = ((x - centre[0]) / axes[0]) ** 2 + ((y - centre[1]) / axes[1]) ** 2 <= 1.0
+    return Outline(centre, float(np.sqrt(axes[0] * axes[1])), np.asarray(mask, np.bool_), BY_ITS_BOX)
+
+
+def _cut(image: Image, found: PageCoin) -> ShownCoin:
     left, top, right, bottom = surroundings(found.box, image.shape)
     part = np.ascontiguousarray(image[top:bottom, left:right])
-    try:
-        outline = find_coin(part)
-    except NoCoinError:
-        return None
+    one, two, three, four = found.box
+    outline = outline_at(part, (one - left, two - top, three - left, four - top))
     return ShownCoin(found.box, part, outline, (left, top), found.doubts)
 
 

@@ -43,11 +43,14 @@ ROUGH, ROUGH_OVER_GROUND = 4.0, 2.5  # grey levels of relief, and over what pape
 ALIKE = 1.5  # radius of that over the page's median, or under it
 BETWEEN_LINES = 0.4  # share of a drawing that is paper
 CAPTION = 0.35  # of a coin's radius; what stands out of its outline and is narrower than twice that is none of it
+NEARLY_ALL = 0.9  # of its area: where more would go, a part of the coin itself is as light as its ground
+HANGS_ON = 0.6  # of a coin's radius: what hangs on it and would not hold a disc of that radius
 FRAME = 0.9  # of the longer side
 EXPLAINED = 0.8  # of a thing's area, by its coins; where it is less, something fainter may join them
 FAINT = (0.25, 0.4, 0.55)  # of the strong contrast of a thing, its 90th percentile: fainter is what joins its coins
 RELIEF_GAP = 0.004  # of the longer side: a coin's relief that is as its ground is narrower
 NARROW = (0.011, 0.016)  # of the longer side: half as wide as what joins them
+MOST_OF_IT = 0.5  # of a thing that is coins: of less only a part that happens to be round is left
 MORE = 1.05  # times the area of coins, or it is not worth to look at them more closely
 
 
@@ -109,7 +112,7 @@ def find_page_coins(page: Image) -> list[PageCoin]:
         if each.is_faint:
             outline = contour_of(each.blob)[:, 0, :] + np.array([each.x, each.y], np.float64)
         else:
-            outline = find_edges(sharp, each.blob, (each.x, each.y))
+            outline = find_edges(sharp, _rounded(each), (each.x, each.y))
         (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0) + 1.0
         box = (
             max(0, math.floor(left * across)),
@@ -207,7 +210,7 @@ def _coins_in(
     for part_of_it in _without_joints(thing, np.abs(small - ground)):
         parts = _whole_things(part_of_it)
         found = [each for part in parts for each in _coins_of(part, sharp, ground) if not _is_drawn(each)]
-        if _area(found) > MORE * _area(best):
+        if _area(found) > max(MORE * _area(best), MOST_OF_IT * float(thing.sum())):
             best = found
     return best
 
@@ -269,6 +272,12 @@ def _coins_of(thing: Blob, small: npt.NDArray[np.float32], ground: npt.NDArray[n
             continue
         shown = float(np.mean(np.abs(tone - paper) < LEAST_CONTRAST))
         yield _Found(piece, box[1].start, box[0].start, radius, roundness, shown, spread)
+
+
+def _rounded(found: _Found) -> Blob:
+    """Its rough extent without what hangs on it, such as a number in its shadow; corners are found again as edges."""
+    opened = np.asarray(cv2.morphologyEx(found.blob, cv2.MORPH_OPEN, disc(HANGS_ON * found.radius)), np.uint8)
+    return opened if opened.sum() > NEARLY_ALL * found.blob.sum() else found.blob
 
 
 def _without_captions(piece: Blob) -> Blob:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from calibration.durable_files import canonical_json, hash_bytes
@@ -18,6 +26,7 @@ from rig.sides import SIDES, Side
 
 DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
 MAX_TILT_DEG = 60.0
+MAX_BRACKET = 15
 
 
 class _Frozen(BaseModel):
@@ -92,7 +101,8 @@ class Tray(_Frozen):
 class Shot(_Frozen):
     """One planned exposure. Two shots with the same content are the same shot.
 
-    ``turntable_deg`` and ``tilt_deg`` are degrees, ``exposure_us`` microseconds, ``gain`` a factor (1 is none).
+    ``turntable_deg`` and ``tilt_deg`` are degrees, ``exposure_us`` microseconds, ``gain`` a factor (1 is none). A
+    bracket has ``focus_mm`` (heights above the plate) or ``bracket_us`` (exposures, shortest first), then one frame.
     """
 
     coin: str
@@ -102,11 +112,32 @@ class Shot(_Frozen):
     light: str
     exposure_us: int
     gain: float
+    focus_mm: tuple[float, ...] = ()
+    bracket_us: tuple[int, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """How many images are taken for it."""
+        return max(1, len(self.focus_mm)) * max(1, len(self.bracket_us))
+
+    @property
+    def time_us(self) -> float:
+        """How long its exposures take in all."""
+        return float(max(1, len(self.focus_mm)) * (sum(self.bracket_us) or self.exposure_us))
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without brackets as ever: the id is a hash of this."""
+        return _without_empty(serialize(self))
 
     @property
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the content as canonical JSON."""
         return hash_bytes(canonical_json(self.model_dump()).encode())[:16]
+
+
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ("focus_mm", "bracket_us") or value}
 
 
 class Plan(_Frozen):
@@ -125,7 +156,10 @@ class Plan(_Frozen):
     tilt_deg
         Camera tilts from the vertical, 0 to 60.
     exposure_us, gain
-        Exposure time in microseconds and camera gain as a factor.
+        Exposure time in microseconds and camera gain as a factor. Several times are a bracket (`bracket_us`), merged to
+        one frame in which nothing is clipped; the middle one is what coins are checked with.
+    focus_mm
+        Heights above the plate to focus on, in mm: a bracket, stacked to one frame that is sharp throughout.
     retakes
         How often a frame that fails the quality check is taken again before it is quarantined.
     """
@@ -136,8 +170,38 @@ class Plan(_Frozen):
     turntable_deg: tuple[float, ...] = Field(default=(0.0, 90.0, 180.0, 270.0), min_length=1)
     tilt_deg: tuple[float, ...] = Field(default=(0.0,), min_length=1)
     exposure_us: int = Field(default=20_000, ge=10, le=10_000_000)
+    bracket_us: tuple[Annotated[int, Field(ge=10, le=10_000_000)], ...] = Field(default=(), max_length=MAX_BRACKET)
+    focus_mm: tuple[Annotated[float, Field(ge=-50, le=50)], ...] = Field(default=(), max_length=MAX_BRACKET)
     gain: float = Field(default=1.0, ge=1.0, le=64.0)
     retakes: int = Field(default=2, ge=0, le=10)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_exposures_are_a_bracket(cls, values: Any) -> Any:
+        given = values.get("exposure_us") if isinstance(values, dict) else None
+        if not isinstance(given, list | tuple):
+            return values
+        try:
+            times_us = sorted(int(each) for each in given)
+        except (TypeError, ValueError) as error:
+            raise ValueError("exposure_us: give microseconds, such as 20000, or several in brackets.") from error
+        if len(times_us) < 2 or len(set(times_us)) < len(times_us):
+            raise ValueError(
+                "exposure_us: a bracket has at least two exposures, each another. Give one number, or more."
+            )
+        return {**values, "exposure_us": times_us[len(times_us) // 2], "bracket_us": times_us}
+
+    @field_validator("focus_mm")
+    @classmethod
+    def _focus_upwards(cls, heights: tuple[float, ...]) -> tuple[float, ...]:
+        if len(heights) == 1:
+            raise ValueError("a bracket has at least two heights: give more, or leave focus_mm out.")
+        return tuple(sorted(_distinct(_rounded(heights), "height")))
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without brackets as ever: sessions keep it."""
+        return _without_empty(serialize(self))
 
     # Of two such validators the later one is asked first: a count has to be a list by then.
     @field_validator("turntable_deg", "tilt_deg", mode="before")
@@ -178,6 +242,13 @@ class Plan(_Frozen):
     def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return _distinct(names, "name")
 
+    @property
+    def brackets(self) -> list[str]:
+        """What it merges to one frame, in words; empty where it takes single images."""
+        heights = ", ".join(f"{height:g}" for height in self.focus_mm)
+        times = ", ".join(str(each) for each in self.bracket_us)
+        return [*([f"focused at {heights} mm"] if heights else []), *([f"exposed for {times} µs"] if times else [])]
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, validated again."""
         return type(self).model_validate({**self.model_dump(), **changes})
@@ -199,6 +270,8 @@ class Plan(_Frozen):
                 light=light,
                 exposure_us=self.exposure_us,
                 gain=self.gain,
+                focus_mm=self.focus_mm,
+                bracket_us=self.bracket_us,
             )
             for coin in tray.coins.values()
             for side in self.sides

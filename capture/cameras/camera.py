@@ -11,7 +11,7 @@ from calibration.image import Image
 from capture.store.records import now
 from rig.clock import Clock
 from rig.devices import Identity
-from rig.errors import NotConnectedError
+from rig.errors import EnvelopeError, NotConnectedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,8 @@ class RawImage:
         UTC, ISO 8601.
     sequence
         Counts the images of one connection from 1.
+    zoom
+        How much larger than at the usual focus the lens shows everything.
     """
 
     image: Image
@@ -35,6 +37,7 @@ class RawImage:
     gain: float
     taken_at: str
     sequence: int
+    zoom: float = 1.0
 
 
 class Camera(Protocol):
@@ -53,6 +56,15 @@ class Camera(Protocol):
     def configure(self, exposure_us: int, gain: float) -> None:
         """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
 
+    def focus(self, height_mm: float | None) -> None:
+        """Focus on a height above the plate (mm), None for where it stands usually; in force from the next image on.
+
+        Raises
+        ------
+        EnvelopeError
+            If its focus is not driven, or does not reach that.
+        """
+
     def grab(self) -> RawImage:
         """Expose now: nothing of what happened before the call is in the image."""
 
@@ -63,6 +75,15 @@ class CameraConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
+
+    @property
+    def drives_focus(self) -> bool:
+        """Whether the program can focus it."""
+        return False
+
+    def zoom(self, focus_mm: float) -> float:
+        """How much larger than at the usual focus the image is when a height above the plate (mm) is in focus."""
+        return 1.0
 
 
 Config = TypeVar("Config", bound=CameraConfig)
@@ -78,6 +99,7 @@ class CameraDriver(Generic[Config]):
         self._name = f"camera on {port}"
         self._exposure_us = 20_000
         self._gain = 1.0
+        self._focus_mm: float | None = None
         self._sequence = 0
         self._handle: Any = None  # what the driver opened; None while it is not connected
         self._identity = Identity(config.kind, port, "not connected")
@@ -106,6 +128,18 @@ class CameraDriver(Generic[Config]):
         """Set exposure time (microseconds) and gain (factor); in force from the next image on."""
         self._exposure_us, self._gain = exposure_us, gain
 
+    def focus(self, height_mm: float | None) -> None:
+        """Focus on a height above the plate (mm), None for where it stands usually; in force from the next image on.
+
+        Raises
+        ------
+        EnvelopeError
+            If its focus is not driven.
+        """
+        if height_mm is not None and not self._config.drives_focus:
+            raise EnvelopeError(self._name, "its focus is not driven.", "Leave `focus_mm` out of the plan.")
+        self._focus_mm = height_mm
+
     def close(self) -> None:
         """Let go of the camera."""
         self._handle = None
@@ -128,4 +162,5 @@ class CameraDriver(Generic[Config]):
             self._gain if gain is None else gain,
             now(),
             self._sequence,
+            1.0 if self._focus_mm is None else self._config.zoom(self._focus_mm),
         )

@@ -61,14 +61,36 @@ class Picamera2Config(CameraConfig):
         default=(2.0, 2.0), description="red and blue against green; so that a white card is white under one light"
     )
     lens_position: float | None = Field(
-        default=None, ge=0, description="focus, in 1 / m; leave out where the lens has no motor"
+        default=None, ge=0, description="focus on the plate, in 1 / m; leave out where the lens has no motor"
     )
     tuning: Literal["measuring", "default"] = Field(
         default="measuring", description="measuring: fixed sRGB tone, lens shading left to our own flat field"
     )
     raw: Path | None = Field(default=None, description="folder that gets a DNG of every image; none when left out")
+
     answer_s: float = Field(default=5.0, gt=0, description="longest wait for an image, exposure not counted")
     settle_frames: int = Field(default=40, ge=1, description="frames within which controls have to come into force")
+    focal_mm: float | None = Field(
+        default=None, gt=0, description="the lens's focal length: how much it magnifies with its focus follows of it"
+    )
+
+    @property
+    def drives_focus(self) -> bool:
+        """Whether its lens has a motor, and where the plate is in focus is known."""
+        return bool(self.lens_position)
+
+    def lens_position_at(self, height_mm: float | None) -> float | None:
+        """The lens's position when a height above the plate (mm) is in focus: one over its distance in m."""
+        if not height_mm or not self.lens_position:
+            return self.lens_position
+        return round(1000.0 / max(1.0, 1000.0 / self.lens_position - height_mm), DIGITS)
+
+    def zoom(self, focus_mm: float) -> float:
+        """How much larger than at its usual focus the image is: by how much further the sensor is from a thin lens."""
+        nearer, on_plate = self.lens_position_at(focus_mm), self.lens_position
+        if self.focal_mm is None or not nearer or not on_plate:
+            return 1.0
+        return (1 - self.focal_mm * on_plate / 1000) / (1 - self.focal_mm * nearer / 1000)
 
 
 class Picamera2Camera(CameraDriver[Picamera2Config]):
@@ -120,12 +142,27 @@ class Picamera2Camera(CameraDriver[Picamera2Config]):
             "ColourGains": self._config.colour_gains,
         }
         if self._config.lens_position is not None:
-            wanted["LensPosition"] = self._config.lens_position
+            wanted["LensPosition"] = self._config.lens_position_at(self._focus_mm)
         for control, value in wanted.items():
             self._check_range(camera.camera_controls, control, value)
         self._slowest_us = max(self._exposure_us, exposure_us)
         self._wanted, self._exposure_us = wanted, exposure_us
         self._send_controls()
+
+    def focus(self, height_mm: float | None) -> None:
+        """Focus on a height above the plate (mm); see `CameraDriver.focus`. `grab` waits until the lens is there.
+
+        Raises
+        ------
+        EnvelopeError
+            If the lens has no motor, or does not reach that.
+        """
+        super().focus(height_mm)
+        position = self._config.lens_position_at(height_mm)
+        if position is not None:
+            self._check_range(self._opened().camera_controls, "LensPosition", position)
+            self._wanted = {**self._wanted, "LensPosition": position}
+            self._send_controls()
 
     def grab(self) -> RawImage:
         """Expose now, with the controls in force.

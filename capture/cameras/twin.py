@@ -24,6 +24,15 @@ class TwinCameraConfig(CameraConfig):
     optics: CameraModel = Field(default_factory=CameraModel)
     readout_s: float = Field(default=0.03, ge=0)
 
+    @property
+    def drives_focus(self) -> bool:
+        """Its lens has a motor."""
+        return True
+
+    def zoom(self, focus_mm: float) -> float:
+        """How much larger than at its usual focus the image is."""
+        return self.optics.focused_on(focus_mm).focal_px / self.optics.focal_px
+
 
 class TwinCamera(CameraDriver[TwinCameraConfig]):
     """See `capture.cameras.camera.Camera`."""
@@ -50,5 +59,5 @@ class TwinCamera(CameraDriver[TwinCameraConfig]):
         scene = here.scene()
         self._clock.sleep(self._exposure_us / 2e6 + self._config.readout_s)
         if self._last is None or not here.frame_is_frozen():
-            self._last = renderer.render(scene, self._exposure_us, self._gain)
+            self._last = renderer.focused_on(self._focus_mm).render(scene, self._exposure_us, self._gain)
         return self._raw_image(self._last)

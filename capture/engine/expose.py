@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from calibration.bracket import BracketImage
 from calibration.image import Image
+from capture.cameras import RawImage
 from capture.engine.camera_arm import check_camera_place
 from capture.engine.context import ScanContext
 from capture.engine.order import RigSetting
@@ -34,6 +36,7 @@ class Exposer:
         self._angle: tuple[float, float] | None = None  # commanded and read back
         self._tilt: tuple[float, float] | None = None
         self._exposure: tuple[int, float] | None = None
+        self._focus: tuple[float | None] | None = None
 
     def take(self, shot: Shot) -> Taken:
         """Expose a shot."""
@@ -46,12 +49,31 @@ class Exposer:
         if self._light != shot.light:
             self._station.show(shot.light)
             self._light = shot.light
-        if self._exposure != (shot.exposure_us, shot.gain):
-            self._camera.configure(shot.exposure_us, shot.gain)
-            self._exposure = (shot.exposure_us, shot.gain)
+        if shot.images > 1:
+            return self._take_bracket(shot, self._angle[1], self._tilt[1])
+        raw = self._grab(shot.exposure_us, shot.gain, None)
+        return Taken(raw, self._angle[1], self._tilt[1])
+
+    def _take_bracket(self, shot: Shot, turntable_deg: float, tilt_deg: float) -> Taken:
+        """Every focus, lowest first, and every exposure in each."""
+        images = [
+            (self._grab(exposure_us, shot.gain, focus_mm), focus_mm)
+            for focus_mm in shot.focus_mm or (None,)
+            for exposure_us in shot.bracket_us or (shot.exposure_us,)
+        ]
+        sources = tuple(BracketImage(raw.image, raw.exposure_us, focus_mm, raw.zoom) for raw, focus_mm in images)
+        return Taken(images[0][0], turntable_deg, tilt_deg, sources)
+
+    def _grab(self, exposure_us: int, gain: float, focus_mm: float | None) -> RawImage:
+        if self._focus != (focus_mm,):
+            self._camera.focus(focus_mm)
+            self._focus = (focus_mm,)
+        if self._exposure != (exposure_us, gain):
+            self._camera.configure(exposure_us, gain)
+            self._exposure = (exposure_us, gain)
         raw = self._camera.grab()
         self._last = raw.image
-        return Taken(raw, self._angle[1], self._tilt[1])
+        return raw
 
     def take_fresh(self, light: str, exposure_us: int, gain: float) -> Image:
         """Expose the plate, seen from above, as it is now: certainly a new image, since no two agree to the last bit.
@@ -67,6 +89,7 @@ class Exposer:
         if self._station.tilt_deg != 0.0:
             self._station.tilt_to(0.0)
         self._station.show(light)
+        self._camera.focus(None)
         self._camera.configure(exposure_us, gain)
         for _ in range(FRESH_TRIES):
             image, last = self._camera.grab().image, self._last

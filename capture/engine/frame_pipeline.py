@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from calibration.apply import Box, apply
+from calibration.bracket import MERGED_EXPOSURE_US, BracketImage, encode_sources, merge
 from calibration.image import Image, encode_lossless
 from calibration.outline import Outline
 from capture.engine.camera_arm import CameraDrift
@@ -22,7 +27,7 @@ from capture.quality import Expected, Quality, check
 from capture.store.quarantine import QuarantineReason
 from capture.store.records import NewFrame
 
-WAITING_FRAMES = 16
+WAITING_FRAMES = 16  # images, of which a bracket has several
 CALIBRATED_REACH = 1.3  # of the coin's radius: what lies beyond is plate, and stays in the raw frame
 
 
@@ -51,7 +56,21 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class _Merged:
+    """What is checked and kept as raw: the image as it came, or a bracket's; ``sources`` is to be kept beside it.
+
+    ``exposure_us`` is what the image of an exposure bracket is as bright as; None of others.
+    """
+
+    image: Image
+    encoded: Future[bytes]
+    sources: Future[bytes] | None = None
+    exposure_us: float | None = None
+
+
+@dataclass(frozen=True)
 class _Checked:
+    raw: _Merged
     quality: Quality
     metrics: dict[str, Any]
     calibrated: Image | None
@@ -109,10 +128,10 @@ class FrameWorker:
             Whatever went wrong with an earlier one, such as a full disk.
         """
         self._raise()
-        self._room.acquire()
-        raw = self._encoder.submit(encode_lossless, exposure.taken.raw.image)
-        checked = self._checker.submit(self._check, exposure)
-        self._under_way.append(self._writer.submit(self._keep, exposure, raw, checked))
+        for _ in range(_room_for(exposure)):
+            self._room.acquire()
+        checked = self._checker.submit(self._check, exposure, self._as_it_came(exposure))
+        self._under_way.append(self._writer.submit(self._keep, exposure, checked))
 
     def finish(self) -> list[Shot]:
         """Wait until everything handed over is kept; return the shots to take again, in order.
@@ -144,35 +163,52 @@ class FrameWorker:
         if self._error is not None:
             raise self._error
 
-    def _check(self, exposure: Exposure) -> _Checked:
-        shot, raw = exposure.shot, exposure.taken.raw.image
+    def _check(self, exposure: Exposure, single: _Merged | None) -> _Checked:
+        merged = single or self._merge(exposure)
+        shot, raw = exposure.shot, merged.image
         error_deg = math.remainder(exposure.taken.turntable_read_deg - shot.turntable_deg, 360.0)
         quality = check(raw, self._previous, error_deg, self._limits, self._expected(exposure))
+        if _holds_one_twice(exposure.taken.sources):
+            quality = replace(quality, reasons=(QuarantineReason.STALE, *quality.reasons))
         self._previous = raw
         self._heed(quality, shot)
         if not (self._bundle and quality.is_good and quality.outline is not None):
-            return _Checked(quality, quality.metrics, None, None)
+            return _Checked(merged, quality, quality.metrics, None, None)
         box = _around(quality.outline, raw)
         calibrated = apply(raw, self._bundle, shot.light, box)
         metrics = {**quality.metrics, "calibrated_box_px": list(box)}
-        return _Checked(quality, metrics, calibrated, self._encoder.submit(encode_lossless, calibrated))
+        return _Checked(merged, quality, metrics, calibrated, self._encoder.submit(encode_lossless, calibrated))
 
-    def _keep(self, exposure: Exposure, raw: Future[bytes], checking: Future[_Checked]) -> None:
+    def _as_it_came(self, exposure: Exposure) -> _Merged | None:
+        """A single image, which is encoded while earlier ones are checked; None of a bracket."""
+        image = exposure.taken.raw.image
+        return None if exposure.taken.sources else _Merged(image, self._encoder.submit(encode_lossless, image))
+
+    def _merge(self, exposure: Exposure) -> _Merged:
+        """A bracket as one image, its sources kept."""
+        sources = exposure.taken.sources
+        merged = merge(sources)
+        kept = self._encoder.submit(encode_sources, sources, merged.depth_mm)
+        as_bright_us = merged.exposure_us if exposure.shot.bracket_us else None
+        return _Merged(merged.image, self._encoder.submit(encode_lossless, merged.image), kept, as_bright_us)
+
+    def _keep(self, exposure: Exposure, checking: Future[_Checked]) -> None:
         try:
             if self._error is None:
-                self._write(exposure, raw.result(), checking.result())
+                self._write(exposure, checking.result())
         except BaseException as error:  # handed to the thread that drives the rig
             self._error = error
         finally:
-            self._room.release()
+            self._room.release(_room_for(exposure))
 
-    def _write(self, exposure: Exposure, raw: bytes, checked: _Checked) -> None:
+    def _write(self, exposure: Exposure, checked: _Checked) -> None:
         quality = checked.quality
         new = NewFrame(
             shot=exposure.shot,
             attempt=exposure.attempt,
             placement=exposure.placement,
-            raw=raw,
+            raw=checked.raw.encoded.result(),
+            sources=checked.raw.sources.result() if checked.raw.sources else None,
             calibrated=checked.encoded.result() if checked.encoded else None,
             calibration_id=self._bundle.id if self._bundle else None,
             camera=self._camera,
@@ -185,17 +221,20 @@ class FrameWorker:
         )
         frame = self._context.store.frames.add(self._context.session.id, new)
         if quality.is_good:
-            raw_image = exposure.taken.raw.image
+            raw_image = checked.raw.image
             shown = raw_image if checked.calibrated is None else checked.calibrated
             self._context.emit(FrameKept(frame, quality, shown, raw_image))
             return
         if exposure.may_retake:
             self._failed.append(exposure.shot)
-        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, exposure.taken.raw.image))
+        self._context.emit(FrameRejected(frame, quality, exposure.may_retake, checked.raw.image))
 
     def _how_calibrated(self, light: str, checked: _Checked) -> dict[str, Any]:
-        """What was taken out of a frame, where its light came from, and why it counts as uncalibrated if it does."""
+        """How bright it was made, what was taken out of it, where its light came from, and why it counts as
+        uncalibrated if it does."""
         marks: dict[str, Any] = {}
+        if checked.raw.exposure_us is not None:
+            marks[MERGED_EXPOSURE_US] = round(checked.raw.exposure_us, 1)
         if self._bundle is not None and checked.calibrated is not None:
             marks["applied"] = self._bundle.applied_to(light)
         if self._bundle is not None and light in self._bundle.lamps:
@@ -243,6 +282,16 @@ class FrameWorker:
             self.angle_mismatch = AngleMismatch(quality.metrics["tilt_deg"], shot.tilt_deg, is_tilt=True)
         elif self._is_jammed:
             self.angle_mismatch = AngleMismatch(seen_deg, shot.turntable_deg)
+
+
+def _room_for(exposure: Exposure) -> int:
+    """How many of the images that may wait it is."""
+    return min(WAITING_FRAMES, max(1, len(exposure.taken.sources)))
+
+
+def _holds_one_twice(sources: Sequence[BracketImage]) -> bool:
+    """Whether the camera handed out an image of a bracket again: no two exposures agree to the last bit."""
+    return any(np.array_equal(one.image, other.image) for one, other in itertools.pairwise(sources))
 
 
 def _around(outline: Outline, raw: Image) -> Box:

@@ -76,6 +76,7 @@ def delete_frames(storage: Storage, frames: Sequence[Frame], who: str, why: str)
                 side=frame.side,
                 sha256=frame.sha256,
                 calibrated_sha256=frame.calibrated_sha256,
+                sources_sha256=frame.sources_sha256,
                 number=frame.number,
                 who=who,
                 why=why,
@@ -99,14 +100,14 @@ def finish_deletions(storage: Storage) -> int:
     files = storage.files
     for row in storage.read("SELECT * FROM deletion ORDER BY number"):
         deletion = Deletion.of(row)
-        images = (deletion.sha256, deletion.calibrated_sha256)
+        images = (deletion.sha256, deletion.calibrated_sha256, deletion.sources_sha256)
         record = files.record_path(FRAME.name, DELETION.record_name(row))
         with storage.rows_alone() as transaction:
             transaction.execute("DELETE FROM embedding WHERE image_id = ?", (deletion.frame_id,))
             was_there = transaction.execute("DELETE FROM frame WHERE id = ?", (deletion.frame_id,)).rowcount
             unused = [
                 files.path(file["sha256"], file["suffix"])
-                for file in transaction.execute("SELECT * FROM file WHERE sha256 IN (?, ?)", images).fetchall()
+                for file in transaction.execute("SELECT * FROM file WHERE sha256 IN (?, ?, ?)", images).fetchall()
                 if not _is_used(transaction, file["sha256"])
             ]
         if was_there or record.exists() or unused:
@@ -123,7 +124,8 @@ def finish_deletions(storage: Storage) -> int:
 
 def _is_used(transaction: Transaction, sha256: str) -> bool:
     sql = (
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM frame WHERE sha256 = :sha OR calibrated_sha256 = :sha) "
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM frame WHERE sha256 = :sha OR calibrated_sha256 = :sha "
+        "OR sources_sha256 = :sha) "
         "OR EXISTS (SELECT 1 FROM entry WHERE sha256 = :sha)"
     )
     return transaction.execute(sql, {"sha": sha256}).fetchone() is not None

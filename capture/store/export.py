@@ -35,7 +35,8 @@ README = """\
 {frames} of {coins} out of {sessions}, exported {at} by {software}.
 
 frames/             the images: frames/<coin>/<side>/<session>_<light>_<angle>_<frame>.raw as the camera gave it,
-                    .calibrated without distortion and uneven light; {images}
+                    .calibrated without distortion and uneven light, .sources.zip what a bracket was merged of, as the
+                    camera gave it (the .raw is then the merged image); {images}
 frames.csv          one line for each frame: which coin and side, pose commanded and read back, light, exposure,
                     mm per pixel, quality, SHA-256 of its images as they are stored
 frames.json         the same, with everything that the camera and the quality check reported
@@ -45,6 +46,7 @@ journal.jsonl       what was done and what happened in these sessions, in order
 calibrations/       the bundles that the calibrated images were made with
 """
 
+SOURCES = "sources"
 _NAME_BYTES = 100  # of the 255 that file systems take
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no names for Windows
 _LEFT_FOR_JSON = ("quality", "camera")
@@ -150,6 +152,8 @@ def _images(store: Store, frame: Frame, folder: str, format_: Format) -> Iterato
         if sha256 is not None:
             suffix = store.path(sha256).suffix if format_ == "original" else f".{format_}"
             yield f"{name}.{which}{suffix}", sha256
+    if frame.sources_sha256 is not None:
+        yield f"{name}.{SOURCES}{store.path(frame.sources_sha256).suffix}", frame.sources_sha256
 
 
 def _plain(name: str) -> str:
@@ -160,7 +164,7 @@ def _plain(name: str) -> str:
 
 def _copy(store: Store, frame: Frame, sha256: str, path: Path, format_: Format) -> int:
     data = store.storage.files.read(sha256, store.path(sha256).suffix)
-    if format_ != "original":
+    if format_ != "original" and sha256 != frame.sources_sha256:  # several images: as they are
         data = encode_for_exchange(decode_image(data, str(store.path(sha256))), format_, frame.mm_per_pixel)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

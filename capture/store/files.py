@@ -314,6 +314,7 @@ _SIGNATURES = (
     (b"MM\x00*", ".tif"),
     (b"RIFF", ".webp"),
     (b"BM", ".bmp"),
+    (b"PK\x03\x04", ".zip"),
 )
 
 

@@ -29,9 +29,11 @@ class Frames:
             If it cannot be written, or the shot already has a good frame.
         """
         shot = new.shot
-        contents = [data for data in (new.raw, new.calibrated) if data is not None]
-        with self._storage.transaction(*contents) as transaction:
+        contents = {"raw": new.raw, "calibrated": new.calibrated, "sources": new.sources}
+        given = {name: data for name, data in contents.items() if data is not None}
+        with self._storage.transaction(*given.values()) as transaction:
             stored = transaction.stored
+            hashes = {name: file.sha256 for name, file in zip(given, stored, strict=True)}
             frame = Frame(
                 id=secrets.token_hex(8),
                 session_id=session_id,
@@ -40,8 +42,9 @@ class Frames:
                 placement=new.placement,
                 coin_id=shot.coin,
                 side=shot.side,
-                sha256=stored[0].sha256,
-                calibrated_sha256=stored[1].sha256 if new.calibrated is not None else None,
+                sha256=hashes["raw"],
+                calibrated_sha256=hashes.get("calibrated"),
+                sources_sha256=hashes.get("sources"),
                 calibration_id=new.calibration_id,
                 camera=new.camera,
                 turntable_deg=shot.turntable_deg,
@@ -185,12 +188,15 @@ class Frames:
         """What the images of a session take on disk."""
         sql = (
             "SELECT coalesce(sum(size), 0) FROM file WHERE sha256 IN (SELECT sha256 FROM frame WHERE session_id = ?1 "
-            "UNION SELECT calibrated_sha256 FROM frame WHERE session_id = ?1)"
+            "UNION SELECT calibrated_sha256 FROM frame WHERE session_id = ?1 "
+            "UNION SELECT sources_sha256 FROM frame WHERE session_id = ?1)"
         )
         return int(self._storage.read(sql, (session_id,))[0][0])
 
     def bytes_per_shot(self, calibration_ids: Sequence[str], latest: int) -> float | None:
         """What a shot takes on disk, retakes included: the mean over the latest frames of some calibrations.
+
+        What a bracket was merged of is not counted.
 
         None if there is no such frame.
         """

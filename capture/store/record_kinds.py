@@ -51,7 +51,10 @@ CALIBRATION = RecordKind("calibration", "calibration", _insert_calibration, _row
 
 def session_content(session: Session, shots: Sequence[Shot]) -> Content:
     """A session as it began, and its shots."""
-    return {"row": {**session.as_record(), "finished_at": None}, "shots": [shot.model_dump() for shot in shots]}
+    return {
+        "row": {**session.as_record(), "finished_at": None},
+        "shots": [shot.model_dump(mode="json") for shot in shots],
+    }
 
 
 def _session(read: Read, row: sqlite3.Row) -> Content:
@@ -109,12 +112,16 @@ def _insert_frame(transaction: Transaction, name: str, content: Content) -> None
     transaction.insert("frame", frame.columns())
 
 
+def _deletion(read: Read, row: sqlite3.Row) -> Content:
+    return {"row": Deletion.of(row).as_record()}
+
+
 def _insert_deletion(transaction: Transaction, name: str, content: Content) -> None:
     transaction.insert("deletion", Deletion.of_record(content["row"]).columns())
 
 
 FRAME = RecordKind("frame", "frame", _insert_frame, _frame, in_session=True, time="taken_at")
-DELETION = RecordKind("deletion", "deletion", _insert_deletion, _row, key="frame_id", in_session=True)
+DELETION = RecordKind("deletion", "deletion", _insert_deletion, _deletion, key="frame_id", in_session=True)
 
 # --- the catalogue --------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from rig.sides import Side
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card", "lot"})
 
 
-LATER = frozenset({"tilt_read_deg"})
+LATER = frozenset({"tilt_read_deg", "sources_sha256"})
 """Values of a frame that version 0.1 did not have: its records stay as they are."""
 
 
@@ -78,8 +78,9 @@ class StoredRow:
         return cls(**values)
 
     def as_record(self) -> dict[str, Any]:
-        """Its values as JSON has them."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """Its values as JSON has them; what earlier versions did not know is left out where it is not there."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if name not in LATER or value is not None}
 
     def columns(self) -> dict[str, Any]:
         """Its values as the table has them."""
@@ -164,6 +165,9 @@ class Frame(StoredRow):
         Raw and calibrated image; `Store.image` reads either. The calibrated one is the coin's surroundings alone,
         `quality`'s ``calibrated_box_px`` of the frame. None when there was no calibration, or the frame is in
         quarantine.
+    sources_sha256
+        The images that a bracket was merged of, as they came, and the depth map of a focus bracket: a zip
+        (`calibration.bracket.decode_sources`). None where the raw image came so from the camera.
     turntable_deg, turntable_read_deg, tilt_deg, tilt_read_deg
         Commanded, and read back; the tilt's reading is None in frames of before version 0.2.
     quality
@@ -185,6 +189,7 @@ class Frame(StoredRow):
     side: Side | None
     sha256: str
     calibrated_sha256: str | None = None
+    sources_sha256: str | None = None
     calibration_id: str | None = None
     camera: dict[str, Any] | None = None
     turntable_deg: float | None = None
@@ -213,8 +218,9 @@ class Frame(StoredRow):
 
     @property
     def images(self) -> tuple[str, ...]:
-        """SHA-256 of its raw image, and of its calibrated one if there is one."""
-        return (self.sha256,) if self.calibrated_sha256 is None else (self.sha256, self.calibrated_sha256)
+        """SHA-256 of its raw image, of its calibrated one and of what it was merged of, if there are."""
+        others = (self.calibrated_sha256, self.sources_sha256)
+        return (self.sha256, *(each for each in others if each is not None))
 
     @classmethod
     def of_record(cls, values: dict[str, Any]) -> Self:
@@ -224,8 +230,8 @@ class Frame(StoredRow):
         return cls(**values, quarantine_reasons=reasons)
 
     def as_record(self) -> dict[str, Any]:
-        """Its values as JSON has them; the reasons are text, and what earlier versions did not know is left out."""
-        values = {name: value for name, value in super().as_record().items() if name not in LATER or value is not None}
+        """Its values as JSON has them; the reasons are text."""
+        values = super().as_record()
         return {
             ("quarantine_reason" if name == "quarantine_reasons" else name): (
                 self.quarantine_reason if name == "quarantine_reasons" else value
@@ -372,6 +378,7 @@ class Deletion(StoredRow):
     who: str
     why: str
     at: str
+    sources_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +389,8 @@ class NewFrame:
     ----------
     raw, calibrated
         Lossless JPEG XL.
+    sources
+        What a bracket was merged of: a zip; None where the camera took the raw image so.
     """
 
     shot: Shot
@@ -389,6 +398,7 @@ class NewFrame:
     placement: str
     raw: bytes
     calibrated: bytes | None
+    sources: bytes | None = None
     calibration_id: str | None
     camera: dict[str, Any]
     turntable_read_deg: float

@@ -293,3 +293,11 @@ def m005_removed_entries(db: Database) -> None:
 def m006_tilt_read_back(db: Database) -> None:
     """Make room for the camera's tilt as it was read back."""
     db.execute("ALTER TABLE frame ADD COLUMN tilt_read_deg REAL")
+
+
+@migrations()
+def m007_brackets(db: Database) -> None:
+    """Make room for the images that a frame was merged of."""
+    db.execute("ALTER TABLE frame ADD COLUMN sources_sha256 TEXT REFERENCES file(sha256)")
+    db.execute("CREATE INDEX frame_sources ON frame(sources_sha256) WHERE sources_sha256 NOT NULL")
+    db.execute("ALTER TABLE deletion ADD COLUMN sources_sha256 TEXT")

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from calibration.bracket import SOURCES_SUFFIX, decode_sources
 from calibration.durable_files import hash_bytes
 from calibration.image import ImageError, decode_image
 from capture.store.errors import StoreError
@@ -78,7 +79,8 @@ def _check_index(storage: Storage) -> Iterator[Problem]:
             yield Problem("index", f"an embedding of {row['image_id']}, which is neither frame nor entry", _REBUILD)
         for row in storage.read(
             "SELECT sha256 FROM file WHERE sha256 NOT IN (SELECT sha256 FROM frame UNION SELECT sha256 FROM entry "
-            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL)"
+            "UNION SELECT calibrated_sha256 FROM frame WHERE calibrated_sha256 NOT NULL "
+            "UNION SELECT sources_sha256 FROM frame WHERE sources_sha256 NOT NULL)"
         ):
             yield Problem("index", f"an image {row['sha256']} that belongs to neither frame nor entry", _REBUILD)
     except (StoreError, sqlite3.DatabaseError) as error:
@@ -108,7 +110,10 @@ def _check_image(path: str, sha256: str, data: bytes | None) -> Iterator[Problem
         yield Problem("damaged", path, _RESTORE)
     else:
         try:
-            decode_image(data, path)
+            if path.endswith(SOURCES_SUFFIX):
+                decode_sources(data, path)
+            else:
+                decode_image(data, path)
         except ImageError as error:
             yield Problem("damaged", path, f"It was stored like this: {error}")
 

@@ -6,6 +6,13 @@ coin, b of the other, and m and n the mean cells in those places over some other
 
     a·b = (a - m)·(b - n)  +  (a·n + m·b - m·n)
           evidence            common
+
+How strong an argument a part is, its size alone does not say. Of a truncated network the deviations are whitened (W:
+the inverse of their covariance over the reference), as the likelihood ratio of two Gaussians that share a mean would
+have it; divided by how much two coins of the reference differ from each other there; and averaged over the cells
+around, since a cell sees well beyond its own edge and what is new on a coin is seen by several:
+
+    strength = blur((a - m)·W·(b - n) / usual)
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -26,6 +34,9 @@ from models.matching.grid import compare
 Cells = npt.NDArray[np.float64]
 Grids = npt.NDArray[np.float16]
 _Embed = Callable[[Sequence[Image]], Features]
+_RIDGE = 0.1  # of the mean variance: the reference is of few coins
+_FLAT = 0.3  # of the mean over the coin: where the reference hardly differs, little would be much
+_SEEN_CELLS = 0.85  # how far around itself a cell sees: standard deviation
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,9 @@ class CellParts:
     ----------
     parts
         (cells, cells): what each cell of the first contributes with each cell of the second, in units of the score.
+    strengths
+        (cells, cells): how strong an argument each part is for one coin; below 0 against it. Of a base network the
+        parts themselves.
     paired
         Cells of the first, and of the second, that are paired at all.
     common
@@ -44,17 +58,29 @@ class CellParts:
 
     score: float
     parts: Cells
+    strengths: Cells
     paired: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
     common: float
 
 
 @dataclass(frozen=True)
 class UsualCells:
-    """The mean cells of other coins, each (cells, C): of what is searched for, and of entries. What these have too is
-    no evidence."""
+    """Cells of other coins. What these have too is no evidence.
+
+    Attributes
+    ----------
+    first, second
+        (cells, C): their mean, of what is searched for and of entries.
+    whiten
+        (C, C): the inverse covariance of the cells on the coin about these means; the identity of a base network.
+    differs
+        (cells,): how much two of the coins differ in each place, whitened; 1 of a base network.
+    """
 
     first: Cells
     second: Cells
+    whiten: Cells
+    differs: Cells
 
     @classmethod
     def of(cls, embedder: Embedder, reference: Sequence[Image], grids: Grids | None = None) -> UsualCells | None:
@@ -73,14 +99,18 @@ class UsualCells:
             second = _cells(embedder, reference, as_entries)
         else:
             second = _cells_of_grids(embedder, grids)
-        return cls(first.mean(axis=0), second.mean(axis=0))
+        whiten, differs = (
+            (np.eye(first.shape[2]), np.ones(first.shape[1])) if is_base(embedder) else _usual(first, second)
+        )
+        return cls(first.mean(axis=0), second.mean(axis=0), whiten, differs)
 
 
 def split_score(embedder: Embedder, upright: Image, second: Image, usual: UsualCells | None) -> CellParts:
     """Split the score of two crops, the first turned to fit the second, into parts of cells."""
     embed_first, embed_second = _embeds(embedder)
     a, b = _cells(embedder, [upright], embed_first)[0], _cells(embedder, [second], embed_second)[0]
-    usual_a, usual_b = (usual.first, usual.second) if usual else (np.zeros_like(a), np.zeros_like(b))
+    usual = usual or UsualCells(np.zeros_like(a), np.zeros_like(b), np.eye(a.shape[1]), np.ones(len(a)))
+    usual_a, usual_b = usual.first, usual.second
     if is_base(embedder):
         scale = 1.0 / (np.linalg.norm(a.sum(axis=0)) * np.linalg.norm(b.sum(axis=0)))
         score = float(a.mean(axis=0) @ b.mean(axis=0))
@@ -89,14 +119,38 @@ def split_score(embedder: Embedder, upright: Image, second: Image, usual: UsualC
         whole_a, whole_b = usual_a.sum(axis=0), usual_b.sum(axis=0)
         common = float((a.sum(axis=0) @ whole_b + whole_a @ b.sum(axis=0) - whole_a @ whole_b) * scale)
         rows, columns = (index.ravel() for index in np.indices(parts.shape))
-        return CellParts(score, parts, (rows, columns), common)
+        return CellParts(score, parts, parts, (rows, columns), common)
     side = round(len(a) ** 0.5)
     inside = disc(side).ravel()
     score = float(compare(_as_grid(a, side), _as_grid(b, side))[0, 0])
     parts = np.diag(np.where(inside, np.sum((a - usual_a) * (b - usual_b), axis=1), 0.0) / inside.sum())
     common = float(np.sum((a * usual_b + usual_a * b - usual_a * usual_b)[inside]) / inside.sum())
     cells = np.flatnonzero(inside)
-    return CellParts(score, parts, (cells, cells), common)
+    strengths = np.diag(_strengths(a, b, usual).reshape(-1))
+    return CellParts(score, parts, strengths, (cells, cells), common)
+
+
+def _usual(first: Cells, second: Cells) -> tuple[Cells, Cells]:
+    """What whitens the cells of some coins (N, cells, C), and how much two of them differ in each place."""
+    inside = disc(round(first.shape[1] ** 0.5)).ravel()
+    first, second = first - first.mean(axis=0), second - second.mean(axis=0)
+    on_coin = np.concatenate([first[:, inside], second[:, inside]]).reshape(-1, first.shape[2])
+    covariance = on_coin.T @ on_coin / len(on_coin)
+    width = len(covariance)
+    whiten = np.linalg.inv(covariance + (_RIDGE * np.trace(covariance) / width + 1e-9) * np.eye(width))
+    products = (first @ whiten).transpose(1, 0, 2) @ second.transpose(1, 2, 0)
+    of_two = products[:, ~np.eye(len(first), dtype=bool)]
+    differs = of_two.std(axis=1) if of_two.size else np.ones(len(products))
+    return whiten, differs + _FLAT * float(differs[inside].mean()) + 1e-9
+
+
+def _strengths(a: Cells, b: Cells, usual: UsualCells) -> Cells:
+    """(h, w): how strong an argument each cell is, given the cells (cells, C) of two coins; 0 beside the coin."""
+    side = round(len(a) ** 0.5)
+    inside = disc(side).astype(np.float64)
+    each = np.sum((a - usual.first) @ usual.whiten * (b - usual.second), axis=1) / usual.differs
+    around = cv2.GaussianBlur(each.reshape(side, side) * inside, (0, 0), _SEEN_CELLS, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(around * inside, np.float64)
 
 
 def _embeds(embedder: Embedder) -> tuple[_Embed, _Embed]:

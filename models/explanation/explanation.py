@@ -26,11 +26,13 @@ Method = Literal["cells", "gradcam", "attention", "occlusion"]
 
 @dataclass(frozen=True)
 class CellPair:
-    """A place on each coin, (x, y) in px of its crop, and what the two contribute to the score."""
+    """A place on each coin, (x, y) in px of its crop, what the two contribute to the score, and how strong an argument
+    that is."""
 
     first_px: tuple[float, float]
     second_px: tuple[float, float]
     part: float
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Explanation:
     turn_deg
         How far the first crop was turned (counter-clockwise) to fit the second.
     first, second
-        (224, 224) float32 for each crop as it was given: evidence by ``cells`` (in units of the score, per cell),
-        otherwise in the method's own units. Nothing lies outside the coin.
+        (224, 224) float32 for each crop as it was given: by ``cells`` how strong an argument each place is, for one
+        coin or (below 0) against it; otherwise in the method's own units. Nothing lies outside the coin.
     common
         By ``cells``: what coins in general have in common in the same places. None otherwise.
     pairs
@@ -104,16 +106,21 @@ def explain_upright(embedder: Embedder, upright: Image, second: Image, usual: Us
 
 
 def _explain_by_cells(split: CellParts, turn_deg: float) -> Explanation:
-    parts, (rows, columns) = split.parts, split.paired
+    parts, strengths, (rows, columns) = split.parts, split.strengths, split.paired
     side = round(len(parts) ** 0.5)
-    order = np.argsort(-parts[rows, columns], kind="stable")
+    order = np.argsort(-strengths[rows, columns], kind="stable")
     second_px = cell_centres_px(side)
     first_px = turn_points_back(second_px, turn_deg)
     pairs = tuple(
-        CellPair(_point(first_px[row]), _point(second_px[column]), float(parts[row, column]))
+        CellPair(
+            _point(first_px[row]),
+            _point(second_px[column]),
+            float(parts[row, column]),
+            float(strengths[row, column]),
+        )
         for row, column in zip(rows[order], columns[order], strict=True)
     )
-    on_first, on_second = (parts.sum(axis=axis).reshape(side, side) for axis in (1, 0))
+    on_first, on_second = (strengths.sum(axis=axis).reshape(side, side) for axis in (1, 0))
     first = turn_map_back(paint_map(on_first), turn_deg)
     return Explanation("cells", split.score, turn_deg, first, paint_map(on_second), split.common, pairs)
 

@@ -22,7 +22,6 @@ from models.matching.fusion import Hit, ScoredCoin, fuse
 from models.matching.gallery import Where
 from models.matching.index import EVERYTHING, CatalogueIndex, Rows
 from models.matching.probability import Probability
-from models.matching.relation import shipped_verifier
 from models.matching.rotation import TURNS, search_rotation
 from models.matching.same_coin import (
     LINK_DOUBT,
@@ -38,9 +37,9 @@ from models.matching.verification import (
     VERIFIED,
     Comparisons,
     ReadCrop,
-    Verification,
     is_open,
     is_settled,
+    shipped_verification,
 )
 from models.matching.views import View, crops_at_turns, group_views
 
@@ -153,7 +152,7 @@ class CoinMatcher:
         """
         if self.read_crop is None:
             return list(matches)
-        verification, compared = Verification(shipped_verifier()), dict[int, Comparisons]()
+        verification, compared = shipped_verification(), dict[int, Comparisons]()
         by_search = [match.probability for match in matches]
         chances, order = by_search, list(range(len(matches)))
         few = 1
@@ -182,7 +181,7 @@ class CoinMatcher:
         """
         if self.read_crop is None:
             return dict(links)
-        verification, found = Verification(shipped_verifier()), dict[str, float]()
+        verification, found = shipped_verification(), dict[str, float]()
         for name, chance in links.items():
             if chance >= OPEN_LINK:
                 compared = verification.compare(views, searches, {name}, self.read_crop)

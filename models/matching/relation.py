@@ -8,18 +8,14 @@ search says.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from calibration.image import Image
-from models.embedding.backbones import WeightsError
 from models.matching.registration import Registration, register_crops
 from models.matching.surface import EVIDENCE, Evidence, surface_evidence
 
@@ -28,7 +24,6 @@ RELATIONS: tuple[Relation, ...] = get_args(Relation)
 Likelihoods = npt.NDArray[np.float64]
 """(RELATIONS,) natural logarithms, of each relation, but for a constant that all have."""
 
-VERIFIER = Path(__file__).parents[1] / "verifier" / "card.json"
 _RIDGE = 5e-4  # by the loss of pairs left out, five-fold
 _MOST_SPREADS = 3.0  # from the mean: what is further from what it was fitted on is taken for that
 _UNLIKE = np.log((0.2, 0.5, 0.3))  # a coin that resembles the query and is another: of its die, of its type, of neither
@@ -162,18 +157,3 @@ def _fit_softmax(
 
 def _log_sum(values: npt.NDArray[np.float64]) -> float:
     return float(np.logaddexp.reduce(values))
-
-
-@lru_cache(maxsize=1)
-def shipped_verifier() -> Verifier:
-    """What `rig models verifier` fitted, as it is shipped.
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be read.
-    """
-    try:
-        return Verifier.from_card(json.loads(VERIFIER.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

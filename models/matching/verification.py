@@ -1,28 +1,31 @@
 """Verification: are the first few candidates the coin itself, or coins of its die or its type?
 
-Each is laid on the query by local features. How many points agree says how probable it is that both show one coin,
-beyond what the search gave; points of the design agree on all coins that have it, so that what counts is also by how
-much a candidate exceeds the others. Then the fine surface of the two is compared in register
-(`models.matching.relation`): it may speak against a candidate, not for it, since photographs of real coins under one
-lamp are more alike than those that it was fitted on.
+Each is laid on the query by local features, and the fine surface of the two is compared in register
+(`models.matching.relation`). What that counts beside the search is `models.matching.weighing`.
 
-Both were fitted on coins that are never judged (docs/results.md).
+Both were fitted on coins that are never judged (docs/results.md), by `rig models verifier`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from calibration.image import Image
+from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
 from models.matching.relation import SideComparison, Verifier
 from models.matching.views import View, crop_at_turn, group_views
+from models.matching.weighing import LIMIT, Weights
 
+VERIFIER = Path(__file__).parents[1] / "verifier" / "card.json"
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
@@ -30,12 +33,8 @@ ReadCrop = Callable[[str], Image | None]
 Comparisons = tuple[SideComparison | None, ...]
 """The query on each entry of a candidate; None where the entry cannot be read."""
 
-# ln(likelihood ratio) = BASE + POINTS * points / 100 + LEAD * (points - the best other's) / 100, within LIMIT
-_BASE, _POINTS, _LEAD = -3.05, 0.98, 0.60
-_USUAL_POINTS = 12.0  # with any other coin, where there is no other to compare with
-_LIMIT = math.log(100.0)  # verifying makes a candidate at most so many times as probable
-_CLOSED = POSSIBLE_PROBABILITY / math.exp(_LIMIT)  # nothing that is found could make a possible match of less
-_SETTLED_ODDS = MATCH_PROBABILITY / (1.0 - MATCH_PROBABILITY) * math.exp(_LIMIT)
+_CLOSED = POSSIBLE_PROBABILITY / math.exp(LIMIT)  # nothing that is found could make a possible match of less
+_SETTLED_ODDS = MATCH_PROBABILITY / (1.0 - MATCH_PROBABILITY) * math.exp(LIMIT)
 _MOST_BY_SEARCH = math.log(99.0)
 _SURE, _ANOTHER = 0.8, -2.0  # a die is named from this share of the likelihoods on, of what is clearly another coin
 
@@ -45,6 +44,7 @@ class Verification:
     """Compares candidates with the query, and says how probable each is then."""
 
     verifier: Verifier
+    weights: Weights
 
     def compare(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
@@ -81,29 +81,16 @@ class Verification:
         """
         weighed = np.array(chances, np.float64)
         left = max(0.0, 1.0 - float(weighed.sum()))
-        points = {place: count_points(each) for place, each in compared.items() if any(each)}
-        for place, own in points.items():
-            best_other = max([_USUAL_POINTS, *(count for other, count in points.items() if other != place)])
-            weighed[place] *= math.exp(
-                log_ratio(own, best_other) + speak_against(compared[place], doubt) - excess(chances[place])
-            )
+        surface = {place: ask_surface(each) - doubt for place, each in compared.items() if any(each)}
+        ratios = self.weights.log_ratios(np.array([*surface.values()]))
+        for place, ratio in zip(surface, ratios, strict=True):
+            weighed[place] *= math.exp(ratio - excess(chances[place]))
         return [float(p) for p in weighed / max(left + float(weighed.sum()), 1e-12)]
 
 
-def count_points(comparisons: Comparisons) -> float:
-    """How many points agree, in the mean over the entries of a candidate that could be read: at least one."""
-    return float(np.mean([each.registration.inliers for each in comparisons if each is not None]))
-
-
-def log_ratio(points: float, best_other: float) -> float:
-    """How much more probable it is that so many points agree on the same coin than on another: natural logarithm."""
-    found = _BASE + _POINTS * points / 100.0 + _LEAD * (points - best_other) / 100.0
-    return float(np.clip(found, -_LIMIT, _LIMIT))
-
-
-def speak_against(comparisons: Sequence[SideComparison | None], doubt: float) -> float:
-    """ln of what the surface leaves of a candidate's odds, in the mean over its entries: 0 if it is the coin's."""
-    return min(0.0, float(np.mean([each.log_ratio for each in comparisons if each is not None])) - doubt)
+def ask_surface(comparisons: Comparisons) -> float:
+    """ln of how much more likely what the surfaces show is of one coin: what each side says, added up."""
+    return sum(each.log_ratio for each in comparisons if each is not None)
 
 
 def excess(chance: float) -> float:
@@ -128,6 +115,22 @@ def judge(probability: float | None, comparisons: Comparisons) -> Verdict:
         return verdict(probability)
     seen = [each for each in comparisons if each is not None]
     is_shared = any(each.shares["same die"] >= _SURE for each in seen)
-    if probability < POSSIBLE_PROBABILITY and is_shared and speak_against(seen, 0.0) <= _ANOTHER:
+    if probability < POSSIBLE_PROBABILITY and is_shared and ask_surface(comparisons) <= _ANOTHER:
         return "same die"
     return verdict(probability)
+
+
+@lru_cache(maxsize=1)
+def shipped_verification() -> Verification:
+    """What `rig models verifier` fitted, as it is shipped.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read.
+    """
+    try:
+        card = json.loads(VERIFIER.read_bytes())
+        return Verification(Verifier.from_card(card), Weights.from_card(card))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

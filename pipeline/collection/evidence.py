@@ -23,7 +23,7 @@ from pipeline.collection.entries import UNREADABLE, entry_crop
 from pipeline.reports.evidence import Map, draw_points, overlay_pair
 
 SIZE_PX = 448
-REFERENCE_ENTRIES = 12  # of other coins: what these have too is no evidence
+REFERENCE_ENTRIES = 24  # of other coins: what these have too is no evidence
 
 
 class EvidenceDrawer:

@@ -284,6 +284,16 @@ def apply(
     session: SessionFramesOption = None,
     coin: CoinFramesOption = None,
     tray: TrayFramesOption = None,
+    rectify: Annotated[
+        float | None,
+        typer.Option(
+            min=-5,
+            max=50,
+            metavar="MM",
+            help="Of frames of the store: bring the plane this high above the plate straight, as if seen from above. "
+            "A usual coin's upper side is at 2, the plate at 0.",
+        ),
+    ] = None,
     format_: Annotated[ImageFormat, typer.Option("--format", help="How they are written.")] = ImageFormat.TIFF,
     lab: LabOption = None,
     json: JsonOption = False,
@@ -293,10 +303,12 @@ def apply(
 
     Photographs are corrected by what the other steps kept (--flat, --colour, --lens), or by a calibration of the lab
     (--bundle with --light). Frames of the store (--session, --coin, --tray) are made again of raw frame and
-    calibration, and compared with what is stored: exit code 3 if one differs.
+    calibration, and compared with what is stored: exit code 3 if one differs. With --rectify, whole frames of a tilted
+    camera are brought straight: one pixel is as many mm in both directions.
     """
     from capture.store import Store
     from pipeline.measuring.apply import apply_bundle_to, apply_to, apply_to_frames, bundle_of, load_corrections
+    from pipeline.measuring.rectified import rectify_frames
 
     by_steps = lens is not None or flat is not None or colour is not None
     frames = bool(session or coin or tray)
@@ -308,12 +320,17 @@ def apply(
         raise UsageError("Correct either by a calibration of the lab (--bundle) or by single steps.")
     if not frames and (bundle is None) != (light is None):
         raise UsageError("--bundle and --light belong together: which calibration, and under which of its lights.")
+    if rectify is not None and not frames:
+        raise UsageError("--rectify is for frames of the store: name them by --session, --coin or --tray.")
     if frames:
         opened = open_lab(lab)
         used = None if bundle is None else bundle_of(opened, bundle)
         with Store.open(opened.store, writing=False) as store:
             chosen = [each for each in store.frames.select((), session or (), coin or (), tray or ()) if each.is_good]
-            result = apply_to_frames(opened, store, chosen, used, out, format_.value)
+            if rectify is None:
+                result = apply_to_frames(opened, store, chosen, used, out, format_.value)
+            else:
+                result = rectify_frames(opened, store, chosen, used, rectify, out, format_.value)
     elif bundle is not None and light is not None:
         result = apply_bundle_to(images or [], bundle_of(open_lab(lab), bundle), light, out, format_.value, reporter)
     else:

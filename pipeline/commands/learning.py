@@ -103,6 +103,10 @@ def evaluate(
     synthetic: Annotated[
         int, typer.Option(min=2, max=2000, metavar="COINS", help="How many procedural coins to evaluate on as well.")
     ] = 24,
+    verified: Annotated[
+        int,
+        typer.Option(min=0, metavar="QUERIES", help="Identify so many with verification too, at two seconds each."),
+    ] = 0,
     lab: LabOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -116,7 +120,7 @@ def evaluate(
         return DONE
     from pipeline.learning.evaluate import evaluate_lab
 
-    print_result(evaluate_lab(opened, model, dataset, synthetic, reporter), print_evaluated, json=json)
+    print_result(evaluate_lab(opened, model, dataset, synthetic, reporter, verified), print_evaluated, json=json)
     return DONE
 
 

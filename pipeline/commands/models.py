@@ -156,16 +156,23 @@ def verifier(
         Path,
         typer.Option(metavar="DIR", help="Photographs of real coins, one of each side, as for `rig init --coins`."),
     ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Real coins photographed again, as for `rig import`: three in five are used."),
+    ] = None,
     dies: Annotated[int, typer.Option(min=2, help="Dies of made coins that are compared.")] = 28,
-    sides: Annotated[int, typer.Option(min=1, help="Photographs that are compared, drawn at random.")] = 20,
+    coins: Annotated[int, typer.Option(min=2, help="Made coins that are searched for.")] = 20,
+    sides: Annotated[int, typer.Option(min=1, help="Photographs that are lit again, drawn at random.")] = 20,
+    labelled: Annotated[int, typer.Option(min=1, help="Labelled photographs that are searched for.")] = 100,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Fit again what tells one coin from two of one die; for those who develop coinlab.
+    """Fit again what tells one coin from two of one die, and how much that counts; for those who develop coinlab.
 
-    It takes ten minutes. The card takes effect where models/verifier/card.json of the source is.
+    It takes a quarter of an hour. The card takes effect where models/verifier/card.json of the source is.
     """
-    from pipeline.learning.verifier import fit_verifier
+    from pipeline.learning.verifier import Amounts, fit_verifier
 
-    print_result(fit_verifier(card, photographs, dies, sides, reporter), print_verifier, json=json)
+    amounts = Amounts(dies, coins, sides, labelled)
+    print_result(fit_verifier(card, photographs, labels, amounts, reporter), print_verifier, json=json)
     return DONE

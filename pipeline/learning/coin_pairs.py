@@ -1,9 +1,8 @@
-"""Pairs of photographs whose relation is known, laid on each other: one coin, one die, one type.
+"""Pairs of photographs of made coins whose relation is known, laid on each other: one coin, one die, one type.
 
-Made coins of the twin share dies, and have flan, strike, wear, scratches and dirt of their own; each is photographed by
+The twin's made coins share dies, and have flan, strike, wear, scratches and dirt of their own; each is photographed by
 hand under a lamp anywhere, or printed. Half of them are clean: with no toning to show the same in any light, it is the
-relief alone that two photographs have in common. Photographs of real coins are lit again from their estimated relief;
-the coins that they resemble most are other coins of their type.
+relief alone that two photographs have in common.
 """
 
 from __future__ import annotations
@@ -12,17 +11,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, count
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from calibration.image import Image
 from calibration.outline import GREY_MEAN, NoCoinError, crop_coin
-from capture.photographs import PhotoDrawer, photo_sides, read_photo
-from models.embedding.embedder import Embedder
 from models.local_features.networks import LocalFeatures, describe
-from models.matching.entries import embed_entries
 from models.matching.registration import register
 from models.matching.relation import Relation
 from models.matching.rotation import turn_crop
@@ -40,7 +35,6 @@ OF_DIE, OF_OTHER_DIE = 4, 2  # coins of each die, and of another of its type
 PRINTED = (True, False, True, False)  # images of each: in print, and photographed by hand
 IMAGES, IMAGES_OTHER = 4, 2  # of coins of the die, and of the other
 WANTED: dict[Relation, int] = {"same coin": 16, "same die": 18, "same type": 10}  # pairs of each die
-MOST_SIMILAR = 5  # photographs of other coins that each is compared with
 _PERSPECTIVE, _TURN_DEG = 0.03, 6.0
 _LAMP_DEG = (18.0, 75.0)  # above the plate, of photographs taken by hand
 _MISPLACED, _MISSCALED = 0.012, 0.02  # of half the outlines: light and background shift them
@@ -49,13 +43,16 @@ Pair = tuple[Relation, Evidence | None]
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
+    """An image of a coin, cut out and laid upright, and its points."""
+
     coin: str
     crop: Image
     features: LocalFeatures
 
     @classmethod
-    def of(cls, coin: str, crop: Image) -> _Seen:
+    def of(cls, coin: str, crop: Image) -> Seen:
+        """Find the points of a crop."""
         return cls(coin, crop, describe(crop))
 
 
@@ -71,7 +68,7 @@ def made_pairs(dies: int, progress: Progress) -> list[Pair]:
             each
             for coins, images in ((of_die, IMAGES), (of_other, IMAGES_OTHER))
             for coin in coins
-            for each in _photographed(coin, _as_kept(drawer.side_texture(coin, side), rng), PRINTED[:images], rng)
+            for each in photograph(coin, _as_kept(drawer.side_texture(coin, side), rng), PRINTED[:images], rng)
         ]
         wanted, places = dict(WANTED), list(combinations(range(len(seen)), 2))
         rng.shuffle(places)
@@ -86,38 +83,6 @@ def made_pairs(dies: int, progress: Progress) -> list[Pair]:
                 one, other = other, one
             pairs.append((relation, _compare(one, other)))
     progress(dies, dies)
-    return pairs
-
-
-def photographed_pairs(folder: Path, embedder: Embedder, most: int, progress: Progress) -> list[Pair]:
-    """Pairs of photographs in a folder (see `capture.photographs.photo_sides`): of so many sides, drawn at random.
-
-    Raises
-    ------
-    DrawerError
-        If the folder holds no photographs, or one that cannot be read.
-    """
-    names, crops = [], []
-    for coin, sides in photo_sides(folder).items():
-        for side, photo in sides.items():
-            with suppress(NoCoinError):
-                crops.append(crop_coin(read_photo(photo)))
-                names.append((coin, side))
-    grids = embed_entries(embedder, crops).grid.reshape(len(crops), -1).astype(np.float32)
-    drawer, pairs = PhotoDrawer(folder), list[Pair]()
-    chosen = np.random.default_rng(8).permutation(len(names))[:most]
-    for number, place in enumerate(chosen):
-        progress(number, len(chosen))
-        (coin, side), rng = names[place], np.random.default_rng([8, int(place)])
-        entry = _Seen.of(coin, crops[place])
-        again = _photographed(coin, drawer.side_texture(coin, side), PRINTED[1:], rng)
-        pairs += [("same coin", _compare(each, entry)) for each in again]
-        pairs += [("same coin", _compare(again[0], each)) for each in again[2:]]
-        similar = [each for each in np.argsort(-(grids @ grids[place])) if names[each][1] == side]
-        for other in [each for each in similar if names[each][0] != coin][:MOST_SIMILAR]:
-            one = again[int(rng.integers(len(again)))] if again and rng.random() < 0.5 else entry
-            pairs.append(("same type", _compare(one, _Seen.of(names[other][0], crops[other]))))
-    progress(len(chosen), len(chosen))
     return pairs
 
 
@@ -145,14 +110,14 @@ def _coins_of(kind: int, side: Side, die: int, part: int) -> tuple[list[str], li
     return of_die, of_other
 
 
-def _photographed(coin: str, surface: Surface, printed: Sequence[bool], rng: np.random.Generator) -> list[_Seen]:
+def photograph(coin: str, surface: Surface, printed: Sequence[bool], rng: np.random.Generator) -> list[Seen]:
     """Images of one side, printed or by hand, each cut out and laid upright not quite right."""
     seen = []
     for is_printed in printed:
         with suppress(NoCoinError):
             image = reproduction(surface, int(rng.integers(1 << 30))) if is_printed else by_hand(surface, rng)
             crop = turn_crop(_misplaced(crop_coin(image), rng), float(rng.uniform(-_TURN_DEG, _TURN_DEG)))
-            seen.append(_Seen.of(coin, crop))
+            seen.append(Seen.of(coin, crop))
     return seen
 
 
@@ -175,6 +140,6 @@ def _misplaced(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.warpAffine(crop, matrix, (size, size), borderValue=(round(GREY_MEAN),) * 3), np.uint8)
 
 
-def _compare(first: _Seen, second: _Seen) -> Evidence | None:
+def _compare(first: Seen, second: Seen) -> Evidence | None:
     registration = register(first.features, second.features)
     return surface_evidence(first.crop, second.crop, registration) if registration.holds else None

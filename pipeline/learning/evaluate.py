@@ -18,6 +18,7 @@ from capture.store import Store
 from capture.store.labels import Labels
 from models.evaluation.evaluation import Evaluation, EvaluationError, evaluate
 from models.evaluation.samples import Copy, Sample, leave_out_copies
+from models.evaluation.verified import Verified, evaluate_verified
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
@@ -30,13 +31,17 @@ from pipeline.wording import count
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Both figures, on what the real one was measured, and the page; ``copies`` are images that were left out."""
+    """Both figures, on what the real one was measured, and the page; ``copies`` are images that were left out.
+
+    ``verified`` are the figures with verification, where they were asked for.
+    """
 
     real: Evaluation
     synthetic: Evaluation
     data: str
     page: Path
     copies: tuple[Copy, ...] = ()
+    verified: Verified | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md): the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""
@@ -47,18 +52,29 @@ class Evaluated:
             "gap": self.synthetic.rank1 - self.real.rank1,
             "page": str(self.page),
             "excluded": [copy.as_dict() for copy in self.copies],
+            **({"verified": self.verified.as_dict()} if self.verified else {}),
         }
 
 
-def evaluate_lab(lab: Lab, model: str, dataset: str | None, synthetic_coins: int, reporter: Reporter) -> Evaluated:
+def evaluate_lab(
+    lab: Lab, model: str, dataset: str | None, synthetic_coins: int, reporter: Reporter, verified: int = 0
+) -> Evaluated:
     """Evaluate `model` on a dataset's test coins, or on every imported photograph that is not quarantined.
+
+    Parameters
+    ----------
+    verified
+        How many queries are identified with verification too.
 
     Raises
     ------
     LabError
-        If nothing was imported, there is no such dataset, or too little is left without copies.
+        If nothing was imported, there is no such dataset, or too little is left without copies; or if queries are to be
+        verified and the model has no fitted probability.
     """
     embedder = open_model(lab, model)
+    if verified and "probability" not in embedder.card:
+        raise LabError(f"{embedder.name} has no fitted probability, which verifying takes. Leave out --verified.")
     with _samples(lab, dataset) as (every, data):
         with reporter.progress("Looking for copies") as progress:
             samples, copies = leave_out_copies(every, progress)
@@ -74,10 +90,14 @@ def evaluate_lab(lab: Lab, model: str, dataset: str | None, synthetic_coins: int
                 f"{error} {count(len(copies), 'image')} of {len(every)} were left out: they are copies of others, such "
                 f"as {copies[0].name} of {copies[0].copy_of}."
             ) from error
+        checked = None
+        if verified:
+            with reporter.progress("Verifying") as progress:
+                checked = evaluate_verified(embedder, samples, verified, on_progress=progress)
         with reporter.progress("Evaluating on procedural coins") as progress:
             synthetic = evaluate(embedder, synthetic_samples(synthetic_coins), on_progress=progress)
         page = write_evaluation_page(lab, embedder, real, synthetic, data, samples)
-    return Evaluated(real, synthetic, data, page, tuple(copies))
+    return Evaluated(real, synthetic, data, page, tuple(copies), checked)
 
 
 def imported_samples(lab: Lab, store: Store, name: str | None = None) -> list[Sample]:

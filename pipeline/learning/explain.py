@@ -94,7 +94,12 @@ class Explained:
         if explanation.common is not None:
             parts = sum(pair.part for pair in explanation.pairs)
             pairs = [
-                {"first_px": list(pair.first_px), "second_px": list(pair.second_px), "part": pair.part}
+                {
+                    "first_px": list(pair.first_px),
+                    "second_px": list(pair.second_px),
+                    "part": pair.part,
+                    "strength": pair.strength,
+                }
                 for pair in explanation.pairs
             ]
             answer |= {"reference": self.reference, "common": explanation.common, "evidence": parts, "pairs": pairs}

@@ -80,6 +80,7 @@ class Corrected:
     failed: tuple[str, ...]
     same: int | None = None
     differing: tuple[str, ...] = ()
+    of: Literal["photograph", "frame"] = "photograph"
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""
@@ -153,12 +154,10 @@ def apply_to_frames(
     failed: list[str] = []
     differing: list[str] = []
     same = 0
-    bundle_named = cache(partial(_bundle_named, lab))
+    named = cache(partial(bundle_named, lab))
     for frame in frames:
         try:
-            if bundle is None and frame.calibration_id is None:
-                raise CalibrationError("it was taken without a calibration; give one with --bundle.")
-            used = bundle or bundle_named(str(frame.calibration_id))
+            used = bundle or named(frame.calibration_id)
             box = frame.quality.get("calibrated_box_px")
             made = apply(store.image(frame.sha256), used, str(frame.light), None if box is None else tuple(box))
         except CalibrationError as error:
@@ -171,7 +170,7 @@ def apply_to_frames(
                 differing.append(frame.id)
         path = out / f"{frame.id}{SUFFIXES[format_]}"
         written.append(write_atomically(path, encode_exact(made, format_, used.mm_per_pixel)))
-    return Corrected(tuple(written), tuple(failed), same, tuple(differing))
+    return Corrected(tuple(written), tuple(failed), same, tuple(differing), of="frame")
 
 
 def bundle_of(lab: Lab, wanted: str) -> Bundle:
@@ -208,7 +207,16 @@ def bundle_folder(lab: Lab, wanted: str) -> Path:
     return found
 
 
-def _bundle_named(lab: Lab, bundle_id: str) -> Bundle:
+def bundle_named(lab: Lab, bundle_id: str | None) -> Bundle:
+    """The bundle that a frame was calibrated by.
+
+    Raises
+    ------
+    CalibrationError
+        If there is none, or it is gone.
+    """
+    if bundle_id is None:
+        raise CalibrationError("it was taken without a calibration; give one with --bundle.")
     bundle = find(lab.calibrations, bundle_id)
     if bundle is None:
         raise CalibrationError(

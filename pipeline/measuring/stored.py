@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration.bracket import MERGED_EXPOSURE_US
 from calibration.bundle import find
 from calibration.coin_shape import USUAL_THICKNESS_MM, CoinShape, axis_hours, coin_shape, die_axis_deg, turn_between
 from calibration.errors import CalibrationError
@@ -157,13 +158,21 @@ def coin_in(light: npt.NDArray[np.float32]) -> Outline:
 
 
 def shared_parts(store: Store, frames: Sequence[Frame]) -> Iterator[Image]:
-    """Of each calibrated frame (H, W, 3), the part that all of them show."""
+    """Of each calibrated frame (H, W, 3), the part that all of them show; as if all were exposed for as long.
+
+    Images of exposure brackets are each as bright as they can be: they are brought to the shortest exposure of them.
+    """
+    exposures_us: list[float | None] = [frame.quality.get(MERGED_EXPOSURE_US) for frame in frames]
+    shortest_us = min((each for each in exposures_us if each), default=None)
     boxes = np.array([frame.quality["calibrated_box_px"] for frame in frames])
     left, top = boxes[:, :2].max(axis=0)
     right, bottom = boxes[:, 2:].min(axis=0)
-    for frame, box in zip(frames, boxes, strict=True):
+    for frame, box, exposure_us in zip(frames, boxes, exposures_us, strict=True):
         image = store.image(str(frame.calibrated_sha256))
-        yield np.ascontiguousarray(image[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
+        part = np.ascontiguousarray(image[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
+        if shortest_us is not None and exposure_us is not None and exposure_us > shortest_us:
+            part = to_image(to_linear(part) * np.float32(shortest_us / exposure_us))
+        yield part
 
 
 def one_angle(frames: Sequence[Frame]) -> list[Frame]:

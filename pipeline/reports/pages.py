@@ -90,7 +90,7 @@ def plan_line(plan: Plan) -> str:
     """A plan in a line."""
     return (
         f"{plan.name}: {count(len(plan.lights), 'light')}, {count(len(plan.turntable_deg), 'turntable angle')}, "
-        f"{count(len(plan.tilt_deg), 'tilt')}, {plan.exposure_us} µs"
+        + ", ".join((count(len(plan.tilt_deg), "tilt"), *(plan.brackets or [f"{plan.exposure_us} µs"])))
     )
 
 

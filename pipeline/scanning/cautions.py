@@ -41,11 +41,12 @@ def find_coin_on_two_trays(trays: Sequence[Tray]) -> Iterator[str]:
 
 
 def _exposure(lab: Lab, plan: Plan) -> Iterator[str]:
-    if SHORTEST_US <= plan.exposure_us <= LONGEST_US:
+    odd = [each for each in plan.bracket_us or (plan.exposure_us,) if not SHORTEST_US <= each <= LONGEST_US]
+    if not odd:
         return
-    how = "short" if plan.exposure_us < SHORTEST_US else "long"
+    how = "short" if odd[0] < SHORTEST_US else "long"
     yield (
-        f"Plan {plan.name}: exposure_us: {plan.exposure_us} is {plan.exposure_us / 1000:g} ms, which is very {how}. It "
+        f"Plan {plan.name}: exposure_us: {odd[0]} is {odd[0] / 1000:g} ms, which is very {how}. It "
         f"is given in microseconds: 20 ms is 20000. `{lab.command('rig snap')} x.png` takes an image to try it."
     )
 

@@ -13,6 +13,7 @@ from pipeline.scanning.disk import ShotSize
 from rig.sides import Side
 from rig.station import Station
 
+FOCUS_S = 0.3  # until a lens has moved a step
 IMAGES_OF_A_CHECK = 4  # the plate before a coin is laid on it, and the coin under three lights
 
 
@@ -71,9 +72,10 @@ def estimate_scan(station: Station, tray: Tray, plan: Plan, shots: Sequence[Shot
         "turning the plate": station.estimate_s(turns_deg=turns),
         "tilting the camera": station.estimate_s(tilts_deg=tilts),
         "changing lights": station.estimate_s(lights=lights),
-        "exposing": sum(shot.exposure_us for shot in shots) / 1e6,
+        "exposing": sum(shot.time_us / 1e6 + len(shot.focus_mm) * FOCUS_S for shot in shots),
     }
-    return Estimate(parts_s, round(len(shots) * size.bytes), size.is_measured)
+    images = sum(1 + (shot.images if shot.images > 1 else 0) for shot in shots)  # what is merged is kept too
+    return Estimate(parts_s, round(images * size.bytes), size.is_measured)
 
 
 def sum_parts(estimates: Iterable[Estimate]) -> dict[str, float]:

@@ -176,12 +176,12 @@ def check_trays(
         scan, set_aside = None, None
         if store is not None and session is not None:
             scan = _resumed(store, session, tray, plan, station, size)
-            set_aside = next((str(each) for each in _of_documents(scan, station)), None)
+            set_aside = next((str(each) for each in _of_documents(lab, scan, station)), None)
         if scan is None or set_aside is not None:
             shots = tuple(plan.shots(tray))
             estimate = estimate_scan(station, tray, plan, shots, size)
             scan = PlannedScan(tray, plan, None, set_aside, shots, 0, (), estimate)
-            for obstacle in _of_documents(scan, station):
+            for obstacle in _of_documents(lab, scan, station):
                 raise LabError(_complaint(lab, scan, obstacle))
         uncalibrated += find_obstacles(scan.shots, scan.tray, station, found.bundle)  # of the calibration alone, by now
         coin_s = scan.estimate.time_s / max(1, scan.coins)
@@ -235,9 +235,15 @@ def _repeated(store: Store, scan: PlannedScan) -> Session | None:
     return last if is_same and not is_abandoned else None
 
 
-def _of_documents(scan: PlannedScan, station: Station) -> list[Obstacle]:
+def _of_documents(lab: Lab, scan: PlannedScan, station: Station) -> list[Obstacle]:
     """What the plan and the tray ask for that the rig cannot do."""
-    return find_obstacles(scan.shots, scan.tray, station, None)
+    obstacles = find_obstacles(scan.shots, scan.tray, station, None)
+    camera = lab.rig.camera
+    if camera is not None and not camera.drives_focus and any(shot.focus_mm for shot in scan.shots):
+        problem = f"The plan takes a focus bracket, and nothing drives the focus of this camera ({camera.kind})."
+        remedy = "Leave `focus_mm` out; a picamera2 whose lens has a motor needs `lens_position` in rig.yaml."
+        obstacles.append(Obstacle("plan", ("focus_mm",), problem, remedy))
+    return obstacles
 
 
 def _complaint(lab: Lab, scan: PlannedScan, obstacle: Obstacle) -> str:

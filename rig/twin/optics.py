@@ -35,6 +35,9 @@ class CameraModel(BaseModel):
     sharpness_px: float = Field(default=0.6, ge=0, description="standard deviation of the lens's blur in focus")
     focus_height_mm: float = Field(default=2.0, description="height above the plate that is in focus")
     blur_px_per_mm: float = Field(default=0.28, ge=0, description="blur added per mm out of focus")
+    breathing_per_mm: float = Field(
+        default=0.0003, ge=0, lt=0.01, description="by how much larger everything looks for each mm of nearer focus"
+    )
     full_well_electrons: float = Field(default=11000.0, gt=0)
     read_noise_electrons: float = Field(default=6.0, ge=0)
     crosstalk: tuple[tuple[float, float, float], ...] = Field(
@@ -67,8 +70,13 @@ class CameraModel(BaseModel):
         """Standard deviation of the blur of something this high above the plate."""
         return self.sharpness_px + self.blur_px_per_mm * abs(height_mm - self.focus_height_mm)
 
+    def focused_on(self, height_mm: float) -> CameraModel:
+        """The same camera with a height above the plate in focus; its lens magnifies by that."""
+        zoom = 1 + self.breathing_per_mm * (height_mm - self.focus_height_mm)
+        return self.model_copy(update={"focus_height_mm": height_mm, "focal_px": self.focal_px * zoom})
 
-@lru_cache(maxsize=2)
+
+@lru_cache(maxsize=6)
 def sight_rays(camera: CameraModel) -> tuple[Array, Array]:
     """Undistorted image coordinates (x, y) of each pixel at unit depth: two (height_px, width_px) arrays."""
     columns, rows = np.meshgrid(

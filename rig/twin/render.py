@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,6 +30,8 @@ __all__ = ["CameraModel", "Renderer"]  # the camera is defined beside the optics
 
 _COARSE = 16  # light falls off so smoothly that it is worked out on every 16th pixel
 
+FOCUSES = 4  # that are remembered beside the latest
+DEEP_PX, LAYERS = 0.4, 4  # of blur, between layers of a relief that is blurred by its height; fewer are not worth it
 SHADOW_DEPTH = 0.88  # share of a lamp's light that a coin's shadow takes; walls and plate send some back
 
 Window = tuple[slice, slice]
@@ -55,8 +59,23 @@ class Renderer:
         self.board = board if board is not None else PrintedBoard()
         self._shape = (camera.height_px, camera.width_px)
         self._sensor = Sensor(camera, seed)
-        self._plate_image = lru_cache(maxsize=4)(self._make_plate_image)
+        self._remember_images(plates=4)
+
+    def _remember_images(self, plates: int) -> None:
+        self._plate_image = lru_cache(maxsize=plates)(self._make_plate_image)
         self._board_image = lru_cache(maxsize=1)(self._make_board_image)
+        self._focused: dict[float, Renderer] = {}
+
+    def focused_on(self, height_mm: float | None) -> Renderer:
+        """The same camera, sensor and noise with a height above the plate (mm) in focus; None for its own."""
+        if height_mm is None:
+            return self
+        if height_mm not in self._focused:
+            focused = copy.copy(self)
+            focused.camera = self.camera.focused_on(height_mm)
+            focused._remember_images(plates=1)
+            self._focused = {**dict([*self._focused.items()][-FOCUSES:]), height_mm: focused}
+        return self._focused[height_mm]
 
     def render(self, scene: Scene, exposure_us: float, gain: float = 1.0) -> npt.NDArray[np.uint8]:
         """One frame, (height_px, width_px, 3) RGB uint8. A plate that turns during the exposure smears."""
@@ -133,10 +152,27 @@ class Renderer:
         lit = self._shaded(scene, surface, x, y, turned_deg)
         columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, surface.thickness_mm, window)
         leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        leaving = blurred(leaving, self.camera.blur_px(surface.thickness_mm))
+        leaving = self._defocused(leaving, surface, columns, rows)
         red, green, blue, coverage = cv2.split(leaving)
         cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
         cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
+
+    def _defocused(self, leaving: npt.ArrayLike, surface: Surface, columns: Array, rows: Array) -> Array:
+        """What leaves a coin as the lens shows it: relief deeper than the depth of field is blurred by its height."""
+        leaving = as_array(leaving)
+        low, high = (float(each) for each in (surface.height_mm.min(), surface.height_mm.max()))
+        top_mm = surface.thickness_mm
+        layers = math.ceil((high - low) * self.camera.blur_px_per_mm / DEEP_PX)
+        if layers < LAYERS:
+            return blurred(leaving, self.camera.blur_px(top_mm))
+        height_mm = cv2.remap(surface.height_mm, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        at = (height_mm - np.float32(low)) * np.float32(layers / (high - low))
+        seen = np.zeros_like(leaving)
+        for layer in range(layers + 1):
+            blur_px = self.camera.blur_px(top_mm + low + (high - low) * layer / layers)
+            share = np.clip(1 - np.abs(at - np.float32(layer)), 0, 1)
+            seen += blurred(leaving, blur_px) * share[..., None]
+        return as_array(seen)
 
     def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface) -> Window | None:
         """The pixels that a coin and its shadow can reach."""

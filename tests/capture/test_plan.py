@@ -19,6 +19,7 @@ plans = st.builds(
     tilt_deg=st.lists(st.integers(0, 60), min_size=1, max_size=3, unique=True),
     exposure_us=st.integers(10, 10_000_000),
 )
+KNOWN_ID = "7c1dd12d7a3e03b9"  # of version 0.1.0
 trays = st.builds(
     Tray,
     id=st.just("3"),
@@ -123,3 +124,21 @@ def test_a_wrong_plan_says_what_is_wrong(fields: dict, message: str) -> None:
 def test_a_wrong_tray_says_what_is_wrong(slots: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Tray.model_validate({"id": "3", "slots": slots})
+
+
+def test_a_bracket_is_one_shot_and_a_plan_without_one_has_the_ids_it_always_had() -> None:
+    tray = Tray(id="3", slots={1: "2024.1.1"})
+    plain = Plan(sides=("obverse",), lights=("az000",), turntable_deg=(0.0,))
+    (shot,) = plain.shots(tray)
+    assert shot.id == KNOWN_ID
+    values = {**plain.model_dump(), "exposure_us": ["80000", "5000", "20000"], "focus_mm": ["2", "0.5"]}
+    plan = Plan.model_validate(values)
+    (bracket,) = plan.shots(tray)
+    assert (plan.exposure_us, bracket.bracket_us, bracket.focus_mm) == (20_000, (5_000, 20_000, 80_000), (0.5, 2.0))
+    assert bracket.images == 6 and bracket.time_us == 210_000
+    assert bracket.id != shot.id
+    assert Plan.model_validate(plan.model_dump()) == plan
+    assert Shot.model_validate_json(bracket.model_dump_json()) == bracket
+    for wrong in ({"focus_mm": [1]}, {"focus_mm": [1, 1]}, {"exposure_us": [20_000]}, {"exposure_us": ["1", "long"]}):
+        with pytest.raises(ValidationError):
+            Plan.model_validate({**plain.model_dump(), **wrong})

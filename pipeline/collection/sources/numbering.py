@@ -144,8 +144,9 @@ def _distance(around: Sequence[int], box: Sequence[int], place: str) -> float | 
     """How far a number is from a coin, if it stands in that place beside it."""
     left, top, right, bottom = around
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    high, is_within = box[3] - box[1], left - 2 * (box[2] - box[0]) <= x <= right
-    if place == "below" and y > bottom - high and left <= x <= right:
+    wide, high = box[2] - box[0], box[3] - box[1]
+    is_within = left - 2 * wide <= x <= right
+    if place == "below" and y > bottom - high and left - wide / 2 <= x <= right + wide / 2:
         return abs(y - bottom) + 0.2 * abs(x - (left + right) / 2)
     if place == "above" and y < top + high and is_within:
         return abs(y - top)

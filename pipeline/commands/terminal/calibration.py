@@ -145,18 +145,17 @@ def print_colmap(result: ColmapFolder) -> None:
 
 def print_corrected(result: Corrected) -> None:
     """Print where corrected images are, and whether frames came out as they are stored."""
-    what = "photograph" if result.same is None else "frame"
     if result.written:
-        print_line(f"{count(len(result.written), what)} corrected, in {result.written[0].parent}.")
+        print_line(f"{count(len(result.written), result.of)} corrected, in {result.written[0].parent}.")
     if result.same is not None:
         print_line(f"{result.same} came out as they are stored, bit for bit.")
     for frame in result.differing:
         print_line(f"Frame {frame} differs from what is stored: it was made by another version of this program.")
-    if result.same is not None:
+    if result.of == "frame":  # a photograph's reason is a warning
         for reason in result.failed:
             print_line(reason)
     if result.failed:
-        print_line(f"{count(len(result.failed), what)} not corrected.")
+        print_line(f"{count(len(result.failed), result.of)} not corrected.")
 
 
 def print_measured(result: Measured) -> None:

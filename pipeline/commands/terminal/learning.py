@@ -12,6 +12,7 @@ from pipeline.reports.facts import describe_facts
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
+    from models.evaluation.verified import Verified
     from pipeline.learning.evaluate import Evaluated
     from pipeline.learning.explain import Explained
     from pipeline.learning.low_data import LowDataCurve
@@ -76,6 +77,8 @@ def print_evaluated(result: Evaluated) -> None:
     table.add_row("  95 % over coins", *spans, "")
     _add_row(table, "ECE of the probability", real.ece, synthetic.ece)
     console.print(table)
+    if result.verified is not None:
+        _print_verified(result.verified)
     if result.copies:
         print_line(
             f"{count(len(result.copies), 'image')} left out, as a copy of another image of the coin or of another:"
@@ -117,6 +120,24 @@ def print_explained(result: Explained) -> None:
     for fact in describe_facts(result.facts):
         print_line(f"By the records: {printable(fact)}.")
     print_line(f"Drawn in {result.drawing}")
+
+
+def _print_verified(result: Verified) -> None:
+    """Print the figures of the queries that were verified too, by stage."""
+    title = (
+        f"{count(result.queries, 'query', 'queries')} of {count(result.coins, 'coin')}, identified with verification"
+    )
+    table = Table("", *result.stages, title=title, title_justify="left")
+    each = result.stages.values()
+    table.add_row("Rank-1", *(f"{stage.rank1:.1%}" for stage in each))
+    table.add_row("  95 % over coins", *(span(stage.rank1_interval95) for stage in each))
+    table.add_row("a match with the coin", *(f"{stage.matched:.1%}" for stage in each))
+    table.add_row("a match though it is not there", *(f"{stage.misnamed:.1%}" for stage in each))
+    for fpir in next(iter(each)).fnir_at_fpir:
+        table.add_row(f"FNIR at FPIR {float(fpir):g}", *(f"{stage.fnir_at_fpir[fpir]:.1%}" for stage in each))
+    table.add_row("  95 % over coins", *(span(stage.fnir_at_fpir1_interval95) for stage in each))
+    table.add_row("ECE of the probability", *(f"{stage.ece:.3f}" for stage in each))
+    console.print(table)
 
 
 def print_low_data(result: LowDataCurve) -> None:

@@ -154,7 +154,9 @@ def _reached(figures: Figures) -> tuple[str, str]:
 def print_verifier(result: FittedVerifier) -> None:
     """Print what a verifier was fitted on, and its errors."""
     print_line(
-        f"{result.path}: fitted on {result.pairs} pairs.",
+        f"{result.path}: fitted on {result.pairs} pairs and {result.searches} searches.",
         f"Of pairs left out, {result.missed:.1%} of those of one coin are taken for two, and {result.mistaken:.1%} of "
         "the others for one.",
+        f"Of searches left out, {result.matched:.1%} of those whose coin is there end in a match with it, and "
+        f"{result.misnamed:.1%} of the others in one.",
     )

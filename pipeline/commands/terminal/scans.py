@@ -307,7 +307,8 @@ def _poses(plan: Plan) -> str:
     angles = ", ".join(f"{angle:g}" for angle in plan.turntable_deg)
     tilts = ", ".join(f"{angle:g}" for angle in plan.tilt_deg)
     turns = f"turntable at {angles} degrees"
-    return f"{turns}, tilt {tilts} degrees, under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
+    lights = f"under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
+    return ", ".join((f"{turns}, tilt {tilts} degrees", lights, *plan.brackets))
 
 
 def _times(result: ScanResult | BatchResult) -> str:

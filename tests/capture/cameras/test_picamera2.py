@@ -200,6 +200,19 @@ def test_focus_by_hand_and_by_motor(machine: Machine, camera_with: Callable[...,
     camera.configure(2_000, 1.0)
     camera.grab()
     assert by_motor.shown[-1]["LensPosition"] == 12.5
+    camera.focus(2.0)  # above the plate, which is 80 mm away
+    assert camera.grab().zoom == 1.0, "not known without the focal length"
+    assert by_motor.shown[-1]["LensPosition"] == pytest.approx(1000 / 78, abs=0.001)
+    with pytest.raises(EnvelopeError, match="LensPosition"):
+        camera.focus(60.0)
+    camera.focus(None)
+    camera.grab()
+    assert by_motor.shown[-1]["LensPosition"] == 12.5
+    camera.close()
+    camera = camera_with(camera="imx708", lens_position=12.5, focal_mm=4.74)
+    camera.connect()
+    camera.focus(2.0)
+    assert camera.grab().zoom == pytest.approx((1 / 4.74 - 1 / 80) / (1 / 4.74 - 1 / 78), abs=1e-5)  # a thin lens
     camera.close()
     camera = camera_with(camera="imx477", lens_position=12.5)
     camera.connect()

@@ -30,7 +30,7 @@ def rows(folder: Path, table: str) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         found = [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
-    later = {"number", "tilt_read_deg"}
+    later = {"number", "tilt_read_deg", "sources_sha256"}
     return [{name: value for name, value in row.items() if name not in later} for row in found]
 
 

@@ -18,6 +18,7 @@ from models.embedding.embedder import STARTER_DIR, Embedder
 from models.evaluation.evaluation import EvaluationError, evaluate, ranks_of_truth
 from models.evaluation.measures import interval_over_coins
 from models.evaluation.samples import Sample, split
+from models.evaluation.verified import evaluate_verified
 from tests.models.model_coins import crop_of
 
 BLANK = np.zeros((1, 1, 3), np.uint8)
@@ -74,6 +75,21 @@ def test_coins_turned_and_lit_otherwise_are_found_again(plain: Embedder) -> None
     assert result.within_session_rank1 is not None
     assert steps[-1] == (36, 36)
     assert result.as_dict()["protocol"].startswith("cross-session")
+
+
+@pytest.mark.slow
+def test_some_queries_are_verified_with_their_coin_in_the_gallery_and_without() -> None:
+    kinds = {coin: "a" if coin < 3 else "b" for coin in range(5)}
+    samples = [
+        Sample(f"{coin}-{session}", crop_of(coin, lamp_deg, turn_deg), str(coin), session, kind)
+        for coin, kind in kinds.items()
+        for session, lamp_deg, turn_deg in (("monday", 135.0, 0.0), ("tuesday", 170.0, 40.0))
+    ]
+    found = evaluate_verified(Embedder.load("starter"), samples, 4)
+    assert (found.queries, found.coins) == (4, 4)
+    for figures in found.stages.values():
+        assert 0.0 <= figures.fnir_at_fpir["0.1"] <= figures.fnir_at_fpir["0.01"] <= 1.0 and figures.rank1 >= 0.5
+        assert figures.rank1_interval95[0] <= figures.rank1 <= figures.rank1_interval95[1] and figures.ece <= 1.0
 
 
 def test_without_a_second_session_there_is_nothing_to_evaluate(plain: Embedder) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from calibration.outline import crop_coin
-from models.matching.relation import RELATIONS, Relation, Verifier, shipped_verifier
+from models.matching.relation import RELATIONS, Relation, Verifier
 from models.matching.surface import EVIDENCE
+from models.matching.verification import shipped_verification
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from tests.models.matching.die_mates import SEED, same_dies
@@ -18,7 +19,7 @@ def test_two_prints_of_a_coin_are_one_coin_and_its_die_mate_is_another() -> None
     prints = [(own, 1), (own, 2), (mate, 1)]
     crops = [crop_coin(reproduction(drawer.side_texture(coin, "obverse"), n, "photograph")) for coin, n in prints]
     first, again, of_mate = crops
-    verifier = shipped_verifier()
+    verifier = shipped_verification().verifier
     same = verifier.compare(first, again)
     other = verifier.compare(first, of_mate)
     assert same.shares["same coin"] > 0.9 and same.log_ratio > 2
@@ -27,7 +28,7 @@ def test_two_prints_of_a_coin_are_one_coin_and_its_die_mate_is_another() -> None
 
 
 def test_what_cannot_be_registered_is_hardly_the_coin() -> None:
-    likelihoods = shipped_verifier().likelihoods(None)
+    likelihoods = shipped_verification().verifier.likelihoods(None)
     assert likelihoods.argmax() == RELATIONS.index("other") and likelihoods.argmin() == RELATIONS.index("same coin")
 
 

@@ -31,8 +31,7 @@ from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from tests.pipeline.conftest import Rig
 
-RIGS = 20
-SIZE = (640, 480)
+SIZE = (1280, 960)
 COIN = "2024.1.1"
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # What the issue asks for, and what a rig may miss it by.

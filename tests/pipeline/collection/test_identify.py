@@ -103,17 +103,18 @@ def test_a_page_is_answered_coin_by_coin_and_two_sides_in_one_image_as_one_coin(
     stitched = [read_image(photographs / f"{coin}.jpg") for coin in COINS]
     sides = [cv2.resize(image[:, : image.shape[1] // 2], (160, 160)) for image in stitched]
     small = [cv2.resize(side, (80, 80), interpolation=cv2.INTER_AREA) for side in sides]
-    cv2.imwrite(str(tmp_path / "page.png"), cv2.cvtColor(np.vstack([np.hstack(small)] * 4), cv2.COLOR_RGB2BGR))
+    page = np.full((640, 480, 3), 250, np.uint8)
+    page[280:360] = np.hstack(small)
+    cv2.imwrite(str(tmp_path / "page.png"), cv2.cvtColor(page, cv2.COLOR_RGB2BGR))
     answers = rig("identify", tmp_path / "page.png", "--report", "--lab", lab, "--json").json
-    assert len(answers) == 24 and [each["coin_number"] for each in answers] == list(range(1, 25))
-    assert sum(each["candidates"][0]["coin"] == COINS[n % 6] for n, each in enumerate(answers)) >= 22
-    one = rig("identify", tmp_path / "page.png", "--coin", 8, "--lab", lab)
-    assert "page.png, coin 8: " in one.out
+    assert [each["coin_number"] for each in answers] == [1, 2, 3, 4, 5, 6]
+    assert sum(each["candidates"][0]["coin"] == coin for coin, each in zip(COINS, answers, strict=True)) >= 5
+    assert "page.png, coin 2: " in rig("identify", tmp_path / "page.png", "--coin", 2, "--lab", lab).out
     both = photographs / f"{COINS[2]}.jpg"
     (together,) = rig("identify", both, "--same-coin", "--lab", lab, "--json").json
     assert together["candidates"][0]["coin"] == COINS[2] and "box" not in together
     asked = rig("identify", tmp_path / "page.png", "--same-coin", "--lab", lab)
-    assert asked.code == 1 and "--coin 1 to --coin 24" in asked.err
+    assert asked.code == 1 and "--coin 1 to --coin 6" in asked.err
 
 
 @pytest.mark.slow

@@ -181,6 +181,30 @@ def read_of(number: int, values: Sequence[int | None], *, is_numbered: bool = Tr
     return ReadPage(page, pairs, [Numbered(None)] * len(pairs), images, numbered)
 
 
+def test_what_joins_coins_or_hangs_on_them_is_no_part_of_them(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> None:
+    tones, boxes = np.full((1700, 1100), 0.94, np.float32), []
+    shadow, text = np.zeros_like(tones), np.zeros(tones.shape, np.uint8)
+    places = [(x, y) for y in (350, 800, 1350) for x in (330, 740)]
+    for number, (x, y) in enumerate(places):
+        photo = photos[number % 3][number // 3]
+        rows, columns = np.flatnonzero(photo.mask.any(axis=1)), np.flatnonzero(photo.mask.any(axis=0))
+        cut = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        tone = cv2.resize(0.08 + 0.7 * photo.tone[cut], (200, 200), interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(photo.mask[cut].astype(np.float32), (200, 200), interpolation=cv2.INTER_AREA) > 0.5
+        boxes.append((x - 100, y - 100, x + 100, y + 100))
+        cv2.ellipse(shadow, (x, y + 14), (100, 100), 0, 0, 360, 1.0, cv2.FILLED)
+        part = tones[y - 100 : y + 100, x - 100 : x + 100]
+        part[mask] = tone[mask]
+        cv2.putText(text, "1595", (x - 40, y + 132), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 230, 4, cv2.LINE_AA)
+    ring = np.zeros_like(tones)
+    cv2.circle(ring, (535, 575), 300, 1.0, 30, cv2.LINE_AA)  # of a cup, through four coins
+    on_paper = cv2.GaussianBlur(shadow, (0, 0), 8) * (tones > 0.9)
+    page = (tones * (1 - 0.13 * ring) * (1 - 0.4 * on_paper) * (255 - text.astype(np.float32))).astype(np.uint8)
+    found = find_page_coins(np.dstack([page] * 3))
+    overlaps = [max(overlap(coin.box, box) for coin in found) for box in boxes]
+    assert len(found) == 6 and min(overlaps) > 0.9, overlaps
+
+
 def test_plates_that_face_each_other_are_paired_by_their_numbers() -> None:
     pages = [read_of(1, [7, 8, 9, 10]), read_of(2, [8, 7, None, 10]), read_of(3, [1, 2, 3, 4], is_numbered=False)]
     facing, beside = cut_coins(pages)

@@ -14,9 +14,12 @@ from tests.pipeline.conftest import Rig
 @pytest.mark.slow
 def test_a_verifier_is_fitted_on_made_coins_and_photographs(rig: Rig, photographs: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.json"
-    ran = rig("models", "verifier", card, "--photographs", photographs, "--dies", 2, "--sides", 2, "--json")
+    few = ("--dies", 2, "--coins", 4, "--sides", 2)
+    ran = rig("models", "verifier", card, "--photographs", photographs, *few, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["pairs"] >= 88 and 0 <= ran.json["mistaken"] <= ran.json["missed"] + 0.5
+    assert ran.json["searches"] >= 20 and ran.json["misnamed"] <= ran.json["matched"]
+    assert set(json.loads(card.read_text())["evidence"]) == {"base", "for", "against"}
     fitted = Verifier.from_card(json.loads(card.read_text()))
     assert fitted.held[0] > fitted.held[3]
     again = rig("models", "verifier", card, "--photographs", photographs)

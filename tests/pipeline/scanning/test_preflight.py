@@ -34,6 +34,7 @@ def sessions(lab: Path) -> list[Session]:
         return store.sessions.find("scan")
 
 
+FOCUSED = SHORT + "focus_mm: [1, 2]\n"
 SLIPS = (
     ("plans/default.yaml", TILTED, r"default\.yaml, line 4: tilt_deg: .* camera is fixed\. Set `tilt_deg: \[0\]`"),
     ("plans/default.yaml", SHORT.replace("az060", "az999"), r"default\.yaml, line 2: lights: .* no az999"),
@@ -73,6 +74,17 @@ def test_an_arm_that_holds_the_camera_does_what_it_was_taught_and_nothing_else(l
     poses.write_text(poses.read_text().replace("dobot", "uarm"))
     with pytest.raises(LabError, match=r"taught to a uarm, and rig\.yaml has a dobot"):
         run(*dry)
+
+
+def test_a_focus_bracket_needs_a_camera_whose_focus_is_driven(lab: Path) -> None:
+    (lab / "plans" / "default.yaml").write_text(FOCUSED)
+    planned = run("scan", "--tray", 1, "--dry-run", "--no-identify", "--lab", lab)
+    assert planned.code == 0 and "focused at 1, 2 mm" in planned.out
+    rig_yaml = lab / "rig.yaml"
+    camera = rig_yaml.read_text().index("camera:\n")
+    rig_yaml.write_text(rig_yaml.read_text()[:camera] + "camera: {kind: replay, folder: photos}\n")
+    with pytest.raises(LabError, match=r"line 4: focus_mm: .* nothing drives the focus of this camera \(replay\)"):
+        run("scan", "--tray", 1, "--dry-run", "--no-identify", "--lab", lab)
 
 
 def test_a_technician_is_asked_where_there_is_a_terminal(lab: Path) -> None:
