@@ -302,14 +302,21 @@ def _bring_back(view: ArmView, place: ArmPlace, goal: Points) -> ArmPlace:
 
 
 def _slopes(view: ArmView, place: ArmPlace) -> Points:
-    """How the plate's middle moves before the camera with each of the arm's axes, (2 or 3, 3) per mm."""
+    """How the plate's middle moves before the camera with each of the arm's axes, (2 or 3, 3) per mm.
+
+    Tried towards the arm's base and upwards: the camera may hang where the arm reaches no further.
+    """
     here = view.middle()
-    columns = []
-    for axis in np.eye(3):
-        view.go(_moved(place, TRIAL_MM * axis))
-        columns.append((view.middle() - here) / TRIAL_MM)
+    x_mm, y_mm, _ = place.end_mm
+    inwards = -np.array([x_mm, y_mm, 0.0]) / math.hypot(x_mm, y_mm)
+    across = np.array([-inwards[1], inwards[0], 0.0])
+    trials_mm = TRIAL_MM * np.array([inwards, inwards + across, (0.0, 0.0, 1.0)])
+    seen = []
+    for trial_mm in trials_mm:
+        view.go(_moved(place, trial_mm))
+        seen.append(view.middle() - here)
     view.go(place)
-    return np.stack(columns, axis=1)
+    return np.asarray(np.linalg.solve(trials_mm, np.array(seen)).T, np.float64)
 
 
 def _moved(place: ArmPlace, by_mm: Points) -> ArmPlace:

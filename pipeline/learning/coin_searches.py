@@ -44,7 +44,7 @@ from rig.twin.coins.reproduction import reproduction
 
 FITTED_SHARE, FITTED_SEED = 0.6, 77  # of labelled coins: those that the starter's probability was fitted on
 SEARCHES_SEED = 9012  # of made coins that are used nowhere else
-IMPOSTORS = 40  # made coins that are never looked for
+IMPOSTORS = 2  # made coins that are never looked for, for each that is
 _TYPES = 12  # of made coins: few, so that many share one
 
 
@@ -104,10 +104,10 @@ class Searched:
 
 
 def made_searches(coins: int, embedder: Embedder, progress: Progress) -> list[Searched]:
-    """Search a printed catalogue of so many made coins, and `IMPOSTORS`, for each side photographed by hand."""
+    """Search a printed catalogue of so many made coins, and `IMPOSTORS` for each, for sides photographed by hand."""
     drawer, rng = ProceduralDrawer(SEARCHES_SEED), np.random.default_rng(SEARCHES_SEED)
     every = (f"s{number}" for number in count())
-    names = list(islice((name for name in every if coin_type(name, SEARCHES_SEED) < _TYPES), coins + IMPOSTORS))
+    names = list(islice((name for name in every if coin_type(name, SEARCHES_SEED) < _TYPES), coins * (1 + IMPOSTORS)))
     entries: list[Query] = []
     for coin in names:
         for side in SIDES:

@@ -14,8 +14,8 @@ from tests.pipeline.conftest import Rig
 @pytest.mark.slow
 def test_a_verifier_is_fitted_on_made_coins_and_photographs(rig: Rig, photographs: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.json"
-    few = ("--dies", 2, "--coins", 4, "--sides", 2)
-    ran = rig("models", "verifier", card, "--photographs", photographs, *few, "--json")
+    few = ("--dies", 2, "--coins", 3, "--sides", 2)
+    ran = rig("models", "verifier", card, "--photographs", photographs, *few, "--json", timeout_s=900)
     assert ran.code == 0, ran.err
     assert ran.json["pairs"] >= 88 and 0 <= ran.json["mistaken"] <= ran.json["missed"] + 0.5
     assert ran.json["searches"] >= 20 and ran.json["misnamed"] <= ran.json["matched"]
