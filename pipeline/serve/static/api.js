@@ -90,7 +90,7 @@ export function who() {
 const underWay = new Set();
 
 // One thing of a kind at a time: what is pressed before the answer is there is dropped, and what was pressed shows that
-// it waits. A problem is said. Returns what the task returns; null where it was dropped or did not succeed.
+// it waits. A problem is shown. Returns what the task returns; null where it was dropped or did not succeed.
 export async function once(kind, pressed, task) {
   if (underWay.has(kind)) return null;
   underWay.add(kind);

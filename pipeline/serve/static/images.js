@@ -1,4 +1,4 @@
-// Images that are on their way, or did not come: said in words where they would be.
+// Images that are on their way, or did not come: shown in words where they would be.
 
 import { element, text } from "./api.js";
 

@@ -261,7 +261,7 @@ async function undo(last = decided.at(-1), pressed = byId("undo")) {
   showReadiness();
 }
 
-// What others decided about the coin since it was fetched is told, and shown.
+// What others decided about the coin since it was fetched is reported, and shown.
 async function lookAtOpinions() {
   if (shown === null || isWork(shown) || shownItem !== items[at]) return;
   const [looked, item] = [shown, shownItem];
