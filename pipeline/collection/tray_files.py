@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from calibration.durable_files import hash_bytes, write_atomically
 from capture.plan import Tray
 from pipeline.documents import EMPTY
-from pipeline.errors import LabError
+from pipeline.errors import LabError, explain
 from pipeline.lab import Lab, check_name, natural
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -75,52 +75,76 @@ class OnTwoTraysError(LabError):
     """A tray would have coins that are on another one too."""
 
 
-def write_tray_file(
-    lab: Lab, name: str, slots: Mapping[int, str | None], digest: str, *, may_be_elsewhere: bool = False
-) -> TrayFile:
-    """Write a tray file, whole or not at all.
+@dataclass(frozen=True)
+class WantedTray:
+    """What a tray is to hold; ``digest`` is that of its file as whoever wants it has seen it, empty for a new one."""
+
+    name: str
+    slots: Mapping[int, str | None]
+    digest: str
+
+
+def write_tray_files(lab: Lab, wanted: Sequence[WantedTray], *, may_be_elsewhere: bool = False) -> list[TrayFile]:
+    """Write tray files once all of them are checked: what is wrong with one keeps every one from being written.
 
     Parameters
     ----------
-    digest
-        Of the file as whoever changed it has seen it; empty for a new tray.
     may_be_elsewhere
         Whether coins may be on another tray too, since somebody wants that.
 
     Raises
     ------
     OnTwoTraysError
-        If a coin is on another tray, and may not be.
+        If a coin is on two trays, and may not be.
     LabError
-        If it was changed meanwhile, or the slots make no tray.
+        If one was changed meanwhile, its slots make no tray, or the disk took only some; what is written is named.
     """
+    trays = [_check(lab, each) for each in wanted]
+    if not may_be_elsewhere:
+        _refuse_doubles(lab, trays)
+    for number, tray in enumerate(trays):
+        lines = [f"  {slot}: {_spell(coin)}".rstrip() for slot, coin in tray.slots.items()]
+        head = f"# Tray {tray.id}: slot -> accession number; an empty slot stays empty."
+        try:
+            write_atomically(_path(lab, tray.id), "\n".join([head, "slots:", *lines]) + "\n")
+        except OSError as error:
+            names = [each.id for each in trays]
+            done, left = ", ".join(names[:number]) or "none", ", ".join(names[number:])
+            raise LabError(f"{explain(error)} Trays that were written: {done}; not written: {left}.") from error
+    return [read_tray_file(lab, tray.id) for tray in trays]
+
+
+def _check(lab: Lab, wanted: WantedTray) -> Tray:
+    """What is to be written, if its file is as whoever wants it has seen it."""
+    name = wanted.name
     path = _path(lab, check_name(name, "tray"))
     present = hash_bytes(path.read_bytes()) if path.is_file() else ""
-    if present != digest:
-        what = f"tray {name} exists already" if not digest else f"{path} was changed meanwhile by somebody else"
+    if present != wanted.digest:
+        what = f"tray {name} exists already" if not wanted.digest else f"{path} was changed meanwhile by somebody else"
         raise LabError(f"{what}. Nothing was written: load the page again.")
     try:
-        tray = Tray(id=name, slots={int(slot): coin or None for slot, coin in slots.items()})
+        return Tray(id=name, slots={int(slot): coin or None for slot, coin in wanted.slots.items()})
     except ValidationError as error:
         why = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
         raise LabError(f"tray {name}: {why} Nothing was written.") from error
-    if not may_be_elsewhere:
-        _refuse_doubles(lab, tray)
-    lines = [f"  {slot}: {_spell(coin)}".rstrip() for slot, coin in tray.slots.items()]
-    head = f"# Tray {name}: slot -> accession number; an empty slot stays empty."
-    write_atomically(path, "\n".join([head, "slots:", *lines]) + "\n")
-    return read_tray_file(lab, name)
 
 
-def _refuse_doubles(lab: Lab, tray: Tray) -> None:
-    others = places_of(file for file in read_tray_files(lab) if file.name != tray.id)
-    doubles = [
-        f"{coin} (tray {place.tray}, slot {place.slot})"
-        for coin in tray.coins.values()
-        for place in others.get(coin, ())
-    ]
+def coins_on_two(lab: Lab, trays: Iterable[tuple[str, Mapping[int, str | None]]]) -> dict[str, list[Place]]:
+    """Coins of trays that would lie in two places once these trays are written, and where."""
+    new = [TrayFile(name, slots, None, "") for name, slots in trays]
+    names, coins = {file.name for file in new}, set(places_of(new))
+    places = places_of([*(file for file in read_tray_files(lab) if file.name not in names), *new])
+    return {coin: found for coin, found in places.items() if coin in coins and len(found) > 1}
+
+
+def _refuse_doubles(lab: Lab, trays: Sequence[Tray]) -> None:
+    doubles = coins_on_two(lab, ((tray.id, tray.slots) for tray in trays))
     if doubles:
-        raise OnTwoTraysError(f"on another tray too: {', '.join(doubles)}. Nothing was written yet.")
+        shown = ", ".join(
+            f"{coin} ({'; '.join(f'tray {place.tray}, slot {place.slot}' for place in places)})"
+            for coin, places in doubles.items()
+        )
+        raise OnTwoTraysError(f"on two trays: {shown}. Nothing was written yet.")
 
 
 def _path(lab: Lab, name: str) -> Path:

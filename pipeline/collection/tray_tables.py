@@ -17,6 +17,7 @@ COLUMNS = {
     "tray": ("tray", "tablett", "drawer", "lade"),
 }
 _DECIMAL = re.compile(r"\d+\.\d+")
+_WITH_COMMA = re.compile(r"\d+,\d+")
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,13 @@ class TrayTable:
         Tray to slot to coin; the tray is None where no column names it.
     may_lack_zeros
         A number such as 2024.1 out of a workbook, which may have been typed as 2024.10; None where there is none.
+    has_comma
+        A number such as 2024,1, as a German Excel writes 2024.10 where a cell is a number; None where there is none.
     """
 
     trays: dict[str | None, dict[int, str]] = field(default_factory=dict)
     may_lack_zeros: str | None = None
+    has_comma: str | None = None
 
 
 def read_tray_table(data: bytes, name: str, slots: int) -> TrayTable:
@@ -73,7 +77,11 @@ def read_tray_table(data: bytes, name: str, slots: int) -> TrayTable:
             placed[slot] = coin
     is_workbook = data.startswith(b"PK")
     coins = [coin for placed in trays.values() for coin in placed.values()]
-    return TrayTable(trays, next((coin for coin in coins if is_workbook and _DECIMAL.fullmatch(coin)), None))
+    return TrayTable(
+        trays,
+        next((coin for coin in coins if is_workbook and _DECIMAL.fullmatch(coin)), None),
+        next((coin for coin in coins if _WITH_COMMA.fullmatch(coin)), None),
+    )
 
 
 def _column(table: Table, names: tuple[str, ...]) -> str | None:

@@ -180,7 +180,7 @@ class BatchRun:
                 write = partial(_write_tray_report, self.lab, session.id)
                 identification.then(f"The report of tray {session.name}", write)
             yield identification
-            self.monitor.announce("The last coins are being identified.")
+            identification.report_rest(self.monitor.announce)
             identification.wait(self.limits.stop)
         self._unidentified = identification.failed
 

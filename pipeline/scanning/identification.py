@@ -49,6 +49,13 @@ class Identifies(Protocol):
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
         """Identify a coin by its good frames in a session, and store the ranking."""
 
+    @property
+    def opening(self) -> str:
+        """What it still makes ready, as the beginning of a sentence; empty once it can be asked."""
+
+    def follow(self, on_step: Callable[[], None]) -> None:
+        """Call this whenever `opening` has changed."""
+
     def cancel(self) -> None:
         """Nothing more will be asked: end what is still being made ready."""
 
@@ -91,6 +98,8 @@ class LateIdentifier:
 
     def __init__(self, open_late: Callable[[Progress], Identifier], reporter: Reporter) -> None:
         self._is_cancelled = Event()
+        self._on_step: Callable[[], None] = lambda: None
+        self._step = ""
         self._lines = LineProgress("Embedding the catalogue", reporter.report)  # the scan has the terminal
         pool = ThreadPoolExecutor(1, "catalogue")
         self._opened = pool.submit(open_late, self._show)
@@ -100,6 +109,15 @@ class LateIdentifier:
         """See `Identifies`."""
         return self._opened.result().identify_scanned(store, session_id, coin)
 
+    @property
+    def opening(self) -> str:
+        """See `Identifies`."""
+        return "" if self._opened.done() else self._step
+
+    def follow(self, on_step: Callable[[], None]) -> None:
+        """See `Identifies`."""
+        self._on_step = on_step
+
     def cancel(self) -> None:
         """See `Identifies`."""
         self._is_cancelled.set()
@@ -108,6 +126,8 @@ class LateIdentifier:
         if self._is_cancelled.is_set():
             raise LabError("the scan ended before the catalogue was embedded. The same command identifies it.")
         self._lines(done, total)
+        self._step = f"Embedding the catalogue, {done} of {total}" if done < total else ""
+        self._on_step()
 
 
 @dataclass(frozen=True)
@@ -141,6 +161,8 @@ class Identification:
         self._reporter = reporter
         self._pool = ThreadPoolExecutor(1, "identify")
         self._given: list[Future[Any]] = []
+        self._coins = self._done = 0
+        self._announce: Callable[[str], None] | None = None
         self.failed: list[Unidentified] = []
 
     def __enter__(self) -> Self:
@@ -152,6 +174,27 @@ class Identification:
         if kind is not None:
             self.cancel_opening()
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def report_rest(self, announce: Callable[[str], None]) -> None:
+        """Everything is photographed: from now on, announce and report what is being done of what is left."""
+        self._announce = announce
+        if (sentence := self._next_step()) is not None:
+            self._reporter.report(sentence)
+        if self._identifier is not None:
+            self._identifier.follow(self._announce_step)
+        self._announce_step()
+
+    def _announce_step(self) -> None:
+        if self._announce is not None and (sentence := self._next_step()) is not None:
+            self._announce(sentence)
+
+    def _next_step(self) -> str | None:
+        """What is being done, in a sentence; None if nothing is left."""
+        if self._identifier is None or self._done >= self._coins:
+            return None
+        coins = f"identifying coin {self._done + 1} of {self._coins}."
+        opening = self._identifier.opening
+        return f"{opening}; then {coins}" if opening else coins.capitalize()
 
     def wait(self, stop: Event) -> None:
         """Wait until all that was given is done, or, once `stop` is set, what is being done now."""
@@ -174,6 +217,7 @@ class Identification:
     def add(self, session: Session, coin: str, on_identified: OnIdentified) -> None:
         """Identify a coin whose photographs are all there. Returns at once."""
         if self._identifier is not None:
+            self._coins += 1
             self._submit(self._identify, self._identifier, session, coin, on_identified)
 
     def then(self, what: str, action: Callable[[], object]) -> None:
@@ -191,6 +235,7 @@ class Identification:
         return given
 
     def _identify(self, identifier: Identifies, session: Session, coin: str, on_identified: OnIdentified) -> None:
+        self._announce_step()
         try:
             answer = identifier.identify_scanned(self._store, session.id, coin)
         except Exception as error:
@@ -203,6 +248,8 @@ class Identification:
             on_identified(coin, "not identified")
             self._reporter.warn(f"{coin} could not be identified: {why}")
             return
+        finally:
+            self._done += 1
         if answer.verdict is None:
             on_identified(coin, "no good frame")
             return

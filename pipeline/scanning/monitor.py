@@ -242,7 +242,9 @@ class JobMonitor:
     def _refresh(self, status: Status) -> None:
         status.free_bytes = free_bytes(self._lab)
         self._watch_for_stall(status)
-        left = self._time_left.of(sum(self._waiting_shots.values()))
+        shots = sum(self._waiting_shots.values())
+        left = self._time_left.of(shots) if shots else None  # what follows the last shot takes a time of its own
+        status.time_left_s = status.time_left_range_s = status.expected_end = None
         if status.ended is None and left is not None:
             status.time_left_s = round(left.likely_s, 1)
             status.time_left_range_s = (round(left.low_s, 1), round(left.high_s, 1))

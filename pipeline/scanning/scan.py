@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from capture.engine.context import ScanContext
 from capture.engine.errors import ScanStopped
@@ -198,7 +199,13 @@ def _scan(
             reporter.report(stopped)
             if job.stop.is_hang_up or not job.stop.is_set():  # whoever pressed Ctrl-C knows
                 notifier.ended(stopped)
-        written = identification.afterwards(lambda: write_report(lab, store, store.sessions.get(session.id)))
+        identification.report_rest(monitor.announce)
+
+        def write() -> Path:
+            monitor.announce("The report is being written.")
+            return write_report(lab, store, store.sessions.get(session.id))
+
+        written = identification.afterwards(write)
     hardware_s = rig.hardware_s
     session = store.sessions.get(session.id)
     skipped = skipped_coins(store, session)

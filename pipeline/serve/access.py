@@ -80,7 +80,7 @@ def _refusal(access: Access, request: Request) -> Response | None:
     if problem:
         return PlainTextResponse(f"Refused: {problem}\n", 403)
     if _length(request) > MAX_BODY_BYTES:
-        return PlainTextResponse("Refused: the request is too large.\n", 413)
+        return PlainTextResponse(f"Refused: too large. At most {MAX_BODY_BYTES / 1e6:g} MB can be sent.\n", 413)
     if not request.url.path.startswith(OPEN_PATHS) and not access.admits(request):
         if request.method in SAFE_METHODS and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("/login", 303)

@@ -8,7 +8,7 @@ from typing import Any
 from capture.names import printable
 from capture.store import Store
 from capture.store.labels import Labels
-from capture.store.records import Candidate, Entry, Frame
+from capture.store.records import Candidate, Entry, Frame, Ranking
 from pipeline.collection.decisions import Decisions, decision_of
 from pipeline.collection.reviews import reviews_of
 from pipeline.errors import LabError
@@ -35,7 +35,9 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
     own = own_measures(store, name, frames, entries, known)
     decisions = Decisions.read(store, name)
     rankings = store.rankings.of_coin(name)
-    ranked = store.catalogue.named([each.entry_id for ranking in rankings for each in ranking.candidates[:SHOWN]])
+    named = [each.entry_id for ranking in rankings for each in ranking.candidates[:SHOWN]]
+    first = [each for ranking in rankings[:1] for each in ranking.candidates[:1]]
+    ranked = store.catalogue.named([*named, *(name for each in first for name in each.evidence.get("entries", ()))])
     sessions = {frame.session_id: store.sessions.get(frame.session_id) for frame in frames}
     good = [frame for frame in frames if frame.is_good]
     return {
@@ -44,6 +46,7 @@ def view_coin(store: Store, name: str) -> dict[str, Any]:
         "measures": [measure.as_json() for measure in own.values()],
         "sales": sales_rows(store, [name]),
         "best": choose_best_frames(good) or good[:2],
+        "turns": _turns(rankings[0], ranked) if rankings else {},
         "good": good,
         "quarantined": [frame for frame in frames if not frame.is_good],
         "entries": entries,
@@ -71,6 +74,13 @@ def frames_of(store: Store, name: str) -> list[Frame]:
     found = {frame.id: frame for frame in store.frames.find(coin=name, good=None)}
     found |= {frame.id: frame for frame in (store.frames.select(moved) if moved else [])}
     return sorted((each for each in labels.apply(found.values()) if each.coin_id == name), key=lambda each: each.number)
+
+
+def _turns(ranking: Ranking, entries: Mapping[str, Entry]) -> dict[str | None, float]:
+    """By which angle the coin is turned to stand as its first candidate does, each side; as the review shows it."""
+    evidence = ranking.candidates[0].evidence if ranking.candidates else {}
+    turned = zip(evidence.get("entries", ()), evidence.get("turns_deg", ()), strict=False)
+    return {entries[name].side: turn for name, turn in turned if name in entries}
 
 
 def _candidates(

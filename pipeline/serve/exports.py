@@ -152,7 +152,12 @@ def draw_sheet(store: Store, coin: str, t: Texts, lab: str) -> bytes:
     for each in seen["rankings"][:1]:
         candidates = each["candidates"][:1]
         lines = [
-            t("sheet.candidate", citation=best["citation"], probability=f"{best['probability']:.3f}", coin=best["coin"])
+            t(
+                "sheet.candidate",
+                citation=best["citation"],
+                probability=t.number(best["probability"], 3),
+                coin=best["coin"],
+            )
             for best in candidates
         ]
         verdict = t(f"script.verdict.{each['ranking'].verdict}")

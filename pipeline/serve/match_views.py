@@ -168,6 +168,12 @@ def opinions_about(store: Store, coin: str, entry: str) -> list[dict[str, Any]]:
     return _as_opinions(Decisions.read(store, coin), coin, entry)
 
 
+def opinions_of(store: Store, coin: str) -> dict[str, list[dict[str, Any]]]:
+    """What each person holds of a coin and each entry that somebody decided about."""
+    decisions = Decisions.read(store, coin)
+    return {entry: _as_opinions(decisions, coin, entry) for of, entry in decisions.opinions if of == coin}
+
+
 def _as_opinions(decisions: Decisions, coin: str, entry: str) -> list[dict[str, Any]]:
     """What each person holds of a pair, the one that counts last."""
     return [

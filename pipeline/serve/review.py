@@ -20,7 +20,7 @@ from pipeline.collection.reviews import review_match, undo_review
 from pipeline.errors import UsageError
 from pipeline.lab import Lab
 from pipeline.scanning.status import find_status
-from pipeline.serve.match_views import opinions_about, view_duplicate, view_match
+from pipeline.serve.match_views import opinions_about, opinions_of, view_duplicate, view_match
 from pipeline.serve.pages import Page, flag_of, person_of, read_json, text_of
 from pipeline.serve.queue import ReviewQueue
 from pipeline.serve.queue_item import ORDER, QueueItem, Reason
@@ -49,27 +49,31 @@ def review_routes(page: Page) -> APIRouter:
                 return view_cut(page, session, coin)
         return None
 
-    def part(only: str, start: int) -> dict[str, Any]:
+    def part(only: str, start: int = 0, place: dict[str, str] | None = None) -> dict[str, Any]:
         items = queue.items(opened.store) if opened.has_store else []
         chosen = _choose(items, only)
+        at, extra = _find_place(chosen, items, place) if place else (0, [])
         counts = Counter(item.reason for item in items)
         return {
             "only": only,
             "start": start,
-            "total": len(chosen),
+            "at": at or 0,
+            "extra": len(extra),  # items before the first that are not in this list
+            "missing": place["coin"] if place and at is None else None,
+            "total": len(chosen) + len(extra),
             "counts": {reason: counts[reason] for reason in ORDER},
             "is_running": _is_running(opened.lab),
-            "items": [item.as_json() for item in chosen[start : start + PAGE_ITEMS]],
+            "items": [item.as_json() for item in [*extra, *chosen[start : start + (at or 0) + PAGE_ITEMS]]],
         }
 
     @routes.get("/review")
-    def show(request: Request, only: str = "open", coin: str | None = None) -> Response:
-        """The page of the review; its first items are in it, so that the first coin shows at once."""
-        first = part(only, 0)
-        if coin is not None:
-            own = [item.as_json() for item in queue.items(opened.store) if item.coin == coin]
-            first = {**first, "items": own, "total": len(own), "coin": coin}
-        item = first["items"][0] if first["items"] else None
+    def show(
+        request: Request, only: str = "open", coin: str = "", kind: str = "", session: str = "", candidate: str = ""
+    ) -> Response:
+        """The page of the review, at the coin that the address names; what is shown first is in it."""
+        place = {"coin": coin, "kind": kind, "session": session, "candidate": candidate} if coin else None
+        first = part(only, place=place)
+        item = first["items"][first["at"]] if first["items"] else None
         shown = view(item["kind"], item["session"], item["coin"], item["candidate"]) if item else None
         return page.html(request, "review.html", queue=first, item=shown, reasons=ORDER)
 
@@ -85,6 +89,11 @@ def review_routes(page: Page) -> APIRouter:
         if shown is None:
             return page.error(request, f"{printable(coin)} needs no decision of this kind any more.", 404)
         return page.data(request, shown)
+
+    @routes.get("/review/opinions")
+    def opinions(request: Request, coin: str) -> Response:
+        """What each person holds now of a coin and each entry that somebody decided about."""
+        return page.data(request, {"opinions": opinions_of(opened.store, coin) if opened.has_store else {}})
 
     @routes.post("/review/decide")
     async def decide(request: Request) -> Response:
@@ -156,3 +165,18 @@ def _is_running(lab: Lab) -> bool:
 def _choose(items: list[QueueItem], only: str) -> list[QueueItem]:
     reasons: tuple[Reason, ...] = OPEN if only == "open" else ORDER if only == "all" else (cast(Reason, only),)
     return [item for item in items if item.reason in reasons]
+
+
+def _find_place(
+    chosen: list[QueueItem], items: list[QueueItem], place: dict[str, str]
+) -> tuple[int | None, list[QueueItem]]:
+    """Where an address leads in a list; what it names before the list where that does not hold it, None without it."""
+
+    def is_meant(item: QueueItem) -> bool:
+        return all(value in ("", getattr(item, name)) for name, value in place.items())
+
+    at = next((number for number, item in enumerate(chosen) if is_meant(item)), None)
+    if at is not None:
+        return at, []
+    extra = next((item for item in items if is_meant(item)), None)
+    return (None, []) if extra is None else (0, [extra])

@@ -29,6 +29,7 @@ _ANYTHING = {
 _END = re.compile(r"(?<=[.!?]) +")
 _MINUTE = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d [A-Z]{2,5})\b")
 _DECIMAL = re.compile(r"\b(\d+)\.(\d+)(?= (?:mm|g|h|min|s|ms|kB|MB|GB|%|°)(?:\W|$))")
+_SIDE = re.compile(r", (obverse|reverse)(?=[;.]|$)")  # of an entry, which its name ends with
 
 # Where the program's sentences stand in an answer to a script; all else there is a name or a number.
 SENTENCE_KEYS = frozenset(
@@ -101,7 +102,10 @@ def translate(text: str, language: str) -> str:
     if language == "en" or len(text) > MOST_LETTERS:
         return text
     translation = _translate_all(text, language)
-    return _DECIMAL.sub(r"\1,\2", _MINUTE.sub(r"\3.\2.\1\4", translation)) if language == "de" else translation
+    if language != "de":
+        return translation
+    translation = _SIDE.sub(lambda found: f", {_patterns(language)[0][found[1]]}", translation)
+    return _DECIMAL.sub(r"\1,\2", _MINUTE.sub(r"\3.\2.\1\4", translation))
 
 
 def translate_in(value: Any, language: str, keys: frozenset[str] = SENTENCE_KEYS, *, is_sentence: bool = False) -> Any:

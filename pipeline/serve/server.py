@@ -87,7 +87,7 @@ def serve(lab: Lab, options: ServeOptions, reporter: Reporter) -> None:
         ) from error
     host, port = listener.getsockname()[:2]
     scheme = "https" if options.certificate else "http"
-    shown = f"[{host}]" if ":" in host else host
+    shown = socket.gethostname() if ipaddress.ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
     reporter.report(f"The page of {lab.folder.resolve().name}: open {scheme}://{shown}:{port}/ in a browser.")
     if access.token is not None:
         where = "the one of $RIG_TOKEN" if os.environ.get("RIG_TOKEN") else access.token

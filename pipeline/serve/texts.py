@@ -43,8 +43,10 @@ class Texts:
         self.all = texts_of(language)
 
     def __call__(self, name: str, /, **values: Any) -> str:
-        """A text with what is to be filled in."""
-        return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), self.all[name])
+        """A text with what is to be filled in; of a ``count`` of one its ``.one``, where there is such."""
+        one = f"{name}.one"
+        chosen = one if values.get("count") == 1 and one in self.all else name
+        return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), self.all[chosen])
 
     def sentence(self, text: str) -> str:
         """What the program says (`pipeline.serve.sentences`)."""
@@ -58,9 +60,9 @@ class Texts:
         """A time of the store to the minute."""
         return self.sentence(minute(time))
 
-    def number(self, value: float) -> str:
-        """A number as this language writes it."""
-        shown = f"{value:g}"
+    def number(self, value: float, digits: int | None = None, *, sign: bool = False) -> str:
+        """A number as this language writes it, with so many decimals, else as many as it has."""
+        shown = format(value, f"{'+' if sign else ''}{'g' if digits is None else f'.{digits}f'}")
         return shown.replace(".", ",") if self.language == "de" else shown
 
     def for_scripts(self, *prefixes: str) -> dict[str, str]:

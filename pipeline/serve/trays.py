@@ -14,10 +14,12 @@ from capture.names import printable
 from pipeline.collection.tray_files import (
     OnTwoTraysError,
     TrayFile,
+    WantedTray,
+    coins_on_two,
     places_of,
     read_tray_file,
     read_tray_files,
-    write_tray_file,
+    write_tray_files,
 )
 from pipeline.collection.tray_tables import read_tray_table
 from pipeline.errors import UsageError
@@ -54,21 +56,35 @@ def tray_routes(page: Page) -> APIRouter:
             is_scanned=_is_scanned(page, file.name),
         )
 
-    def write(name: str, slots: dict[int, str | None], digest: str, may_be_elsewhere: bool) -> TrayFile:
+    def write(wanted: list[WantedTray], may_be_elsewhere: bool) -> list[TrayFile]:
         with writing:
-            return write_tray_file(lab, name, slots, digest, may_be_elsewhere=may_be_elsewhere)
+            return write_tray_files(lab, wanted, may_be_elsewhere=may_be_elsewhere)
+
+    async def answer(request: Request, sent: dict[str, Any], wanted: list[WantedTray]) -> Response:
+        may_be_elsewhere = "may_be_elsewhere" in sent and flag_of(sent, "may_be_elsewhere")
+        try:
+            files = await run_in_threadpool(write, wanted, may_be_elsewhere)
+        except OnTwoTraysError as error:
+            return page.error(request, str(error), 409)
+        written = [
+            {"name": file.name, "digest": file.digest, "coins": sum(map(bool, file.slots.values()))} for file in files
+        ]
+        return JSONResponse(written[0] if "name" in sent else {"trays": written})
 
     @routes.post("/tray")
     async def save(request: Request) -> Response:
         """Write a tray file; refused with 409 where a coin is on another tray, unless it is sent that it may be."""
         sent = await read_json(request)
-        name, digest = text_of(sent, "name"), text_of(sent, "digest")
-        may_be_elsewhere = "may_be_elsewhere" in sent and flag_of(sent, "may_be_elsewhere")
-        try:
-            file = await run_in_threadpool(write, name, _slots(sent), digest, may_be_elsewhere)
-        except OnTwoTraysError as error:
-            return page.error(request, str(error), 409)
-        return JSONResponse({"name": file.name, "digest": file.digest, "coins": sum(map(bool, file.slots.values()))})
+        return await answer(request, sent, [_wanted(sent)])
+
+    @routes.post("/trays")
+    async def save_many(request: Request) -> Response:
+        """Write several, as `save` does, or none of them."""
+        sent = await read_json(request)
+        trays = sent.get("trays")
+        if not isinstance(trays, list) or not trays or not all(isinstance(each, dict) for each in trays):
+            raise UsageError("'trays' has to be a list of trays. Load the page again.")
+        return await answer(request, sent, [_wanted(each) for each in trays])
 
     @routes.post("/trays/read")
     async def read(request: Request, name: str = "") -> Response:
@@ -85,9 +101,17 @@ def tray_routes(page: Page) -> APIRouter:
             is_replaced = file is not None and (now > 0 or file.problem is not None)
             digest = file.digest if file else ""
             trays.append({"tray": tray, "slots": slots, "digest": digest, "coins": now, "is_replaced": is_replaced})
-        return JSONResponse({"trays": trays, "may_lack_zeros": table.may_lack_zeros})
+        named = [(tray, slots) for tray, slots in table.trays.items() if tray is not None]
+        doubles = await run_in_threadpool(coins_on_two, lab, named)
+        twice = [{"coin": coin, "places": [vars(place) for place in places]} for coin, places in doubles.items()]
+        warnings = {"may_lack_zeros": table.may_lack_zeros, "has_comma": table.has_comma}
+        return JSONResponse({"trays": trays, "twice": twice, **warnings})
 
     return routes
+
+
+def _wanted(sent: dict[str, Any]) -> WantedTray:
+    return WantedTray(text_of(sent, "name"), _slots(sent), text_of(sent, "digest"))
 
 
 def _slots(sent: dict[str, Any]) -> dict[int, str | None]:

@@ -77,6 +77,7 @@ def waits_ms(page: Any, address: str) -> dict[str, float]:
 
 def _wait_ms(page: Any, key: str) -> float:
     """From a key that is pressed to the next coin with all its images."""
+    page.locator("#item[aria-busy=false]").wait_for()  # a person looks first
     before = page.locator("#coin").inner_text()
     began = page.evaluate("performance.now()")
     page.keyboard.press(key)

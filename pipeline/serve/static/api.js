@@ -4,8 +4,10 @@ export const byId = (id) => document.getElementById(id);
 
 const texts = JSON.parse(byId("texts").textContent);
 
+// With a count of one it is the text's `.one`, where there is such.
 export function text(name, values = {}) {
-  return (texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+  const one = values.count === 1 ? texts[`${name}.one`] : undefined;
+  return (one ?? texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
 export function dataOf(id) {
@@ -85,8 +87,29 @@ export function who() {
   return field.value.trim();
 }
 
+const underWay = new Set();
+
+// One thing of a kind at a time: what is pressed before the answer is there is dropped, and what was pressed shows that
+// it waits. A problem is shown. Returns what the task returns; null where it was dropped or did not succeed.
+export async function once(kind, pressed, task) {
+  if (underWay.has(kind)) return null;
+  underWay.add(kind);
+  pressed?.setAttribute("aria-busy", "true");
+  try {
+    return await task();
+  } catch (error) {
+    say(error.message, true);
+    return null;
+  } finally {
+    underWay.delete(kind);
+    pressed?.removeAttribute("aria-busy");
+  }
+}
+
+export const isUnderWay = (kind) => underWay.has(kind);
+
 export function isTyping(event) {
   const tag = event.target.tagName;
   const isField = tag === "TEXTAREA" || tag === "SELECT" || (tag === "INPUT" && event.target.type !== "range");
-  return isField || event.ctrlKey || event.metaKey || event.altKey;
+  return isField || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") !== null;
 }

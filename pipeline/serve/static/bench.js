@@ -1,6 +1,6 @@
 // The bench: the running job, looked at once a second for as long as the page is shown.
 
-import { byId, dataOf, element, figure, get, post, say, set, text } from "./api.js";
+import { byId, dataOf, element, figure, get, once, post, say, set, text } from "./api.js";
 import { isHeld, renderRig } from "./hands.js";
 
 const EVERY_MS = 1000;
@@ -32,7 +32,8 @@ function render(state) {
   set("alarm", alarm);
   byId("progress").hidden = !isRunning || !job.shots;
   byId("progress").value = job?.shots ? job.shots_done / job.shots : 0;
-  byId("left").textContent = isRunning ? text(job.left ? "script.bench.left" : "script.bench.measuring", job) : "";
+  const isMeasuring = isRunning && !job.left && (job.shots === 0 || job.shots_done < job.shots);
+  byId("left").textContent = isMeasuring ? text("script.bench.measuring") : isRunning && job.left ? text("script.bench.left", job) : "";
   byId("stop").hidden = !isRunning || job.stopping;
   byId("stopping").hidden = !isRunning || !job.stopping;
   const numbers = job ? ["shots_done", "shots", "frames", "retakes", "quarantined"] : [];
@@ -42,15 +43,16 @@ function render(state) {
   );
   fill("faults", state.faults, (each) => element("li", {}, element("strong", { textContent: `${each.at} ${each.device}: ` }), each.problem, element("br"), each.remedy ?? text("script.bench.recovered")));
   fill("skipped", job?.skipped ?? [], (each) => element("li", { textContent: text("script.bench.skip", each) }));
-  fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", each), " ", element("code", { textContent: each.command })));
-  renderFrames(state.frames);
+  fill("unfinished", state.unfinished, (each) => element("li", {}, text("script.bench.resume", { ...each, count: each.missing_shots }), " ", element("code", { textContent: each.command })));
+  renderFrames(state.frames, isRunning);
   renderRig(state, isRunning, state.state === "busy");
 }
 
 // Frames are kept where they stand: an image that is there is not loaded again, and a link keeps the focus.
-function renderFrames(frames) {
+function renderFrames(frames, isRunning) {
   const list = byId("frames").querySelector("ul");
   byId("frames").hidden = frames.length === 0;
+  set("frames-title", text(isRunning ? "script.bench.frames arrive" : "script.bench.frames last"));
   const shown = new Set(frames.map((frame) => frame.id));
   for (const each of [...list.children]) if (!shown.has(each.dataset.id)) each.remove();
   frames.forEach((frame, place) => {
@@ -68,28 +70,32 @@ function drawFrame(frame) {
   return made;
 }
 
+// Where the page is not reached, what was last seen may be over, and nothing can be moved or stopped from here.
+function showReached(isReached) {
+  const wasLost = byId("status").dataset.offline === "yes";
+  byId("status").dataset.offline = isReached ? "no" : "yes";
+  byId("hands").inert = byId("stop").disabled = !isReached;
+  if (!isReached) set("sentence", text("script.offline"));
+  else if (wasLost) say("");
+}
+
 async function look() {
   try {
     if (!document.hidden) render(await get("/bench/state"));
-    if (byId("status").dataset.offline) say("");
-    delete byId("status").dataset.offline;
+    showReached(true);
   } catch (error) {
-    byId("status").dataset.offline = "yes";
+    showReached(false);
     say(error.message, true);
   }
   setTimeout(look, EVERY_MS);
 }
 
-byId("stop").addEventListener("click", async () => {
-  byId("stop").disabled = true;
-  try {
+byId("stop").addEventListener("click", () =>
+  once("stop", byId("stop"), async () => {
     await post("/bench/stop", { pid: job.pid });
     say(text("script.bench.asked"));
-  } catch (error) {
-    say(error.message, true);
-  }
-  byId("stop").disabled = false;
-});
+  }),
+);
 
 render(dataOf("state"));
 look();

@@ -1,6 +1,7 @@
 // Two coins in register: side by side, blinking, wiped, subtracted, under the map of where they agree, or relit.
 
 import { element, text } from "./api.js";
+import { watchImage } from "./images.js";
 import { Relief } from "./relight.js";
 
 const BLINK_MS = 600;
@@ -10,8 +11,9 @@ const LOWEST = 0.98; // how far from above a light is moved, in shares of the co
 const DETAIL_FROM = 1.6; // of the zoom, from which large images are shown
 
 export class Comparison {
-  constructor(stages) {
+  constructor(stages, changed) {
     this.stages = stages;
+    this.changed = changed; // called when an image came, or did not
     this.mode = "side";
     this.lights = {};
     this.view = { zoom: 1, x: 0, y: 0 };
@@ -47,20 +49,36 @@ export class Comparison {
       element("div", { className: "window other" }, other ? panes.otherImage : element("p", { className: "quiet", textContent: text("script.no image") })),
     );
     [panes.ownWindow, panes.otherWindow] = boxes.children;
-    const drawing = element("img", { className: "drawing", alt: text("script.evidence alt") });
-    const without = () => element("p", { className: "quiet drawing", textContent: text("script.no drawing") });
-    drawing.addEventListener("error", () => drawing.replaceWith(without()));
-    if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
-      drawing.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
-      boxes.append(drawing);
-    } else {
-      boxes.append(without());
-    }
-    panes.drawing = boxes.lastChild;
+    if (own) watchImage(panes.ownImage, panes.ownWindow, this.changed);
+    if (other) watchImage(panes.otherImage, panes.otherWindow, this.changed);
+    boxes.append(this.drawing(panes));
     panes.stage = element("section", { className: "stage" }, element("h3", { textContent: text(`script.side.${name}`) }), boxes, panes.caption);
     if (other) panes.otherImage.alt = `${this.candidate.citation}, ${text(`script.side.${name}`)}`;
     this.light(panes, 0);
     return panes;
+  }
+
+  // The map of where the two agree, which is drawn when it is asked for.
+  drawing({ name, own, other }) {
+    const box = element("div", { className: "drawing" });
+    const without = () => box.replaceChildren(element("p", { className: "quiet", textContent: text("script.no drawing") }));
+    if (own && other && this.item.kind === "match" && this.candidate.rank === 1) {
+      const image = element("img", { alt: text("script.evidence alt") });
+      image.dataset.src = `/images/evidence?${new URLSearchParams({ session: this.item.session, coin: this.item.coin, side: name })}`;
+      box.append(image);
+      watchImage(image, box);
+      image.addEventListener("error", without);
+    } else {
+      without();
+    }
+    return box;
+  }
+
+  // Whether a side can be compared, or as much of one as there is to see.
+  get isSeen() {
+    const states = this.panes.map((panes) => [panes.own && panes.ownWindow, panes.other && panes.otherWindow].filter(Boolean).map((box) => box.dataset.image));
+    const all = states.flat();
+    return states.some((each) => each.length > 0 && each.every((state) => state === "there")) || (!all.includes("waiting") && (all.length === 0 || all.includes("there")));
   }
 
   light(panes, step) {
@@ -91,7 +109,7 @@ export class Comparison {
     this.mode = mode;
     this.stages.dataset.mode = mode;
     this.stages.classList.remove("off");
-    for (const panes of this.panes) if (mode === "agreement" && panes.drawing.dataset.src) set(panes.drawing, panes.drawing.dataset.src);
+    if (mode === "agreement") for (const image of this.stages.querySelectorAll(".drawing img")) set(image, image.dataset.src);
     for (const panes of this.panes) this.light(panes, 0); // and its caption
     if (mode === "relight") this.relight();
     if (mode === "agreement") for (const panes of this.panes) panes.caption.textContent = text("script.legend");

@@ -1,7 +1,7 @@
 // Driving the rig from here: one step for each key or click, none while another is being done, and a sign of life
 // several times a second. Whoever leaves is not heard any more, and what moves stops.
 
-import { byId, element, number, post, say, set, text, who } from "./api.js";
+import { byId, element, number, once, post, say, set, text, who } from "./api.js";
 import { renderLive } from "./live.js";
 
 const BEAT_MS = 400;
@@ -119,31 +119,27 @@ async function beat() {
   setTimeout(beat, BEAT_MS);
 }
 
-async function ask(address, sent) {
+// Once, whatever is pressed meanwhile; only stopping is sent as often as it is asked for.
+const ask = (id, address, sent) => once(id, byId(id), () => post(address, sent));
+
+async function halt() {
   try {
-    await post(address, sent);
+    await post("/bench/halt", {});
   } catch (error) {
     say(error.message, true);
   }
 }
 
-const halt = () => ask("/bench/halt", {});
-
 // A page that is loaded again is heard of in time; one that is closed lets go of the rig.
 addEventListener("pagehide", () => {
   if (control) navigator.sendBeacon("/bench/left", new Blob([JSON.stringify({ control })], { type: "application/json" }));
 });
-byId("take").addEventListener("click", async () => {
-  try {
-    keep((await post("/bench/take", { who: who() })).control);
-  } catch (error) {
-    say(error.message, true);
-  }
-});
-byId("release").addEventListener("click", () => ask("/bench/release", { control }));
+byId("take").addEventListener("click", () => once("take", byId("take"), async () => keep((await post("/bench/take", { who: who() })).control)));
+byId("release").addEventListener("click", () => ask("release", "/bench/release", { control }));
 byId("halt").addEventListener("click", halt);
-byId("asks-done").addEventListener("click", () => ask("/bench/order", { control, do: "answer" }));
-byId("asks-cannot").addEventListener("click", () => ask("/bench/order", { control, do: "answer", yes: false }));
+for (const [id, yes] of [["asks-done", true], ["asks-cannot", false]]) {
+  byId(id).addEventListener("click", () => once("answer", byId(id), () => post("/bench/order", { control, do: "answer", yes })));
+}
 for (const button of section.querySelectorAll("button[data-do]")) button.addEventListener("click", () => send({ do: button.dataset.do }));
 for (const button of section.querySelectorAll("button[data-key]")) button.addEventListener("click", () => jog(button.dataset.key));
 for (const id of ["exposure", "gain"]) {

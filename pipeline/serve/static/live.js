@@ -14,7 +14,7 @@ function source() {
 
 function connect() {
   const image = byId("live-image");
-  if (isShown && !document.hidden) {
+  if (isShown && !document.hidden && document.readyState === "complete") { // what never ends is no part of loading
     if (image.getAttribute("src") !== source()) image.src = source();
   } else if (image.hasAttribute("src")) {
     image.removeAttribute("src"); // ends the request
@@ -54,6 +54,7 @@ export function renderLive(live, isRunning) {
 boxes.forEach((box) => box.addEventListener("change", connect));
 byId("best-again").addEventListener("click", () => { best = 0; });
 document.addEventListener("visibilitychange", connect);
+addEventListener("load", () => setTimeout(connect));
 byId("live-image").addEventListener("error", () => {
   byId("live-image").removeAttribute("src"); // the page was ended, or began again: the next look asks once more
 });

@@ -7,6 +7,13 @@ export function isDisputed(candidate) {
   return held.includes("same coin") && held.some((each) => each !== "same coin");
 }
 
+// What other persons hold now and did not before, in words.
+export function news(before, now, own) {
+  const known = new Set(before.map((each) => each.number));
+  const others = now.filter((each) => !known.has(each.number) && each.who !== own);
+  return others.map((each) => text("script.meanwhile", { ...each, decision: text(`decision.${each.decision}`) }));
+}
+
 export function record(candidate, takeBack) {
   const points = candidate.sides.filter((each) => each.register).map((each) => `${each.register.points} (${text(`script.side.${each.side ?? "other"}`)})`);
   const rows = [
@@ -45,7 +52,7 @@ function opinions(candidate, takeBack) {
     ...candidate.opinions.map((each) => {
       const line = text("script.opinion", { who: each.who, decision: text(`decision.${each.decision}`), at: each.at });
       const back = element("button", { type: "button", textContent: text("script.takeback") });
-      back.addEventListener("click", () => takeBack(each.number));
+      back.addEventListener("click", () => takeBack(each.number, back));
       return element("li", {}, `${line} ${each.why} `, back);
     }),
   );

@@ -1,26 +1,30 @@
 // The review: the queue, the coin that is shown, and the decisions.
 
-import { byId, dataOf, element, get, isTyping, post, say, text, who } from "./api.js";
+import { byId, dataOf, element, get, isTyping, isUnderWay, number, once, post, say, text, who } from "./api.js";
 import { Comparison, litAsCatalogues } from "./compare.js";
-import { isDisputed, record } from "./record.js";
+import { forgetReason, isPlaceOf, keepReason, reasonOf, writePlace } from "./place.js";
+import { isDisputed, news, record } from "./record.js";
 import * as work from "./work.js";
 
 const AHEAD = 2; // items that are fetched before they are asked for
 const MOST_IMAGES_AHEAD = 60;
 const EVERY_MS = 5000;
+const SEEN_MS = 500; // that a coin is there before a key decides about it: one pressed twice was meant for the coin before
 const KEYS = { a: "same coin", d: "same die", t: "same type", r: "different", u: "unsure" };
 const MODES = { v: "side", b: "blink", w: "wipe", f: "difference", e: "agreement", g: "relight" };
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 const queue = dataOf("queue");
 const items = queue.items;
-const comparison = new Comparison(byId("stages"));
+const comparison = new Comparison(byId("stages"), () => showReadiness());
 const fetched = new Map();
 const imagesAhead = new Map(); // by address, the one asked for last at the end
 const decided = []; // this page's own decisions, the newest last
 let at = 0;
 let rank = 0;
 let shown = null;
+let shownItem = null; // of the list, what `shown` is
+let [awaited, seen] = [null, null]; // `shown` once its images are there, and once they were for a moment
 
 const keyOf = (item) => JSON.stringify([item.kind, item.session, item.coin, item.kind === "match" ? "" : item.candidate]);
 const isWork = (item) => item.kind === "quarantined" || item.kind === "cut";
@@ -60,7 +64,7 @@ async function fetchAhead() {
     for (const { sides } of item.candidates) if (sides.length) fetchImage(`${sides[0].image}?size=144`);
   }
   if (items.length < queue.total && at > items.length - 20) {
-    const more = await get("/review/queue", { only: queue.only, start: items.length });
+    const more = await get("/review/queue", { only: queue.only, start: items.length - queue.extra });
     const known = new Set(items.map(keyOf));
     const added = more.items.filter((each) => !known.has(keyOf(each)));
     items.push(...added);
@@ -79,15 +83,20 @@ function listed(item) {
   return element("li", {}, button);
 }
 
-async function go(number) {
-  if (number >= items.length) return say(text("script.end"));
-  if (number < 0) return undefined;
-  at = number;
+// `isOld` where the address leads there already: at first, and by Back and Forward.
+async function go(wanted, isOld = false) {
+  if (wanted >= items.length) return say(text("script.end"));
+  if (wanted < 0) return undefined;
+  at = wanted;
   const item = items[at];
+  writePlace(queue.only, item, isOld);
+  showReadiness();
   try {
+    const isKept = fetched.has(keyOf(item));
     const found = await fetchItem(item);
     if (items[at] !== item) return undefined; // the reader was faster
     render(found);
+    if (isKept) await lookAtOpinions();
     await fetchAhead();
   } catch (error) {
     say(error.message, true);
@@ -103,21 +112,60 @@ function firstOpen(item) {
 }
 
 function render(item) {
-  shown = item;
+  [shown, shownItem, awaited, seen] = [item, null, null, null]; // nothing is decided while it is being drawn
   byId("item").hidden = false;
   byId("coin").textContent = item.coin;
   const verdict = isWork(item) ? text(`reason.${item.kind}`) : text(`script.verdict.${item.verdict}`);
   [byId("verdict").textContent, byId("verdict").className] = [verdict, `verdict ${(item.verdict ?? item.kind).split(" ")[0]}`];
   const facts = isWork(item) ? work.facts(item) : [item.tray && text("script.tray", { tray: item.tray }), item.diameter, item.type, item.ranked];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  byId("why").value = "";
+  byId("why").value = reasonOf(items[at]);
   byId("items").querySelector("[aria-current]")?.removeAttribute("aria-current");
   const button = byId("items").children[at]?.firstChild;
   button?.setAttribute("aria-current", "true");
   button?.scrollIntoView({ block: "nearest" });
   showDecisions(item);
-  if (isWork(item)) byId("work").replaceChildren(...work.draw(item));
+  if (isWork(item)) byId("work").replaceChildren(...work.draw(item, showReadiness));
   else choose(firstOpen(item));
+  shownItem = items[at];
+  showReadiness();
+}
+
+// Whether what is decided about is before the person's eyes, and was for a moment.
+function isReady() {
+  if (shown === null || shownItem !== items[at] || isUnderWay("decision")) return false;
+  if (!(isWork(shown) ? work.isSeen() : comparison.isSeen)) return false;
+  if (awaited !== shown) {
+    const item = (awaited = shown);
+    setTimeout(() => {
+      if (awaited === item) seen = item;
+      showReadiness();
+    }, SEEN_MS);
+  }
+  return seen === shown;
+}
+
+function showReadiness() {
+  const ready = isReady();
+  byId("item").setAttribute("aria-busy", String(!ready));
+  for (const button of document.querySelectorAll("[data-decision], #accept, #reject")) button.setAttribute("aria-disabled", String(!ready));
+}
+
+// What is decided once, whatever is pressed meanwhile; then the next, unless the person went elsewhere.
+async function settle(pressed, task) {
+  if (!isReady()) {
+    if (shownItem === items[at] && awaited === null) say(text("script.not seen"), true);
+    return;
+  }
+  const item = items[at];
+  const settled = once("decision", pressed, task);
+  showReadiness();
+  if ((await settled) !== null) {
+    forgetReason(item);
+    if (items[at] === item && at + 1 < items.length) await go(at + 1);
+    else if (items[at] === item && !isWork(shown)) choose(rank);
+  }
+  showReadiness();
 }
 
 function showDecisions(item) {
@@ -140,50 +188,49 @@ function choose(number) {
   for (const button of document.querySelectorAll("[data-decision]")) button.disabled = candidate === null;
 }
 
-function candidateButton(candidate, number) {
+function candidateButton(candidate, place) {
   const button = element(
     "button",
     { type: "button", className: "candidate" },
     candidate.sides.length ? element("img", { src: `${candidate.sides[0].image}?size=144`, alt: "" }) : null,
-    element("span", {}, element("kbd", { textContent: candidate.rank }), ` ${candidate.citation}`),
-    candidate.probability === null ? null : element("span", { className: "quiet", textContent: text("script.probability", { probability: candidate.probability.toFixed(3) }) }),
-    ...candidate.opinions.map((each) => element("span", { className: `tag ${each.decision.replace(" ", "-")}`, textContent: text(`decision.${each.decision}`) })),
+    element(
+      "span",
+      { className: "about" },
+      element("span", {}, element("kbd", { textContent: candidate.rank }), ` ${candidate.citation}`),
+      candidate.probability === null ? null : element("span", { className: "quiet", textContent: text("script.probability", { probability: number(candidate.probability, 3) }) }),
+      ...[...new Set(candidate.opinions.map((each) => each.decision))].map((decision) => element("span", { className: `tag ${decision.replace(" ", "-")}`, textContent: text(`decision.${decision}`) })),
+    ),
   );
-  button.setAttribute("aria-pressed", String(number === rank));
-  button.addEventListener("click", () => choose(number));
+  button.setAttribute("aria-pressed", String(place === rank));
+  button.addEventListener("click", () => choose(place));
   return button;
 }
 
-async function decide(decision) {
+function decide(decision) {
   const candidate = shown?.candidates?.[rank];
   if (!candidate) return;
-  const [item, name] = [items[at], shown.coin];
-  try {
+  const [item, name] = [shownItem, shown.coin];
+  settle(document.querySelector(`[data-decision="${decision}"]`), async () => {
     const sent = { coin: name, entry: candidate.coin, shown: candidate.entry, decision, who: who(), why: byId("why").value };
     const answer = await post("/review/decide", sent);
+    const others = news(candidate.opinions, answer.opinions, answer.who);
     candidate.opinions = answer.opinions;
     remember(item, name, takingBack(answer.number), answer.number);
-    say(text("script.decided", { coin: name, decision: text(`decision.${decision}`) }));
-    mark(item, decision === "unsure" ? "unsure" : "decided");
-    if (at + 1 < items.length) await go(at + 1);
-    else choose(rank);
-  } catch (error) {
-    say(error.message, true);
-  }
+    const isNowDisputed = isDisputed(candidate);
+    say([text("script.decided", { coin: name, decision: text(`decision.${decision}`) }), ...others, isNowDisputed && text("script.now disputed")].filter(Boolean).join(" "), others.length > 0);
+    mark(item, isNowDisputed ? "disputed" : decision === "unsure" ? "unsure" : "decided");
+  });
 }
 
-async function decideWork(isAccepted) {
+function decideWork(isAccepted) {
   if (!isAccepted && !work.canReject(shown)) return;
-  const [item, found] = [items[at], shown];
-  try {
+  const [item, found] = [shownItem, shown];
+  settle(byId(isAccepted ? "accept" : "reject"), async () => {
     const back = await work.decide(found, isAccepted, byId("why").value);
     if (back) remember(item, found.coin, back);
     say(text(`script.work.done.${found.kind}.${isAccepted ? "accept" : "reject"}`, { coin: found.coin }));
     mark(item, "decided");
-    if (at + 1 < items.length) await go(at + 1);
-  } catch (error) {
-    say(error.message, true);
-  }
+  });
 }
 
 function remember(item, coin, back, number = null) {
@@ -193,14 +240,16 @@ function remember(item, coin, back, number = null) {
 
 const takingBack = (number) => () => post("/review/undo", { number, who: who() });
 
-function takeBack(number) {
-  return undo({ number, item: items[at], coin: shown.coin, back: takingBack(number) });
+function takeBack(number, pressed) {
+  return undo({ number, item: items[at], coin: shown.coin, back: takingBack(number) }, pressed);
 }
 
-async function undo(last = decided.at(-1)) {
+async function undo(last = decided.at(-1), pressed = byId("undo")) {
+  if (isUnderWay("decision")) return;
   if (!last) return say(text("script.nothing to undo"));
-  try {
-    await last.back();
+  const undone = once("decision", pressed, () => last.back());
+  showReadiness();
+  if ((await undone) !== null) {
     const index = decided.findIndex((each) => each === last || (each.number !== null && each.number === last.number));
     if (index >= 0) decided.splice(index, 1);
     byId("undo").disabled = decided.length === 0;
@@ -208,13 +257,40 @@ async function undo(last = decided.at(-1)) {
     mark(last.item, last.item.reason);
     await go(items.indexOf(last.item));
     say(text("script.undone", { coin: last.coin }));
-  } catch (error) {
-    say(error.message, true);
   }
-  return undefined;
+  showReadiness();
+}
+
+// What others decided about the coin since it was fetched is reported, and shown.
+async function lookAtOpinions() {
+  if (shown === null || isWork(shown) || shownItem !== items[at]) return;
+  const [looked, item] = [shown, shownItem];
+  const { opinions: now } = await get("/review/opinions", { coin: looked.coin });
+  if (shown !== looked || isUnderWay("decision")) return;
+  const others = [];
+  let isOther = false;
+  for (const candidate of looked.candidates) {
+    const opinions = now[candidate.entry] ?? [];
+    others.push(...news(candidate.opinions, opinions, byId("who").value.trim()));
+    isOther ||= JSON.stringify(opinions) !== JSON.stringify(candidate.opinions);
+    candidate.opinions = opinions;
+  }
+  if (!isOther) return;
+  choose(rank);
+  if (looked.candidates.some(isDisputed)) mark(item, "disputed");
+  if (others.length > 0) say(others.join(" "), true);
+}
+
+const settledHere = new Set();
+
+function showTotal() {
+  byId("total").textContent = text(settledHere.size > 0 ? "script.total and decided" : "script.total", { total: queue.total, count: settledHere.size });
 }
 
 function mark(item, reason) {
+  if (reason === "decided" && item.reason !== "decided") settledHere.add(item);
+  else settledHere.delete(item);
+  showTotal();
   const tag = byId("items").children[items.indexOf(item)]?.querySelector(".tag");
   if (tag) [tag.className, tag.textContent] = [`tag ${reason}`, text(`reason.${reason}`)];
 }
@@ -230,9 +306,10 @@ async function look() {
       const count = now.items.filter((each) => !known.has(keyOf(each))).length;
       if (count > 0 && items.length === 0) location.reload();
       [byId("idle").hidden, byId("running").hidden] = [now.is_running, !now.is_running];
-      byId("new").firstChild.textContent = text("script.new", { count });
+      if (count > 0) byId("new").firstChild.textContent = text("script.new", { count });
       byId("new").hidden = count === 0;
     }
+    if (!document.hidden) await lookAtOpinions();
   } catch {
     // the next look asks once more; what a person does meanwhile says what is wrong
   }
@@ -256,7 +333,9 @@ function stepLight(step) {
 function onKey(event) {
   if (isTyping(event) || shown === null) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.repeat && (KEYS[key] || key === "z")) return event.preventDefault(); // a key that is held decides once
   if (onAnyKey(key) || (isWork(shown) ? onWorkKey(key) : onMatchKey(key, event))) event.preventDefault();
+  return undefined;
 }
 
 function onAnyKey(key) {
@@ -292,6 +371,9 @@ document.addEventListener("keydown", onKey);
 byId("why").addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === "Escape") event.target.blur();
 });
+byId("why").addEventListener("input", (event) => {
+  if (shownItem !== null) keepReason(shownItem, event.target.value);
+});
 for (const button of document.querySelectorAll("button[data-decision]")) button.addEventListener("click", () => decide(button.dataset.decision));
 for (const button of document.querySelectorAll("button[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
 byId("accept").addEventListener("click", () => decideWork(true));
@@ -306,13 +388,20 @@ byId("previous").addEventListener("click", () => go(at - 1));
 byId("next").addEventListener("click", () => go(at + 1));
 byId("only").addEventListener("change", (event) => location.assign(`/review?${new URLSearchParams({ only: event.target.value })}`));
 byId("load").addEventListener("click", () => location.reload());
-byId("total").textContent = text("script.total", { total: queue.total });
+showTotal();
 byId("items").append(...items.map(listed));
 byId("empty").hidden = items.length > 0;
 setMode("side");
 if (items.length > 0) {
   const first = dataOf("first"); // null if somebody has decided about it in between
-  if (first) fetched.set(keyOf(items[0]), Promise.resolve(first));
-  go(0);
+  if (first) fetched.set(keyOf(items[queue.at]), Promise.resolve(first));
+  go(queue.at, true);
 }
-if (queue.coin === undefined) setTimeout(look, EVERY_MS);
+if (queue.missing) say(text("script.not in list", { coin: queue.missing }), true);
+// By Back and Forward; what is not in the list any more is loaded.
+addEventListener("popstate", () => {
+  const there = items.findIndex(isPlaceOf(location));
+  if (there >= 0) go(there, true);
+  else location.reload();
+});
+setTimeout(look, EVERY_MS);

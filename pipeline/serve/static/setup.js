@@ -1,6 +1,6 @@
 // First run: what the steps came to, looked at once a second; what is done is done by commands that the page starts.
 
-import { byId, dataOf, element, get, post, say, set, text } from "./api.js";
+import { byId, dataOf, element, get, once, post, say, set, text } from "./api.js";
 import { onHands, renderRig, send } from "./hands.js";
 
 const EVERY_MS = 1000;
@@ -78,14 +78,12 @@ async function look() {
   setTimeout(look, EVERY_MS);
 }
 
-async function ask(address, sent = {}) {
-  try {
+function ask(pressed, address, sent = {}) {
+  return once(address, pressed, async () => {
     const answer = await post(address, sent);
     if (answer.former) say(text("script.setup.written", answer));
     render(await get("/setup/state"));
-  } catch (error) {
-    say(error.message, true);
-  }
+  });
 }
 
 onHands((session) => {
@@ -93,16 +91,16 @@ onHands((session) => {
   byId("calibrate-first").hidden = session !== null;
   if (session) byId("messages").replaceChildren(...session.messages.map((line) => element("li", { textContent: line })));
 });
-byId("find").addEventListener("click", () => ask("/setup/find"));
-byId("check").addEventListener("click", () => ask("/setup/check"));
+byId("find").addEventListener("click", () => ask(byId("find"), "/setup/find"));
+byId("check").addEventListener("click", () => ask(byId("check"), "/setup/check"));
 byId("calibrate").addEventListener("click", () => send({ do: "calibrate" }));
 byId("write").addEventListener("click", () => {
   const chosen = Object.fromEntries([...document.querySelectorAll("#choose select")].map((select) => [select.dataset.role, select.value]));
-  ask("/setup/devices", { digest: state.digest, ...chosen });
+  ask(byId("write"), "/setup/devices", { digest: state.digest, ...chosen });
 });
 for (const button of document.querySelectorAll("button[data-measured]")) {
   const what = button.dataset.measured;
-  button.addEventListener("click", () => ask("/setup/measured", { digest: state.digest, what, width_mm: Number(byId(`width-${what}`).value) }));
+  button.addEventListener("click", () => ask(button, "/setup/measured", { digest: state.digest, what, width_mm: Number(byId(`width-${what}`).value) }));
 }
 fillChoices(devices());
 render(state);

@@ -1,6 +1,6 @@
 // A tray: numbers are typed or scanned slot by slot, pasted, or moved by dragging or Alt and an arrow.
 
-import { dataOf, post, postFile, say, text } from "./api.js";
+import { dataOf, once, post, postFile, say, text } from "./api.js";
 
 const tray = document.getElementById("tray");
 const save = document.getElementById("save");
@@ -112,7 +112,7 @@ function fill(named) {
 document.getElementById("table").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   if (!file) return;
-  try {
+  await once("table", event.target, async () => {
     const answer = await postFile("/trays/read", file);
     const found = answer.trays.find((each) => each.tray === tray.dataset.name) ?? (answer.trays.length === 1 && answer.trays[0].tray === null ? answer.trays[0] : null);
     if (!found) throw new Error(text("script.tray.not in table", { name: tray.dataset.name, trays: answer.trays.map((each) => each.tray).join(", ") }));
@@ -120,27 +120,32 @@ document.getElementById("table").addEventListener("change", async (event) => {
     changed();
     const notes = [
       overwritten.length && text("script.tray.overwritten", { slots: overwritten.join(", ") }),
+      answer.trays.length > 1 && text("script.tray.left out", { trays: answer.trays.filter((each) => each !== found).map((each) => `${each.tray} (${Object.keys(each.slots).length})`).join(", ") }),
       answer.may_lack_zeros && text("script.tray.zeros", { coin: answer.may_lack_zeros }),
+      answer.has_comma && text("script.tray.comma", { coin: answer.has_comma }),
     ].filter(Boolean);
-    say([text("script.tray.read", { coins: Object.keys(found.slots).length }), ...notes].join(" "), notes.length > 0);
-  } catch (error) {
-    say(error.message, true);
-  }
+    say([text("script.tray.read", { count: Object.keys(found.slots).length }), ...notes].join(" "), notes.length > 0);
+  });
   event.target.value = ""; // the same file, corrected, may be chosen again
 });
 
-save.addEventListener("click", async () => {
+async function write() {
   const filled = Object.fromEntries(slots.map((slot, number) => [slot.dataset.slot, inputs[number].value]));
   try {
     const answer = await post("/tray", { name: tray.dataset.name, digest: tray.dataset.digest, slots: filled, may_be_elsewhere: isWarned });
     tray.dataset.digest = answer.digest;
-    save.disabled = true;
+    save.disabled = slots.every((slot, number) => inputs[number].value === filled[slot.dataset.slot]); // typed meanwhile
     askAgain(false);
-    say(text("script.tray.saved", answer));
+    say(text("script.tray.saved", { name: answer.name, count: answer.coins }));
   } catch (error) {
     if (error.status === 409) askAgain(true);
-    say(error.message, true);
+    throw error;
   }
+}
+
+// The second click of two asks for nothing that was not there at the first.
+save.addEventListener("click", (event) => {
+  if (event.detail < 2) once("save", save, write);
 });
 window.addEventListener("beforeunload", (event) => {
   if (!save.disabled) event.preventDefault();

@@ -1,6 +1,6 @@
-// Many trays out of one table: shown first, then written one by one, those that exist only where it is ticked.
+// Many trays out of one table: shown first, then all that are ticked are written at once, or none of them.
 
-import { byId, element, post, postFile, say, text } from "./api.js";
+import { byId, element, once, post, postFile, say, text } from "./api.js";
 
 let read = [];
 let isWarned = false; // that a coin is on two trays: then the button writes it all the same
@@ -8,45 +8,58 @@ let isWarned = false; // that a coin is on two trays: then the button writes it 
 function row(each, number) {
   const box = element("input", { type: "checkbox", checked: !each.is_replaced, ariaLabel: text("script.trays.write", { tray: each.tray }) });
   box.dataset.number = number;
-  const now = each.is_replaced ? text("script.trays.replaces", each) : text("script.trays.new");
+  const now = each.is_replaced ? text("script.trays.replaces", { count: each.coins }) : text("script.trays.new");
   const count = element("td", { className: "number", textContent: Object.keys(each.slots).length });
   return element("tr", {}, element("td", {}, box), element("td", { textContent: each.tray }), count, element("td", { textContent: now }));
+}
+
+const placed = ({ coin, places }) => text("script.trays.twice", { coin, places: places.map((place) => text("script.trays.place", place)).join(", ") });
+
+function show(answer) {
+  read = answer.trays;
+  const notes = [
+    ...answer.twice.map(placed),
+    answer.may_lack_zeros && text("script.tray.zeros", { coin: answer.may_lack_zeros }),
+    answer.has_comma && text("script.tray.comma", { coin: answer.has_comma }),
+  ].filter(Boolean);
+  askAgain(false);
+  byId("notes").replaceChildren(...notes.map((note) => element("p", { className: "problem", textContent: note })));
+  byId("read").querySelector("tbody").replaceChildren(...read.map(row));
+  byId("read").hidden = byId("write").hidden = read.length === 0;
+}
+
+function askAgain(warned) {
+  isWarned = warned;
+  byId("write").textContent = text(warned ? "script.trays.write anyway" : "script.trays.write these");
 }
 
 byId("tables").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   if (!file) return;
-  try {
+  show({ trays: [], twice: [] }); // of a file that is refused nothing is left to be written
+  await once("tables", event.target, async () => {
     const answer = await postFile("/trays/read", file);
     if (answer.trays.some((each) => each.tray === null)) throw new Error(text("script.trays.no column"));
-    read = answer.trays;
-    isWarned = false;
-    byId("write").textContent = text("script.trays.write these");
     say("");
-    byId("zeros").hidden = answer.may_lack_zeros === null;
-    byId("zeros").textContent = answer.may_lack_zeros === null ? "" : text("script.tray.zeros", { coin: answer.may_lack_zeros });
-    byId("read").querySelector("tbody").replaceChildren(...read.map(row));
-    byId("read").hidden = byId("write").hidden = read.length === 0;
-  } catch (error) {
-    say(error.message, true);
-  }
+    show(answer);
+  });
   event.target.value = "";
 });
+byId("read").addEventListener("change", () => askAgain(false)); // others than were warned of
 
-byId("write").addEventListener("click", async () => {
-  const boxes = [...byId("read").querySelectorAll("input:checked")];
-  const done = [];
+async function write() {
+  const chosen = [...byId("read").querySelectorAll("input:checked")].map((box) => read[Number(box.dataset.number)]);
+  if (chosen.length === 0) throw new Error(text("script.trays.none"));
+  const trays = chosen.map(({ tray, digest, slots }) => ({ name: tray, digest, slots }));
   try {
-    for (const box of boxes) {
-      const each = read[Number(box.dataset.number)];
-      const answer = await post("/tray", { name: each.tray, digest: each.digest, slots: each.slots, may_be_elsewhere: isWarned });
-      each.digest = answer.digest;
-      done.push(each.tray);
-    }
+    await post("/trays", { trays, may_be_elsewhere: isWarned });
     location.reload();
   } catch (error) {
-    isWarned = error.status === 409;
-    byId("write").textContent = text(isWarned ? "script.trays.write anyway" : "script.trays.write these");
-    say(`${error.message} ${text("script.trays.written", { trays: done.join(", ") || "–" })}`, true);
+    askAgain(error.status === 409);
+    throw error;
   }
+}
+
+byId("write").addEventListener("click", (event) => {
+  if (event.detail < 2) once("write", byId("write"), write);
 });

@@ -1,11 +1,20 @@
 // What is not a match: frames in quarantine, and cuts of plates that wait.
 
-import { element, post, text, who } from "./api.js";
+import { byId, element, post, text, who } from "./api.js";
+import { watchImage } from "./images.js";
 import { pageOf } from "./record.js";
 
 // What is shown of it, in the order of the page.
-export function draw(item) {
-  return item.kind === "cut" ? cut(item) : quarantined(item);
+export function draw(item, changed) {
+  const drawn = item.kind === "cut" ? cut(item) : quarantined(item);
+  for (const image of drawn.flatMap((each) => [...each.querySelectorAll("a > img, figure > img")])) watchImage(image, image.parentElement, changed);
+  return drawn;
+}
+
+// Whether an image of it is there, where it has any.
+export function isSeen() {
+  const boxes = byId("work").querySelectorAll("[data-image]");
+  return boxes.length === 0 || [...boxes].some((box) => box.dataset.image === "there");
 }
 
 export function facts(item) {

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
+import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +23,7 @@ from tests.processes import run
 
 DECISION = {"coin": "1994.1", "entry": "1994.1", "decision": "same coin"}
 TOKEN = "a token of many letters"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +124,26 @@ def test_other_computers_reach_it_by_tls_alone(scanned: Scanned) -> None:
         assert busy.code == 1 and "another --port" in busy.err
     odd = run("serve", "--lab", scanned.lab, "--port", 0, "--certificate", os.devnull, "--key", os.devnull)
     assert odd.code == 1 and "PEM" in odd.err and "Traceback" not in odd.err
+
+
+@pytest.mark.slow
+def test_the_certificate_of_the_documentation_is_one_that_browsers_take(
+    scanned: Scanned, tmp_path: Path, browser: Any
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl on this computer")
+    recipe = re.search(r"^openssl req .*$", (ROOT / "docs" / "page.md").read_text(), re.M)
+    assert recipe is not None
+    subprocess.run(recipe[0].split(), cwd=tmp_path, check=True, capture_output=True)
+    own = ("--certificate", tmp_path / "page.crt", "--key", tmp_path / "page.key")
+    with serving(scanned.lab, "--host", "0.0.0.0", *own) as served:
+        host, _, port = served.host.rpartition(":")
+        assert host == socket.gethostname(), "an address that can be opened elsewhere"
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"https://127.0.0.1:{port}/")
+        assert page.locator("input[name=token]").is_visible()
+        context.close()
 
 
 def test_every_language_has_every_text() -> None:

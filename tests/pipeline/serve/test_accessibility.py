@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.serve.conftest import WAIT_S, Open, Served
+from tests.pipeline.serve.conftest import WAIT_S, Open, Served, decide
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +96,7 @@ def test_everything_is_reached_and_seen_by_the_tab_key(served: Served, open_page
 def test_a_message_covers_nothing_that_is_pressed(own_page: Served, open_page: Open, width: int, height: int) -> None:
     page = open_page(own_page.address + "/review")
     page.set_viewport_size({"width": width, "height": height})
-    page.keyboard.press("u")
+    decide(page, "u")
     page.locator("#status", has_text="Z takes it back").wait_for()
     covered = page.evaluate("""() => {
         const box = document.getElementById("status").getBoundingClientRect();

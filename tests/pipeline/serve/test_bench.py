@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.serve.conftest import Served, serving
+from tests.pipeline.serve.conftest import Open, Served, serving
 from tests.processes import Command, run
 
 
@@ -59,7 +59,11 @@ def test_a_tray_is_filled_and_its_file_is_as_written_by_hand(own_page: Served) -
     slots = {"1": "2024.10", "2": "", "3": " null ", "4": "K\u00f6ln: #7 'x'", "5": "1994.1"}
     sent = {"name": "new", "digest": "", "slots": slots}
     asked = own_page.post("/tray", sent)
-    assert asked.status_code == 409 and "1994.1 (tray 1, slot 1)" in asked.json()["error"] and not file.exists()
+    assert (
+        asked.status_code == 409
+        and "1994.1 (tray 1, slot 1; tray new, slot 5)" in asked.json()["error"]
+        and not file.exists()
+    )
     saved = own_page.post("/tray", {**sent, "may_be_elsewhere": True})
     assert saved.status_code == 200 and saved.json()["coins"] == 4, saved.text
     assert "1: 2024.10\n  2:\n" in file.read_text()
@@ -96,3 +100,16 @@ def test_a_tray_that_makes_no_sense_is_not_written(served: Served, wrong: dict[s
     answer = served.post("/tray", {"name": "other", "digest": "", "slots": {"1": "a"}, **wrong})
     assert answer.status_code == 400 and len(answer.json()["error"]) > 20
     assert {path: path.read_bytes() for path in served.lab.glob("*/*.yaml")} == before
+
+
+@pytest.mark.slow
+def test_after_the_last_shot_the_page_shows_what_is_being_done(served: Served, open_page: Open) -> None:
+    state = served.get("/bench/state").json()
+    state |= {"state": "running", "holder": "rig scan (process 1)"}
+    state["job"] |= {"shots_done": 18, "shots": 18, "left": None, "coin": None, "ended": None}
+    state["job"]["message"] = "Identifying coin 2 of 6."
+    page = open_page(served.address + "/collection")
+    page.route("**/bench/state", lambda route: route.fulfill(json=state))
+    page.goto(served.address + "/bench")
+    page.locator("#sentence", has_text="Identifying coin 2 of 6.").wait_for()
+    assert page.locator("#left").inner_text() == "", "no time is known for it"

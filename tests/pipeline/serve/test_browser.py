@@ -11,7 +11,7 @@ import pytest
 
 from capture.store import Store
 from tests.pipeline.conftest import Scanned
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import Open, Served, decide, serving
 from tests.processes import run
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> ${1+1} {who} $& \u202e'"
@@ -34,10 +34,10 @@ def test_a_coin_is_accepted_and_rejected_and_taken_back_by_keyboard(own_page: Se
     page.keyboard.press("y")
     page.keyboard.type("the same crack, and a dart")  # letters that are keys elsewhere
     page.keyboard.press("Enter")
-    page.keyboard.press("a")
+    decide(page, "a")
     page.wait_for_function("first => document.getElementById('coin').textContent !== first", arg=first)
     second = coin(page)
-    page.keyboard.press("r")
+    decide(page, "r")
     page.wait_for_function("coin => document.getElementById('coin').textContent !== coin", arg=second)
     assert reviews(own_page) == [("Anna", first, "confirmed", True), ("Anna", second, "rejected", True)]
     decided = run("reviews", "--lab", own_page.lab, "--json").json
@@ -84,7 +84,7 @@ def test_two_coins_are_compared_in_every_way(served: Served, open_page: Open) ->
         page.wait_for_function("name => document.querySelector(name + ' img').naturalWidth === 1600", arg=name)
     page.keyboard.press("0")
     page.keyboard.press("e")
-    stage.locator("img.drawing").wait_for(state="visible")
+    stage.locator(".drawing img").wait_for(state="visible")
     assert not own.is_visible()
 
 
@@ -115,7 +115,7 @@ def test_two_persons_review_at_once(own_page: Served, open_page: Open) -> None:
     for (name, page), key in zip(pages.items(), "ar", strict=True):
         page.locator("#who").fill(name)
         page.keyboard.press("Enter")
-        page.keyboard.press(key)
+        decide(page, key)
         page.wait_for_function("first => document.getElementById('coin').textContent !== first", arg=first)
     again = open_page(own_page.address + "/review?only=disputed")
     assert coin(again) == first and "disagree" in again.locator("#record").inner_text()
@@ -133,7 +133,7 @@ def test_with_a_token_a_name_is_asked_for(scanned: Scanned, tmp_path: Path, open
         page.keyboard.press("Enter")
         page.wait_for_selector("#coin")
         page.wait_for_load_state("networkidle")
-        page.keyboard.press("a")
+        decide(page, "a")
         page.wait_for_function("() => document.getElementById('status').textContent.includes('Namen')")
         assert page.evaluate("document.activeElement.id") == "who" and reviews(served) == []
 
@@ -152,7 +152,7 @@ def test_a_tray_is_filled_by_scanner_and_without_a_mouse(own_page: Served, open_
     assert page.locator(".slot input").nth(9).input_value() == "2030.1"
     page.locator("#save").click()
     page.locator("#save", has_text="Save all the same").wait_for()
-    assert "1994.1 (tray 1, slot 1)" in page.locator("#status").inner_text()
+    assert "1994.1 (tray 1, slot 1;" in page.locator("#status").inner_text()
     page.locator("#save").click()
     page.wait_for_function("() => document.getElementById('status').textContent.includes('saved')")
     again = open_page(own_page.address + "/tray?name=2")

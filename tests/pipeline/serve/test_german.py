@@ -140,6 +140,7 @@ def test_every_page_is_in_german(own_page: Served) -> None:
     assert "gewogen von Anna" in coin and "3,79 g" in coin and "Das Leder, wohl; blur" in coin, (
         "persons speak for themselves"
     )
+    assert re.search(r'class="number">\d+,\d{3}<', coin) and not re.search(r'class="number">\d+\.', coin)
     assert "It failed 3 times" in own_page.get("/morning").text, "and English where that is read"
 
 
@@ -156,6 +157,8 @@ def test_every_page_is_in_german(own_page: Served) -> None:
         ("Put coin <b>{x}</b> into the slot, obverse up; all its shots were taken before.",
          "Legen Sie Münze <b>{x}</b> auf den Platz, Vorderseite nach oben; alle ihre Aufnahmen sind schon da."),
         ("2024.10.1", "2024.10.1"),
+        ("1.2 is not the coin of Sale 9, lot 137, obverse; Sale 9, lot 137, reverse.",
+         "1.2 ist nicht die Münze von Sale 9, lot 137, Vorderseite; Sale 9, lot 137, Rückseite."),
         ("a. " * 600, "a. " * 600),
         (": x" * 600, ": x" * 600),
         ("Coins a and b are swapped: c is in d, " * 50, "Coins a and b are swapped: c is in d, " * 50),

@@ -19,7 +19,7 @@ from capture.store.lots import NewLot
 from capture.store.quarantine import QuarantineReason
 from capture.store.records import NewEntry, Photograph
 from tests.pipeline.conftest import Scanned
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import Open, Served, decide, serving
 from tests.processes import run
 
 CUT = "Hess 1936, page 3, coin 2"
@@ -121,18 +121,18 @@ def test_a_person_goes_through_all_of_it_by_keyboard(busy_page: Served, open_pag
     page.keyboard.press("Enter")
     assert page.locator("#work img").count() == 1 and "out of focus" in page.locator("#work").inner_text()
     assert not page.locator("[data-decision='same coin']").is_visible() and not page.locator("#reject").is_visible()
-    page.keyboard.press("a")
+    decide(page, "a")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'decided'")
     page.keyboard.press("z")
     page.wait_for_function("() => document.querySelector('#items .tag').textContent === 'in quarantine'")
     assert left(busy_page)["quarantined"] == 1
     page = open_page(busy_page.address + "/review?only=cut")
     page.wait_for_function("() => document.querySelector('.printed img').naturalWidth > 0")
-    page.keyboard.press("r")
+    decide(page, "r")
     page.wait_for_function("() => document.getElementById('status').textContent.includes('left out')")
     assert left(busy_page)["cut"] == 0
     page = open_page(busy_page.address + "/review?only=duplicate")
     assert page.locator(".stage").count() == 2 and page.locator("[data-decision='same coin']").is_visible()
-    page.keyboard.press("a")
+    decide(page, "a")
     page.wait_for_function("() => document.querySelectorAll('.opinions li').length === 1")
     assert left(busy_page)["duplicate"] == 0

@@ -93,7 +93,7 @@ def test_trays_are_filled_from_a_table_and_moved_with_a_finger(
     page.locator("#read td", has_text="a new tray").first.wait_for()
     page.locator("#write").click()
     page.locator("#write", has_text="Write them all the same").wait_for()
-    assert "1994.1 (tray 1, slot 1)" in page.locator("#status").inner_text()
+    assert "1994.1 (tray 1, slot 1;" in page.locator("#status").inner_text()
     page.locator("#write").click()
     page.get_by_text("Coin 1994.1 is on two trays").wait_for()
     assert page.title() != "owned"
@@ -118,3 +118,43 @@ def test_trays_are_filled_from_a_table_and_moved_with_a_finger(
     page.locator("#save", has_text="Save all the same").click()
     page.locator("#status", has_text="is saved").wait_for()
     assert "1: 2031.1" in (own_page.lab / "trays" / "7.yaml").read_text()
+
+
+TWICE = b"tray;slot;coin\n11;1;2030.5\n12;3;2030.5\n13;1;2024,10\n"
+
+
+@pytest.mark.slow
+def test_trays_of_a_table_are_written_all_or_none(own_page: Served) -> None:
+    read = send(own_page, TWICE).json()
+    assert read["twice"] == [{"coin": "2030.5", "places": [{"tray": "11", "slot": 1}, {"tray": "12", "slot": 3}]}]
+    assert read["has_comma"] == "2024,10"
+    trays = [{"name": each["tray"], "digest": each["digest"], "slots": each["slots"]} for each in read["trays"]]
+    stale = [*trays[::2], {"name": "1", "digest": "", "slots": {"1": "a"}}]
+    for refused, status in (({"trays": trays}, 409), ({"trays": stale}, 400), ({"trays": []}, 400)):
+        assert own_page.post("/trays", refused).status_code == status
+    assert sorted(path.stem for path in own_page.lab.glob("trays/1?.yaml")) == []
+    assert own_page.post("/trays", {"trays": trays, "may_be_elsewhere": True}).status_code == 200
+    assert sorted(path.stem for path in own_page.lab.glob("trays/1?.yaml")) == ["11", "12", "13"]
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_table_is_shown_before_anything_is_written(own_page: Served, open_page: Open) -> None:
+    page = open_page(own_page.address + "/trays")
+    table = {"name": "trays.csv", "mimeType": "", "buffer": TWICE}
+    page.locator("#tables").set_input_files(table)
+    page.locator("#notes", has_text="2030.5 would be on two trays: tray 11, slot 1, tray 12, slot 3.").wait_for()
+    assert "2024,10 has a comma" in page.locator("#notes").inner_text()
+    large = {"name": "large.csv", "mimeType": "", "buffer": b"x" * 1_000_001}
+    page.locator("#tables").set_input_files(large)
+    page.locator("#status", has_text="At most 1 MB").wait_for()
+    assert not page.locator("#read").is_visible() and not page.locator("#write").is_visible()
+    assert page.locator("#notes").inner_text() == "", "nothing of the former table is left"
+    page.locator("#tables").set_input_files(table)
+    page.locator("#write").click()
+    page.locator("#write", has_text="Write them all the same").wait_for()
+    assert not list(own_page.lab.glob("trays/1?.yaml"))
+    page.locator("#write").dblclick()
+    page.get_by_text("Slot 3: coin 2030.5 is on another tray too.").wait_for()
+    page.goto(own_page.address + "/tray?name=11")
+    page.locator("#table").set_input_files(table)
+    page.locator("#status", has_text="Lines for other trays were left out: 12 (1), 13 (1).").wait_for()
