@@ -47,7 +47,7 @@ class StageFigures:
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedEvaluation:
     """How many queries of how many coins were drawn, and the figures after each of `STAGES`."""
 
     queries: int
@@ -70,7 +70,7 @@ class _Answer:
 
 def evaluate_verified(
     embedder: Embedder, samples: Sequence[Sample], count: int, seed: int = 0, on_progress: Progress | None = None
-) -> Verified:
+) -> VerifiedEvaluation:
     """Identify so many queries, drawn at random, of samples of coins seen in several sessions.
 
     Raises
@@ -100,7 +100,7 @@ def evaluate_verified(
         on_progress(len(chosen), len(chosen))
     coins = [query.specimen or query.coin for query in chosen]
     stages = {stage: _figures(coins, answers[stage, True], answers[stage, False], seed) for stage in STAGES}
-    return Verified(len(chosen), len(set(coins)), stages)
+    return VerifiedEvaluation(len(chosen), len(set(coins)), stages)
 
 
 def _of_type(sample: Sample) -> str:

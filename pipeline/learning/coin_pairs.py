@@ -43,7 +43,7 @@ Pair = tuple[Relation, Evidence | None]
 
 
 @dataclass(frozen=True)
-class Seen:
+class Photographed:
     """An image of a coin, cut out and laid upright, and its points."""
 
     coin: str
@@ -51,7 +51,7 @@ class Seen:
     features: LocalFeatures
 
     @classmethod
-    def of(cls, coin: str, crop: Image) -> Seen:
+    def of(cls, coin: str, crop: Image) -> Photographed:
         """Find the points of a crop."""
         return cls(coin, crop, describe(crop))
 
@@ -110,14 +110,14 @@ def _coins_of(kind: int, side: Side, die: int, part: int) -> tuple[list[str], li
     return of_die, of_other
 
 
-def photograph(coin: str, surface: Surface, printed: Sequence[bool], rng: np.random.Generator) -> list[Seen]:
+def photograph(coin: str, surface: Surface, printed: Sequence[bool], rng: np.random.Generator) -> list[Photographed]:
     """Images of one side, printed or by hand, each cut out and laid upright not quite right."""
     seen = []
     for is_printed in printed:
         with suppress(NoCoinError):
             image = reproduction(surface, int(rng.integers(1 << 30))) if is_printed else by_hand(surface, rng)
             crop = turn_crop(_misplaced(crop_coin(image), rng), float(rng.uniform(-_TURN_DEG, _TURN_DEG)))
-            seen.append(Seen.of(coin, crop))
+            seen.append(Photographed.of(coin, crop))
     return seen
 
 
@@ -140,6 +140,6 @@ def _misplaced(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.warpAffine(crop, matrix, (size, size), borderValue=(round(GREY_MEAN),) * 3), np.uint8)
 
 
-def _compare(first: Seen, second: Seen) -> Evidence | None:
+def _compare(first: Photographed, second: Photographed) -> Evidence | None:
     registration = register(first.features, second.features)
     return surface_evidence(first.crop, second.crop, registration) if registration.holds else None

@@ -58,7 +58,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ComparedCoin:
     """A candidate that was compared, and what the surface shows; None where no registration holds."""
 
     coin: str
@@ -71,7 +71,7 @@ class Searched:
 
     coin: str
     ranked: tuple[ScoredCoin, ...]
-    compared: tuple[Candidate, ...]
+    compared: tuple[ComparedCoin, ...]
 
     def pairs(self) -> list[Pair]:
         """The coin itself, and the most similar other, as pairs."""
@@ -188,7 +188,7 @@ def search_each(
                 features[place] = describe(entries[place].crop)
             laid = register(upright[turn_deg][1], features[place])
             pair = upright[turn_deg][0], entries[place].crop
-            compared.append(Candidate(coin, surface_evidence(*pair, laid) if laid.holds else None))
+            compared.append(ComparedCoin(coin, surface_evidence(*pair, laid) if laid.holds else None))
         found.append(Searched(query.coin, tuple(ranked), tuple(compared)))
     progress(len(queries), len(queries))
     return found

@@ -18,7 +18,7 @@ from capture.store import Store
 from capture.store.labels import Labels
 from models.evaluation.evaluation import Evaluation, EvaluationError, evaluate
 from models.evaluation.samples import Copy, Sample, leave_out_copies
-from models.evaluation.verified import Verified, evaluate_verified
+from models.evaluation.verified import VerifiedEvaluation, evaluate_verified
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.learning.dataset import open_dataset
@@ -41,7 +41,7 @@ class Evaluated:
     data: str
     page: Path
     copies: tuple[Copy, ...] = ()
-    verified: Verified | None = None
+    verified: VerifiedEvaluation | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md): the real figures, ``synthetic`` with the same keys, and ``gap`` in Rank-1."""

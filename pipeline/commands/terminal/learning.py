@@ -12,7 +12,7 @@ from pipeline.reports.facts import describe_facts
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
-    from models.evaluation.verified import Verified
+    from models.evaluation.verified import VerifiedEvaluation
     from pipeline.learning.evaluate import Evaluated
     from pipeline.learning.explain import Explained
     from pipeline.learning.low_data import LowDataCurve
@@ -122,7 +122,7 @@ def print_explained(result: Explained) -> None:
     print_line(f"Drawn in {result.drawing}")
 
 
-def _print_verified(result: Verified) -> None:
+def _print_verified(result: VerifiedEvaluation) -> None:
     """Print the figures of the queries that were verified too, by stage."""
     title = (
         f"{count(result.queries, 'query', 'queries')} of {count(result.coins, 'coin')}, identified with verification"
