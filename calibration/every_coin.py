@@ -14,7 +14,7 @@ import numpy as np
 from calibration.image import Image
 from calibration.outline import NoCoinError, Outline, find_coin, find_coins, normalise
 from calibration.plates import count_page
-from calibration.printed_page import PageCoin, find_page_coins
+from calibration.printed_page import find_page_coins
 
 Box = tuple[int, int, int, int]
 AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
@@ -73,11 +73,13 @@ def find_every_coin(image: Image) -> list[ShownCoin]:
     return _in_reading_order(coins)
 
 
-def surroundings(box: Box, shape: tuple[int, ...]) -> Box:
-    """A box on a page with what surrounds it, as far as an image of that shape has it."""
-    left, top, right, bottom = box
-    margin = round(AROUND * max(right - left, bottom - top))
-    return max(0, left - margin), max(0, top - margin), min(shape[1], right + margin), min(shape[0], bottom + margin)
+def cut_out(image: Image, box: Box, doubts: tuple[str, ...] = ()) -> ShownCoin:
+    """The coin that a box of a page is of, with what surrounds it."""
+    left, top, right, bottom = _surroundings(box, image.shape)
+    part = np.ascontiguousarray(image[top:bottom, left:right])
+    one, two, three, four = box
+    outline = _outline_at(part, (one - left, two - top, three - left, four - top))
+    return ShownCoin(box, part, outline, (left, top), doubts)
 
 
 def _as_on_a_page(image: Image, coins: list[ShownCoin], *, is_page: bool) -> Iterator[ShownCoin]:
@@ -85,14 +87,14 @@ def _as_on_a_page(image: Image, coins: list[ShownCoin], *, is_page: bool) -> Ite
     on_page = find_page_coins(image)
     for coin in coins:
         found = next((each for each in on_page if _overlap(each.box, coin.box) > SAME), None)
-        yield coin if found is None else _cut(image, found)
+        yield coin if found is None else cut_out(image, found.box, found.doubts)
     if is_page:
         for each in on_page:
             if not any(_overlap(each.box, coin.box) > SAME for coin in coins):
-                yield _cut(image, each)
+                yield cut_out(image, each.box, each.doubts)
 
 
-def outline_at(part: Image, box: Box) -> Outline:
+def _outline_at(part: Image, box: Box) -> Outline:
     """The outline of the coin that a box of a page is of: an ellipse in it where a neighbour that touches hides it."""
     try:
         found = find_coin(part)
@@ -107,12 +109,11 @@ def outline_at(part: Image, box: Box) -> Outline:
     return Outline(centre, float(np.sqrt(axes[0] * axes[1])), np.asarray(mask, np.bool_), BY_ITS_BOX)
 
 
-def _cut(image: Image, found: PageCoin) -> ShownCoin:
-    left, top, right, bottom = surroundings(found.box, image.shape)
-    part = np.ascontiguousarray(image[top:bottom, left:right])
-    one, two, three, four = found.box
-    outline = outline_at(part, (one - left, two - top, three - left, four - top))
-    return ShownCoin(found.box, part, outline, (left, top), found.doubts)
+def _surroundings(box: Box, shape: tuple[int, ...]) -> Box:
+    """A box on a page with what surrounds it, as far as an image of that shape has it."""
+    left, top, right, bottom = box
+    margin = round(AROUND * max(right - left, bottom - top))
+    return max(0, left - margin), max(0, top - margin), min(shape[1], right + margin), min(shape[0], bottom + margin)
 
 
 def _box_of(outline: Outline) -> Box:

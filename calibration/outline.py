@@ -283,17 +283,17 @@ def _on_mount(blob: Blob, lab: Lab, size: tuple[int, int]) -> list[Outline]:
     """The coins that lie on one thing, where that is a sheet, a holder or a capsule: even all along its edge."""
     reach = float(np.sqrt(blob.sum() / np.pi))
     depth = cv2.distanceTransform(blob, cv2.DIST_L2, 5)
-    even = []
+    even = None  # the innermost band that is
     for low, high in pairwise(MOUNT_RINGS):
         ring = lab[(depth > low * reach) & (depth <= high * reach)]
         if not ring.size:
             return []
         spread = np.linalg.norm(ring - np.median(ring, axis=0), axis=-1)
         if float(np.mean(spread < MIN_CONTRAST)) > MOUNT_EVEN:
-            even.append((high, np.median(ring, axis=0), spread))
-    if not even:
+            even = (high, np.median(ring, axis=0), spread)
+    if even is None:
         return []
-    inner, centre, spread = even[-1]
+    inner, centre, spread = even
     distance = np.linalg.norm(lab - centre, axis=2).astype(np.float32)
     threshold = max(MIN_CONTRAST, 4.0 * float(np.median(spread)))
     clear = MOUNT_CLEARER * float(np.percentile(spread, 100 * MOUNT_EVEN))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
-from calibration.every_coin import outline_at, surroundings
+from calibration.every_coin import cut_out
 from calibration.image import Image, ImageError
-from calibration.outline import NoCoinError, crop_coin, normalise
+from calibration.outline import NoCoinError, crop_coin
 from capture.store import Store, StoreError
 from capture.store.records import Entry
 from pipeline.lab import Lab
@@ -27,10 +25,7 @@ def entry_crop(store: Store, entry: Entry) -> Image:
     height, width = image.shape[:2]
     if left <= 0 or top <= 0 or right >= width or bottom >= height:
         return crop_coin(entry.cut(image))  # half of an image: beyond is the other side
-    box = (left, top, right, bottom)
-    left, top, right, bottom = surroundings(box, image.shape)
-    part = np.ascontiguousarray(image[top:bottom, left:right])
-    return normalise(part, outline_at(part, (box[0] - left, box[1] - top, box[2] - left, box[3] - top)))
+    return cut_out(image, (left, top, right, bottom)).crop()
 
 
 def page_of(store: Store, entry: Entry) -> Image:

@@ -147,8 +147,7 @@ def apply_to_frames(
     LabError
         If there are no frames.
     """
-    if not frames:
-        raise LabError("There are no frames to calibrate. `rig status` and `rig search` show what was scanned.")
+    require_frames(frames)
     make_folder(out)
     written: list[Path] = []
     failed: list[str] = []
@@ -168,9 +167,19 @@ def apply_to_frames(
                 same += 1
             else:
                 differing.append(frame.id)
-        path = out / f"{frame.id}{SUFFIXES[format_]}"
-        written.append(write_atomically(path, encode_exact(made, format_, used.mm_per_pixel)))
+        written.append(write_frame(out, frame, made, used, format_))
     return Corrected(tuple(written), tuple(failed), same, tuple(differing), of="frame")
+
+
+def require_frames(frames: Sequence[Frame]) -> None:
+    """Raise LabError if there are no frames to calibrate."""
+    if not frames:
+        raise LabError("There are no frames to calibrate. `rig status` and `rig search` show what was scanned.")
+
+
+def write_frame(out: Path, frame: Frame, made: Raw, bundle: Bundle, format_: Format) -> Path:
+    """Write what was made of a frame by a bundle into a folder, under the frame's id."""
+    return write_atomically(out / f"{frame.id}{SUFFIXES[format_]}", encode_exact(made, format_, bundle.mm_per_pixel))
 
 
 def bundle_of(lab: Lab, wanted: str) -> Bundle:

@@ -9,17 +9,15 @@ from pathlib import Path
 
 from calibration.apply import apply
 from calibration.bundle import Bundle
-from calibration.durable_files import make_folder, write_atomically
+from calibration.durable_files import make_folder
 from calibration.errors import CalibrationError
-from calibration.levels import encode_exact
 from calibration.plate import RingView, ring_corners, ring_of
 from calibration.rectify import rectify
 from calibration.view_poses import ViewPose, poses_at_one_tilt
 from capture.store import Store
 from capture.store.records import Frame
-from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.measuring.apply import SUFFIXES, Corrected, Format, bundle_named
+from pipeline.measuring.apply import Corrected, Format, bundle_named, require_frames, write_frame
 
 
 def rectify_frames(
@@ -45,8 +43,7 @@ def rectify_frames(
     LabError
         If there are no frames.
     """
-    if not frames:
-        raise LabError("There are no frames to calibrate. `rig status` and `rig search` show what was scanned.")
+    require_frames(frames)
     make_folder(out)
     named = cache(partial(bundle_named, lab))
     written: list[Path] = []
@@ -63,8 +60,7 @@ def rectify_frames(
         for frame, pose in posed:
             straight = apply(store.image(frame.sha256), used, str(frame.light))
             made = rectify(straight, pose, used.lens, height_mm, used.mm_per_pixel)
-            path = out / f"{frame.id}{SUFFIXES[format_]}"
-            written.append(write_atomically(path, encode_exact(made, format_, used.mm_per_pixel)))
+            written.append(write_frame(out, frame, made, used, format_))
     return Corrected(tuple(written), tuple(failed), of="frame")
 
 
