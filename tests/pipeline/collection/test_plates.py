@@ -107,6 +107,9 @@ def test_what_is_doubtful_waits_for_a_person(
     added = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Ball 6", "--lab", lab, "--json")
     assert (added.code, added.json["coins"], added.json["waiting"]) == (3, 1, 1)
     assert rig("catalogue", "restore", "--sale", "Ball 6", "--lab", lab, "--json").json == {"coins": {}}
+    assert rig("catalogue", "list", "--removed", "--lab", lab, "--json").json == []
+    stats = rig("catalogue", "stats", "--lab", lab, "--json").json
+    assert (stats["entries"], stats["waiting"], stats["removed"]) == (2, 1, 0)
     listed = rig("catalogue", "check", "--lab", lab, "--json").json
     (cut,) = listed["waiting"]
     assert cut["doubt"] == "its other side was not found" and "data:image" in Path(tmp_path, listed["page"]).read_text()
