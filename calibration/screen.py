@@ -14,11 +14,11 @@ from calibration.image import Image
 from calibration.outline import Outline
 
 WITHIN = 0.7  # of the coin's radius: half of the square that is looked at
-LEAST_PX = 24  # of that half
+LEAST_PX, MOST_PX = 24, 180  # of that half: less is none, and more is reduced, as it is for comparing
 LEAST_DOTS = 15  # across a radius: 85 lines an inch on a coin of 9 mm; coarser lattices are moiré or drawing
-PEAK = 8.0  # times the median of its frequency; screens have 140 to 250, in black-and-white scans 17 to 47, no screen 4
+PEAK = 8.0  # times the median of its frequency; screens have 140 to 250, in black-and-white scans 17 to 47, no screen 5
 BLUR = 0.3  # of the screen's period: leaves a sixth of it, and three quarters of what is twice as long
-_RING = 0.02  # cycles a px, in which a frequency's median is taken
+_RINGS = 8  # to an octave, in which a frequency's median is taken
 _NEAR = (-1, 0, 1)  # samples of the spectrum
 
 
@@ -47,7 +47,10 @@ def find_screen(image: Image, outline: Outline) -> float | None:
     part = image[max(0, y - half) : y + half, max(0, x - half) : x + half]
     if half < LEAST_PX or part.shape[:2] != (2 * half, 2 * half):
         return None
-    standing_out, frequency = _spectrum(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    size = 2 * min(half, MOST_PX)
+    grey = cv2.resize(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), (size, size), interpolation=cv2.INTER_AREA)
+    standing_out, frequency = _spectrum(grey.astype(np.float32))
+    frequency *= size / (2 * half)
     standing_out[frequency < LEAST_DOTS / outline.radius_px] = 0.0
     # a lattice looks the same when it is turned by a right angle: row k of the turned spectrum is column -k
     turned = np.roll(np.rot90(standing_out), 1, axis=0)
@@ -62,7 +65,7 @@ def _spectrum(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], n
     power = np.abs(np.fft.fft2((grey - grey.mean()) * window * window[:, None])).astype(np.float32)
     along = np.fft.fftfreq(len(grey)).astype(np.float32)
     frequency = np.hypot(along, along[:, None])
-    ring = np.rint(frequency / _RING).astype(int)
+    ring = np.rint(_RINGS * np.log2(np.maximum(frequency * len(grey), 1.0))).astype(int)
     usual = np.ones(ring.max() + 1)
     for each in np.unique(ring):
         usual[each] = np.median(power[ring == each])
