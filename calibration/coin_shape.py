@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -54,6 +54,22 @@ class CoinShape:
     least_mm: float
     greatest_mm: float
     area_mm2: float
+
+    @property
+    def width_mm(self) -> float:
+        """The mean over directions of the distance between two parallel lines that touch it from both sides."""
+        return float(_widths(self.outline_mm).mean())
+
+    def enlarged(self, factor: float) -> CoinShape:
+        """The same shape, larger by a factor."""
+        return replace(
+            self,
+            outline_mm=self.outline_mm * factor,
+            diameter_mm=self.diameter_mm * factor,
+            least_mm=self.least_mm * factor,
+            greatest_mm=self.greatest_mm * factor,
+            area_mm2=self.area_mm2 * factor**2,
+        )
 
     @property
     def radii_mm(self) -> Points:
@@ -108,8 +124,7 @@ def coin_shape(
         raise CalibrationError("The coin's outline crosses itself.")
     middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
     at = centre + middle / (mm_per_pixel * nearer) * (1, -1)
-    turns = np.linspace(0, np.pi, 360, endpoint=False)
-    widths = np.ptp(outline @ np.stack([np.cos(turns), np.sin(turns)]), axis=0)
+    widths = _widths(outline)
     area = float(moments["m00"])
     return CoinShape(
         outline - middle,
@@ -162,6 +177,12 @@ def die_axis_deg(turn_deg: float, obverse_up_deg: float, reverse_up_deg: float) 
 def axis_hours(axis_deg: float) -> float:
     """The die axis in hours, to a tenth, more than 0 and up to 12."""
     return round(axis_deg / 30.0, 1) % 12.0 or 12.0
+
+
+def _widths(outline: Points) -> Points:
+    """(360,) distance between two parallel lines that touch an outline from both sides, evenly over half a turn."""
+    turns = np.linspace(0, np.pi, 360, endpoint=False)
+    return np.asarray(np.ptp(outline @ np.stack([np.cos(turns), np.sin(turns)]), axis=0), np.float64)
 
 
 def _radii_about(hull: Points, centre: Points) -> Points:

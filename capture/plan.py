@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -22,11 +23,12 @@ from pydantic_core import PydanticCustomError
 
 from calibration.durable_files import canonical_json, hash_bytes
 from capture.names import NameProblem, clean_name
-from rig.sides import SIDES, Side
+from rig.sides import EDGE, SIDES, ShotSide
 
 DEFAULT_LIGHTS = ("az000", "az060", "az120", "az180", "az240", "az300")
 MAX_TILT_DEG = 60.0
 MAX_BRACKET = 15
+LEAST_EDGE_TILT_DEG = 20.0  # of which an edge still shows a third of its height
 
 
 class _Frozen(BaseModel):
@@ -106,7 +108,7 @@ class Shot(_Frozen):
     """
 
     coin: str
-    side: Side
+    side: ShotSide
     turntable_deg: float
     tilt_deg: float
     light: str
@@ -136,8 +138,11 @@ class Shot(_Frozen):
         return hash_bytes(canonical_json(self.model_dump()).encode())[:16]
 
 
+_LATER = ("focus_mm", "bracket_us", "edge_tilt_deg")  # than the first version, whose hashes still hold
+
+
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in ("focus_mm", "bracket_us") or value}
+    return {name: value for name, value in values.items() if name not in _LATER or value}
 
 
 class Plan(_Frozen):
@@ -148,13 +153,15 @@ class Plan(_Frozen):
     name
         What the plan is called; its file is ``plans/<name>.yaml``.
     sides
-        Which sides; the arm turns the coin over when there are two.
+        Which sides; the arm turns the coin over when there are two. ``edge`` is photographed as the coin lies last.
     lights
         Names of lights that ``rig.yaml`` defines.
     turntable_deg
         Angles of the turntable, 0 up to but not 360. A whole number *n* means *n* angles evenly spaced from 0.
     tilt_deg
         Camera tilts from the vertical, 0 to 60.
+    edge_tilt_deg
+        Those that the edge is photographed at, from 20 on; the steepest of ``tilt_deg`` where none is given.
     exposure_us, gain
         Exposure time in microseconds and camera gain as a factor. Several times are a bracket (`bracket_us`), merged to
         one frame in which nothing is clipped; the middle one is what coins are checked with.
@@ -165,10 +172,11 @@ class Plan(_Frozen):
     """
 
     name: str = Field(default="default", min_length=1)
-    sides: tuple[Side, ...] = Field(default=SIDES, min_length=1)
+    sides: tuple[ShotSide, ...] = Field(default=SIDES, min_length=1)
     lights: tuple[str, ...] = Field(default=DEFAULT_LIGHTS, min_length=1)
     turntable_deg: tuple[float, ...] = Field(default=(0.0, 90.0, 180.0, 270.0), min_length=1)
     tilt_deg: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    edge_tilt_deg: tuple[float, ...] = ()
     exposure_us: int = Field(default=20_000, ge=10, le=10_000_000)
     bracket_us: tuple[Annotated[int, Field(ge=10, le=10_000_000)], ...] = Field(default=(), max_length=MAX_BRACKET)
     focus_mm: tuple[Annotated[float, Field(ge=-50, le=50)], ...] = Field(default=(), max_length=MAX_BRACKET)
@@ -204,7 +212,7 @@ class Plan(_Frozen):
         return _without_empty(serialize(self))
 
     # Of two such validators the later one is asked first: a count has to be a list by then.
-    @field_validator("turntable_deg", "tilt_deg", mode="before")
+    @field_validator("turntable_deg", "tilt_deg", "edge_tilt_deg", mode="before")
     @classmethod
     def _angles_are_a_list(cls, value: Any) -> Any:
         if isinstance(value, str) or not isinstance(value, Sequence):
@@ -229,13 +237,20 @@ class Plan(_Frozen):
                 raise ValueError(f"angle {angle:g} is out of range: give 0 up to but not including 360 degrees.")
         return _distinct(_rounded(angles), "angle")
 
-    @field_validator("tilt_deg")
+    @field_validator("tilt_deg", "edge_tilt_deg")
     @classmethod
     def _tilt_in_range(cls, angles: tuple[float, ...]) -> tuple[float, ...]:
         for angle in angles:
             if not 0 <= angle <= MAX_TILT_DEG:
                 raise ValueError(f"tilt {angle:g} is out of range: give 0 (looking straight down) to {MAX_TILT_DEG:g}.")
         return _distinct(_rounded(angles), "tilt")
+
+    @field_validator("edge_tilt_deg")
+    @classmethod
+    def _edge_is_asked_for(cls, angles: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if angles and EDGE not in info.data.get("sides", (EDGE,)):
+            raise ValueError("it is for the edge, which is not among the sides: add it there, or leave this out.")
+        return angles
 
     @field_validator("sides", "lights")
     @classmethod
@@ -249,6 +264,11 @@ class Plan(_Frozen):
         times = ", ".join(str(each) for each in self.bracket_us)
         return [*([f"focused at {heights} mm"] if heights else []), *([f"exposed for {times} µs"] if times else [])]
 
+    @property
+    def edge_tilts_deg(self) -> tuple[float, ...]:
+        """The tilts at which the edge is photographed, if it is."""
+        return self.edge_tilt_deg or (max(self.tilt_deg),)
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, validated again."""
         return type(self).model_validate({**self.model_dump(), **changes})
@@ -261,6 +281,7 @@ class Plan(_Frozen):
         """
         turntable = _BackAndForth(self.turntable_deg)
         tilt = _BackAndForth(self.tilt_deg)
+        edge_tilt = _BackAndForth(self.edge_tilts_deg)
         return [
             Shot(
                 coin=coin,
@@ -275,7 +296,7 @@ class Plan(_Frozen):
             )
             for coin in tray.coins.values()
             for side in self.sides
-            for tilt_deg in tilt
+            for tilt_deg in (edge_tilt if side == EDGE else tilt)
             for turntable_deg in turntable
             for light in self.lights
         ]

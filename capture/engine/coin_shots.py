@@ -13,7 +13,7 @@ from capture.engine.errors import CoinRefused, ScanStopped, TransportError
 from capture.engine.events import ShotTaken, Stopping
 from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import AngleMismatch, Exposure, FrameWorker
-from capture.engine.order import order_shots
+from capture.engine.order import by_side_up, order_shots
 from capture.engine.state import RunState, TrayCoin
 from capture.engine.transport import AS_FOUND, CoinTransport
 from capture.plan import Shot
@@ -21,7 +21,7 @@ from capture.quality import tilt_error_deg
 from capture.store.journal_lines import CoinSkipped
 from capture.wording import count
 from rig.errors import AlarmError
-from rig.sides import Side
+from rig.sides import EDGE, Side
 
 
 class CoinShots:
@@ -44,8 +44,9 @@ class CoinShots:
     def take_all(self, coin: TrayCoin) -> None:
         """Take every shot that a coin misses, the side that is up first, until none is to be taken again.
 
-        The coin is turned over while the last frames of a side are still being checked, at the end too, when it lies as
-        it came out of its slot. It is turned back in the rare case that one of them failed.
+        The edge is photographed with the side that is up last. The coin is turned over while the last frames of a side
+        are still being checked, at the end too, when it lies as it came out of its slot. It is turned back in the rare
+        case that one of them failed.
 
         Raises
         ------
@@ -59,16 +60,14 @@ class CoinShots:
         pending = self._state.shots_of(coin)
         while pending:
             on_plate = self._transport.on_plate
-            up = on_plate.side if on_plate else None
-            for side in sorted(self._context.plan.sides, key=lambda side: side != up):
-                if of_side := [shot for shot in pending if shot.side == side]:
-                    self._take_side(coin, side, of_side)
+            for side, shots in by_side_up(pending, on_plate.side if on_plate else AS_FOUND):
+                self._take_all_with(coin, side, shots)
             self._turn_to(AS_FOUND)
             pending = self._worker.finish()
             self._check_mismatch()
 
-    def _take_side(self, coin: TrayCoin, side: Side, shots: Sequence[Shot]) -> None:
-        """Take shots of one side; whether their frames are good is known later."""
+    def _take_all_with(self, coin: TrayCoin, side: Side, shots: Sequence[Shot]) -> None:
+        """Take the shots that need this side up; whether their frames are good is known later."""
         self._turn_to(side)
         self._exposer.forget()
         for shot in order_shots(shots, self._context.station, self._exposer.setting):
@@ -122,7 +121,7 @@ class CoinShots:
 
     def _take(self, shot: Shot) -> None:
         on_plate, state = self._transport.on_plate, self._state
-        if on_plate is None or (on_plate.coin, on_plate.side) != (shot.coin, shot.side):
+        if on_plate is None or on_plate.coin != shot.coin or shot.side not in (on_plate.side, EDGE):
             raise TransportError(
                 f"The plate does not show the {shot.side} of coin {shot.coin}. Run the same command again."
             )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from calibration.bundle import Bundle
 from capture.engine.rig import Reach
-from capture.plan import Shot, Tray
+from capture.plan import LEAST_EDGE_TILT_DEG, MAX_TILT_DEG, Shot, Tray
+from rig.sides import EDGE
+
+_FROM_STEEP = [float(tilt_deg) for tilt_deg in range(int(MAX_TILT_DEG), int(LEAST_EDGE_TILT_DEG) - 1, -1)]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ def find_obstacles(shots: Sequence[Shot], tray: Tray, rig: Reach, bundle: Bundle
         How frames will be calibrated; None to leave that out.
     """
     lights = list(dict.fromkeys(shot.light for shot in shots))
-    return [*_slots(tray, rig), *_tilts(shots, rig), *_lights(lights, rig), *_calibration(lights, rig, bundle)]
+    of_sides = [shot for shot in shots if shot.side != EDGE]
+    return [
+        *_slots(tray, rig),
+        *_tilts(of_sides, rig),
+        *_edge({shot.tilt_deg for shot in shots if shot.side == EDGE}, rig),
+        *_lights(lights, rig),
+        *_calibration(lights, rig, bundle),
+    ]
 
 
 def _slots(tray: Tray, rig: Reach) -> list[Obstacle]:
@@ -75,6 +85,32 @@ def _tilts(shots: Sequence[Shot], rig: Reach) -> list[Obstacle]:
         problem = f"The plan tilts the camera by {angles} degrees, and this rig's camera is fixed."
         remedy = "Set `tilt_deg: [0]` in the plan, or describe the tilt axis in rig.yaml (docs/drivers.md)."
     return [Obstacle("plan", ("tilt_deg",), problem, remedy)]
+
+
+def _edge(tilts: Set[float], rig: Reach) -> list[Obstacle]:
+    unfit = sorted(each for each in tilts if each < LEAST_EDGE_TILT_DEG or not rig.reaches_tilt(each))
+    if not unfit:
+        return []
+    keys = ("sides",)
+    if not rig.tilts_camera:
+        problem = "The plan asks for the edge, which a camera that looks straight down does not see; this one is fixed."
+        remedy = "Take `edge` out of the sides, or have the camera tilted by an axis or an arm (docs/drivers.md)."
+        return [Obstacle("plan", keys, problem, remedy)]
+    angles = ", ".join(f"{tilt_deg:g}" for tilt_deg in unfit)
+    steepest = next((tilt for tilt in _FROM_STEEP if rig.reaches_tilt(tilt)), None)
+    if unfit[0] < LEAST_EDGE_TILT_DEG:
+        problem = f"The edge is seen from {LEAST_EDGE_TILT_DEG:g} degrees of tilt on, and the plan tilts by {angles}."
+    elif rig.camera_is_on_arm:
+        problem = f"The arm that holds the camera was taught no pose for {angles} degrees, at which the edge is seen."
+    else:
+        problem = f"The plan tilts the camera by {angles} degrees for the edge, which is out of this rig's reach."
+    if steepest is not None:
+        remedy = f"Write `edge_tilt_deg: [{steepest:g}]` in the plan: as far as this camera is tilted."
+    elif rig.camera_is_on_arm:
+        remedy = f"Teach it a pose of {LEAST_EDGE_TILT_DEG:g} to {MAX_TILT_DEG:g} degrees with `rig jog --camera`."
+    else:
+        remedy = "Take `edge` out of the sides, or correct `station: turntable: tilt: range_deg` in rig.yaml."
+    return [Obstacle("plan", keys, problem, remedy)]
 
 
 def _lights(lights: Sequence[str], rig: Reach) -> list[Obstacle]:

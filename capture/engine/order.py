@@ -1,4 +1,4 @@
-"""The order in which the shots of a coin side cost least time, by what each change of the rig costs."""
+"""The order in which the shots of a coin cost least time, by what each change of the rig costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Literal
 
 from capture.engine.rig import Costs
 from capture.plan import Shot
+from rig.sides import EDGE, SIDES, Side
 
 Setting = Literal["tilt_deg", "turntable_deg", "light"]
 SETTINGS: tuple[Setting, ...] = ("tilt_deg", "turntable_deg", "light")
@@ -33,8 +34,20 @@ class Changes:
     lights: int
 
 
+def by_side_up(shots: Sequence[Shot], up: Side) -> list[tuple[Side, list[Shot]]]:
+    """Shots of one coin by the side that has to be up, beginning with the one that is: it is turned over once at most.
+
+    The edge is seen whichever side is up: its shots are taken with those of the last side.
+    """
+    first_up = sorted(SIDES, key=lambda side: side != up)
+    of_sides = [(side, [shot for shot in shots if shot.side == side]) for side in first_up]
+    found = [(side, of_side) for side, of_side in of_sides if of_side] or [(up, [])]
+    found[-1][1].extend(shot for shot in shots if shot.side == EDGE)
+    return found if shots else []
+
+
 def order_shots(shots: Sequence[Shot], rig: Costs, here: RigSetting) -> list[Shot]:
-    """Order shots of one coin side so that the rig is done soonest.
+    """Order shots of a coin that is not turned over between them so that the rig is done soonest.
 
     One setting runs through its values while those outside it stand still, back and forth, so that no change of what
     lies outside costs a second one; which is innermost is what costs least in all. At equal cost lights are.

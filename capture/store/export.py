@@ -228,7 +228,7 @@ def _describe(
 def _measures(store: Store, coin: str) -> dict[str, Any]:
     """What was weighed and measured of a coin, empty where it was not."""
     measured = store.coins.measured(coin)
-    names = ("diameter_min_mm", "diameter_max_mm", "area_mm2", "axis_h")
+    names = ("diameter_min_mm", "diameter_max_mm", "area_mm2", "axis_h", "thickness_mm")
     return {
         "weight_g": store.coins.weight_g(coin),
         "diameter_measured_mm": None if measured is None else measured.diameter_mm,

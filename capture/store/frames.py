@@ -11,7 +11,7 @@ from capture.store.files import StoredFile
 from capture.store.record_kinds import FRAME, frame_content
 from capture.store.records import Frame, NewFrame, Photograph, QuarantinedCoin, now
 from capture.store.transaction import Storage, Transaction
-from rig.sides import Side
+from rig.sides import ShotSide
 
 
 class Frames:
@@ -103,7 +103,7 @@ class Frames:
         self,
         session_id: str | None = None,
         coin: str | None = None,
-        side: Side | None = None,
+        side: ShotSide | None = None,
         good: bool | None = True,
     ) -> list[Frame]:
         """Frames in the order they were stored; ``good=False`` for those in quarantine, None for both."""

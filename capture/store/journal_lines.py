@@ -38,7 +38,7 @@ from pydantic import (
     model_validator,
 )
 
-from rig.sides import Side
+from rig.sides import ShotSide, Side
 
 SkipReason = Literal["empty slot", "wrong coin", "two coins", "device", "time", "not begun"]
 """`not begun`: nothing is known of the coin, since the tray was given up before its turn."""
@@ -400,7 +400,7 @@ class FramesRelabelled(PersonLine, kind="relabelled"):
     """
 
     frames: tuple[str, ...]
-    side: Side | None = None
+    side: ShotSide | None = None
     was: tuple[str, ...] = ()
     table: str | None = Field(default=None, exclude_if=lambda table: table is None)
     placement: str | None = Field(default=None, exclude_if=lambda placement: placement is None)
@@ -466,7 +466,8 @@ class CoinWeighed(JournalLine, kind="weighed"):
 class CoinMeasured(JournalLine, kind="measured"):
     """A coin was measured in frames of a session, by whom: mm and mm², means over its sides; the die axis where known.
 
-    ``outlines`` are by side, (x, y) in mm about the centre, counter-clockwise from the right, y up.
+    ``thickness_mm`` is that of the rim, where its edge was photographed, with its standard error. ``outlines`` are by
+    side, (x, y) in mm about the centre, counter-clockwise from the right, y up.
     """
 
     coin: str
@@ -474,6 +475,8 @@ class CoinMeasured(JournalLine, kind="measured"):
     diameter_min_mm: float
     diameter_max_mm: float
     area_mm2: float
+    thickness_mm: float | None = None
+    thickness_error_mm: float | None = None
     axis_deg: float | None = None
     axis_h: float | None = None
     outlines: dict[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ from capture.store import quarantine
 from capture.store.errors import DamagedRowError
 from capture.store.lot_details import LotDetails
 from capture.store.quarantine import QuarantineReason
-from rig.sides import Side
+from rig.sides import ShotSide, Side
 
 JSON_COLUMNS = frozenset({"tray", "plan", "devices", "camera", "quality", "box", "content", "evidence", "card", "lot"})
 
@@ -186,7 +186,7 @@ class Frame(StoredRow):
     attempt: int
     placement: str
     coin_id: str
-    side: Side | None
+    side: ShotSide | None
     sha256: str
     calibrated_sha256: str | None = None
     sources_sha256: str | None = None
@@ -371,7 +371,7 @@ class Deletion(StoredRow):
     session_id: str
     shot_id: str | None
     coin_id: str
-    side: Side | None
+    side: ShotSide | None
     sha256: str
     calibrated_sha256: str | None
     number: int

@@ -301,3 +301,19 @@ def m007_brackets(db: Database) -> None:
     db.execute("ALTER TABLE frame ADD COLUMN sources_sha256 TEXT REFERENCES file(sha256)")
     db.execute("CREATE INDEX frame_sources ON frame(sources_sha256) WHERE sources_sha256 NOT NULL")
     db.execute("ALTER TABLE deletion ADD COLUMN sources_sha256 TEXT")
+
+
+@migrations()
+def m008_edge(db: Database) -> None:
+    """Let frames show the edge: a constraint cannot be changed, so the table is written again, with its indexes."""
+    (table,) = db.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'frame'").fetchone()
+    found = db.execute("SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'frame' AND sql NOT NULL")
+    indexes = [row[0] for row in found.fetchall()]
+    db.execute("ALTER TABLE frame RENAME TO frame_before")
+    db.execute(
+        table.replace("CHECK (side IN ('obverse', 'reverse'))", "CHECK (side IN ('obverse', 'reverse', 'edge'))")
+    )
+    db.execute("INSERT INTO frame SELECT * FROM frame_before ORDER BY rowid")
+    db.execute("DROP TABLE frame_before")
+    for index in indexes:
+        db.execute(index)

@@ -40,6 +40,7 @@ from pipeline.reports.photograph_page import photograph_card, write_photograph_p
 from pipeline.reports.report import find_scan, write_report
 from pipeline.reports.sales import chain_of_sales
 from pipeline.wording import count
+from rig.sides import EDGE, SIDES
 
 TOP = 10  # candidates kept of every ranking
 NOTHING_KNOWN = Facts()
@@ -196,7 +197,7 @@ class Identifier:
         """Identify a coin of a scan by its good frames, and keep the ranking in the store."""
         views = scanned_views(self.lab, store, store.frames.find(session_id, coin))
         if not views:
-            return Answer(coin, error="no good frame")
+            return Answer(coin, error="no good frame of a side")
         answer = self.identify(coin, views, facts_of(store, coin))
         if answer.verdict:
             for side, drawing in self._evidence.draw(store, views, answer.candidates[0]) if answer.candidates else ():
@@ -356,7 +357,7 @@ def identify_session(
     """
     with Store.open(lab.store) as store:
         session = find_scan(lab, store, session_id, tray)
-        photographed = {frame.coin_id for frame in store.frames.find(session.id)}
+        photographed = {frame.coin_id for frame in store.frames.find(session.id) if frame.side != EDGE}
         coins = [coin for coin in session.frozen_tray().coins.values() if coin in photographed]
         if not coins:
             raise LabError(f"no frame of the scan of tray {session.name} ({session.id}) is good: nothing to identify.")
@@ -412,7 +413,7 @@ def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]
     """
     azimuths = {name: light.azimuth_deg for name, light in lab.rig.station.lightbox.lights.items()}
     views = []
-    for side in ("obverse", "reverse"):
+    for side in SIDES:
         of_side = [frame for frame in frames if frame.side == side]
         if not of_side:
             continue

@@ -29,7 +29,7 @@ from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab
 from pipeline.people import name_of_user
 from pipeline.wording import count
-from rig.sides import Side
+from rig.sides import EDGE, Side
 
 VERDICTS: dict[type[PersonLine], str] = {
     MatchConfirmed: "confirmed",
@@ -184,6 +184,12 @@ def relabel_frames(lab: Lab, coin: str, selection: Selection, side: Side | None,
         raise UsageError("name the frames: --frame, --session or --coin. Nothing was changed.")
     with Store.open(lab.store) as store:
         frames = Labels.read(store).apply(store.frames.select(selection.frames, selection.sessions, selection.coins))
+        of_edge = [frame.id for frame in frames if frame.side == EDGE]
+        if side is not None and of_edge:
+            raise UsageError(
+                f"frame {of_edge[0]} shows the edge, which is no {side}. Name the frames of the {side}, or leave out "
+                "--side. Nothing was changed."
+            )
         coin = _clean(coin, "the new name")
         known = _known_coins(store, store.catalogue.entries())
         was = tuple(dict.fromkeys(f"{frame.coin_id} {frame.side or ''}".strip() for frame in frames))

@@ -12,7 +12,7 @@ from capture.store.records import Entry, Frame
 from models.training.splits import Part
 from pipeline.collection.decisions import Decisions
 from pipeline.lab import natural
-from rig.sides import Side
+from rig.sides import EDGE, Side
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,20 @@ def read_sources(store: Store) -> Sources:
     frames = [frame for session in store.sessions.find() for frame in store.frames.find(session.id)]
     entries = {entry.id: entry for entry in store.catalogue.entries()}
     decisions = Decisions.read(store)
-    shown = [_of_frame(frame) for frame in Labels.read(store).apply(frames)]
+    labelled = Labels.read(store).apply(frames)
+    shown = [_of_frame(frame, frame.side) for frame in labelled if frame.side != EDGE]
     found = [*shown, *_confirmed(decisions, entries, {each.coin for each in shown})]
     found.sort(key=lambda each: (natural(each.coin), each.side or "", each.placement, each.sha256, each.id))
     same, different = (_coin_pairs(pairs, entries) for pairs in (decisions.confirmed, decisions.rejected))
     return Sources(tuple(found), same, different)
 
 
-def _of_frame(frame: Frame) -> Source:
+def _of_frame(frame: Frame, side: Side | None) -> Source:
     return Source(
         id=frame.id,
         sha256=frame.calibrated_sha256 or frame.sha256,
         coin=frame.coin_id,
-        side=frame.side,
+        side=side,
         session=frame.session_id,
         placement=frame.placement,
         light=frame.light,

@@ -52,7 +52,7 @@ def rectify_frames(
         group = list(same)
         try:
             used = bundle or named(group[0].calibration_id)
-            posed, unseen = _posed(lab, store, group, used)
+            posed, unseen = posed_frames(lab, store, group, used)
         except CalibrationError as error:
             failed += [f"Frame {frame.id}: {error}" for frame in group]
             continue
@@ -69,10 +69,10 @@ def _pose_of(frame: Frame) -> tuple[str, str, str, float]:
     return frame.session_id, str(frame.placement), str(frame.calibration_id), frame.tilt_deg or 0.0
 
 
-def _posed(
+def posed_frames(
     lab: Lab, store: Store, frames: Sequence[Frame], bundle: Bundle
 ) -> tuple[list[tuple[Frame, ViewPose]], list[Frame]]:
-    """Each frame with its camera's pose, and those that show too little of the ring."""
+    """Frames taken at one tilt, each with its camera's pose, and those that show too little of the ring."""
     ring = lab.rig.quality.ring
     seen: list[tuple[Frame, RingView]] = []
     unseen = []

@@ -1,28 +1,26 @@
-"""`rig measure --coin`: diameters, area, outline and die axis of coins in the store, kept in its journal."""
+"""`rig measure --coin`: diameters, area, thickness, outline and die axis of stored coins, kept in the journal."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from calibration.bracket import MERGED_EXPOSURE_US
 from calibration.bundle import find
 from calibration.coin_shape import USUAL_THICKNESS_MM, CoinShape, axis_hours, coin_shape, die_axis_deg, turn_between
 from calibration.errors import CalibrationError
-from calibration.image import Image, ImageError
-from calibration.outline import Outline, find_coin
-from calibration.response import LUMINANCE, to_image, to_linear
+from calibration.image import ImageError
+from calibration.thickness import Thickness
 from capture.store import Store
 from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Frame
 from pipeline.lab import Lab
+from pipeline.measuring.edge import measure_thickness, shows_edge
+from pipeline.measuring.lit_frames import coin_in, lights_of, one_angle, shared_parts, shows_from_above
 from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 from rig.sides import SIDES, Side
@@ -32,12 +30,21 @@ KEPT_EVERY = 6  # point of an outline: 120 of them, 3 degrees apart
 
 @dataclass(frozen=True)
 class MeasuredSide:
-    """One side's shape, in frames at one angle of the plate (deg)."""
+    """One side's shape, in frames at one angle of the plate (deg), from a height above it if that is known (mm)."""
 
     side: Side
     shape: CoinShape
     turntable_deg: float
     frames: int
+    height_mm: float | None
+    calibration: str | None
+
+    def of_thickness(self, thickness_mm: float) -> MeasuredSide:
+        """As it is for a coin of this thickness instead of the usual one: its upper side is nearer, or further."""
+        if self.height_mm is None:
+            return self
+        factor = (self.height_mm - thickness_mm) / (self.height_mm - USUAL_THICKNESS_MM)
+        return replace(self, shape=self.shape.enlarged(factor))
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,11 @@ class MeasuredCoins:
 def measure_stored(lab: Lab, store: Store, frames: Sequence[Frame], reporter: Reporter) -> MeasuredCoins:
     """Measure every coin that frames show, each in its latest session, and write what comes out to the journal."""
     by_coin: dict[str, list[Frame]] = {}
+    edges: dict[str, list[Frame]] = {}
     for frame in frames:
-        if shows_from_above(frame) and frame.side in SIDES:
+        if shows_edge(frame):
+            edges.setdefault(frame.coin_id, []).append(frame)
+        elif shows_from_above(frame) and frame.side in SIDES:
             by_coin.setdefault(frame.coin_id, []).append(frame)
     height_mm = cache(partial(_height_mm, lab.calibrations))
     measured, failed = [], []
@@ -81,33 +91,68 @@ def measure_stored(lab: Lab, store: Store, frames: Sequence[Frame], reporter: Re
             reporter.warn(failed[-1])
             continue
         try:
-            found = _measure(store, coin, [each for each in by_coin[coin] if each.session_id == latest], height_mm)
+            sides = _measure_sides(store, [each for each in by_coin[coin] if each.session_id == latest], height_mm)
         except (CalibrationError, ImageError) as error:
             failed.append(f"{coin}: {error}")
             reporter.warn(failed[-1])
             continue
+        thickness = _thickness(lab, store, coin, edges.get(coin, []), sides, reporter)
+        found = _measured(store, coin, latest, sides, thickness)
         store.journal.log(found.line, latest)
         measured.append(found)
     return MeasuredCoins(tuple(measured), tuple(failed))
 
 
-def _measure(
-    store: Store, coin: str, frames: Sequence[Frame], height_mm_by: Callable[[str], float | None]
-) -> MeasuredCoin:
+def _measure_sides(
+    store: Store, frames: Sequence[Frame], height_mm_by: Callable[[str], float | None]
+) -> tuple[MeasuredSide, ...]:
     height_mm = height_mm_by(str(frames[0].calibration_id))
-    sides = tuple(
+    return tuple(
         _measure_side(store, side, shown, height_mm)
         for side in SIDES
         if (shown := one_angle([frame for frame in frames if frame.side == side]))
     )
+
+
+def _measure_side(store: Store, side: Side, frames: Sequence[Frame], height_mm: float | None) -> MeasuredSide:
+    """Its shape in the brightest of lights, in which each part of the rim is lit and no shadow widens it."""
+    mean, brightest = lights_of(shared_parts(store, frames))
+    scale = frames[0].mm_per_pixel or 1.0
+    shape = coin_shape(brightest, coin_in(mean), scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
+    angle_deg, calibration = frames[0].turntable_read_deg or 0.0, frames[0].calibration_id
+    return MeasuredSide(side, shape, angle_deg, len(frames), height_mm, calibration)
+
+
+def _thickness(
+    lab: Lab, store: Store, coin: str, frames: Sequence[Frame], sides: Sequence[MeasuredSide], reporter: Reporter
+) -> Thickness | None:
+    """The thickness, in the latest session that has frames of the edge; None, and a warning, if they do not tell."""
+    if not frames:
+        return None
+    latest = max(frames, key=lambda frame: frame.number).session_id
+    width_mm = float(np.mean([each.shape.width_mm for each in sides]))
+    try:
+        return measure_thickness(lab, store, [each for each in frames if each.session_id == latest], width_mm)
+    except (CalibrationError, ImageError) as error:
+        reporter.warn(f"{coin}: its thickness was not measured: {error}")
+        return None
+
+
+def _measured(
+    store: Store, coin: str, session_id: str, sides: Sequence[MeasuredSide], thickness: Thickness | None
+) -> MeasuredCoin:
+    if thickness is not None:
+        sides = [each.of_thickness(thickness.mean_mm) for each in sides]
     shapes = [each.shape for each in sides]
-    axis_deg = _die_axis(store, frames[0].session_id, coin, sides)
+    axis_deg = _die_axis(store, session_id, coin, sides)
     line = CoinMeasured(
         coin=coin,
         diameter_mm=_mean([shape.diameter_mm for shape in shapes]),
         diameter_min_mm=_mean([shape.least_mm for shape in shapes]),
         diameter_max_mm=_mean([shape.greatest_mm for shape in shapes]),
         area_mm2=_mean([shape.area_mm2 for shape in shapes]),
+        thickness_mm=None if thickness is None else round(thickness.mean_mm, 3),
+        thickness_error_mm=None if thickness is None else round(thickness.std_error_mm, 3),
         axis_deg=None if axis_deg is None else round(axis_deg, 1),
         axis_h=None if axis_deg is None else axis_hours(axis_deg),
         outlines={
@@ -116,73 +161,10 @@ def _measure(
             )
             for each in sides
         },
-        calibration=frames[0].calibration_id,
+        calibration=sides[0].calibration,
         who=name_of_user(),
     )
-    return MeasuredCoin(coin, sides, line)
-
-
-def _measure_side(store: Store, side: Side, frames: Sequence[Frame], height_mm: float | None) -> MeasuredSide:
-    """Its shape in the brightest of lights, in which each part of the rim is lit and no shadow widens it."""
-    mean, brightest = lights_of(shared_parts(store, frames))
-    scale = frames[0].mm_per_pixel or 1.0
-    shape = coin_shape(brightest, coin_in(mean), scale, thickness_mm=USUAL_THICKNESS_MM, height_mm=height_mm)
-    return MeasuredSide(side, shape, frames[0].turntable_read_deg or 0.0, len(frames))
-
-
-def shows_from_above(frame: Frame) -> bool:
-    """Whether a frame is good, calibrated, and taken from straight above."""
-    return frame.is_good and frame.calibrated_sha256 is not None and not frame.tilt_deg
-
-
-def lights_of(parts: Iterable[Image]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and brightest linear light (H, W) of images (H, W, 3), of which there is at least one."""
-    lights = (to_linear(part) @ LUMINANCE for part in parts)
-    total = brightest = next(lights)
-    number = 1
-    for light in lights:
-        total, number = total + light, number + 1
-        brightest = np.maximum(brightest, light)
-    return np.asarray(total / number, np.float32), np.asarray(brightest, np.float32)
-
-
-def coin_in(light: npt.NDArray[np.float32]) -> Outline:
-    """Find the coin in light (H, W).
-
-    Raises
-    ------
-    NoCoinError
-        If there is none.
-    """
-    return find_coin(to_image(np.repeat(light[..., None], 3, axis=2)))
-
-
-def shared_parts(store: Store, frames: Sequence[Frame]) -> Iterator[Image]:
-    """Of each calibrated frame (H, W, 3), the part that all of them show; as if all were exposed for as long.
-
-    Images of exposure brackets are each as bright as they can be: they are brought to the shortest exposure of them.
-    """
-    exposures_us: list[float | None] = [frame.quality.get(MERGED_EXPOSURE_US) for frame in frames]
-    shortest_us = min((each for each in exposures_us if each), default=None)
-    boxes = np.array([frame.quality["calibrated_box_px"] for frame in frames])
-    left, top = boxes[:, :2].max(axis=0)
-    right, bottom = boxes[:, 2:].min(axis=0)
-    for frame, box, exposure_us in zip(frames, boxes, exposures_us, strict=True):
-        image = store.image(str(frame.calibrated_sha256))
-        part = np.ascontiguousarray(image[top - box[1] : bottom - box[1], left - box[0] : right - box[0]])
-        if shortest_us is not None and exposure_us is not None and exposure_us > shortest_us:
-            part = to_image(to_linear(part) * np.float32(shortest_us / exposure_us))
-        yield part
-
-
-def one_angle(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames of the commonest placement, at the angle that was lit by most lights; one of each light."""
-    if not frames:
-        return []
-    placement = Counter(frame.placement for frame in frames).most_common(1)[0][0]
-    placed = [frame for frame in frames if frame.placement == placement]
-    angle = Counter(frame.turntable_deg for frame in placed).most_common(1)[0][0]
-    return list({frame.light: frame for frame in placed if frame.turntable_deg == angle}.values())
+    return MeasuredCoin(coin, tuple(sides), line)
 
 
 def _die_axis(store: Store, session_id: str, coin: str, sides: Sequence[MeasuredSide]) -> float | None:

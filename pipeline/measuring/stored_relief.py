@@ -14,8 +14,8 @@ from calibration.rti import encode_lp
 from capture.store import Store
 from pipeline.errors import LabError
 from pipeline.lab import Lab
+from pipeline.measuring.lit_frames import coin_in, lights_of, one_angle, shared_parts, shows_from_above
 from pipeline.measuring.relief import ReliefResult, measure_relief_of
-from pipeline.measuring.stored import coin_in, lights_of, one_angle, shared_parts, shows_from_above
 from pipeline.reporter import Reporter
 from rig.sides import Side
 

@@ -117,13 +117,14 @@ def _card(
     settled = {frame.shot_id for frame in frames if frame.is_good}
     weight, measured = store.coins.weight_g(result.coin), store.coins.measured(result.coin)
     diameter = coin_diameter_mm(store, result.coin, frames)
-    axis_h = None if measured is None else measured.axis_h
+    axis_h, thickness_mm = (None, None) if measured is None else (measured.axis_h, measured.thickness_mm)
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(
         anchor=f"slot{result.slot}",
         title=result.coin,
         note=f"slot {result.slot}"
         + (f", {diameter:.1f} mm" if diameter else "")
+        + (f", {thickness_mm:.1f} mm thick" if thickness_mm else "")
         + (f", {weight:g} g" if weight else "")
         + (f", die axis {axis_h:g} h" if axis_h else ""),
         verdict=result.verdict,

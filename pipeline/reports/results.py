@@ -167,11 +167,11 @@ def coin_result(
 
 
 def diameter_mm(frames: Sequence[Frame]) -> float | None:
-    """A coin's diameter as its good frames show it, the median over them; None where none was measured."""
+    """A coin's diameter as its good frames from above show it, the median over them; None where none was measured."""
     measured = [
         2 * frame.quality["radius_px"] * frame.mm_per_pixel
         for frame in frames
-        if frame.is_good and frame.mm_per_pixel and "radius_px" in frame.quality
+        if frame.is_good and frame.mm_per_pixel and not frame.tilt_deg and "radius_px" in frame.quality
     ]
     return median(measured) if measured else None
 

@@ -13,7 +13,7 @@ from capture.store.records import Candidate, Entry
 from pipeline.reports.images import Thumbnails, as_data_url, resize, rotate
 from pipeline.reports.night import CoinNight
 from pipeline.reports.report import choose_best_frames, rotations_deg
-from rig.sides import SIDES
+from rig.sides import SHOT_SIDES, SIDES
 
 CELL_PX = 56
 _MISSING = (240, 241, 243)
@@ -59,7 +59,7 @@ def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
     """Every shot of a coin in one image; None if no frame was taken."""
     if not coin.frames:
         return None
-    poses = sorted({(SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg) for shot in coin.shots})
+    poses = sorted({(SHOT_SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg) for shot in coin.shots})
     lights = list(dict.fromkeys(shot.light for shot in coin.shots))
     shown = {frame.shot_id: frame for frame in coin.frames}
     shown |= {frame.shot_id: frame for frame in coin.frames if frame.is_good}
@@ -69,7 +69,7 @@ def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
         thumbnail = thumbnails.frame(frame) if frame is not None else None
         if frame is None or thumbnail is None:
             continue
-        top = poses.index((SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg)) * CELL_PX
+        top = poses.index((SHOT_SIDES.index(shot.side), shot.tilt_deg, shot.turntable_deg)) * CELL_PX
         left = lights.index(shot.light) * CELL_PX
         cell = resize(thumbnail, CELL_PX)
         if not frame.is_good:
@@ -80,7 +80,7 @@ def make_contact_sheet(coin: CoinNight, thumbnails: Thumbnails) -> Sheet | None:
     tilted = len({tilt_deg for _, tilt_deg, _ in poses}) > 1
     return Sheet(
         as_data_url(sheet, 62),
-        tuple(f"{SIDES[side]} {turn:g}°{f', tilt {tilt:g}°' if tilted else ''}" for side, tilt, turn in poses),
+        tuple(f"{SHOT_SIDES[side]} {turn:g}°{f', tilt {tilt:g}°' if tilted else ''}" for side, tilt, turn in poses),
         tuple(lights),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from calibration.thickness import turns_suffice
 from capture.plan import Plan, Tray
 from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.wording import count, duration
+from rig.sides import EDGE
 
 SHORTEST_US, LONGEST_US = 500, 2_000_000  # exposures that a lightbox and a camera on a bench have use for
 
@@ -23,6 +25,7 @@ def find_cautions(lab: Lab, tray: Tray, plan: Plan, coin_s: float, trays: Collec
         Those that are to be scanned, this one included: see `find_coin_on_two_trays` for them.
     """
     yield from _exposure(lab, plan)
+    yield from _edge(plan)
     yield from _patience(lab, coin_s)
     yield from _other_trays(lab, tray, trays)
 
@@ -49,6 +52,14 @@ def _exposure(lab: Lab, plan: Plan) -> Iterator[str]:
         f"Plan {plan.name}: exposure_us: {odd[0]} is {odd[0] / 1000:g} ms, which is very {how}. It "
         f"is given in microseconds: 20 ms is 20000. `{lab.command('rig snap')} x.png` takes an image to try it."
     )
+
+
+def _edge(plan: Plan) -> Iterator[str]:
+    if EDGE in plan.sides and not turns_suffice(plan.turntable_deg):
+        yield (
+            f"Plan {plan.name}: turntable_deg: the edge will not be seen from opposite sides, so that no thickness can "
+            "be measured. Have the plate turned by half a turn too, such as [0, 90, 180, 270]."
+        )
 
 
 def _patience(lab: Lab, coin_s: float) -> Iterator[str]:

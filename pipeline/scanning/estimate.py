@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 
-from capture.engine.order import RigSetting, changes, order_shots, setting_of
+from capture.engine.order import RigSetting, by_side_up, changes, order_shots, setting_of
+from capture.engine.transport import AS_FOUND
 from capture.plan import Plan, Shot, Tray
 from pipeline.lab import Lab
 from pipeline.scanning.disk import ShotSize
-from rig.sides import Side
+from rig.sides import ShotSide
 from rig.station import Station
 
 FOCUS_S = 0.3  # until a lens has moved a step
@@ -19,11 +20,11 @@ IMAGES_OF_A_CHECK = 4  # the plate before a coin is laid on it, and the coin und
 
 @dataclass(frozen=True)
 class CoinPose:
-    """A pose of one coin side, and the lights it is photographed under."""
+    """A pose in which one side of a coin, or its edge, is photographed, and the lights."""
 
     slot: int
     coin: str
-    side: Side
+    side: ShotSide
     tilt_deg: float
     turntable_deg: float
     lights: tuple[str, ...]
@@ -55,8 +56,9 @@ def estimate_scan(station: Station, tray: Tray, plan: Plan, shots: Sequence[Shot
     tilts: list[float] = []
     lights = 0
     here = RigSetting(0.0)
-    for _, same in groupby(shots, lambda shot: (shot.coin, shot.side)):
-        ordered = order_shots(list(same), station, here)
+    of_coins = [list(of_coin) for _, of_coin in groupby(shots, lambda shot: shot.coin)]
+    for _, same in chain.from_iterable(by_side_up(of_coin, AS_FOUND) for of_coin in of_coins):
+        ordered = order_shots(same, station, here)
         made = changes(ordered, replace(here, turntable_deg=here.turntable_deg or 0.0))
         tilted_deg = ordered[-1].tilt_deg
         errand_deg = station.tilt_for_errand(tilted_deg)

@@ -17,6 +17,7 @@ from capture.store.records import Candidate, Session
 from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
 from pipeline.reporter import LineProgress, Progress, Reporter
+from rig.sides import EDGE
 
 if TYPE_CHECKING:
     from pipeline.collection.identify import Identifier  # which needs torch
@@ -251,7 +252,7 @@ class Identification:
         finally:
             self._done += 1
         if answer.verdict is None:
-            on_identified(coin, "no good frame")
+            on_identified(coin, "no good frame of a side")
             return
         best = f", {answer.candidates[0].coin} ({answer.candidates[0].probability:.2f})" if answer.candidates else ""
         on_identified(coin, f"{answer.verdict}{best}")
@@ -267,7 +268,7 @@ class Identification:
 def unidentified(store: Store, session: Session) -> list[str]:
     """Coins of a session that are photographed and not identified."""
     missing = {shot.coin for shot in store.sessions.missing_shots(session.id)}
-    good = {frame.coin_id for frame in store.frames.find(session.id)}
+    good = {frame.coin_id for frame in store.frames.find(session.id) if frame.side != EDGE}
     return [
         coin
         for coin in session.frozen_tray().coins.values()

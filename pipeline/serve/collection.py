@@ -15,13 +15,13 @@ from pipeline.reports.pages import device_line, plan_line
 from pipeline.reports.results import caption, coin_results
 from pipeline.serve.coin_view import view_coin
 from pipeline.serve.pages import MAX_TEXT, Page
-from rig.sides import SIDES
+from rig.sides import SHOT_SIDES
 
 PAGE_ROWS = 50
 KINDS = ("coins", "frames", "entries", "sales", "sessions")
 FILTERS = {
     "coins": ("lab", "catalogue", "match", "possible", "not in catalogue", "not identified"),
-    "frames": ("good", "quarantined", "obverse", "reverse"),
+    "frames": ("good", "quarantined", *SHOT_SIDES),
     "entries": ("removed",),
     "sessions": ("scan", "import", "unfinished"),
 }
@@ -99,7 +99,7 @@ def _search(store: Store, what: str, q: str, only: str, within: str, start: int)
     match what:
         case "frames":
             good = {"good": True, "quarantined": False}.get(only)
-            side = only if only in SIDES else None
+            side = only if only in SHOT_SIDES else None
             return search.frames(q, start, PAGE_ROWS, good, within or None, side)
         case "entries":
             found = search.entries(q, start, PAGE_ROWS, within or None, removed=only == "removed")

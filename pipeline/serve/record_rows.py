@@ -14,8 +14,8 @@ from pipeline.reports.results import diameter_mm
 from pipeline.reports.sales import chain_of_sales
 from pipeline.wording import minute
 
-UNITS = {"weight": " g", "diameter": " mm", "axis": " h"}
-DIGITS = {"weight": 2, "diameter": 1, "axis": 0}
+UNITS = {"weight": " g", "diameter": " mm", "thickness": " mm", "axis": " h"}
+DIGITS = {"weight": 2, "diameter": 1, "thickness": 1, "axis": 0}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class OwnMeasure:
     Attributes
     ----------
     name
-        ``weight``, ``diameter`` or ``axis``.
+        ``weight``, ``diameter``, ``thickness`` or ``axis``.
     how
         ``weighed`` and ``measured``: by somebody (`who`, `at`); ``frames``: as its frames show it; ``stated``: as the
         catalogue has it under the coin's own name; ``imported``: as it was imported.
@@ -62,6 +62,9 @@ def own_measures(
             _measure("diameter", diameter_mm(frames), "frames"),
             *(_measure("diameter", lot.diameter_mm, "stated") for lot in lots),
             _measure("diameter", known.diameter_mm if known else None, "imported"),
+        ],
+        "thickness": [
+            _by_person("thickness", measured.thickness_mm, "measured", measured) if measured else None,
         ],
         "axis": [
             _by_person("axis", measured.axis_h, "measured", measured) if measured else None,

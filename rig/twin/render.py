@@ -25,6 +25,7 @@ from rig.twin.targets import (
     board_reflectance,
     plate_reflectance,
 )
+from rig.twin.wall import LightOn, shade_wall, wall_heights
 
 __all__ = ["CameraModel", "Renderer"]  # the camera is defined beside the optics, and comes with its renderer
 
@@ -32,6 +33,7 @@ _COARSE = 16  # light falls off so smoothly that it is worked out on every 16th 
 
 FOCUSES = 4  # that are remembered beside the latest
 DEEP_PX, LAYERS = 0.4, 4  # of blur, between layers of a relief that is blurred by its height; fewer are not worth it
+SHADOW_REACH = 2.5  # of a coin's thickness
 SHADOW_DEPTH = 0.88  # share of a lamp's light that a coin's shadow takes; walls and plate send some back
 
 Window = tuple[slice, slice]
@@ -142,20 +144,54 @@ class Renderer:
         x = placed.x_mm * np.cos(angle) - placed.y_mm * np.sin(angle)
         y = placed.x_mm * np.sin(angle) + placed.y_mm * np.cos(angle)
         turned_deg = plate_angle_deg + placed.rotation_deg
-        window = self._window_of(scene.camera, x, y, surface)
+        window = self._window_of(scene.camera, x, y, surface, SHADOW_REACH * surface.thickness_mm)
         if window is None:
             return
         total, shadowed = self._shadowed_floods(scene, surface, x, y, turned_deg, window)
         seen = light[window]
         cv2.multiply(seen, shadowed, dst=seen)
 
-        lit = self._shaded(scene, surface, x, y, turned_deg)
+        light_on = self._light_on(scene, surface, x, y, turned_deg)
+        self._put_wall(light, total, scene.camera, surface, light_on, (x, y, turned_deg), window)
+        lit = self._shaded(scene, surface, light_on, turned_deg)
         columns, rows = self._texture_coordinates(scene.camera, surface, x, y, turned_deg, surface.thickness_mm, window)
         leaving = cv2.remap(lit, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        leaving = self._defocused(leaving, surface, columns, rows)
-        red, green, blue, coverage = cv2.split(leaving)
-        cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
-        cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
+        _lay_over(seen, self._defocused(leaving, surface, columns, rows), total)
+
+    def _put_wall(
+        self,
+        light: Array,
+        total: Array,
+        pose: CameraPose,
+        surface: Surface,
+        light_on: LightOn,
+        place: tuple[float, float, float],
+        lit: Window,
+    ) -> None:
+        """Draw a coin's edge where the camera is tilted and sees it; `place` is its x, y (mm) and turn (deg).
+
+        `total` is the irradiance on the plate in the window `lit`, which the coin does not reach beyond.
+        """
+        heights = wall_heights(surface.thickness_mm, pose.tilt_deg, 1 / self.camera.mm_per_pixel)
+        window = self._window_of(pose, *place[:2], surface, 0.0)
+        if not heights or window is None:
+            return
+        wall = shade_wall(surface, light_on)
+        seen = light[window]
+        leaving = np.zeros((*seen.shape[:2], 4), np.float32)
+        low, high = (
+            self._texture_coordinates(pose, surface, *place, height_mm, window)
+            for height_mm in (0.0, surface.thickness_mm)
+        )
+        for height_mm in heights:  # a ray moves evenly over the texture as it rises
+            share = height_mm / surface.thickness_mm
+            columns, rows = (cv2.addWeighted(a, 1 - share, b, share, 0.0) for a, b in zip(low, high, strict=True))
+            layer = as_array(cv2.remap(wall, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT))
+            cv2.multiply(leaving, cv2.merge([1 - layer[..., 3]] * 4), dst=leaving)
+            cv2.add(leaving, layer, dst=leaving)
+        top, left = window[0].start - lit[0].start, window[1].start - lit[1].start
+        below = total[top : top + seen.shape[0], left : left + seen.shape[1]]
+        _lay_over(seen, blurred(leaving, self.camera.blur_px(surface.thickness_mm / 2)), below)
 
     def _defocused(self, leaving: npt.ArrayLike, surface: Surface, columns: Array, rows: Array) -> Array:
         """What leaves a coin as the lens shows it: relief deeper than the depth of field is blurred by its height."""
@@ -174,9 +210,9 @@ class Renderer:
             seen += blurred(leaving, blur_px) * share[..., None]
         return as_array(seen)
 
-    def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface) -> Window | None:
-        """The pixels that a coin and its shadow can reach."""
-        reach = surface.side_mm / 2 + 2.5 * surface.thickness_mm
+    def _window_of(self, pose: CameraPose, x: float, y: float, surface: Surface, beside_mm: float) -> Window | None:
+        """The pixels that a coin, and what is beside it, can reach."""
+        reach = surface.side_mm / 2 + beside_mm
         corners = [
             (x + u, y + v, z) for u in (-reach, reach) for v in (-reach, reach) for z in (0, surface.thickness_mm)
         ]
@@ -208,11 +244,8 @@ class Renderer:
         middle = np.float32(surface.height_mm.shape[0] / 2 - 0.5)
         return bench_x * cos + bench_y * sin + middle, bench_x * sin - bench_y * cos + middle
 
-    def _shaded(self, scene: Scene, surface: Surface, x: float, y: float, turned_deg: float) -> Array:
-        """The coin's texture under the scene's lamps, (n, n, 4): light leaving it per light on the plate, coverage.
-
-        The colours are premultiplied with the coverage.
-        """
+    def _light_on(self, scene: Scene, surface: Surface, x: float, y: float, turned_deg: float) -> LightOn:
+        """The scene's lamps as a coin sees them, per light on the plate."""
         beams, ambient = [], np.zeros(3)
         for lamp in merged(scene.lamps):
             towards = lamp_position(lamp) - (x, y, surface.thickness_mm)
@@ -220,14 +253,19 @@ class Renderer:
             power = power_of(lamp) * (LAMP_DISTANCE_MM / distance) ** 2
             beams.append(Beam(_turned(towards / distance, -turned_deg), _three(power)))
             ambient += AMBIENT * power
-        view = _turned(-camera_axes(scene.camera)[2], -turned_deg)
-        channels = cv2.split(shade(surface, beams, _three(ambient), view))
-        at_centre = sum(
+        on_plate = sum(
             (irradiance(lamp, np.float32(x), np.float32(y)) for lamp in scene.lamps), np.zeros(3, np.float32)
         )
-        lit = [
-            channel * surface.coverage / max(level, 1e-6) for channel, level in zip(channels, at_centre, strict=True)
-        ]
+        return LightOn(tuple(beams), _three(ambient), np.maximum(on_plate, 1e-6).astype(np.float32))
+
+    def _shaded(self, scene: Scene, surface: Surface, light_on: LightOn, turned_deg: float) -> Array:
+        """The coin's texture under the scene's lamps, (n, n, 4): light leaving it per light on the plate, coverage.
+
+        The colours are premultiplied with the coverage.
+        """
+        view = _turned(-camera_axes(scene.camera)[2], -turned_deg)
+        channels = cv2.split(shade(surface, light_on.beams, light_on.ambient, view))
+        lit = [channel * surface.coverage / level for channel, level in zip(channels, light_on.on_plate, strict=True)]
         return as_array(cv2.merge([*lit, surface.coverage]))
 
     def _shadowed_floods(
@@ -296,6 +334,13 @@ class Renderer:
         part[seen] = sphere[seen]
         light[window] = blurred(part, self.camera.blur_px(SPHERE_RADIUS_MM))
         return light
+
+
+def _lay_over(seen: Array, leaving: Array, total: Array) -> None:
+    """Draw what leaves a thing, (h, w, 4) per light on the plate and premultiplied, over what is seen there."""
+    red, green, blue, coverage = cv2.split(leaving)
+    cv2.multiply(seen, cv2.merge([1 - coverage] * 3), dst=seen)
+    cv2.accumulateProduct(cv2.merge([red, green, blue]), total, seen)
 
 
 def _turned(vector: npt.NDArray[np.float64], degrees: float) -> tuple[float, float, float]:

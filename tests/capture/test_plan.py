@@ -99,7 +99,9 @@ def test_a_count_of_angles_spreads_them(count: object) -> None:
         ({"turntable_deg": [float("nan")]}, "out of range"),
         ({"tilt_deg": [75]}, "tilt 75 is out of range"),
         ({"lights": ["az000", "az000"]}, "az000 is given twice"),
-        ({"sides": ["front"]}, "'obverse' or 'reverse'"),
+        ({"sides": ["front"]}, "'obverse', 'reverse' or 'edge'"),
+        ({"edge_tilt_deg": [45]}, "for the edge, which is not among the sides"),
+        ({"sides": ["edge"], "edge_tilt_deg": [70]}, "tilt 70 is out of range"),
         ({"exposure_us": "20ms"}, "valid integer"),
         ({"exposure_us": 0.02}, "valid integer"),
         ({"exposure_us": 5}, "greater than or equal to 10"),
@@ -142,3 +144,17 @@ def test_a_bracket_is_one_shot_and_a_plan_without_one_has_the_ids_it_always_had(
     for wrong in ({"focus_mm": [1]}, {"focus_mm": [1, 1]}, {"exposure_us": [20_000]}, {"exposure_us": ["1", "long"]}):
         with pytest.raises(ValidationError):
             Plan.model_validate({**plain.model_dump(), **wrong})
+
+
+def test_the_edge_is_shot_at_its_own_tilts_and_changes_no_other_shot() -> None:
+    tray = Tray(id="3", slots={1: "2024.1.1"})
+    plain = Plan(tilt_deg=(0.0, 20.0), turntable_deg=(0.0, 180.0))
+    plan = Plan.model_validate({**plain.model_dump(), "sides": ["obverse", "reverse", "edge"], "edge_tilt_deg": [50]})
+    shots = plan.shots(tray)
+    edge = [shot for shot in shots if shot.side == "edge"]
+    assert {shot.id for shot in plain.shots(tray)} == {shot.id for shot in shots} - {shot.id for shot in edge}
+    assert {(shot.tilt_deg, shot.turntable_deg) for shot in edge} == {(50.0, 0.0), (50.0, 180.0)}
+    assert len(edge) == 12 and "edge_tilt_deg" not in plain.model_dump()
+    steepest = plan.replace(edge_tilt_deg=()).shots(tray)
+    assert {shot.tilt_deg for shot in steepest if shot.side == "edge"} == {20.0}
+    assert Plan.model_validate(plan.model_dump()) == plan

@@ -182,13 +182,14 @@ def print_measured_coins(result: MeasuredCoins) -> None:
     """Print what coins of the store measure."""
     if not result.coins:
         return
-    table = Table("Coin", "Diameter", "least", "greatest", "mm²", "Die axis", "Sides")
+    table = Table("Coin", "Diameter", "least", "greatest", "mm²", "Thickness", "Die axis", "Sides")
     for coin in result.coins:
         line = coin.line
         table.add_row(
             literal(coin.coin),
             *(f"{value:.2f} mm" for value in (line.diameter_mm, line.diameter_min_mm, line.diameter_max_mm)),
             f"{line.area_mm2:.1f}",
+            "" if line.thickness_mm is None else f"{line.thickness_mm:.2f} ± {line.thickness_error_mm:.2f} mm",
             "" if line.axis_h is None else f"{line.axis_h:g} h",
             ", ".join(f"{each.side} ({count(each.frames, 'light')})" for each in coin.sides),
         )

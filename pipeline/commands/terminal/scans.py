@@ -16,7 +16,7 @@ from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.results import name_of
 from pipeline.sentences import print_sentences
 from pipeline.wording import count, duration, duration_range, literal, minute
-from rig.sides import SIDES
+from rig.sides import EDGE, SHOT_SIDES, SIDES
 
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
     from capture.plan import Plan
@@ -44,14 +44,15 @@ def print_scan_estimate(preflight: Preflight) -> None:
     (planned,) = preflight.scans
     console.print(f"Tray {literal(planned.tray.id)}, plan {literal(planned.plan.name)}: what would be done")
     shots = Counter((shot.coin, shot.side) for shot in planned.shots)
+    sides = [side for side in SHOT_SIDES if side in SIDES or side in planned.plan.sides]
     rows = [
-        (str(slot), literal(coin), *(str(shots[coin, side] or "") for side in SIDES))
+        (str(slot), literal(coin), *(str(shots[coin, side] or "") for side in sides))
         for slot, coin in planned.tray.coins.items()
     ]
     columns = (
         Column("Slot", is_number=True),
         Column("Coin"),
-        *(Column(f"{side} shots", is_number=True) for side in SIDES),
+        *(Column(f"{side} shots", is_number=True) for side in sides),
     )
     console.print(FittedTable(columns, rows))
     print_line(f"Of each coin side: {_poses(planned.plan)}.")
@@ -308,7 +309,8 @@ def _poses(plan: Plan) -> str:
     tilts = ", ".join(f"{angle:g}" for angle in plan.tilt_deg)
     turns = f"turntable at {angles} degrees"
     lights = f"under {count(len(plan.lights), 'light')} ({', '.join(plan.lights)})"
-    return ", ".join((f"{turns}, tilt {tilts} degrees", lights, *plan.brackets))
+    edge = [f"the edge at tilt {', '.join(f'{each:g}' for each in plan.edge_tilts_deg)}"] if EDGE in plan.sides else []
+    return ", ".join((f"{turns}, tilt {tilts} degrees", *edge, lights, *plan.brackets))
 
 
 def _times(result: ScanResult | BatchResult) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.engine.order import RigSetting, changes_s, order_shots
+from capture.engine.order import RigSetting, by_side_up, changes_s, order_shots
 from capture.plan import Plan, Shot, Tray
 from rig.clock import SystemClock
 from rig.station import Station
@@ -67,3 +67,13 @@ def test_it_never_costs_more_than_the_order_of_the_plan(
 ) -> None:
     some, here = shots(turntable_deg=turns, tilt_deg=tilts), RigSetting(float(start[0]), float(start[1]))
     assert changes_s(order_shots(some, RIG, here), RIG, here) <= changes_s(some, RIG, here) + 1e-6
+
+
+def test_the_edge_is_taken_with_the_last_side_and_never_turns_a_coin_over() -> None:
+    some = shots(sides=["edge", "obverse", "reverse"], tilt_deg=[0], edge_tilt_deg=[40])
+    for up, last in (("obverse", "reverse"), ("reverse", "obverse")):
+        first, second = by_side_up(some, up)
+        assert (first[0], {shot.side for shot in first[1]}) == (up, {up})
+        assert (second[0], {shot.side for shot in second[1]}) == (last, {last, "edge"})
+    edge = [shot for shot in some if shot.side == "edge"]
+    assert by_side_up(edge, "reverse") == [("reverse", edge)] and by_side_up([], "obverse") == []

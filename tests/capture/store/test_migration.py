@@ -14,6 +14,7 @@ import pytest
 from capture.store import Store, StoreError
 from capture.store.journal_lines import JournalLine
 from capture.store.rebuild import rebuild
+from tests.capture.conftest import PLAN, TRAY, add_frame
 from tests.capture.store.old_store import unpack
 from tests.processes import Process
 
@@ -62,6 +63,20 @@ def test_every_row_is_there_again(old: Path) -> None:
         assert pooled.shape == (3, 8)
         assert grid is not None
     assert {table: rows(old, table)[: len(before[table])] for table in TABLES} == before
+
+
+def test_from_then_on_it_keeps_frames_of_the_edge_as_well(old: Path) -> None:
+    plan = PLAN.replace(sides=("edge",), edge_tilt_deg=(45.0,))
+    with Store.open(old) as store:
+        session = store.sessions.begin_scan(TRAY, plan)
+        frame = add_frame(store, session.id, store.sessions.missing_shots(session.id)[0], seed=7)
+        assert frame.side == "edge" and frame.tilt_deg == 45.0
+        with pytest.raises(sqlite3.IntegrityError), store.storage.database.write() as connection:
+            connection.execute("UPDATE frame SET side = 'rim'")
+    for path in old.glob("index.sqlite*"):
+        path.unlink()
+    with Store.open(old) as store:
+        assert store.frames.find(side="edge") == [frame] and store.verify() == []
 
 
 def test_all_of_it_outlives_the_index_from_then_on(old: Path) -> None:

@@ -19,9 +19,12 @@ from calibration.coin_shape import coin_shape, die_axis_deg, turn_between
 from calibration.colour import difference, reference_light
 from calibration.lens import Lens
 from calibration.outline import Outline, find_coin
-from calibration.plate import plate_angle_deg
+from calibration.plate import RingSpec, plate_angle_deg, ring_corners, ring_of
 from calibration.relief import measure_relief
 from calibration.response import light_of_codes, to_image, to_linear
+from calibration.thickness import thickness_of
+from calibration.view_poses import poses_at_one_tilt
+from pipeline.measuring.edge import outline_on_plate
 from rig.sides import SIDES, Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.surface import Surface
@@ -45,6 +48,7 @@ LIMITS = {
     "flat %": 1.0,
     "CIEDE2000": 2.0,
     "diameter mm": 0.05,
+    "thickness mm": 0.1,
     "die axis deg": 1.0,
     "normals, dull deg": 3.0,
     "normals, shiny deg": 8.0,
@@ -259,10 +263,33 @@ def coin_errors(seen: Renderer, true: TrueRig, bundle: Bundle) -> dict[str, floa
     true_area = float(surface.coverage.sum()) * (surface.side_mm / len(surface.coverage)) ** 2
     return {
         "diameter mm": abs(shapes[0].diameter_mm - 2 * np.sqrt(true_area / np.pi)),
+        "thickness mm": thickness_error_mm(seen, true, bundle),
         "die axis deg": abs(off),
         "normals, dull deg": normals_deg(images, placed, drawer.side_texture(COIN, SIDES[-1]), bundle, found.mask),
         "normals, shiny deg": float(np.mean(shiny)),
     }
+
+
+def thickness_error_mm(seen: Renderer, true: TrueRig, bundle: Bundle) -> float:
+    """How far a coin's thickness is off, from its edge at 45 degrees, at four turns under three lights."""
+    chance = np.random.default_rng(true.seed + 3)
+    placed = PlacedCoin(COIN, "obverse", *chance.uniform(-2, 2, 2), float(chance.uniform(0, 360)))
+    lamps = {name: true.lamps[name] for name in list(true.lamps)[::2]}
+    turns_deg, ring = [0.0, 90.0, 180.0, 270.0], RingSpec()
+    rings, lit = [], []
+    for turn_deg in turns_deg:
+        scene = Scene(plate_angle_deg=turn_deg, coins=(placed,), camera=CameraPose(45.0))
+        raws = {name: seen.render(replace(scene, lamps=(lamp,)), 24_000) for name, lamp in lamps.items()}
+        rings.append(
+            next(view for raw in raws.values() if (view := ring_of(ring_corners(raw, ring), ring)) is not None)
+        )
+        lights = [to_linear(apply(raw, bundle, name)) @ LUMINANCE for name, raw in raws.items()]
+        lit.append(np.max(lights, axis=0).astype(np.float32))
+    whole = (0, 0, true.camera.width_px, true.camera.height_px)
+    poses = poses_at_one_tilt(rings, turns_deg, bundle.lens).poses
+    found = thickness_of([outline_on_plate(*each, bundle) for each in zip(lit, [whole] * 4, poses, strict=True)])
+    assert found is not None
+    return abs(found.mean_mm - seen.drawer.side_texture(COIN, "obverse").thickness_mm)
 
 
 def is_upset(drawer: ProceduralDrawer) -> bool:

@@ -11,9 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.plan import Plan
+from capture.store import Store
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import open_lab
 from pipeline.learning.dataset import open_dataset
+from pipeline.learning.sources import read_sources
+from tests.capture.conftest import TRAY, add_frame
 from tests.pipeline.loop import album, run
 
 
@@ -119,3 +123,15 @@ def test_what_cannot_be_built_is_reported(lab: Path) -> None:
     with pytest.raises(LabError, match="rig dataset build"):
         open_dataset(open_lab(lab), "coins")
     assert not list((lab / "datasets" / "coins").iterdir())
+
+
+def test_the_edge_of_a_coin_is_neither_trained_on_nor_given_the_name_of_a_side(lab: Path) -> None:
+    plan = Plan(sides=("obverse", "edge"), lights=("az060",), turntable_deg=(0.0,), edge_tilt_deg=(45.0,))
+    with Store.open(lab / "store") as store:
+        session = store.sessions.begin_scan(TRAY, plan)
+        shots = store.sessions.missing_shots(session.id)[:2]
+        face, edge = (add_frame(store, session.id, shot, seed) for seed, shot in enumerate(shots))
+        assert (face.side, edge.side) == ("obverse", "edge")
+        assert [source.id for source in read_sources(store).sources] == [face.id]
+    with pytest.raises(UsageError, match="shows the edge, which is no reverse"):
+        run("label", "2024.1.9", "--session", session.id, "--side", "reverse", "--why", "swapped", "--lab", lab)

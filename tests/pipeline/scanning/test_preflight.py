@@ -34,9 +34,15 @@ def sessions(lab: Path) -> list[Session]:
         return store.sessions.find("scan")
 
 
+EDGE = SHORT.replace("obverse", "obverse, edge")
 FOCUSED = SHORT + "focus_mm: [1, 2]\n"
 SLIPS = (
     ("plans/default.yaml", TILTED, r"default\.yaml, line 4: tilt_deg: .* camera is fixed\. Set `tilt_deg: \[0\]`"),
+    (
+        "plans/default.yaml",
+        EDGE,
+        r"default\.yaml, line 1: sides: .* looks straight down .* Take `edge` out",
+    ),
     ("plans/default.yaml", SHORT.replace("az060", "az999"), r"default\.yaml, line 2: lights: .* no az999"),
     ("trays/1.yaml", "slots:\n  99: 1994.1\n", r"1\.yaml, line 2: slots: There is no slot 99"),
     ("trays/1.yaml", "slots: {1: null}\n", r"1\.yaml, line 1: Every slot is empty"),
@@ -69,6 +75,17 @@ def test_an_arm_that_holds_the_camera_does_what_it_was_taught_and_nothing_else(l
     pose = "{tilt_deg: %d, end_mm: [330, 0, 70], wrist_deg: %d}"
     poses.write_text(f"arm: dobot\nposes:\n- {pose % (0, 0)}\n- {pose % (20, 20)}\n")
     assert run(*dry).code in (0, 1)
+    (lab / "plans" / "default.yaml").write_text(EDGE)
+    with pytest.raises(LabError, match=r"line 1: sides: The edge is seen from 20 .* tilts by 0\. Write .*: \[20\]"):
+        run(*dry)
+    (lab / "plans" / "default.yaml").write_text(EDGE + "edge_tilt_deg: [45]\n")
+    with pytest.raises(LabError, match=r"line 1: sides: .* taught no pose for 45 degrees.* `edge_tilt_deg: \[20\]`"):
+        run(*dry)
+    (lab / "plans" / "default.yaml").write_text(EDGE + "edge_tilt_deg: [20]\n")
+    planned = run(*dry)
+    assert planned.code in (0, 1) and "edge shots" in planned.out and "the edge at tilt 20" in planned.out
+    assert "no thickness can be measured" in planned.out + planned.err
+    (lab / "plans" / "default.yaml").write_text(TILTED)
     with pytest.raises(UsageError, match="no tilt"):
         run("jog", "--camera", "--tilts", "20,steep", "--lab", lab)
     poses.write_text(poses.read_text().replace("dobot", "uarm"))

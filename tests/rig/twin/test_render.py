@@ -150,13 +150,23 @@ def test_out_of_focus_is_softer(known_coins: Drawer) -> None:
     assert sharpness(12.0) < 0.6 * sharpness(2.0)
 
 
-def test_tilted_camera_foreshortens(renderer: Renderer) -> None:
+@pytest.mark.parametrize(
+    ("lamps", "height_mm"),
+    [
+        (EVEN, 20 * np.cos(np.radians(30))),
+        ((Lamp(270, 45, 0.9),), 20 * np.cos(np.radians(30)) + 2 * np.sin(np.radians(30))),
+    ],
+    ids=["from above", "from where the camera is, so that the edge is bright as well"],
+)
+def test_tilted_camera_foreshortens_and_sees_the_edge(
+    renderer: Renderer, lamps: tuple[Lamp, ...], height_mm: float
+) -> None:
     coins = (PlacedCoin("flat", "obverse", 0, 0, 0),)
-    frame = renderer.render(Scene(coins=coins, lamps=EVEN, camera=CameraPose(30)), 20_000)
+    frame = renderer.render(Scene(coins=coins, lamps=lamps, camera=CameraPose(30)), 20_000)
     stands_out = (cv2.GaussianBlur(frame.mean(axis=2), (0, 0), 1.5) > 80).astype(np.uint8)
     outlines, _ = cv2.findContours(stands_out, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     _, _, width, height = cv2.boundingRect(max(outlines, key=cv2.contourArea))
-    assert height / width == pytest.approx(np.cos(np.radians(30)), abs=0.03)
+    assert height / width == pytest.approx(height_mm / 20, abs=0.02)
 
 
 def test_board_turns_with_the_plate_and_tilts(renderer: Renderer) -> None:
