@@ -28,7 +28,6 @@ from pipeline.collection.twin_lab import SEED
 from rig.sides import SIDES
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
-from tests.pipeline.bench.test_session import make_bench
 from tests.pipeline.collection.plate_pages import CoinPhoto, Layout, make_page
 from tests.pipeline.conftest import lay_out, run_well, with_faults
 from tests.pipeline.serve.conftest import CHROMIUM, serving
@@ -78,14 +77,17 @@ def main(folder: Path) -> None:
             executable_path=next(found for name in CHROMIUM if (found := shutil.which(name))), args=["--no-sandbox"]
         )
         with _opened(browser, f"file://{max((lab / 'reports').glob('tray-3-*.html'))}", 1280, 1128) as page:
-            page.get_by_text("2024.3.3", exact=False).last.evaluate("each => each.scrollIntoView()")
+            page.wait_for_load_state()
+            page.locator("#slot3").evaluate("each => each.scrollIntoView()")
             page.screenshot(path=images / "report.jpg", type="jpeg", quality=82)
         with serving(lab) as served:
             for look, (width_px, height_px, scheme) in LOOKS.items():
                 with _opened(browser, served.address + "/review?only=match", width_px, height_px, scheme) as page:
                     _photograph_page(page, served.address, look, images)
             _photograph_scan(browser, served.address, lab, images)
-        with serving(make_bench(folder / "lab", 25)) as served:
+        (folder / "lab").mkdir()
+        (folder / "lab" / "rig.yaml").write_text("twin: {coins: procedural, speed: 25}\ncamera: {kind: twin}\n")
+        with serving(folder / "lab") as served:
             _photograph_hands(browser, served.address, images)
         browser.close()
 
@@ -162,7 +164,7 @@ def _opened(
     context = browser.new_context(viewport={"width": width_px, "height": height_px}, color_scheme=scheme, locale=locale)
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE_S)
-    page.goto(address)
+    page.goto(address, wait_until="domcontentloaded")  # a live image never ends
     yield page
     context.close()
 
@@ -210,7 +212,7 @@ def _photograph_hands(browser: Browser, address: str, images: Path) -> None:
         page.locator("#check").click()
         page.locator("#checks td", has_text="each read back and seen by the camera").wait_for()
         page.locator("#check:enabled").wait_for()
-        page.screenshot(path=images / "page-setup.jpg", type="jpeg", quality=82, full_page=True)
+        page.screenshot(path=images / "page-setup.jpg", type="jpeg", quality=60, full_page=True)
     with _opened(browser, address + "/bench", 1280, 900) as page:
         page.locator("#take").click()
         page.locator("#hands-note", has_text="Home first").wait_for()
