@@ -15,6 +15,7 @@ from calibration.image import Image
 from calibration.outline import NoCoinError, Outline, find_coin, find_coins, normalise
 from calibration.plates import count_page
 from calibration.printed_page import find_page_coins
+from calibration.screen import remove_screen
 
 Box = tuple[int, int, int, int]
 AROUND = 0.12  # of a box on a page, beyond it: the outline is found by what surrounds it
@@ -54,8 +55,8 @@ class ShownCoin:
         return self.outline.centre_px[0] + self.corner_px[0], self.outline.centre_px[1] + self.corner_px[1]
 
     def crop(self) -> Image:
-        """The coin alone, as `calibration.outline.normalise` makes it."""
-        return normalise(self.part, self.outline)
+        """The coin alone, as `calibration.outline.normalise` makes it, without a printer's screen."""
+        return normalise(remove_screen(self.part, self.outline), self.outline)
 
 
 def find_every_coin(image: Image) -> list[ShownCoin]:
@@ -71,6 +72,12 @@ def find_every_coin(image: Image) -> list[ShownCoin]:
     if len(coins) > 1 or is_page:
         coins = list(_as_on_a_page(image, coins, is_page=is_page))
     return _in_reading_order(coins)
+
+
+def find_one_coin(image: Image) -> ShownCoin:
+    """The largest coin of an image that shows one; NoCoinError if nothing compact stands out from the background."""
+    outline = find_coin(image)
+    return ShownCoin(_box_of(outline), image, outline)
 
 
 def cut_out(image: Image, box: Box, doubts: tuple[str, ...] = ()) -> ShownCoin:

@@ -133,7 +133,8 @@ def _as_light_as_the_ground(
     """
     longest = max(small.shape)
     slow = cv2.GaussianBlur(small, (0, 0), 4.0)
-    rough = np.sqrt(cv2.blur((small - slow) ** 2, (9, 9)))
+    # its running sums may fall a little below nought
+    rough = np.sqrt(np.maximum(cv2.blur((small - slow) ** 2, (9, 9)), 0.0))
     usually = float(np.median(rough[seen > 0])) if seen.any() else 0.0
     mask = (rough > max(ROUGH, ROUGH_OVER_GROUND * usually)).astype(np.uint8)
     for each in found:

@@ -260,6 +260,11 @@ class Entry(StoredRow):
     removed_at: str | None = None
     lot: LotDetails | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was cut out of a page and nobody has decided about it (`rig catalogue check`)."""
+        return self.lot is not None and bool(self.lot.doubt)
+
     @classmethod
     def of_record(cls, values: dict[str, Any]) -> Self:
         """Make one of a row, with what its sale says now, or of a record, which does not have that."""

@@ -153,8 +153,12 @@ class FaissIndex:
         return rows[:: max(1, len(rows) // count)][:count] if count else rows[:0]
 
     def tidy(self) -> None:
-        """Merge small parts, leave out what is gone when it is much, and keep the rough search up to date."""
+        """Merge small parts, leave out what is gone when it is much, and keep the rough search up to date.
+
+        Drafts in the folder are deleted: no other process may change the index meanwhile.
+        """
         if self._folder is not None:
+            self._folder.clear()
             if self._gone.sum() > max(1000, len(self._gone) // 4):
                 self._coarse, self._coarse_file = None, None
                 for place in reversed(range(len(self._listed))):
@@ -193,10 +197,15 @@ class FaissIndex:
         """Parts in the folder that do not count: of another machine, or left by an addition that was interrupted."""
         return [part for _, part in self._unlisted() if part is not None]
 
-    def leave(self, part: Part) -> None:
-        """Keep a part in the folder that does not count until it is taken over."""
+    def begin_share(self, share: str) -> None:
+        """Delete what was half written of a share, which no other process is at."""
         if self._folder is not None:
-            self._folder.save([(part, np.arange(len(part)))])
+            self._folder.clear(share)
+
+    def leave(self, part: Part, share: str) -> None:
+        """Keep a part of a share in the folder, which does not count until it is taken over."""
+        if self._folder is not None:
+            self._folder.save([(part, np.arange(len(part)))], share)
 
     def adopt(self, wanted: Keys) -> int:
         """Take over what unlisted parts hold of the entries that are wanted and not there; delete the rest of them.
@@ -206,8 +215,9 @@ class FaissIndex:
         int
             How many entries were taken over.
         """
-        taken, used = 0, set[str]()
+        taken, used, seen = 0, set[str](), set[str]()  # what is left here from now on is for the next time
         for name, part in self._unlisted():
+            seen.add(name)
             if part is not None and self._fits(part):
                 rows = np.flatnonzero(np.isin(part.labels["key"], wanted) & ~np.isin(part.labels["key"], self.keys()))
                 if len(rows) == len(part):
@@ -222,7 +232,7 @@ class FaissIndex:
         if taken:
             self._commit()
         if self._folder is not None:
-            self._folder.delete({*self._folder.unlisted(each.name for each in self._listed)} - used)
+            self._folder.delete(seen - used)
         return taken
 
     def _unlisted(self) -> Iterator[tuple[str, Part | None]]:

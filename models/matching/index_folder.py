@@ -26,8 +26,9 @@ from models.matching.gallery import Mask
 from models.matching.parts import Part, Rows, save_parts
 
 _MANIFEST, _PARTS, _FORMAT = "manifest.json", "parts", 2
+_DRAFT = ".unfinished"
 _OF_0_1 = ("pooled.faiss", "grids.npy", "entries.json")  # the index of version 0.1.0
-_ABANDONED_S = 86_400.0  # a draft that old is nobody's
+_ABANDONED_S = 86_400.0  # a share's draft that old is nobody's
 _TIERS = (64, 512, 4096, 32_768, 131_072)  # entries; of parts of each size, no more than seven stand side by side
 _TOO_MANY = 8
 
@@ -87,10 +88,17 @@ class IndexFolder:
         """Map a part; see `Part.load`."""
         return Part.load(self.path / _PARTS / Path(name).name, self.model_id)
 
-    def save(self, sources: Sequence[tuple[Part, Rows]]) -> str:
-        """Keep rows of some parts as one part, which does not count yet; return its name."""
+    def save(self, sources: Sequence[tuple[Part, Rows]], share: str = "") -> str:
+        """Keep rows of some parts as one part, which does not count yet; return its name.
+
+        Parameters
+        ----------
+        share
+            What the share is called that they are of, beside which another process may change the index.
+        """
         name = secrets.token_hex(8)
-        save_parts(sources, self.path / _PARTS / name, self.model_id)
+        draft = self.path / _PARTS / f"{name}{_draft_of(share)}"
+        save_parts(sources, draft, draft.with_name(name), self.model_id)
         return name
 
     def unlisted(self, listed: Iterable[str]) -> list[str]:
@@ -98,11 +106,17 @@ class IndexFolder:
         folder = self.path / _PARTS
         if not folder.is_dir():
             return []
-        for draft in folder.glob("*.unfinished"):
-            if is_abandoned(draft):
-                shutil.rmtree(draft, ignore_errors=True)
-        names = {path.name for path in folder.iterdir() if path.suffix != ".unfinished"}
+        names = {path.name for path in folder.iterdir() if path.suffix != _DRAFT}
         return sorted(names - {*listed})
+
+    def clear(self, share: str = "") -> None:
+        """Delete drafts of killed processes: of a share, or else of what changes the index, and what is abandoned.
+
+        For the one process that may write such just now.
+        """
+        for draft in (self.path / _PARTS).glob(f"*{_DRAFT}"):
+            if draft.name.partition(".")[2] == _draft_of(share)[1:] or is_abandoned(draft):
+                shutil.rmtree(draft, ignore_errors=True)
 
     def is_abandoned(self, name: str) -> bool:
         """Whether a part that is not whole is not just being copied here."""
@@ -112,6 +126,11 @@ class IndexFolder:
         """Delete parts that do not count."""
         for name in names:
             shutil.rmtree(self.path / _PARTS / name, ignore_errors=True)
+
+
+def _draft_of(share: str) -> str:
+    """How the drafts of a share end, or of what changes the index."""
+    return f".share-{share}{_DRAFT}" if share else _DRAFT
 
 
 def is_abandoned(path: Path) -> bool:

@@ -13,7 +13,6 @@ A part is never changed. On disk it is a folder, mapped into memory: only what i
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -138,11 +137,16 @@ def unpack_grids(cells: npt.NDArray[np.int8], scales: npt.NDArray[np.float32], s
     return grids.reshape(len(cells), -1, size, size)
 
 
-def save_parts(sources: Sequence[tuple[Part, Rows]], folder: Path, model_id: str) -> None:
-    """Write rows of some parts into one folder, at once or not at all; a block at a time is in memory."""
+def save_parts(sources: Sequence[tuple[Part, Rows]], draft: Path, folder: Path, model_id: str) -> None:
+    """Write rows of some parts into one folder, at once or not at all; a block at a time is in memory.
+
+    Parameters
+    ----------
+    draft
+        Beside `folder`, which it becomes when it is whole.
+    """
     total = sum(len(rows) for _, rows in sources)
     first = sources[0][0]
-    draft = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.unfinished")
     make_folder(draft.parent)
     draft.mkdir()
     try:

@@ -206,7 +206,7 @@ def restore_entries(lab: Lab, coins: Sequence[str], sale: str | None) -> Catalog
         entries = [
             entry
             for entry in _named_entries(store, coins, sale, removed=True)
-            if entry.id not in replaced and not (entry.lot and entry.lot.doubt)  # these wait for `rig catalogue check`
+            if entry.id not in replaced and not entry.is_waiting
         ]
         store.catalogue.restore_entries(entries)
     return CatalogueChange("Restored", _count_by_coin(entries))

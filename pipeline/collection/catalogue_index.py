@@ -114,7 +114,9 @@ def build_index(lab: Lab, embedder: Embedder, progress: Progress, reporter: Repo
         return _update(lab, embedder, progress, is_build=True)
 
 
-def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: Progress) -> tuple[int, int]:
+def embed_shard(
+    lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: Progress, reporter: Reporter
+) -> tuple[int, int]:
     """Embed one of so many shares of what is to be embedded, beside other machines; `update_index` takes it over.
 
     Parameters
@@ -126,9 +128,25 @@ def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: 
     -------
     tuple
         How many images this share has, and how many of them are embedded now.
+
+    Raises
+    ------
+    LabError
+        If it cannot be written.
     """
+    share = "{}-{}".format(*shard)
+    waits = "Another command is embedding this share: this one continues when it has ended."
+    with _alone(lab, embedder, lambda: reporter.report(waits), f"share-{share}.lock"):
+        index = _open(lab, embedder)
+        if isinstance(index, FaissIndex):
+            index.begin_share(share)
+        return _embed_share(lab, embedder, index, shard, progress)
+
+
+def _embed_share(
+    lab: Lab, embedder: Embedder, index: CatalogueIndex, shard: tuple[int, int], progress: Progress
+) -> tuple[int, int]:
     number, shares = shard
-    index = _open(lab, embedder)
     keys = {*map(int, index.keys())}
     for part in index.unlisted() if isinstance(index, FaissIndex) else ():
         keys.update(map(int, part.labels["key"]))
@@ -143,7 +161,7 @@ def embed_shard(lab: Lab, embedder: Embedder, shard: tuple[int, int], progress: 
             if made.features is not None:
                 labelled = [label(entry) for entry in made.entries]
                 if isinstance(index, FaissIndex):
-                    index.leave(Part.of(labelled, made.features))
+                    index.leave(Part.of(labelled, made.features), f"{number}-{shares}")
                 else:
                     index.add(labelled, made.features)
                 done += len(made.entries)
@@ -267,8 +285,10 @@ def _note_model(lab: Lab, embedder: Embedder) -> None:
 
 
 @contextmanager
-def _alone(lab: Lab, embedder: Embedder, is_busy: Callable[[], None] | None) -> Iterator[bool]:
-    """Be the only process that changes the index; gives whether it is. If it is given what to call first, it waits.
+def _alone(lab: Lab, embedder: Embedder, is_busy: Callable[[], None] | None, name: str = _LOCK) -> Iterator[bool]:
+    """Be the only process that changes the index, or embeds a share; gives whether it is.
+
+    If it is given what to call first, it waits.
 
     Raises
     ------
@@ -277,7 +297,7 @@ def _alone(lab: Lab, embedder: Embedder, is_busy: Callable[[], None] | None) -> 
     """
     folder = _folder(lab, embedder)
     try:
-        lock = FileLock(make_folder(folder) / _LOCK)
+        lock = FileLock(make_folder(folder) / name)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -54,7 +54,7 @@ def list_catalogue(lab: Lab, sale: str | None, *, removed: bool = False) -> Cata
         If there is no such sale.
     """
     with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
-        entries = store.catalogue.entries(removed=removed)
+        entries = [each for each in store.catalogue.entries(removed=removed) if not each.is_waiting]
     by_sale: dict[str, list[Entry]] = {}
     for entry in entries:
         by_sale.setdefault(entry.catalogue, []).append(entry)
@@ -107,12 +107,16 @@ class ShownCoins:
 
 @dataclass(frozen=True)
 class CatalogueStats:
-    """Figures of the catalogue: how much there is, and of how many coins what is known."""
+    """Figures of the catalogue: how much there is, and of how many coins what is known.
+
+    ``waiting`` are images that were cut out of pages, and that nobody has decided about.
+    """
 
     sales: int
     coins: int
     entries: int
     removed: int
+    waiting: int
     first_sale: str | None
     last_sale: str | None
     known: dict[str, int]
@@ -154,7 +158,8 @@ def count_catalogue(lab: Lab) -> CatalogueStats:
     """Figures of the catalogue."""
     with Store.open(lab.store, writing=not (lab.store / "index.sqlite").exists()) as store:
         entries = store.catalogue.entries()
-        removed = store.catalogue.count() - len(entries)
+        gone = store.catalogue.entries(removed=True)
+    waiting = sum(each.is_waiting for each in gone)
     coins = {(entry.catalogue, entry.coin_id): entry.lot for entry in entries}
     details = [lot.known() for lot in coins.values() if lot is not None]
     dates = sorted(each["date"] for each in details if "date" in each)
@@ -163,7 +168,8 @@ def count_catalogue(lab: Lab) -> CatalogueStats:
         sales=len({entry.catalogue for entry in entries}),
         coins=len(coins),
         entries=len(entries),
-        removed=removed,
+        removed=len(gone) - waiting,
+        waiting=waiting,
         first_sale=dates[0] if dates else None,
         last_sale=dates[-1] if dates else None,
         known=dict(Counter(name for each in details for name in each).most_common()),

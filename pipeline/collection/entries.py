@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from calibration.every_coin import cut_out
+from calibration.every_coin import cut_out, find_one_coin
 from calibration.image import Image, ImageError
-from calibration.outline import NoCoinError, crop_coin
+from calibration.outline import NoCoinError
 from capture.store import Store, StoreError
 from capture.store.records import Entry
 from pipeline.lab import Lab
@@ -19,12 +19,12 @@ UNREADABLE = (NoCoinError, ImageError, StoreError)
 def entry_crop(store: Store, entry: Entry) -> Image:
     """The normalised crop of a catalogue entry; NoCoinError if no coin is found in its image."""
     if entry.box is None:
-        return crop_coin(store.image(entry.sha256))
+        return find_one_coin(store.image(entry.sha256)).crop()
     image = page_of(store, entry)
     left, top, right, bottom = entry.box
     height, width = image.shape[:2]
     if left <= 0 or top <= 0 or right >= width or bottom >= height:
-        return crop_coin(entry.cut(image))  # half of an image: beyond is the other side
+        return find_one_coin(entry.cut(image)).crop()  # half of an image: beyond is the other side
     return cut_out(image, (left, top, right, bottom)).crop()
 
 

@@ -269,7 +269,7 @@ def build_shard(lab: Lab, model: str, shard: tuple[int, int], reporter: Reporter
     """
     embedder = load_model(lab, model, reporter)
     with reporter.progress("Embedding the catalogue") as progress:
-        images, embedded = embed_shard(lab, embedder, shard, progress)
+        images, embedded = embed_shard(lab, embedder, shard, progress, reporter)
     return BuiltShard(*shard, images, embedded, lab.catalogue / embedder.id / "parts")
 
 

@@ -245,7 +245,7 @@ def waiting_cuts(store: Store, coin: str | None = None) -> list[Cut]:
     """Coins cut out of pages that wait for a person, in the order they were added; or the one of this name."""
     cuts: dict[tuple[str, str], list[Entry]] = {}
     for entry in store.catalogue.entries(coin, removed=True):
-        if entry.lot and entry.lot.doubt:
+        if entry.is_waiting:
             cuts.setdefault((entry.coin_id, entry.catalogue), []).append(entry)
     return [
         Cut(coin, sale, entries[0].lot.doubt or "", tuple(entries))

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from itertools import combinations
 
+from filelock import FileLock
+
 from calibration.durable_files import write_atomically
 from capture.store import Store
 from models.matching.fusion import Hit
@@ -122,7 +124,8 @@ class CatalogueLinks:
             for name, each in self._compared.items()
         }
         try:
-            write_atomically(self._path, json.dumps(document))
+            with FileLock(self._path.with_suffix(".lock")):  # searches and builds beside each other write it
+                write_atomically(self._path, json.dumps(document))
         except OSError as error:
             log.warning("%s was not written (%s): names are compared again next time.", self._path, error)
 

@@ -224,7 +224,7 @@ def main() -> None:
         there = len(index) - len(entries)
         for part in made_parts(features, sources, there, options.entries - len(entries)):
             if isinstance(index, FaissIndex):
-                index.leave(part)
+                index.leave(part, "1-1")
                 index.adopt(part.labels["key"])
             else:
                 everything = np.arange(len(part))

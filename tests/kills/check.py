@@ -20,7 +20,7 @@ from tests.kills.processes import run, truth_of
 from tests.kills.truth import digest, read_truth
 
 KEPT = ("coin", "tray", "slot", "file", "calibration", "session", "shot", "frame", "entry")  # tables with records
-STATUS = "status.json.unfinished"  # whoever drives the rig next writes over it
+OVERWRITTEN = ("status.json.unfinished", "-same-coin.json.unfinished")  # by whoever writes the file next
 ANGLE_DEG = 0.5  # between where a frame says that the plate stood and where it did
 
 
@@ -86,7 +86,7 @@ def leftover(lab: Path) -> list[Path]:
         path
         for path in sorted(lab.rglob("*"))
         if path.parent in (lab / "store" / "tmp", lab / "store" / "writers")
-        or (path.name.endswith((".tmp", ".unfinished")) and path.name != STATUS)
+        or (path.name.endswith((".tmp", ".unfinished")) and not path.name.endswith(OVERWRITTEN))
         or path.name.startswith(".unfinished")
     ]
 

@@ -74,6 +74,13 @@ def _with_photographs(lab: Path) -> None:
     shutil.copytree(yaml.safe_load((lab / "rig.yaml").read_text())["twin"]["coins"], lab / "photographs")
 
 
+def _with_images_to_embed(lab: Path) -> None:
+    """Photographs were added, and are not embedded yet."""
+    _with_photographs(lab)
+    ran = run(lab, "catalogue", "add", lab / "photographs", "--sale", "photographed again")
+    assert ran.code == 0, ran.err
+
+
 def _of_an_earlier_version(lab: Path) -> None:
     """The store was written by version 0.1.0, and new photographs wait to be added."""
     shutil.rmtree(lab / "store")
@@ -124,6 +131,13 @@ def _check_catalogue(lab: Path) -> None:
         assert len(added) == CATALOGUE_IMAGES
 
 
+def _check_built(lab: Path) -> None:
+    """Every image is searched, and nothing is left to embed."""
+    ran = run(lab, "catalogue", "build", "--json")
+    assert ran.code == 0 and ran.json["entries"] == 2 * CATALOGUE_IMAGES, ran.err
+    assert "Embedding the catalogue" not in ran.err
+
+
 def _check_migrated(lab: Path) -> None:
     _check_catalogue(lab)
     before, after = json.loads((lab / "before.json").read_text()), count_rows(lab / "store")
@@ -133,11 +147,12 @@ def _check_migrated(lab: Path) -> None:
 
 
 JOBS = {
-    "scan": Job(SCAN, 0.45, _ready, _check_scan, "scan report"),
+    "scan": Job(SCAN, 0.4, _ready, _check_scan, "scan report"),
     "batch": Job(("batch", "--trays", "1-2", "--no-identify"), 0.2, _ready, _check_batch, "batch report"),
     "report": Job(("report", "--tray", 1), 0.05, _scanned, _check_scan),
     "calibrate": Job(("calibrate",), 0.05, _ready, _check_calibrations),
     "catalogue add": Job(("catalogue", "add", "{lab}/photographs"), 0.05, _with_photographs, _check_catalogue),
+    "catalogue build": Job(("catalogue", "build"), 0.05, _with_images_to_embed, _check_built),
     "migration": Job(("catalogue", "add", "{lab}/photographs"), 0.1, _of_an_earlier_version, _check_migrated),
     "store rebuild": Job(("store", "rebuild"), 0.05, _scanned_and_wasted, _check_both),
     "store gc": Job(("store", "gc", "--older-than-days", 0), 0.05, _scanned_and_wasted, _check_cleared),

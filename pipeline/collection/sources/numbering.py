@@ -31,7 +31,8 @@ def number_pairs(pairs: Sequence[PagePair], numbers: Sequence[PageNumber], *, is
     """The number of each coin, in the order of the coins.
 
     Numbers stand in one place beside all coins of a page (below, say), and grow from coin to coin. One that does not
-    fit is replaced where its neighbours leave one possibility, and doubtful elsewhere.
+    fit is replaced where its neighbours leave one possibility, and doubtful elsewhere: also where what was read is
+    missing among the others, since the order of the coins may be wrong then, and not the number.
     """
     return _number(pairs, _find_place(pairs, numbers, is_text=is_text).found)
 
@@ -182,6 +183,7 @@ def _fit(values: Sequence[int | None]) -> list[Numbered]:
         return [Numbered(None, None if each is None else few.format(each)) for each in values]
     is_trusted = len(run) >= max(2, len(known) / 2) or len(values) == 1
     trusted = {place: value for place in run if (value := values[place]) is not None} if is_trusted else {}
+    lots = {*trusted.values()}
     fitted = []
     for place, value in enumerate(values):
         if place in trusted:
@@ -191,7 +193,8 @@ def _fit(values: Sequence[int | None]) -> list[Numbered]:
         above = [number + place - at for at, number in trusted.items() if at > place][:1]
         expected = (below + above)[:1]
         is_pinned = below == above if below and above else _is_close(value, expected)
-        if expected and is_pinned:
+        is_anothers = value is not None and value not in lots and min(lots, default=0) < value < max(lots, default=0)
+        if expected and is_pinned and not is_anothers:
             fitted.append(Numbered(expected[0]))
         elif value is not None:
             fitted.append(Numbered(None, f"its number was read as {value}, which does not fit its neighbours"))

@@ -120,12 +120,18 @@ def _cost(one: PageCoin, two: PageCoin, axis: int) -> float:
 
 
 def _in_reading_order(pairs: Sequence[PagePair]) -> list[PagePair]:
-    """Row by row from the upper left."""
+    """Row by row from the upper left; what may be no coin, a hole or a stain, begins a row only where none is."""
     rows: list[list[PagePair]] = []
-    for pair in sorted(pairs, key=lambda pair: pair.obverse.centre[1]):
-        first = rows[-1][0].obverse if rows else None
-        if first is not None and pair.obverse.centre[1] - first.centre[1] < first.radius:
-            rows[-1].append(pair)
+    for pair in sorted(pairs, key=lambda pair: (bool(pair.doubts), pair.obverse.centre[1])):
+        nearest = min(rows, key=lambda row: _below(row[0], pair), default=[])
+        if nearest and _below(nearest[0], pair) < max(nearest[0].obverse.radius, pair.obverse.radius):
+            nearest.append(pair)
         else:
             rows.append([pair])
+    rows.sort(key=lambda row: row[0].obverse.centre[1])
     return [pair for row in rows for pair in sorted(row, key=lambda pair: pair.obverse.centre[0])]
+
+
+def _below(one: PagePair, other: PagePair) -> float:
+    """How much lower or higher one stands than the other, px."""
+    return abs(other.obverse.centre[1] - one.obverse.centre[1])

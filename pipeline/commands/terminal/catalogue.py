@@ -136,9 +136,10 @@ def print_shown(shown: ShownCoins) -> None:
 
 def print_stats(stats: CatalogueStats) -> None:
     """Print figures of the catalogue."""
+    waiting = f"; {stats.waiting:,} to be checked" if stats.waiting else ""
     removed = f"; {stats.removed:,} removed" if stats.removed else ""
     entries = count(stats.entries, "entry", "entries")
-    print_line(f"{count(stats.sales, 'sale')}, {count(stats.coins, 'coin')}, {entries}{removed}.")
+    print_line(f"{count(stats.sales, 'sale')}, {count(stats.coins, 'coin')}, {entries}{waiting}{removed}.")
     if stats.first_sale:
         print_line(f"Sales from {stats.first_sale} to {stats.last_sale}.")
     for name, coins in stats.known.items():

@@ -20,6 +20,7 @@ def test_the_grid_is_as_the_table_says(name: str) -> None:
     assert grid.shape == (1, backbone.channels, backbone.cells, backbone.cells)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_when_torchvision_is_imported_can_be_imported_afterwards() -> None:
     code = (
         "import sys; from models.embedding.lean_imports import torchvision_models as first; first(); first(); "

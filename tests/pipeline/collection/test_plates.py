@@ -17,14 +17,16 @@ import pytest
 import tifffile
 from PIL import Image
 
+from calibration.every_coin import cut_out
 from calibration.image import decode_image
-from calibration.outline import find_coin
+from calibration.outline import find_coin, normalise
 from calibration.printed_page import PageCoin, find_page_coins
+from calibration.screen import find_screen
 from pipeline.collection.sources.facing import NO_OTHER_SIDE, ReadPage, cut_coins
 from pipeline.collection.sources.numbering import Numbered, number_pairs
 from pipeline.collection.sources.numbers import PageNumber, number_of
 from pipeline.collection.sources.pages import ScannedPage, read_pages
-from pipeline.collection.sources.pairs import PagePair, pair_sides
+from pipeline.collection.sources.pairs import PagePair, each_alone, pair_sides
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from tests.pipeline.collection.period_pages import PERIODS, Period, PeriodPage, make_period_page
@@ -105,6 +107,9 @@ def test_what_is_doubtful_waits_for_a_person(
     added = rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Ball 6", "--lab", lab, "--json")
     assert (added.code, added.json["coins"], added.json["waiting"]) == (3, 1, 1)
     assert rig("catalogue", "restore", "--sale", "Ball 6", "--lab", lab, "--json").json == {"coins": {}}
+    assert rig("catalogue", "list", "--removed", "--lab", lab, "--json").json == []
+    stats = rig("catalogue", "stats", "--lab", lab, "--json").json
+    assert (stats["entries"], stats["waiting"], stats["removed"]) == (2, 1, 0)
     listed = rig("catalogue", "check", "--lab", lab, "--json").json
     (cut,) = listed["waiting"]
     assert cut["doubt"] == "its other side was not found" and "data:image" in Path(tmp_path, listed["page"]).read_text()
@@ -133,6 +138,7 @@ def test_every_page_of_a_scanners_file_is_read_or_named(tmp_path: Path) -> None:
                 assert np.array_equal(decode_image(page.data, "as it is stored"), page.image)
 
 
+ROW_OF_FOUR = ((190, 31), (560, -4), (970, 31), (1350, -37))  # where coins of a row stand, and how much lower, px
 ROW = [PagePair(PageCoin((x, 0, x + 90, 90)), PageCoin((x + 100, 0, x + 190, 90)), ()) for x in range(0, 1500, 300)]
 
 
@@ -145,6 +151,8 @@ ROW = [PagePair(PageCoin((x, 0, x + 90, 90)), PageCoin((x + 100, 0, x + 190, 90)
         ({0: 129, 1: 130, 2: 131, 3: 135, 4: 141}, [129, 130, 131, 135, 141]),  # not every lot is shown
         ({0: 129, 1: 130, 2: 7, 3: 135, 4: 136}, [129, 130, None, 135, 136]),  # not to be known
         ({0: 129, 1: 130, 2: 131, 3: 132, 4: 9}, [129, 130, 131, 132, None]),
+        ({0: 124, 1: 126, 2: 127, 3: 128, 4: 125}, [124, 126, 127, 128, None]),  # a lot is missing: the order is wrong
+        ({0: 129, 1: 131, 2: 132, 3: 130, 4: 134}, [129, 131, 132, None, 134]),
         ({1: 1}, [None] * 5),
         ({}, [None] * 5),
     ],
@@ -156,6 +164,13 @@ def test_numbers_that_do_not_fit_are_corrected_by_the_others_or_doubtful(
     found = number_pairs(ROW, numbers)
     assert [each.value for each in found] == numbered
     assert all(bool(each.doubt) == (each.value is None) for at, each in enumerate(found) if at in read)
+
+
+def test_a_hole_in_the_paper_does_not_change_the_order_of_the_coins() -> None:
+    rows = [[PageCoin((x, y + tilt, x + 270, y + tilt + 270)) for x, tilt in ROW_OF_FOUR] for y in (300, 1000, 1700)]
+    holes = [PageCoin((10, y, 80, y + 70), ("it is of another size than the others",)) for y in (740, 1758)]
+    found = each_alone([*holes, *reversed(rows[2]), *rows[0], *rows[1]])
+    assert [each.obverse for each in found if not each.doubts] == [coin for row in rows for coin in row]
 
 
 def test_a_paragraph_belongs_to_the_coin_that_it_stands_beside_not_to_the_one_that_it_touches() -> None:
@@ -236,6 +251,37 @@ def test_a_coin_as_light_as_its_ground_waits(photos: list[tuple[CoinPhoto, CoinP
     (waits,) = (pair for pair in pairs if pair.doubts)
     assert len(pairs) == 2 and waits.doubts == ("it is as light as its ground",)
     assert overlap(waits.obverse.box, page.coins[1].obverse) > 0.8
+
+
+def test_a_printers_screen_is_removed_for_comparing(photos: list[tuple[CoinPhoto, CoinPhoto]]) -> None:
+    plain, screened = (
+        make_page(Layout(1, 1, lpi=lpi, has_text=False, has_numbers=False), photos, seed=2, dpi=150) for lpi in (0, 50)
+    )
+    for box in (screened.coins[0].obverse, screened.coins[0].reverse):
+        unprinted, printed = (cut_out(page.image, box) for page in (plain, screened))
+        assert find_screen(unprinted.part, unprinted.outline) is None
+        assert find_screen(printed.part, printed.outline) == pytest.approx(3.0, abs=0.1)
+        as_it_is = normalise(printed.part, printed.outline)
+        before, after = (
+            np.corrcoef(unprinted.crop().ravel(), crop.ravel())[0, 1] for crop in (as_it_is, printed.crop())
+        )
+        assert after > 0.8 > before + 0.1, (before, after)
+
+
+@pytest.mark.slow
+def test_coins_that_touch_can_all_be_searched(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    (tmp_path / "pages").mkdir()
+    for seed in (4, 7):
+        page = make_page(Layout(1, 3, lpi=66, touching=True, has_numbers=False), photos, seed, dpi=200)
+        Image.fromarray(page.image).save(tmp_path / "pages" / f"{seed}.png")
+    rig("catalogue", "add", tmp_path / "pages", "--pages", "--sale", "Hess", "--lab", lab)
+    assert rig("catalogue", "check", "--accept-all", "--lab", lab).code == 0
+    built = rig("catalogue", "build", "--lab", lab, "--json")
+    assert (built.code, built.json["entries"], built.json["unusable"]) == (0, 12, []), built.out + built.err
 
 
 def test_letters_among_digits_are_read_as_digits() -> None:

@@ -14,12 +14,14 @@ pytestmark = [
     pytest.mark.skipif("RIG_SHARED" not in os.environ, reason="$RIG_SHARED is not set: the photographs are not here"),
 ]
 SHARED = Path(os.environ.get("RIG_SHARED", "."))
+SIX_LIGHTS = "sides: [obverse, reverse]\nlights: [az000, az060, az120, az180, az240, az300]\nturntable_deg: [0]\n"
 
 
 def test_coins_of_a_full_tray_are_named_and_unknown_coins_are_not(rig: Rig, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
     made = rig("init", "--coins", SHARED / "data" / "toulouse", "--lab", lab, "--json")
     assert made.code == 0 and made.json["coins"] == 579 and made.json["entries"] == 1158
+    (lab / "plans" / "default.yaml").write_text(SIX_LIGHTS)
     known = rig("scan", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
     assert known.code == 0, known.err
     coins = known.json["coins"]
@@ -29,7 +31,7 @@ def test_coins_of_a_full_tray_are_named_and_unknown_coins_are_not(rig: Rig, tmp_
     assert rig("catalogue", "remove", *unknown, "--lab", lab).code == 0
     again = rig("identify", "--tray", 3, "--lab", lab, "--json", timeout_s=1200)
     assert again.code == 0, again.err
-    judged = {coin["coin"]: coin for coin in again.json["coins"]}
+    judged = {coin["image"]: coin for coin in again.json}
     assert sum(judged[coin]["verdict"] in ("possible", "not in catalogue") for coin in unknown) >= 4
     for coin in unknown:
         assert judged[coin]["verdict"] != "match" or judged[coin]["candidates"][0]["probability"] <= 0.9

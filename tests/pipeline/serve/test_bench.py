@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import WAIT_S, Open, Served, serving
 from tests.processes import Command, run
 
 
@@ -30,7 +30,7 @@ def test_a_scan_is_watched_and_stopped_once(short_lab: Path) -> None:
         scan = Command("scan", "--tray", 1, "--no-identify", "--lab", short_lab)
 
         def state_when(is_wanted: Any) -> dict[str, Any]:
-            over_s = time.monotonic() + 60
+            over_s = time.monotonic() + WAIT_S
             while not is_wanted(state := page.get("/bench/state").json()):
                 assert time.monotonic() < over_s and scan.poll() is None, (state, scan.err)
                 time.sleep(0.1)

@@ -11,7 +11,7 @@ import pytest
 from pipeline.serve.hands import LEFT_S
 from tests.pipeline.bench.test_session import make_bench
 from tests.pipeline.conftest import COINS, TINY_PLAN, lay_out
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import WAIT_S, Open, Served, serving
 from tests.processes import run
 
 
@@ -37,7 +37,7 @@ def test_plate_and_lights_follow_buttons_and_keys(tmp_path: Path, open_page: Ope
     with serving(make_bench(tmp_path / "lab", 25)) as served:
         page = open_page(served.address + "/bench")
         page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.locator("#hands-note", has_text="Home first").wait_for()
         other = open_page(served.address + "/bench", settles=False)
         other.locator("#hands-note", has_text="has the rig").wait_for()
         assert not other.locator("#hands-own").is_visible() and other.locator("#halt").is_visible()
@@ -58,7 +58,7 @@ def test_plate_and_lights_follow_buttons_and_keys(tmp_path: Path, open_page: Ope
         page.locator("#place", has_text="z 110.0").wait_for()
         page.get_by_role("button", name="az060").click()
         page.locator("button[data-light=az060][aria-pressed=true]").wait_for()
-        page.wait_for_function("() => document.getElementById('live-image').naturalWidth === 640", timeout=30_000)
+        page.wait_for_function("() => document.getElementById('live-image').naturalWidth === 640")
         page.locator("#live-problem", has_text="No coin").wait_for()
         page.reload()
         page.locator("#place", has_text="plate at 320.0°").wait_for()
@@ -68,7 +68,7 @@ def test_plate_and_lights_follow_buttons_and_keys(tmp_path: Path, open_page: Ope
         scan = run("scan", "--tray", 1, "--no-identify", "--lab", lay_out(served.lab, TINY_PLAN, COINS[:1]))
         assert scan.code == 1 and "in use by" in scan.err and "bench" in scan.err
         page.get_by_role("button", name="Let go").click()
-        page.locator("#take").wait_for(timeout=30_000)
+        page.locator("#take").wait_for()
         page.close()
         other.close()
 
@@ -78,12 +78,12 @@ def test_a_browser_that_loses_its_connection_moves_nothing_any_more(tmp_path: Pa
     with serving(make_bench(tmp_path / "lab", 1)) as served:
         page = open_page(served.address + "/bench")
         page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.locator("#hands-note", has_text="Home first").wait_for()
         page.get_by_role("button", name="Home").click()
         page.locator("#hands-note", has_text="Homing").wait_for()
         page.context.set_offline(True)
         watching = open_page(served.address + "/bench", settles=False)
-        watching.locator("#hands-problem", has_text="Nothing was heard of the page").wait_for(timeout=30_000)
+        watching.locator("#hands-problem", has_text="Nothing was heard of the page").wait_for()
         assert not served.get("/bench/state").json()["session"]["state"]["is_homed"]
         watching.close()
 
@@ -95,13 +95,13 @@ def test_a_page_that_is_closed_lets_go_of_the_rig_and_one_that_is_loaded_again_d
     with serving(make_bench(tmp_path / "lab", 25)) as served:
         page = open_page(served.address + "/bench")
         page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.locator("#hands-note", has_text="Home first").wait_for()
         page.reload()
         page.locator("#hands-note", has_text="Home first").wait_for()
         time.sleep(LEFT_S + 1)
         assert not served.get("/bench/state").json()["session"]["is_over"], "it was heard of in time"
         page.goto("about:blank")
-        over_s = time.monotonic() + 30
+        over_s = time.monotonic() + WAIT_S
         while not served.get("/bench/state").json()["session"]["is_over"]:
             assert time.monotonic() < over_s, "it is held"
             time.sleep(0.2)

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import WAIT_S, Open, Served, serving
 from tests.processes import Command
 
 SLOWLY = "speed: 8"
@@ -48,7 +48,7 @@ def scanning(short_lab: Path) -> Any:
 
 
 def wait_for(page: Served, scan: Command, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    over_s = time.monotonic() + 60
+    over_s = time.monotonic() + WAIT_S
     while not is_wanted(state := page.get("/bench/state").json()):
         assert time.monotonic() < over_s and scan.poll() is None, (state, scan.err)
         time.sleep(0.1)
@@ -82,7 +82,7 @@ def test_a_scan_shows_what_its_camera_saw_to_whoever_watches(scanning: tuple[Ser
 def test_the_live_image_is_watched_in_a_browser(scanning: tuple[Served, Command], open_page: Open) -> None:
     served, scan = scanning
     page = open_page(served.address + "/bench", settles=False)
-    page.wait_for_function("() => document.getElementById('live-image').naturalWidth === 640", timeout=60_000)
+    page.wait_for_function("() => document.getElementById('live-image').naturalWidth === 640")
     page.locator("#live-what", has_text="1994.1, Obverse, az060").wait_for()
     page.locator("#live-facts", has_text="mm").wait_for()
     page.get_by_label("what is in focus").check()

@@ -66,7 +66,7 @@ def test_devices_behind_terminals_are_found_written_and_tried(cables: Path, open
         page = open_page(served.address + "/setup")
         page.locator("#find").click()
         for answer in ("turntable: grbl", "arm: uarm", "lightbox: wled"):
-            page.locator("#found td", has_text=answer).wait_for(timeout=240_000)
+            page.locator("#found td", has_text=answer).wait_for()
         page.locator("#write").click()
         page.locator("#status", has_text="is written").wait_for()
         written = (lab / "rig.yaml").read_text()
@@ -76,9 +76,9 @@ def test_devices_behind_terminals_are_found_written_and_tried(cables: Path, open
         (former,) = lab.glob("rig.yaml.2*")
         assert former.read_text() == WRONG.format(camera=SMALL_CAMERA, folder=cables)
         page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.locator("#hands-note", has_text="Home first").wait_for()
         page.get_by_role("button", name="Home").click()
-        page.locator("#place", has_text="plate at 0.0°").wait_for(timeout=60_000)
+        page.locator("#place", has_text="plate at 0.0°").wait_for()
         page.get_by_role("button", name="Plate left").click()
         page.locator("#place", has_text="plate at 5.0°").wait_for()
         page.get_by_role("button", name="az060").click()
@@ -92,7 +92,7 @@ def test_a_twin_is_checked_measured_and_calibrated(tmp_path: Path, open_page: Op
     with serving(lab) as served:
         page = open_page(served.address + "/setup")
         page.locator("#check").click()
-        page.locator("#checks td", has_text="each read back and seen by the camera").wait_for(timeout=120_000)
+        page.locator("#checks td", has_text="each read back and seen by the camera").wait_for()
         printed = httpx.get(served.address + "/setup/print/board.png", timeout=60).content
         board = cv2.imdecode(np.frombuffer(printed, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert board.shape[1] == pytest.approx((55 + 20) / 25.4 * 300, abs=2)
@@ -101,9 +101,9 @@ def test_a_twin_is_checked_measured_and_calibrated(tmp_path: Path, open_page: Op
         page.locator("#status", has_text="is written").wait_for()
         assert "square_mm: 5.02" in (lab / "rig.yaml").read_text()
         page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for(timeout=60_000)
+        page.locator("#hands-note", has_text="Home first").wait_for()
         page.locator("#calibrate").click()
-        page.locator("#calibrated", has_text="Calibrated at").wait_for(timeout=180_000)
+        page.locator("#calibrated", has_text="Calibrated at").wait_for()
         page.locator("#messages li").first.wait_for()
         page.close()
     assert len(list((lab / "calibrations").iterdir())) == 1
