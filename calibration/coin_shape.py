@@ -55,10 +55,9 @@ class CoinShape:
     greatest_mm: float
     area_mm2: float
 
-    @property
-    def width_mm(self) -> float:
-        """The mean over directions of the distance between two parallel lines that touch it from both sides."""
-        return float(_widths(self.outline_mm).mean())
+    def widths_mm(self, directions: int) -> Points:
+        """(`directions`,) distance between two parallel lines that touch it from both sides, evenly over a turn."""
+        return _widths(self.outline_mm, np.arange(directions) * 2 * np.pi / directions)
 
     def enlarged(self, factor: float) -> CoinShape:
         """The same shape, larger by a factor."""
@@ -124,7 +123,7 @@ def coin_shape(
         raise CalibrationError("The coin's outline crosses itself.")
     middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
     at = centre + middle / (mm_per_pixel * nearer) * (1, -1)
-    widths = _widths(outline)
+    widths = _widths(outline, np.linspace(0, np.pi, 360, endpoint=False))
     area = float(moments["m00"])
     return CoinShape(
         outline - middle,
@@ -179,9 +178,8 @@ def axis_hours(axis_deg: float) -> float:
     return round(axis_deg / 30.0, 1) % 12.0 or 12.0
 
 
-def _widths(outline: Points) -> Points:
-    """(360,) distance between two parallel lines that touch an outline from both sides, evenly over half a turn."""
-    turns = np.linspace(0, np.pi, 360, endpoint=False)
+def _widths(outline: Points, turns: Points) -> Points:
+    """(N,) distance between two parallel lines that touch an outline from both sides, at angles (rad) to the right."""
     return np.asarray(np.ptp(outline @ np.stack([np.cos(turns), np.sin(turns)]), axis=0), np.float64)
 
 

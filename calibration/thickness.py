@@ -21,6 +21,7 @@ Points = npt.NDArray[np.float64]
 DIRECTIONS = 180
 LEAST_FACING = 0.5  # cosine between a direction of the plate and the camera's, to count as turned to it, or away
 PARTS = 6  # of the rim, whose own thicknesses say how even it is and how far its mean can be trusted
+WIDTH_ERROR_MM = 0.05  # of a coin as it is measured from above
 LEAST_SHARE = 0.5  # of the directions, in which the coin has to be seen both ways
 
 
@@ -97,6 +98,43 @@ def thickness_of(views: Sequence[ObliqueOutline]) -> Thickness | None:
         float(np.std(parts, ddof=1) / np.sqrt(PARTS)),
         _width(reach, facing > LEAST_FACING),
     )
+
+
+def thickness_by_width(
+    views: Sequence[ObliqueOutline], from_above_mm: Sequence[Points], height_mm: float
+) -> Thickness | None:
+    """The thickness of a coin that may have been moved between the views, by how wide it is from above. Less exact.
+
+    Parameters
+    ----------
+    from_above_mm
+        For each side that was seen from above, (`DIRECTIONS`,) how wide, where the rays through its outline meet the
+        plate; how the coin is turned in the views against that is found out.
+    height_mm
+        Of the camera above the plate, when it looked straight down; infinite to take these widths as the coin's own.
+
+    Returns
+    -------
+    Thickness or None
+        None without views.
+    """
+    directions = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+    parts, scales = [], []
+    for view in views:
+        reach = (view.outline_mm @ directions).max(axis=0)
+        behind = np.roll(reach, -DIRECTIONS // 2)
+        near = _facing(np.arctan2(view.camera_mm[1:2], view.camera_mm[:1]))[0] > LEAST_FACING
+        along = (behind + view.camera_mm[:2] @ directions)[near] / view.camera_mm[2]
+        scales.append(float(np.median(along)))
+        turned = [np.roll(width, turn)[near] for width in from_above_mm for turn in range(DIRECTIONS // 2)]
+        found = [((reach + behind)[near] - width) / (along - width / height_mm) for width in turned]
+        parts += [np.median(part) for part in np.array_split(min(found, key=np.std), PARTS // 2)]
+    if not parts:
+        return None
+    mean_mm = float(np.median(parts))
+    width_mm = float(np.mean(from_above_mm)) * (1 - mean_mm / height_mm)
+    of_parts_mm = float(np.std(parts, ddof=1) / np.sqrt(len(parts)))
+    return Thickness(mean_mm, float(np.hypot(of_parts_mm, WIDTH_ERROR_MM / np.median(scales))), width_mm)
 
 
 def _facing(azimuths: Points) -> Points:

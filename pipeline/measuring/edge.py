@@ -11,11 +11,11 @@ import numpy as np
 
 from calibration.apply import Box, apply
 from calibration.bundle import Bundle
-from calibration.coin_shape import Light, coin_shape
+from calibration.coin_shape import USUAL_THICKNESS_MM, CoinShape, Light, coin_shape
 from calibration.errors import CalibrationError
 from calibration.image import ImageError
 from calibration.rectify import plane_to_view
-from calibration.thickness import ObliqueOutline, Thickness, thickness_of
+from calibration.thickness import DIRECTIONS, ObliqueOutline, Thickness, thickness_by_width, thickness_of
 from calibration.view_poses import Points, ViewPose
 from capture.store import Store
 from capture.store.records import Frame
@@ -27,6 +27,7 @@ from rig.sides import EDGE
 
 ALLOWANCE = 0.3  # of a coin's box, around it: the edge may be seen under some lights alone
 MOST_ERROR_MM = 0.1  # standard error of a thickness that is believed
+LEAST_MM = 0.4  # thinner than any coin that is struck on both sides: its edge was taken for the plate
 SAME_WIDTH = 0.03  # share that the coin's width by its edge and from above may differ by: else its edge was not seen
 
 
@@ -35,13 +36,15 @@ def shows_edge(frame: Frame) -> bool:
     return frame.is_good and frame.calibrated_sha256 is not None and frame.side == EDGE
 
 
-def measure_thickness(lab: Lab, store: Store, frames: Sequence[Frame], width_mm: float) -> Thickness:
+def measure_thickness(
+    lab: Lab, store: Store, frames: Sequence[Frame], from_above: Sequence[CoinShape], height_mm: float
+) -> Thickness:
     """The thickness of a coin, in the frames of its edge in one session.
 
     Parameters
     ----------
-    width_mm
-        The coin's as it is seen from above, the mean over directions.
+    from_above
+        Its sides as they are seen from above, on a plate `height_mm` below the camera; infinite where not known.
 
     Raises
     ------
@@ -49,24 +52,40 @@ def measure_thickness(lab: Lab, store: Store, frames: Sequence[Frame], width_mm:
         If these frames do not show it, with the reason.
     """
     bundle = bundle_named(lab, frames[0].calibration_id)
+    frames = _fully_lit(frames)
     placements = Counter(frame.placement for frame in frames)
+    outlines: list[ObliqueOutline] = []
     for placement, _ in placements.most_common():
-        found = thickness_of(_outlines(lab, store, [each for each in frames if each.placement == placement], bundle))
+        placed = _outlines(lab, store, [each for each in frames if each.placement == placement], bundle)
+        found = thickness_of(placed)
         if found is not None:
-            _require_plausible(found, width_mm)
-            return found
-    raise CalibrationError(
-        "its edge was not seen from opposite sides while it lay in one place. Have the plan turn the plate by half a "
-        "turn too, and scan it in one go."
-    )
+            return _require_plausible(found, from_above)
+        outlines += placed
+    nearer = 1 - USUAL_THICKNESS_MM / height_mm
+    found = thickness_by_width(outlines, [each.widths_mm(DIRECTIONS) / nearer for each in from_above], height_mm)
+    if found is None:
+        raise CalibrationError("no good frames of its edge under all lights, at one turn, show coin and ring.")
+    return _require_plausible(found, from_above)
 
 
-def _require_plausible(found: Thickness, width_mm: float) -> None:
-    if found.std_error_mm > MOST_ERROR_MM or abs(found.width_mm / width_mm - 1) > SAME_WIDTH:
+def _fully_lit(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames of poses at which the coin was seen under every light: elsewhere part of its edge lies in the dark."""
+    lights = {frame.light for frame in frames}
+    by_pose: dict[tuple[object, ...], list[Frame]] = {}
+    for frame in frames:
+        by_pose.setdefault((frame.placement, frame.tilt_deg, frame.turntable_deg), []).append(frame)
+    return [frame for same in by_pose.values() if {each.light for each in same} == lights for frame in same]
+
+
+def _require_plausible(found: Thickness, from_above: Sequence[CoinShape]) -> Thickness:
+    width_mm = np.mean([each.widths_mm(DIRECTIONS).mean() for each in from_above])
+    is_wide = abs(found.width_mm / width_mm - 1) <= SAME_WIDTH
+    if found.std_error_mm > MOST_ERROR_MM or found.mean_mm < LEAST_MM or not is_wide:
         raise CalibrationError(
             "its edge does not stand out from the plate all around, or is too uneven. Photograph it under lights from "
             "all sides, with the camera tilted further."
         )
+    return found
 
 
 def _outlines(lab: Lab, store: Store, frames: Sequence[Frame], bundle: Bundle) -> list[ObliqueOutline]:

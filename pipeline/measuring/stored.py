@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -130,9 +131,9 @@ def _thickness(
     if not frames:
         return None
     latest = max(frames, key=lambda frame: frame.number).session_id
-    width_mm = float(np.mean([each.shape.width_mm for each in sides]))
+    of_latest = [each for each in frames if each.session_id == latest]
     try:
-        return measure_thickness(lab, store, [each for each in frames if each.session_id == latest], width_mm)
+        return measure_thickness(lab, store, of_latest, [each.shape for each in sides], sides[0].height_mm or math.inf)
     except (CalibrationError, ImageError) as error:
         reporter.warn(f"{coin}: its thickness was not measured: {error}")
         return None

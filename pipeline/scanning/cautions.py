@@ -57,8 +57,8 @@ def _exposure(lab: Lab, plan: Plan) -> Iterator[str]:
 def _edge(plan: Plan) -> Iterator[str]:
     if EDGE in plan.sides and not turns_suffice(plan.turntable_deg):
         yield (
-            f"Plan {plan.name}: turntable_deg: the edge will not be seen from opposite sides, so that no thickness can "
-            "be measured. Have the plate turned by half a turn too, such as [0, 90, 180, 270]."
+            f"Plan {plan.name}: turntable_deg: the edge will not be seen from opposite sides, so that the thickness "
+            "comes out less exact. Have the plate turned by half a turn too, such as [0, 90, 180, 270]."
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from pipeline.commands.terminal.output import console, print_line
+from pipeline.fitted_table import Column, FittedTable
 from pipeline.wording import count, literal
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from pipeline.reports.imaging import ImagingReport
 
 PATCH_COLUMNS = 6
+COIN_COLUMNS = (
+    Column("Coin"),
+    Column("Diameter, mm", is_number=True),
+    Column("least", is_number=True),
+    Column("greatest", is_number=True),
+    Column("mm²", is_number=True),
+    Column("Thickness, mm", is_number=True),
+    Column("Die axis", is_number=True),
+    Column("Sides", rank=1),
+)
 
 
 def print_calibration(result: CalibrationResult) -> None:
@@ -182,18 +193,19 @@ def print_measured_coins(result: MeasuredCoins) -> None:
     """Print what coins of the store measure."""
     if not result.coins:
         return
-    table = Table("Coin", "Diameter", "least", "greatest", "mm²", "Thickness", "Die axis", "Sides")
-    for coin in result.coins:
-        line = coin.line
-        table.add_row(
+    rows = [
+        (
             literal(coin.coin),
-            *(f"{value:.2f} mm" for value in (line.diameter_mm, line.diameter_min_mm, line.diameter_max_mm)),
+            *(f"{value:.2f}" for value in (line.diameter_mm, line.diameter_min_mm, line.diameter_max_mm)),
             f"{line.area_mm2:.1f}",
-            "" if line.thickness_mm is None else f"{line.thickness_mm:.2f} ± {line.thickness_error_mm:.2f} mm",
+            "" if line.thickness_mm is None else f"{line.thickness_mm:.2f} ± {line.thickness_error_mm:.2f}",
             "" if line.axis_h is None else f"{line.axis_h:g} h",
             ", ".join(f"{each.side} ({count(each.frames, 'light')})" for each in coin.sides),
         )
-    console.print(table)
+        for coin in result.coins
+        for line in [coin.line]
+    ]
+    console.print(FittedTable(COIN_COLUMNS, rows))
     if any(coin.line.axis_h is None for coin in result.coins):
         print_line("A die axis needs both sides, matched with the catalogue, and an outline that is not quite round.")
 

@@ -78,6 +78,19 @@ def test_every_frame_is_taken_from_its_pose(tmp_path: Path, kind: str, handler: 
         assert bench.lies()["2024.1.1"] == ("slot", 1, "obverse")
 
 
+def test_the_edge_is_taken_from_the_arm_s_pose_with_the_side_that_was_up_last(tmp_path: Path) -> None:
+    with open_bench(tmp_path, config=on_arm("roarm", "manual"), tray=ONE_COIN, optics=OPTICS) as bench:
+        plan = TILTED.replace(sides=("obverse", "reverse", "edge"), tilt_deg=(0.0,), edge_tilt_deg=(40.0,))
+        poses, _ = scan(bench, plan.replace(turntable_deg=(0.0, 180.0), lights=("az240", "az000")))
+        frames = bench.store.frames.find()
+        assert [frame.side for frame in frames[:4]] == ["obverse"] * 4
+        assert sorted(frame.side for frame in frames[4:]) == ["edge"] * 4 + ["reverse"] * 4
+        assert {frame.placement for frame in frames[4:]} == {frames[4].placement}, "it is not turned over for its edge"
+        for frame, pose in zip(frames, poses, strict=True):
+            assert pose.tilt_deg == pytest.approx(40.0 if frame.side == "edge" else 0.0, abs=0.3)
+        assert bench.lies()["2024.1.1"] == ("slot", 1, "obverse")
+
+
 def test_three_tilts_eight_turns_six_lights_with_a_technician_killed_and_resumed(tmp_path: Path) -> None:
     config = on_arm("uarm", "manual")
     plan = TILTED.replace(turntable_deg=[45.0 * turn for turn in range(8)], lights=SIX_LIGHTS)

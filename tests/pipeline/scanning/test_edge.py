@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,19 @@ def edge_frames(lab: Path) -> int:
 
 
 @pytest.mark.slow
-def test_the_edge_is_scanned_killed_resumed_exported_and_measured(rig: Rig, tiny_lab: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "placements"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)], ids=["killed", "stopped, the coin put back"]
+)
+def test_the_edge_is_scanned_interrupted_resumed_exported_and_measured(
+    rig: Rig, tiny_lab: Path, tmp_path: Path, how: signal.Signals, placements: int
+) -> None:
     lab = edge_lab(tiny_lab)
     scan = ("scan", "--tray", 1, "--no-identify", "--lab", lab, "--json")
-    killed = Command(*scan)
-    while killed.poll() is None and edge_frames(lab) < 4:
-        pass
-    killed.kill()
-    assert killed.wait(60) == -signal.SIGKILL
+    interrupted = Command(*scan)
+    while interrupted.poll() is None and edge_frames(lab) < 4:
+        time.sleep(0.02)
+    interrupted.send_signal(how)
+    interrupted.wait(120)
     before = edge_frames(lab)
     assert 4 <= before < 12
     resumed = rig(*scan)
@@ -59,15 +65,16 @@ def test_the_edge_is_scanned_killed_resumed_exported_and_measured(rig: Rig, tiny
         frames = store.frames.find()
         assert len({(frame.side, frame.turntable_deg, frame.light) for frame in frames}) == len(frames) == 36
         assert {frame.tilt_deg for frame in frames if frame.side == "edge"} == {45.0}
-        assert len({frame.placement for frame in frames if frame.side == "edge"}) == 1, "nobody moved the coin"
+        assert len({frame.placement for frame in frames if frame.side == "edge"}) == placements
     verified = rig("store", "verify", "--lab", lab)
     assert verified.code == 0, verified.err
     measured = rig("measure", "--tray", 1, "--lab", lab, "--json")
     assert measured.code == 0, measured.err
     (coin,) = measured.json["coins"]
     truth_mm = ProceduralDrawer(SEED).side_texture(COIN, "obverse").thickness_mm
-    assert coin["thickness_mm"] == pytest.approx(truth_mm, abs=0.1)
-    assert coin["thickness_error_mm"] < 0.05
+    within_mm = 0.1 if placements == 1 else 0.15  # by its width from above where no opposite turns are of one placement
+    assert coin["thickness_mm"] == pytest.approx(truth_mm, abs=within_mm)
+    assert 0.0 < coin["thickness_error_mm"] < 0.1
     exported = rig("store", "export", tmp_path / "out", "--tray", 1, "--lab", lab)
     assert exported.code == 0, exported.err
     assert len(list((tmp_path / "out").rglob("edge/*.raw.*"))) == 12

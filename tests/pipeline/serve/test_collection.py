@@ -69,9 +69,10 @@ def test_what_a_person_measured_counts_and_by_whom_is_shown(own_page: Served) ->
     sizes = {"diameter_min_mm": 17.1, "diameter_max_mm": 18.6, "area_mm2": 250.0}
     with Store.open(own_page.lab / "store") as store:
         store.journal.log(CoinWeighed(coin="1994.1", grams=3.79, who=f"Anna {HOSTILE}"))
-        store.journal.log(CoinMeasured(coin="1994.1", diameter_mm=17.93, axis_h=6.0, **sizes))
+        store.journal.log(CoinMeasured(coin="1994.1", diameter_mm=17.93, thickness_mm=1.94, axis_h=6.0, **sizes))
     assert "3.79 g weighed by Anna <script>" in facts()
     assert "17.9 mm measured in its frames, 20" in facts() and "6 h measured" in facts(), "by a former version: nobody"
+    assert "Thickness 1.9 mm measured" in facts()
     item = own_page.get("/review/queue?only=all").json()["items"]
     session = next(each["session"] for each in item if each["coin"] == "1994.1")
     shown = own_page.get(f"/review/item?coin=1994.1&session={session}").json()
