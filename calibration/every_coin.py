@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.image import Image
 from calibration.outline import NoCoinError, Outline, find_coin, find_coins, normalise
-from calibration.plates import count_page
+from calibration.page_of_coins import count_page
 from calibration.printed_page import find_page_coins
 from calibration.screen import remove_screen
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from calibration.chart import NEUTRALS, PATCHES, Chart, patch_of
 from calibration.colour import difference, lab_of, reference_light
-from calibration.edge import Sharpness
 from calibration.image import Image
 from calibration.response import light_of_codes, to_linear
+from calibration.sharpness import Sharpness
 
 MM_PER_INCH = 25.4
 PART_PX = 32  # of the card, whose brightness is compared; noise averages out

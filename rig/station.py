@@ -16,12 +16,12 @@ from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rig.arm_handler import ArmHandler
 from rig.bench import BenchLayout, PointMm
 from rig.camera_arm import TEACH, CameraArm, CameraArmConfig
 from rig.clock import Clock
 from rig.devices import Arm, CameraMount, Handler, Identity, Light, Lightbox, Turntable
 from rig.errors import DeviceError, EnvelopeError, connect_all
-from rig.handler import ArmHandler
 from rig.registry import ARMS, BALANCES, LIGHTBOXES, TURNTABLES
 from rig.safety import Envelope, Interlock
 from rig.technician import Ask, ByHand, at_keyboard

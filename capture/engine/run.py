@@ -26,7 +26,7 @@ from capture.engine.events import (
 )
 from capture.engine.expose import Exposer
 from capture.engine.frame_pipeline import FrameWorker
-from capture.engine.obstacles import find_obstacles
+from capture.engine.plan_check import find_obstacles
 from capture.engine.recovery import recover_rig
 from capture.engine.state import Phase, RunState, TrayCoin, coins_of
 from capture.engine.stray_coin import coin_out, take_up_stray

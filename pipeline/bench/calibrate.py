@@ -12,7 +12,6 @@ from calibration.board import BoardSpec, BoardView, find_board
 from calibration.bundle import Bundle, number_of, save
 from calibration.colour_matrix import ColourMatrix
 from calibration.detector import dark_level
-from calibration.edge import slant_to_turn_deg
 from calibration.errors import CalibrationError
 from calibration.flat import Flat, flat_field
 from calibration.hot_pixels import find_hot
@@ -20,6 +19,7 @@ from calibration.image import Image
 from calibration.lamp_place import LampPlace
 from calibration.lens import Lens, calibrate_lens, mm_per_pixel
 from calibration.plate import PlateAngle, RingSpec, plate_of, ring_corners, ring_of
+from calibration.sharpness import slant_to_turn_deg
 from pipeline.assembly import Rig, connected
 from pipeline.bench.chart_and_sphere import SPHERE_AT_DEG, SphereView, calibrate_colours, calibrate_lamps
 from pipeline.bench.imaging import CHART_TURN_DEG, Witnesses, measure_quality

@@ -13,13 +13,13 @@ from calibration.board import BoardSpec, find_board
 from calibration.bundle import Bundle
 from calibration.chart import find_chart
 from calibration.control import EXPOSURE_US, appearance_of
-from calibration.edge import measure_sharpness
 from calibration.errors import CalibrationError
 from calibration.image import Image
 from calibration.imaging import of_card, of_chart, of_edges, of_scale
 from calibration.plate import RingSpec
 from calibration.quality import Quality
 from calibration.response import to_linear
+from calibration.sharpness import measure_sharpness
 from pipeline.reporter import Reporter
 
 CHART_TURN_DEG = 10.0  # of the plate, so that the chart's patches are seen elsewhere than where they were fitted

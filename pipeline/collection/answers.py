@@ -10,7 +10,7 @@ from calibration.every_coin import Box
 from capture.names import printable
 from capture.store.records import Candidate
 from pipeline.collection.photographs import SeenPhotographs
-from pipeline.reports.results import candidate_as_json
+from pipeline.reports.scan_results import candidate_as_json
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def add(
 ) -> int:
     """Add reference images, and what their sale says of each coin. What is there already is left alone."""
     from pipeline.collection.catalogue import add_directory
-    from pipeline.collection.plates import add_pages, holds_pages
+    from pipeline.collection.catalogue_pages import add_pages, holds_pages
     from pipeline.collection.records import AddOptions, add_records, holds_records
 
     if holds_records(source):
@@ -157,7 +157,7 @@ def check(
     debug: DebugOption = False,
 ) -> int:
     """List coins cut out of pages that are doubtful and not matched against, with a page of them; decide about them."""
-    from pipeline.collection.plates import check_cuts
+    from pipeline.collection.catalogue_pages import check_cuts
 
     checked = check_cuts(open_lab(lab), accept or (), reject or (), accept_all=accept_all)
     print_result(checked, print_cuts, json=json)

@@ -20,8 +20,8 @@ from capture.store import Store
 from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Frame
 from pipeline.lab import Lab
-from pipeline.measuring.edge import measure_thickness, shows_edge
 from pipeline.measuring.lit_frames import coin_in, lights_of, one_angle, shared_parts, shows_from_above
+from pipeline.measuring.thickness import measure_thickness, shows_edge
 from pipeline.people import name_of_user
 from pipeline.reporter import Reporter
 from rig.sides import SIDES, Side

@@ -11,7 +11,7 @@ from capture.store.records import Candidate, Entry
 from pipeline.reports.facts import describe_facts
 from pipeline.reports.images import as_data_url, entry_portrait
 from pipeline.reports.pages import cite
-from pipeline.reports.results import other_names
+from pipeline.reports.scan_results import other_names
 from rig.sides import SIDES
 
 IMAGE_PX = 640  # of the coin and its best candidate, opened large

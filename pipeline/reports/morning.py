@@ -24,7 +24,7 @@ from pipeline.reports.images import Thumbnails, as_data_url
 from pipeline.reports.night import STATES, CoinNight, Night, TrayNight, newest_batch, read_night
 from pipeline.reports.pages import cite, device_line, page_template, plan_line, write_page
 from pipeline.reports.report import report_path
-from pipeline.reports.results import WrittenReport, caption
+from pipeline.reports.scan_results import WrittenReport, caption
 from pipeline.reports.sheets import make_contact_sheet, pair_entries, pair_frames
 from pipeline.run_status import read_status
 from pipeline.wording import duration, minute, moment

@@ -27,7 +27,7 @@ from capture.store.journal_lines import (
 from capture.store.records import Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.results import CoinResult, coin_diameter_mm, coin_result
+from pipeline.reports.scan_results import CoinResult, coin_diameter_mm, coin_result
 
 T = TypeVar("T")
 L = TypeVar("L", bound=JournalLine)

@@ -18,7 +18,7 @@ from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of,
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import Thumbnails, as_data_url, frame_portrait, lamp_deg, resize
 from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line, write_page
-from pipeline.reports.results import CoinResult, WrittenReport, caption, coin_diameter_mm, coin_results
+from pipeline.reports.scan_results import CoinResult, WrittenReport, caption, coin_diameter_mm, coin_results
 from pipeline.wording import minute
 from rig.sides import SIDES, Side
 

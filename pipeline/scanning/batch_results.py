@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.store.journal_lines import BatchState, TrayState
-from pipeline.reports.results import CoinResult
+from pipeline.reports.scan_results import CoinResult
 from pipeline.run_status import SkippedCoin
 from pipeline.scanning.identification import Unidentified
 

@@ -31,7 +31,7 @@ from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from pipeline.reports.morning import write_morning_report
 from pipeline.reports.report import write_report
-from pipeline.reports.results import CoinResult, coin_results
+from pipeline.reports.scan_results import CoinResult, coin_results
 from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import BatchPlan
 from pipeline.scanning.batch_results import BatchResult, TrayResult

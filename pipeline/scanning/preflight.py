@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from capture.engine.obstacles import Obstacle, find_obstacles
+from capture.engine.plan_check import Obstacle, find_obstacles
 from capture.plan import Plan, Shot, Tray
 from capture.store import Store
 from capture.store.journal_lines import ScanAbandoned

@@ -28,7 +28,7 @@ from pipeline.preview import PreviewWriter, Seen
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
 from pipeline.reports.report import write_report
-from pipeline.reports.results import ScanResult, coin_results
+from pipeline.reports.scan_results import ScanResult, coin_results
 from pipeline.scanning.calibration import FrameCalibration, frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
 from pipeline.scanning.display import ScanDisplay

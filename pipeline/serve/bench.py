@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from capture.store.journal_lines import DeviceFailed, DeviceLine
 from pipeline.bench.handwork import STEPS_DEG, STEPS_MM
 from pipeline.errors import UsageError
-from pipeline.reports.results import caption
+from pipeline.reports.scan_results import caption
 from pipeline.scanning.status import ask_to_stop, find_status
 from pipeline.serve.live import live_facts
 from pipeline.serve.opened import OpenedLab

@@ -15,7 +15,7 @@ from pipeline.errors import LabError
 from pipeline.reports.cards import SHOWN
 from pipeline.reports.pages import cite
 from pipeline.reports.report import choose_best_frames
-from pipeline.reports.results import caption
+from pipeline.reports.scan_results import caption
 from pipeline.serve.record_rows import own_measures, sales_rows
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from capture.store import Store, StoreError
 from capture.store.search import Found
 from pipeline.reports.pages import device_line, plan_line
-from pipeline.reports.results import caption, coin_results
+from pipeline.reports.scan_results import caption, coin_results
 from pipeline.serve.coin_view import view_coin
 from pipeline.serve.pages import MAX_TEXT, Page
 from rig.sides import SHOT_SIDES

@@ -14,7 +14,7 @@ from pipeline.reports.cards import SHOWN, cite_others, entries_of
 from pipeline.reports.images import PORTRAIT_MARGIN, lamp_deg
 from pipeline.reports.pages import cite
 from pipeline.reports.report import comparable_frames
-from pipeline.reports.results import other_names
+from pipeline.reports.scan_results import other_names
 from pipeline.serve.pages import Page
 from pipeline.serve.record_rows import OwnMeasure, own_measures, record_rows, sales_rows
 from pipeline.serve.relief import frames_for_relief

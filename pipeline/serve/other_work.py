@@ -6,9 +6,9 @@ from capture.store import Store
 from capture.store.catalogue import CatalogueState
 from capture.store.journal_lines import QuarantineSeen
 from capture.store.records import Entry
+from pipeline.collection.catalogue_pages import waiting_cuts
 from pipeline.collection.decisions import Decisions
 from pipeline.collection.kept_links import newest_links, probable_pairs, propose_duplicates, read_links
-from pipeline.collection.plates import waiting_cuts
 from pipeline.lab import Lab
 from pipeline.serve.queue_item import QueueItem
 

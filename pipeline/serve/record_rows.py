@@ -10,8 +10,8 @@ from capture.store import Store
 from capture.store.journal_lines import CoinMeasured, CoinWeighed
 from capture.store.records import Coin, Entry, Frame
 from pipeline.reports.pages import cite
-from pipeline.reports.results import diameter_mm
 from pipeline.reports.sales import chain_of_sales
+from pipeline.reports.scan_results import diameter_mm
 from pipeline.wording import minute
 
 UNITS = {"weight": " g", "diameter": " mm", "thickness": " mm", "axis": " h"}

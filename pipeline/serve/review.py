@@ -14,8 +14,8 @@ from capture.names import printable
 from capture.store import Store
 from capture.store.journal_lines import QuarantineSeen
 from pipeline.assembly import holder_of
+from pipeline.collection.catalogue_pages import decide_cut
 from pipeline.collection.decisions import Decision
-from pipeline.collection.plates import decide_cut
 from pipeline.collection.reviews import review_match, undo_review
 from pipeline.errors import UsageError
 from pipeline.lab import Lab

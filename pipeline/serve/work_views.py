@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.collection.plates import waiting_cuts
-from pipeline.reports.results import caption
+from pipeline.collection.catalogue_pages import waiting_cuts
+from pipeline.reports.scan_results import caption
 from pipeline.serve.pages import Page
 
 

@@ -51,7 +51,7 @@ sale,coin,lot,weight,diameter,axis,metal,price
 "Hess 1936-03-18","Hess 1936-03-18, lot 427",427,3.94,23.4,12,AR,38 RM
 "Hess 1936-03-18","Hess 1936-03-18, lot 428",428,3.72,22.8,6,AR,55 RM
 """
-LOOKS = {  # name: width, height, colour scheme
+SCREENS = {  # name: width, height, colour scheme
     "": (1280, 860, "light"),
     "-dark": (1280, 860, "dark"),
     "-tablet": (820, 1100, "light"),
@@ -81,9 +81,9 @@ def main(folder: Path) -> None:
             page.locator("#slot3").evaluate("each => each.scrollIntoView()")
             page.screenshot(path=images / "report.jpg", type="jpeg", quality=82)
         with serving(lab) as served:
-            for look, (width_px, height_px, scheme) in LOOKS.items():
+            for suffix, (width_px, height_px, scheme) in SCREENS.items():
                 with _opened(browser, served.address + "/review?only=match", width_px, height_px, scheme) as page:
-                    _photograph_page(page, served.address, look, images)
+                    _photograph_page(page, served.address, suffix, images)
             _photograph_scan(browser, served.address, lab, images)
         (folder / "lab").mkdir()
         (folder / "lab" / "rig.yaml").write_text("twin: {coins: procedural, speed: 25}\ncamera: {kind: twin}\n")
@@ -169,7 +169,7 @@ def _opened(
     context.close()
 
 
-def _photograph_page(page: Page, address: str, look: str, images: Path) -> None:
+def _photograph_page(page: Page, address: str, suffix: str, images: Path) -> None:
     """Review, collection and morning report."""
 
     def take(name: str, at: str | None = None) -> None:
@@ -179,17 +179,17 @@ def _photograph_page(page: Page, address: str, look: str, images: Path) -> None:
         page.screenshot(path=images / f"page-{name}.jpg", type="jpeg", quality=82)
 
     page.locator("#item[aria-busy=false]").wait_for()
-    if look == "-tablet-dark":
+    if suffix == "-tablet-dark":
         page.keyboard.press("w")
-    if look == "-dark":
+    if suffix == "-dark":
         page.keyboard.press("g")
         page.wait_for_function("() => document.querySelectorAll('.own canvas.ready').length === 2")
-    take(f"review{look}")
-    take(f"collection{look}", "/coin?name=2024.3.3" if look in ("-dark", "-tablet") else "/collection?what=entries")
-    take(f"morning{look}", "/morning")
-    if look == "":
+    take(f"review{suffix}")
+    take(f"collection{suffix}", "/coin?name=2024.3.3" if suffix in ("-dark", "-tablet") else "/collection?what=entries")
+    take(f"morning{suffix}", "/morning")
+    if suffix == "":
         take("cut", "/review?only=cut")
-    if look == "-tablet-dark":
+    if suffix == "-tablet-dark":
         take("bench-tablet-dark", "/bench")
 
 

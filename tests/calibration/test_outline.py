@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from calibration.image import Image, ImageError, read_image
 from calibration.outline import GREY_MEAN, NoCoinError, Outline, find_coin, find_coins, normalise
-from calibration.plates import count_page
+from calibration.page_of_coins import count_page
 from tests.variants import usually
 
 WHITE, DARK, TEAL = (252, 252, 250), (26, 26, 28), (20, 130, 125)

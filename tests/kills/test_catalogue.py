@@ -125,7 +125,7 @@ def check_whole(lab: Path, photograph: Path, images: int) -> None:
     check_lab(lab)
 
 
-def tell_story(lab: Path, sale: Path, *, is_alone: bool) -> int:
+def carry_out_story(lab: Path, sale: Path, *, is_alone: bool) -> int:
     """Do all of the story, every command killed again and again before it is let end; returns how many kills struck."""
     struck = 0
     for args, kills, images in STORY:
@@ -146,7 +146,7 @@ def test_killed_at_its_steps_every_command_is_completed_by_itself(
     sale: Path,
     photographs: Path,  # noqa: F811
 ) -> None:
-    assert tell_story(own_lab, sale, is_alone=True) == sum(len(kills) for _, kills, _ in STORY)
+    assert carry_out_story(own_lab, sale, is_alone=True) == sum(len(kills) for _, kills, _ in STORY)
     check_whole(own_lab, photographs / f"{COINS[0]}.jpg", IN_ALL)
 
 
@@ -157,7 +157,7 @@ def test_killed_while_a_scan_writes_and_others_search(own_lab: Path, sale: Path,
         struck, was_scanning = 0, 0
         while scans.poll() is None or not was_scanning:
             was_scanning += scans.poll() is None
-            struck += tell_story(own_lab, sale, is_alone=False)
+            struck += carry_out_story(own_lab, sale, is_alone=False)
             assert run(own_lab, "catalogue", "remove", "--sale", SALE).code == 0
             assert run(own_lab, "catalogue", "build").code == 0
             assert run(own_lab, "catalogue", "restore", "--sale", SALE).code == 0

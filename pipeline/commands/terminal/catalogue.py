@@ -12,10 +12,10 @@ from pipeline.wording import count, minute, was, were
 if TYPE_CHECKING:
     from capture.store.lot_details import LotDetails
     from pipeline.collection.catalogue import AddedEntries, CatalogueChange
+    from pipeline.collection.catalogue_pages import AddedPages, CheckedCuts
     from pipeline.collection.contents import CatalogueList, CatalogueStats, ShownCoins
     from pipeline.collection.exports import ExportedCatalogue
     from pipeline.collection.identify import BuiltCatalogue, BuiltShard
-    from pipeline.collection.plates import AddedPages, CheckedCuts
     from pipeline.collection.records import AddedRecords
 
 MOST_LINES = 20  # of coins, before they are counted only

@@ -15,8 +15,8 @@ from pipeline.commands.terminal.output import (
 from pipeline.fitted_table import Column, FittedTable
 from pipeline.reports.cards import MATCH, POSSIBLE
 from pipeline.reports.facts import describe_facts
-from pipeline.reports.results import other_names, sales_of
 from pipeline.reports.sales import describe_sale, describe_sales
+from pipeline.reports.scan_results import other_names, sales_of
 from pipeline.sentences import print_sentences
 from pipeline.wording import count, describe_pages, literal, were
 

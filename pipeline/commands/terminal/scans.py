@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.commands.terminal.output import coloured_verdict, console, errors, print_failure, print_line
 from pipeline.fitted_table import Column, FittedTable
-from pipeline.reports.results import name_of
+from pipeline.reports.scan_results import name_of
 from pipeline.sentences import print_sentences
 from pipeline.wording import count, duration, duration_range, literal, minute
 from rig.sides import EDGE, SHOT_SIDES, SIDES
@@ -21,7 +21,7 @@ from rig.sides import EDGE, SHOT_SIDES, SIDES
 if TYPE_CHECKING:  # the types alone: `rig --help` should not wait for OpenCV, nor a Raspberry Pi need torch
     from capture.plan import Plan
     from pipeline.notify import Deliveries
-    from pipeline.reports.results import ScanResult, WrittenReport
+    from pipeline.reports.scan_results import ScanResult, WrittenReport
     from pipeline.run_status import Status
     from pipeline.scanning.batch_plan import BatchPlan
     from pipeline.scanning.batch_results import BatchResult

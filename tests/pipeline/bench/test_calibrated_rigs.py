@@ -24,7 +24,7 @@ from calibration.relief import measure_relief
 from calibration.response import light_of_codes, to_image, to_linear
 from calibration.thickness import thickness_of
 from calibration.view_poses import poses_at_one_tilt
-from pipeline.measuring.edge import outline_on_plate
+from pipeline.measuring.thickness import outline_on_plate
 from rig.sides import SIDES, Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.surface import Surface

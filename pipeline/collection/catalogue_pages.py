@@ -20,7 +20,7 @@ from capture.store.lot_details import LotDetails
 from capture.store.lots import NewLot
 from capture.store.records import Entry, NewEntry
 from pipeline.collection.entries import page_of
-from pipeline.collection.sources.facing import CutCoin, CutSide, ReadPage, cut_coins, read_page
+from pipeline.collection.sources.page_coins import CutCoin, CutSide, ReadPage, cut_coins, read_page
 from pipeline.collection.sources.pages import PAGE_SUFFIXES, read_pages
 from pipeline.errors import LabError, UsageError
 from pipeline.lab import Lab

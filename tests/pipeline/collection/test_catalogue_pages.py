@@ -22,9 +22,9 @@ from calibration.image import decode_image
 from calibration.outline import find_coin, normalise
 from calibration.printed_page import PageCoin, find_page_coins
 from calibration.screen import find_screen
-from pipeline.collection.sources.facing import NO_OTHER_SIDE, ReadPage, cut_coins
 from pipeline.collection.sources.numbering import Numbered, number_pairs
 from pipeline.collection.sources.numbers import PageNumber, number_of
+from pipeline.collection.sources.page_coins import NO_OTHER_SIDE, ReadPage, cut_coins
 from pipeline.collection.sources.pages import ScannedPage, read_pages
 from pipeline.collection.sources.pairs import PagePair, each_alone, pair_sides
 from rig.twin.coins.drawer import ProceduralDrawer

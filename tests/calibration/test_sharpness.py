@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from calibration.board import BoardSpec, find_board
-from calibration.edge import measure_sharpness, slant_to_turn_deg
 from calibration.guidelines import CRITERIA, STARS
+from calibration.sharpness import measure_sharpness, slant_to_turn_deg
 
 SPEC = BoardSpec(squares_x=5, squares_y=4)
 SIZE, FINER, PRINTED = (340, 280), 4, 240  # a square has 60 pixels
