@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 from calibration.printed_page import PageCoin
 
@@ -14,6 +15,7 @@ LIKE_SIZED = 1.35  # radius of one side over the other's
 FARTHEST = 2.4  # sums of radii between their centres
 ALONE = 1.5  # cost of a coin without its other side: more than that of any pair
 SIZE_COUNTS = 3.0  # cost of a difference in size (natural logarithm of the ratio); a gap of one sum of radii costs 1
+APART_COUNTS, MOST_APART = 0.2, math.log(2.0)  # what gaps between pairs, wider than those within, save a coin; no more
 CLEAR = 0.04  # cost a coin between the two arrangements; closer ones are doubtful
 
 
@@ -60,12 +62,22 @@ def pair_sides(coins: Sequence[PageCoin]) -> list[PagePair]:
 def _arrange(coins: Sequence[PageCoin], axis: int) -> _Arrangement:
     """Pairs of neighbours along an axis, the left or upper one first, so that they cost least in all."""
     pairs: list[tuple[int, int]] = []
+    within, between = list[float](), list[float]()
     cost = 0.0
     for line in _lines(coins, axis):
         chosen = _pair_line([coins[each] for each in line], axis)
         pairs += [(line[one], line[one + 1]) for one in chosen.pairs_at]
         cost += chosen.cost
-    return _Arrangement(tuple(pairs), cost)
+        for place, (one, two) in enumerate(pairwise(line)):
+            (within if place in chosen.pairs_at else between).append(_apart(coins[one], coins[two], axis))
+    return _Arrangement(tuple(pairs), cost - len(coins) * _saving(within, between))
+
+
+def _saving(within: Sequence[float], between: Sequence[float]) -> float:
+    """What an arrangement saves a coin by its pairs standing apart: where it is wrong, all gaps of a line are alike."""
+    if not within or not between:
+        return 0.0
+    return APART_COUNTS * min(max(math.log(median(between) / median(within)), 0.0), MOST_APART)
 
 
 def _lines(coins: Sequence[PageCoin], axis: int) -> list[list[int]]:
@@ -113,10 +125,15 @@ def _pair_line(line: Sequence[PageCoin], axis: int) -> _Line:
 def _cost(one: PageCoin, two: PageCoin, axis: int) -> float:
     """Of a pair: the gap between its sides, and how much they differ in size; infinite where it cannot be one."""
     radii = sorted((one.radius, two.radius))
-    apart = (two.centre[axis] - one.centre[axis]) / sum(radii)
+    apart = _apart(one, two, axis)
     if radii[1] > LIKE_SIZED * radii[0] or apart > FARTHEST:
         return math.inf
     return abs(apart - 1.0) + SIZE_COUNTS * math.log(radii[1] / radii[0])
+
+
+def _apart(one: PageCoin, two: PageCoin, axis: int) -> float:
+    """How far the centres of two coins are apart along an axis, in sums of their radii."""
+    return (two.centre[axis] - one.centre[axis]) / (one.radius + two.radius)
 
 
 def _in_reading_order(pairs: Sequence[PagePair]) -> list[PagePair]:

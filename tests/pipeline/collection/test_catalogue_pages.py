@@ -173,6 +173,18 @@ def test_a_hole_in_the_paper_does_not_change_the_order_of_the_coins() -> None:
     assert [each.obverse for each in found if not each.doubts] == [coin for row in rows for coin in row]
 
 
+def test_rows_as_close_as_sides_do_not_hide_that_reverses_stand_below() -> None:
+    coins = [
+        PageCoin((x, y + below, x + 100, y + below + 100))
+        for y in (0, 350)
+        for below in (0, 126)
+        for x in range(0, 738, 123)
+    ]
+    pairs = pair_sides(coins)
+    assert len(pairs) == 12 and not any(pair.doubts for pair in pairs)
+    assert all(pair.reverse and pair.reverse.box[0] == pair.obverse.box[0] for pair in pairs)
+
+
 def test_a_paragraph_belongs_to_the_coin_that_it_stands_beside_not_to_the_one_that_it_touches() -> None:
     boxes = [(584, 500, 1174, 788), (1654, 490, 2232, 762), (654, 1454, 1158, 1696), (1732, 1448, 2206, 1667)]
     pairs = [
