@@ -176,6 +176,8 @@ def _add_coins(
         pages = dict.fromkeys(str(side.page.number) for side in (cut.obverse, cut.reverse) if side is not None)
         page = "-".join(pages)
         coin = f"{sale}, page {page}, coin {order}" if number is None else f"{sale}, lot {number}"
+        if coin in taken:  # pages that are added later are counted from 1 again; no two have a file's name in common
+            coin = f"{sale}, {cut.obverse.page.name}, coin {order}"
         taken.add(coin)
         details = LotDetails(
             date=dated[0] if dated else None,

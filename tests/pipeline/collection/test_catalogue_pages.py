@@ -22,6 +22,7 @@ from calibration.image import decode_image
 from calibration.outline import find_coin, normalise
 from calibration.printed_page import PageCoin, find_page_coins
 from calibration.screen import find_screen
+from capture.store import Store
 from pipeline.collection.sources.numbering import Numbered, number_pairs
 from pipeline.collection.sources.numbers import PageNumber, number_of
 from pipeline.collection.sources.page_coins import NO_OTHER_SIDE, ReadPage, cut_coins
@@ -92,6 +93,24 @@ def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
     again = rig(*add).json
     assert (again["known"], again["pages"], again["coins"]) == (1, 0, 0)
     assert rig("store", "verify", "--lab", lab).code == 0
+
+
+@pytest.mark.slow
+def test_pages_that_are_added_later_to_a_sale_are_of_other_coins(
+    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+) -> None:
+    lab = tmp_path / "lab"
+    assert rig("init", "--collection", "--lab", lab).code == 0
+    for number, name in enumerate(("plates", "more plates", "still more"), 1):
+        (tmp_path / name).mkdir()
+        page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed=number, dpi=110)
+        Image.fromarray(page.image).save(tmp_path / name / f"{number}.png")
+        added = rig("catalogue", "add", tmp_path / name, "--pages", "--sale", "Hess", "--lab", lab, "--json")
+        assert (added.json["pages"], added.json["coins"]) == (1, 3), added.err
+    with Store.open(lab / "store", writing=False) as store:
+        entries = store.catalogue.entries(sale="Hess")
+    assert len(entries) == 18 and len({entry.coin_id for entry in entries}) == 9
+    assert "Hess, 3.png, coin 2" in {entry.coin_id for entry in entries}
 
 
 def test_what_is_doubtful_waits_for_a_person(
