@@ -24,8 +24,8 @@ PARTS = 6  # of the rim, whose own thicknesses say how even it is and how far it
 WIDTH_ERROR_MM = 0.05  # of a coin as it is measured from above
 LEAST_SHARE = 0.5  # of the directions, in which the coin has to be seen both ways
 
-
 _ANGLES = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
+_TOWARDS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])  # each direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,11 @@ class ObliqueOutline:
 
     outline_mm: Points
     camera_mm: Points
+
+    @property
+    def reach_mm(self) -> Points:
+        """(`DIRECTIONS`,) how far it reaches in each direction."""
+        return np.asarray((self.outline_mm @ _TOWARDS).max(axis=0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,9 @@ def thickness_of(views: Sequence[ObliqueOutline]) -> Thickness | None:
     Thickness or None
         None where too little of its rim is seen both from near and from behind.
     """
-    directions = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
-    reach = np.array([(view.outline_mm @ directions).max(axis=0) for view in views])
+    reach = np.array([view.reach_mm for view in views])
     cameras = np.array([view.camera_mm for view in views])
-    along = cameras[:, :2] @ directions
+    along = cameras[:, :2] @ _TOWARDS
     facing = _facing(np.arctan2(cameras[:, 1], cameras[:, 0]))
     found = np.full((len(views) ** 2, DIRECTIONS), np.nan)
     for number, (near, far) in enumerate(product(range(len(views)), repeat=2)):
@@ -118,13 +122,12 @@ def thickness_by_width(
     Thickness or None
         None without views.
     """
-    directions = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
     parts, scales = [], []
     for view in views:
-        reach = (view.outline_mm @ directions).max(axis=0)
+        reach = view.reach_mm
         behind = np.roll(reach, -DIRECTIONS // 2)
         near = _facing(np.arctan2(view.camera_mm[1:2], view.camera_mm[:1]))[0] > LEAST_FACING
-        along = (behind + view.camera_mm[:2] @ directions)[near] / view.camera_mm[2]
+        along = (behind + view.camera_mm[:2] @ _TOWARDS)[near] / view.camera_mm[2]
         scales.append(float(np.median(along)))
         turned = [np.roll(width, turn)[near] for width in from_above_mm for turn in range(DIRECTIONS // 2)]
         found = [((reach + behind)[near] - width) / (along - width / height_mm) for width in turned]

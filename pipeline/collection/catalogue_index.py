@@ -140,11 +140,11 @@ def embed_shard(
         index = _open(lab, embedder)
         if isinstance(index, FaissIndex):
             index.begin_share(share)
-        return _embed_share(lab, embedder, index, shard, progress)
+        return _embed_share(lab, embedder, index, shard, share, progress)
 
 
 def _embed_share(
-    lab: Lab, embedder: Embedder, index: CatalogueIndex, shard: tuple[int, int], progress: Progress
+    lab: Lab, embedder: Embedder, index: CatalogueIndex, shard: tuple[int, int], share: str, progress: Progress
 ) -> tuple[int, int]:
     number, shares = shard
     keys = {*map(int, index.keys())}
@@ -161,7 +161,7 @@ def _embed_share(
             if made.features is not None:
                 labelled = [label(entry) for entry in made.entries]
                 if isinstance(index, FaissIndex):
-                    index.leave(Part.of(labelled, made.features), f"{number}-{shares}")
+                    index.leave(Part.of(labelled, made.features), share)
                 else:
                     index.add(labelled, made.features)
                 done += len(made.entries)

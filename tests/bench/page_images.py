@@ -30,7 +30,7 @@ from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
 from tests.pipeline.collection.plate_pages import CoinPhoto, Layout, make_page
 from tests.pipeline.conftest import lay_out, run_well, with_faults
-from tests.pipeline.serve.conftest import CHROMIUM, serving
+from tests.pipeline.serve.conftest import CHROMIUM, drive_by_hand, serving
 from tests.processes import Command, run
 
 COLUMNS, LINES = 104, 30  # of the terminal
@@ -214,14 +214,7 @@ def _photograph_hands(browser: Browser, address: str, images: Path) -> None:
         page.locator("#check:enabled").wait_for()
         page.screenshot(path=images / "page-setup.jpg", type="jpeg", quality=60, full_page=True)
     with _opened(browser, address + "/bench", 1280, 900) as page:
-        page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for()
-        page.get_by_role("button", name="Home").click()
-        page.locator("#place", has_text="plate at 0.0°").wait_for()
-        page.get_by_role("button", name="Plate left").click()
-        page.locator("#place", has_text="plate at 5.0°").wait_for()
-        page.get_by_role("button", name="az060").click()
-        page.locator("button[data-light=az060][aria-pressed=true]").wait_for()
+        drive_by_hand(page)
         page.locator("#live-problem", has_text="No coin").wait_for()
         page.screenshot(path=images / "page-bench-hands.jpg", type="jpeg", quality=82)
         page.get_by_role("button", name="Let go").click()

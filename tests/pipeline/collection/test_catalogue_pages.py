@@ -35,6 +35,13 @@ from tests.pipeline.collection.plate_pages import LAYOUTS, CoinPhoto, Layout, Ma
 from tests.pipeline.conftest import COINS, Rig, command
 
 
+@pytest.fixture
+def lab(rig: Rig, tmp_path: Path) -> Path:
+    """A lab without devices, its catalogue empty."""
+    assert rig("init", "--collection", "--lab", tmp_path / "lab").code == 0
+    return tmp_path / "lab"
+
+
 @pytest.fixture(scope="module")
 def photos() -> list[tuple[CoinPhoto, CoinPhoto]]:
     """Both sides of made-up coins, as a photographer has them."""
@@ -75,10 +82,8 @@ def judge(page: MadePage | PeriodPage) -> tuple[int, int, int, int]:
 
 
 def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed=1, dpi=110)
     first, empty = Image.fromarray(page.image), Image.new("RGB", (600, 800), "white")
     first.save(tmp_path / "hess.pdf", save_all=True, append_images=[empty], resolution=300)  # as it will be read
@@ -97,10 +102,8 @@ def test_a_page_becomes_coins_with_boxes_and_a_second_time_nothing(
 
 @pytest.mark.slow
 def test_pages_that_are_added_later_to_a_sale_are_of_other_coins(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     for number, name in enumerate(("plates", "more plates", "still more"), 1):
         (tmp_path / name).mkdir()
         page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed=number, dpi=110)
@@ -114,10 +117,8 @@ def test_pages_that_are_added_later_to_a_sale_are_of_other_coins(
 
 
 def test_what_is_doubtful_waits_for_a_person(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     page = make_page(Layout(1, 2, has_text=False, has_numbers=False), photos, seed=2, dpi=150)
     box = page.coins[1].reverse
     page.image[box[1] : box[3], box[0] : box[2]] = 240  # one side alone is left
@@ -301,10 +302,8 @@ def test_a_printers_screen_is_removed_for_comparing(photos: list[tuple[CoinPhoto
 
 @pytest.mark.slow
 def test_coins_that_touch_can_all_be_searched(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     (tmp_path / "pages").mkdir()
     for seed in (4, 7):
         page = make_page(Layout(1, 3, lpi=66, touching=True, has_numbers=False), photos, seed, dpi=200)
@@ -323,11 +322,9 @@ def test_letters_among_digits_are_read_as_digits() -> None:
 
 @pytest.mark.slow
 def test_coins_are_named_by_the_numbers_beside_them(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
     pytest.importorskip("rapidocr", reason="RapidOCR (the extra `plates`) is not installed")
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     (tmp_path / "pages").mkdir()
     pages = []
     for number, period in enumerate(PERIODS[:6]):
@@ -344,11 +341,9 @@ def test_coins_are_named_by_the_numbers_beside_them(
 
 @pytest.mark.slow
 def test_reverses_on_the_facing_page_are_added_with_their_obverses(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
     pytest.importorskip("rapidocr", reason="RapidOCR (the extra `plates`) is not installed")
-    lab = tmp_path / "lab"
-    assert rig("init", "--collection", "--lab", lab).code == 0
     (tmp_path / "pages").mkdir()
     coins = _many(photos, 9)
     boxes = []
@@ -373,10 +368,9 @@ def test_reverses_on_the_facing_page_are_added_with_their_obverses(
 
 @pytest.mark.slow
 def test_adding_pages_that_was_killed_is_completed_by_the_same_command(
-    rig: Rig, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
+    rig: Rig, lab: Path, tmp_path: Path, photos: list[tuple[CoinPhoto, CoinPhoto]]
 ) -> None:
-    lab, pages = tmp_path / "lab", tmp_path / "pages"
-    assert rig("init", "--collection", "--lab", lab).code == 0
+    pages = tmp_path / "pages"
     pages.mkdir()
     for seed in range(4):
         page = make_page(Layout(1, 3, lpi=133, has_numbers=False), photos, seed, dpi=150)

@@ -89,6 +89,18 @@ def decide(page: Any, key: str) -> None:
     page.keyboard.press(key)
 
 
+def drive_by_hand(page: Any) -> None:
+    """Take the rig on the page, home it, turn the plate by a step and switch a light on."""
+    page.locator("#take").click()
+    page.locator("#hands-note", has_text="Home first").wait_for()
+    page.get_by_role("button", name="Home").click()
+    page.locator("#place", has_text="plate at 0.0°").wait_for()
+    page.get_by_role("button", name="Plate left").click()
+    page.locator("#place", has_text="plate at 5.0°").wait_for()
+    page.get_by_role("button", name="az060").click()
+    page.locator("button[data-light=az060][aria-pressed=true]").wait_for()
+
+
 # The page asks before it saves, and refuses what is too large; tests cut the network, and let images fail.
 NO_FAULTS = ("409 (Conflict)", "413 (", "ERR_INTERNET_DISCONNECTED", "ERR_FAILED")
 

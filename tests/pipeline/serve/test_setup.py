@@ -17,7 +17,7 @@ from rig.station import StationConfig
 from rig.twin.lab import make_world
 from tests.pipeline.bench.test_session import make_bench
 from tests.pipeline.conftest import SMALL_CAMERA
-from tests.pipeline.serve.conftest import Open, Served, serving
+from tests.pipeline.serve.conftest import Open, Served, drive_by_hand, serving
 from tests.rig.pty_harness import Cable
 
 ROLES = ("turntable", "arm", "lightbox")
@@ -75,14 +75,7 @@ def test_devices_behind_terminals_are_found_written_and_tried(cables: Path, open
         assert "# Devices of the lab." in written and "  bench: {safe_z_mm: 90}" in written
         (former,) = lab.glob("rig.yaml.2*")
         assert former.read_text() == WRONG.format(camera=SMALL_CAMERA, folder=cables)
-        page.locator("#take").click()
-        page.locator("#hands-note", has_text="Home first").wait_for()
-        page.get_by_role("button", name="Home").click()
-        page.locator("#place", has_text="plate at 0.0°").wait_for()
-        page.get_by_role("button", name="Plate left").click()
-        page.locator("#place", has_text="plate at 5.0°").wait_for()
-        page.get_by_role("button", name="az060").click()
-        page.locator("button[data-light=az060][aria-pressed=true]").wait_for()
+        drive_by_hand(page)
         page.close()
 
 
