@@ -6,11 +6,13 @@ agree where the die made them and differ where wear, scratches and dirt did: not
 from one coin photographed twice, but that of the places where they agree least.
 
 Light draws a relief otherwise from every side. So the two are correlated as they were photographed, as one light would
-show them (`models.matching.relighting`), and by where relief is at all, whichever way it faces.
+show them (`models.matching.relighting`), and by where relief is at all, whichever way it faces. What a network makes of
+them comes beside it (`models.matching.surface_network`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -23,9 +25,7 @@ from calibration.outline import GREY_MEAN
 from models.local_features.networks import SIZE_PX
 from models.matching.registration import Registration
 from models.matching.relighting import coin_disc, relight
-
-Evidence = npt.NDArray[np.float64]
-"""(EVIDENCE,) what two crops in register show; see `surface_evidence`."""
+from models.matching.surface_network import SURFACE_PX
 
 REGISTERED_PX = 160
 _STIFFNESS = 0.05  # of the warp: points lie by 0.005 of the width where they should, the warp bends by 0.02
@@ -34,7 +34,26 @@ _PATCH_PX = 21
 _SHARES = (0.05, 0.25, 0.75, 0.95)  # of the places: the least, the fewer, the more and the most that agree
 _FLAT = 16.0  # grey values squared: contrast below that is noise
 
-EVIDENCE = 4 + len(_DETAILS) * (3 * (1 + len(_SHARES)) + 2)
+STATISTICS = 4 + len(_DETAILS) * (3 * (1 + len(_SHARES)) + 2)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Two crops in register.
+
+    Attributes
+    ----------
+    statistics
+        (STATISTICS,): ln of the points that agree, shift, ln of the scale (without sign), ln of what is left after
+        bending; then for each size of detail, as photographed, under one light, and by the strength of the relief, the
+        correlation of the places on the coin: its mean, and the limits below which `_SHARES` of them lie; and the
+        agreement of the whole under one light and before.
+    laid
+        (2, SURFACE_PX, SURFACE_PX) uint8, for the network.
+    """
+
+    statistics: npt.NDArray[np.float64]
+    laid: npt.NDArray[np.uint8]
 
 
 def bring_into_register(
@@ -63,17 +82,8 @@ def bring_into_register(
     return np.asarray(laid, np.uint8), np.asarray(still, np.uint8), left
 
 
-def surface_evidence(first: Image, second: Image, registration: Registration) -> Evidence:
-    """What two crops show once they are in register.
-
-    Returns
-    -------
-    Evidence
-        ln of the points that agree, shift, ln of the scale (without sign), ln of what is left after bending; then for
-        each size of detail, as photographed, under one light, and by the strength of the relief, the correlation of the
-        places on the coin: its mean, and the limits below which `_SHARES` of them lie; and the agreement of the whole
-        under one light and before.
-    """
+def compare_surfaces(first: Image, second: Image, registration: Registration) -> Surface:
+    """What two crops show once they are in register."""
     linear, centre = registration.matrix[:, :2], registration.matrix @ (0.5, 0.5, 1.0)
     laid, still, left = bring_into_register(first, second, registration)
     found = [
@@ -91,7 +101,7 @@ def surface_evidence(first: Image, second: Image, registration: Registration) ->
             agreement = _correlate(one, other)[on_coin]
             found += [float(agreement.mean()), *np.quantile(agreement, _SHARES).tolist()]
         found += [relit.agreement, relit.agreement_before]
-    return np.array(found)
+    return Surface(np.array(found), np.stack(bring_into_register(first, second, registration, SURFACE_PX)[:2]))
 
 
 def _smooth_terms(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -21,11 +21,11 @@ from calibration.image import Image
 from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
-from models.matching.relation import SideComparison, Verifier
+from models.matching.relation import CARD_FILE, SideComparison, Verifier
 from models.matching.views import View, crop_at_turn, group_views
 from models.matching.weighing import LIMIT, Weights
 
-VERIFIER = Path(__file__).parents[1] / "verifier" / "card.json"
+VERIFIER = Path(__file__).parents[1] / "verifier"
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
@@ -138,7 +138,7 @@ def shipped_verification() -> Verification:
         If it cannot be read.
     """
     try:
-        card = json.loads(VERIFIER.read_bytes())
-        return Verification(Verifier.from_card(card), Weights.from_card(card))
+        card = json.loads((VERIFIER / CARD_FILE).read_bytes())
+        return Verification(Verifier.load(VERIFIER), Weights.from_card(card))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

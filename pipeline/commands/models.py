@@ -149,9 +149,9 @@ def rounds(
     return DONE
 
 
-@app.command(epilog="Example: `rig models verifier card.json --photographs coins`")
+@app.command(epilog="Example: `rig models verifier fitted --photographs coins`")
 def verifier(
-    card: Annotated[Path, typer.Argument(metavar="FILE", help="The card to write; it must not exist.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it; there must be no card in it.")],
     photographs: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Photographs of real coins, one of each side, as for `rig init --coins`."),
@@ -160,19 +160,21 @@ def verifier(
         Path | None,
         typer.Option(metavar="CSV", help="Real coins photographed again, as for `rig import`: three in five are used."),
     ] = None,
-    dies: Annotated[int, typer.Option(min=2, help="Dies of made coins that are compared.")] = 28,
+    dies: Annotated[int, typer.Option(min=2, help="Dies of made coins that are compared.")] = 48,
     coins: Annotated[int, typer.Option(min=2, help="Made coins that are searched for.")] = 20,
-    sides: Annotated[int, typer.Option(min=1, help="Photographs that are lit again, drawn at random.")] = 20,
-    labelled: Annotated[int, typer.Option(min=1, help="Labelled photographs that are searched for.")] = 100,
+    sides: Annotated[int, typer.Option(min=1, help="Photographs that are lit again, drawn at random.")] = 140,
+    labelled: Annotated[int, typer.Option(min=1, help="Labelled photographs that are searched for.")] = 460,
+    steps: Annotated[int, typer.Option(min=1, help="Of training the network.")] = 2000,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Fit again what tells one coin from two of one die, and how much that counts; for those who develop coinlab.
 
-    It takes a quarter of an hour. The card takes effect where models/verifier/card.json of the source is.
+    It takes two hours; what was compared is kept, and the same command goes on. It takes effect where models/verifier
+    of the source is.
     """
     from pipeline.learning.verifier import Amounts, fit_verifier
 
-    amounts = Amounts(dies, coins, sides, labelled)
-    print_result(fit_verifier(card, photographs, labels, amounts, reporter), print_verifier, json=json)
+    amounts = Amounts(dies, coins, sides, labelled, steps)
+    print_result(fit_verifier(folder, photographs, labels, amounts, reporter), print_verifier, json=json)
     return DONE

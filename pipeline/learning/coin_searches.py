@@ -1,9 +1,9 @@
 """Searches whose answer is known, with what comparing their first candidates shows: what the weights of evidence are
 fitted on (`models.matching.weighing`).
 
-Three kinds of coins, so that no one kind decides: made coins photographed by hand and searched in print; photographs of
-real coins lit again from their estimated relief, among all others of their collection; and, where there are labels,
-real coins of one design photographed again. Each is searched for with its coin in the catalogue and without.
+Two kinds of coins, so that no one kind decides: made coins photographed by hand and searched in print; and, where there
+are labels, real coins of one design photographed again. Each is searched for with its coin in the catalogue and
+without.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import numpy as np
 
 from calibration.image import Image
 from calibration.outline import NoCoinError, crop_coin
-from capture.photographs import PhotoDrawer, photo_sides, read_photo
 from models.embedding.embedder import Embedder
 from models.evaluation.samples import split
 from models.local_features.networks import LocalFeatures, describe
@@ -28,22 +28,20 @@ from models.matching.fusion import ScoredCoin, fuse
 from models.matching.gallery import GalleryEntry, Where
 from models.matching.matcher import CoinMatcher
 from models.matching.probability import Probability
-from models.matching.registration import register
 from models.matching.rotation import turn_crop
-from models.matching.surface import Evidence, surface_evidence
-from models.matching.verification import VERIFIED
 from models.matching.views import View
-from models.matching.weighing import Compared
-from pipeline.learning.coin_pairs import PRINTED, Pair, by_hand, photograph
+from pipeline.learning.coin_pairs import Photographed, by_hand, compare
+from pipeline.learning.kept_pairs import Candidates, Pair, Source, Unit, kept
 from pipeline.learning.training_coins import labelled_samples
 from pipeline.reporter import Progress
-from rig.sides import SIDES, Side
+from rig.sides import SIDES
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.procedural import coin_type
 from rig.twin.coins.reproduction import reproduction
 
 FITTED_SHARE, FITTED_SEED = 0.6, 77  # of labelled coins: those that the starter's probability was fitted on
 SEARCHES_SEED = 9012  # of made coins that are used nowhere else
+COMPARED = 5  # candidates of a search
 IMPOSTORS = 2  # made coins that are never looked for, for each that is
 _TYPES = 12  # of made coins: few, so that many share one
 
@@ -57,54 +55,11 @@ class Query:
     group: str = ""
 
 
-@dataclass(frozen=True)
-class ComparedCoin:
-    """A candidate that was compared, and what the surface shows; None where no registration holds."""
+def made_searches(coins: int, embedder: Embedder, folder: Path, progress: Progress) -> list[Unit]:
+    """Search a printed catalogue of so many made coins, and `IMPOSTORS` for each, for sides photographed by hand.
 
-    coin: str
-    evidence: Evidence | None
-
-
-@dataclass(frozen=True)
-class Searched:
-    """A search: all candidates, best first, and those of them that were compared: the first few, and the coin."""
-
-    coin: str
-    ranked: tuple[ScoredCoin, ...]
-    compared: tuple[ComparedCoin, ...]
-
-    def pairs(self) -> list[Pair]:
-        """The coin itself, and the most similar other, as pairs."""
-        own = [each for each in self.compared if each.coin == self.coin]
-        others = [each for each in self.compared if each.coin != self.coin]
-        return [
-            *(("same coin", each.evidence) for each in own[:1]),
-            *(("same type", each.evidence) for each in others[:1]),
-        ]
-
-    def weighed(self, probability: Probability, surface: dict[str, float], *, is_there: bool) -> Compared:
-        """As it would be with the coin in the catalogue or without.
-
-        Parameters
-        ----------
-        surface
-            ln of what the surface says of each coin that was compared.
-        """
-        ranked = [each for each in self.ranked if is_there or each.coin != self.coin]
-        chances = probability.of(ranked)
-        places = [place for place, each in enumerate(ranked[:VERIFIED]) if each.coin in surface]
-        names = [ranked[place].coin for place in places]
-        first = np.array([chances[place] for place in places])
-        return Compared(
-            first,
-            np.array([surface[name] for name in names]),
-            max(1.0 - float(first.sum()), 0.0),
-            names.index(self.coin) if self.coin in names else None,
-        )
-
-
-def made_searches(coins: int, embedder: Embedder, progress: Progress) -> list[Searched]:
-    """Search a printed catalogue of so many made coins, and `IMPOSTORS` for each, for sides photographed by hand."""
+    They are kept in the folder.
+    """
     drawer, rng = ProceduralDrawer(SEARCHES_SEED), np.random.default_rng(SEARCHES_SEED)
     every = (f"s{number}" for number in count())
     names = list(islice((name for name in every if coin_type(name, SEARCHES_SEED) < _TYPES), coins * (1 + IMPOSTORS)))
@@ -120,33 +75,13 @@ def made_searches(coins: int, embedder: Embedder, progress: Progress) -> list[Se
             with suppress(NoCoinError):
                 crop = crop_coin(by_hand(drawer.side_texture(coin, side), rng))
                 queries.append(Query(f"{coin} {side}", crop, side))
-    return search_each(entries, queries, embedder, progress)
+    return search_each(entries, queries, Searcher("made", embedder, folder), progress)
 
 
-def photographed_searches(folder: Path, sides: int, embedder: Embedder, progress: Progress) -> list[Searched]:
-    """Search the photographs in a folder (see `capture.photographs.photo_sides`) for so many sides lit again.
-
-    Raises
-    ------
-    DrawerError
-        If the folder holds no photographs, or one that cannot be read.
-    """
-    entries, names = list[Query](), list[tuple[str, Side]]()
-    for coin, photos in photo_sides(folder).items():
-        for side, photo in photos.items():
-            with suppress(NoCoinError):
-                entries.append(Query(f"{coin} {side}", crop_coin(read_photo(photo)), side))
-                names.append((coin, side))
-    drawer, queries = PhotoDrawer(folder), list[Query]()
-    for place in np.random.default_rng(8).permutation(len(entries))[:sides]:
-        name, surface = entries[place].coin, drawer.side_texture(*names[place])
-        again = photograph(name, surface, PRINTED[1:], np.random.default_rng([8, int(place)]))
-        queries += [Query(name, each.crop, entries[place].group) for each in again]
-    return search_each(entries, queries, embedder, progress)
-
-
-def labelled_searches(labels: Path, most: int, embedder: Embedder, progress: Progress) -> list[Searched]:
+def labelled_searches(labels: Path, most: int, embedder: Embedder, folder: Path, progress: Progress) -> list[Unit]:
     """Search for so many photographs of labelled coins among those of their type, each in its first session.
+
+    They are kept in the folder.
 
     Raises
     ------
@@ -159,36 +94,81 @@ def labelled_searches(labels: Path, most: int, embedder: Embedder, progress: Pro
     return search_each(
         [Query(each.coin, each.read(), each.type) for each in gallery],
         [Query(queries[place].coin, queries[place].read(), queries[place].type) for place in chosen],
-        embedder,
+        Searcher("labelled", embedder, folder),
         progress,
     )
 
 
+@dataclass(frozen=True)
+class Searcher:
+    """Where searches are kept, of which source they are, and by which model."""
+
+    source: Source
+    embedder: Embedder
+    folder: Path
+
+
 def search_each(
-    entries: Sequence[Query], queries: Sequence[Query], embedder: Embedder, progress: Progress
-) -> list[Searched]:
+    entries: Sequence[Query], queries: Sequence[Query], searcher: Searcher, progress: Progress
+) -> list[Unit]:
     """Search for each query among the entries of its group, and compare the first few, and its coin, with it."""
-    index = FaissIndex(embedder.id)
-    listed = [GalleryEntry(str(place), each.coin, sale=each.group) for place, each in enumerate(entries)]
-    index.add(listed, embed_entries(embedder, [each.crop for each in entries]))
-    matcher, features, found = CoinMatcher(embedder, index), dict[int, LocalFeatures](), list[Searched]()
+    catalogue = _Catalogue.of(searcher, entries)
+    units = list[Unit]()
     for number, query in enumerate(queries):
         progress(number, len(queries))
-        searches = matcher.search([View(query.crop)], Where(sales=(query.group,)))
-        ranked, hits = fuse(searches), searches[0]
-        wanted = dict.fromkeys([*(each.coin for each in ranked[: VERIFIED + 1]), query.coin])
-        upright: dict[float, tuple[Image, LocalFeatures]] = {}
-        compared = []
+        units.append(kept(searcher.folder, f"{searcher.source}-search-{number:04}", partial(catalogue.search, query)))
+    progress(len(queries), len(queries))
+    return units
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    """Entries to search, and the points of those that were compared; embedded when it is first searched."""
+
+    searcher: Searcher
+    entries: Sequence[Query]
+    features: dict[int, LocalFeatures]
+
+    @classmethod
+    def of(cls, searcher: Searcher, entries: Sequence[Query]) -> _Catalogue:
+        """With nothing compared yet."""
+        return cls(searcher, entries, {})
+
+    @cached_property
+    def matcher(self) -> CoinMatcher:
+        """Searches the entries."""
+        index = FaissIndex(self.searcher.embedder.id)
+        listed = [GalleryEntry(str(place), each.coin, sale=each.group) for place, each in enumerate(self.entries)]
+        index.add(listed, embed_entries(self.searcher.embedder, [each.crop for each in self.entries]))
+        return CoinMatcher(self.searcher.embedder, index)
+
+    def search(self, query: Query) -> Unit:
+        """Search for one."""
+        (hits,) = self.matcher.search([View(query.crop)], Where(sales=(query.group,)))
+        ranked = fuse([hits])
+        wanted = dict.fromkeys([*(each.coin for each in ranked[: COMPARED + 1]), query.coin])
+        upright: dict[float, Photographed] = {}
+        pairs, names = list[Pair](), list[str]()
         for coin in [each for each in wanted if each in hits]:
             turn_deg, place = hits[coin].turn_deg, int(hits[coin].entry.entry_id)
             if turn_deg not in upright:
-                crop = turn_crop(query.crop, turn_deg)
-                upright[turn_deg] = (crop, describe(crop))
-            if place not in features:
-                features[place] = describe(entries[place].crop)
-            laid = register(upright[turn_deg][1], features[place])
-            pair = upright[turn_deg][0], entries[place].crop
-            compared.append(ComparedCoin(coin, surface_evidence(*pair, laid) if laid.holds else None))
-        found.append(Searched(query.coin, tuple(ranked), tuple(compared)))
-    progress(len(queries), len(queries))
-    return found
+                upright[turn_deg] = Photographed.of("", turn_crop(query.crop, turn_deg))
+            if place not in self.features:
+                self.features[place] = describe(self.entries[place].crop)
+            entry = Photographed(coin, self.entries[place].crop, self.features[place])
+            pairs.append(Pair("same coin" if coin == query.coin else "same type", compare(upright[turn_deg], entry)))
+            names.append(coin)
+        searches = tuple(self._as_searched(query, ranked, names, is_there=is_there) for is_there in (True, False))
+        return Unit(self.searcher.source, query.coin, tuple(pairs), searches)
+
+    def _as_searched(
+        self, query: Query, ranked: Sequence[ScoredCoin], names: list[str], *, is_there: bool
+    ) -> Candidates:
+        """As it would be with the coin in the catalogue or without."""
+        listed = [each for each in ranked if is_there or each.coin != query.coin]
+        chances = Probability.from_card(self.searcher.embedder.card).of(listed)
+        first = [place for place, each in enumerate(listed[:COMPARED]) if each.coin in names]
+        places = tuple(names.index(listed[place].coin) for place in first)
+        found = tuple(float(chances[place]) for place in first)
+        right = [n for n, place in enumerate(first) if listed[place].coin == query.coin]
+        return Candidates(found, places, max(1.0 - sum(found), 0.0), right[0] if right else None)

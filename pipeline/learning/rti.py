@@ -23,7 +23,9 @@ from pipeline.learning.training_coins import RELIEF_ELEVATION_DEG, RELIEF_LAMPS_
 _TERMS = 6  # 1, x, y, x², xy, y²
 
 
-class _Material(BaseModel):
+class Material(BaseModel):
+    """By what the planes' coefficients were scaled and moved before they were stored."""
+
     scale: list[float] = Field(min_length=3 * _TERMS, max_length=3 * _TERMS)
     bias: list[float] = Field(min_length=3 * _TERMS, max_length=3 * _TERMS)
 
@@ -32,7 +34,7 @@ class _Info(BaseModel):
     type: Literal["ptm"]
     colorspace: Literal["rgb"]
     format: Literal["jpg", "png"]
-    materials: list[_Material] = Field(min_length=1)
+    materials: list[Material] = Field(min_length=1)
 
 
 def rti_coin(folder: Path) -> TrainingCoin:
@@ -45,15 +47,15 @@ def rti_coin(folder: Path) -> TrainingCoin:
     ImageError, NoCoinError
         If a plane cannot be read, or shows no coin.
     """
-    planes, info = _planes(folder)
-    images = [_lit(planes, info, lamp_deg) for lamp_deg in RELIEF_LAMPS_DEG]
-    outline = find_coin(_lit(planes, info, None))  # found once: it does not move between lamps
+    planes, info = read_planes(folder)
+    images = [under_lamp(planes, info, lamp_deg) for lamp_deg in RELIEF_LAMPS_DEG]
+    outline = find_coin(under_lamp(planes, info, 0.0, 90.0))  # found once: it does not move between lamps
     crops = tuple(normalise(image, outline) for image in images)
     return TrainingCoin(folder.name, "", crops, relief=relief_of(crops))
 
 
-def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
-    """(6, H, W, 3) stored planes, and what they are scaled by."""
+def read_planes(folder: Path) -> tuple[npt.NDArray[np.float32], Material]:
+    """(6, H, W, 3) stored planes, and what they are scaled by; raises as `rti_coin`."""
     path = folder / "info.json"
     try:
         info = _Info.model_validate_json(path.read_bytes())
@@ -74,10 +76,11 @@ def _planes(folder: Path) -> tuple[npt.NDArray[np.float32], _Material]:
     return np.stack(images).astype(np.float32) / np.float32(255.0), info.materials[0]
 
 
-def _lit(planes: npt.NDArray[np.float32], material: _Material, lamp_deg: float | None) -> Image:
-    """The image under a lamp at an azimuth, counter-clockwise from the right; None for a lamp straight above."""
-    reach = 0.0 if lamp_deg is None else np.cos(np.radians(RELIEF_ELEVATION_DEG))
-    azimuth = np.radians(lamp_deg or 0.0)
+def under_lamp(
+    planes: npt.NDArray[np.float32], material: Material, lamp_deg: float, elevation_deg: float = RELIEF_ELEVATION_DEG
+) -> Image:
+    """The image under a lamp at an azimuth, counter-clockwise from the right, and an elevation."""
+    reach, azimuth = np.cos(np.radians(elevation_deg)), np.radians(lamp_deg)
     x, y = reach * np.cos(azimuth), reach * np.sin(azimuth)
     terms = np.array([1.0, x, y, x * x, x * y, y * y], np.float32)
     scale, bias = (np.array(each, np.float32).reshape(_TERMS, 1, 1, 3) for each in (material.scale, material.bias))

@@ -4,7 +4,7 @@
 
 All 579 Roman coins stand, both sides, on screened pages that `rig catalogue add` has cut out; some of them are scanned
 in the twin, and each is searched for with its entry in the catalogue and without. What is there is not made again: the
-command can be interrupted, and continues. `--queries` limits how many more coins it answers.
+command can be interrupted, and continues. `--queries` limits how many coins are searched for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,11 @@ import numpy as np
 from PIL import Image
 
 from capture.store import Store
-from models.evaluation.measures import interval_over_coins, reliability
-from models.evaluation.open_set import Searches, fnir_at_fpir, fnir_interval
-from models.matching.gallery import Where
-from models.matching.index import EVERYTHING
+from capture.store.records import Frame
 from pipeline.collection.identify import Identifier, scanned_views
 from pipeline.commands.terminal.output import reporter
 from pipeline.lab import IN_USE, open_lab
+from tests.bench.catalogue_answers import answer_each, report
 from tests.bench.catalogue_plates import PERIODS, SHARED, roman_coin
 from tests.pipeline.collection.period_pages import make_period_page
 from tests.pipeline.collection.plate_pages import overlap
@@ -55,7 +55,7 @@ def main() -> None:
     make_catalogue(options.folder, paths, options.seed)
     scan_coins(options.folder, [paths[n] for n in sorted(drawn)])
     answer(options.folder, options.queries)
-    report(options.folder)
+    report("scans of both sides", options.folder / "answers.jsonl")
 
 
 def run_rig(*arguments: object) -> Any:
@@ -121,50 +121,21 @@ def scan_coins(folder: Path, paths: list[Path]) -> None:
 
 
 def answer(folder: Path, most: int | None) -> None:
-    """Search for each scanned coin, with its entry and without; a line of `answers.jsonl` each."""
+    """Search for each scanned coin."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sale, twin = open_lab(folder / "sale"), open_lab(folder / "twin")
     name_of = {coin: name for name, coin in json.loads((folder / "names.json").read_text()).items()}
     identifier = Identifier.open(sale, IN_USE, reporter)
-    kept = folder / "answers.jsonl"
-    done = {json.loads(line)["coin"] for line in kept.read_text().splitlines()} if kept.is_file() else set()
     with Store.open(twin.store, writing=False) as store:
-        frames: dict[str, list[Any]] = {}
+        frames: dict[str, list[Frame]] = {}
         for session in store.sessions.find("scan"):
             for frame in store.frames.find(session.id):
                 frames.setdefault(frame.coin_id, []).append(frame)
-        for coin in [coin for coin in sorted(frames) if coin not in done][:most]:
-            views, own = scanned_views(twin, store, frames[coin]), name_of.get(coin)
-            found = {"coin": coin, "name": own}
-            for mated, where in ((True, EVERYTHING), (False, Where(but_coin=own))):
-                ranked = identifier.matcher.match(views, identifier.probability, identifier.links, where)
-                called = [{each.scored.coin, *(other.coin for other in each.also)} for each in ranked]
-                rank = next((n for n, names in enumerate(called, 1) if own in names), None)
-                best = {"rank": rank, "probability": ranked[0].probability, "first": ranked[0].scored.coin}
-                found["mated" if mated else "impostor"] = best
-            with kept.open("a") as stream:
-                print(json.dumps(found), file=stream)
-            print(json.dumps(found), flush=True)
-
-
-def report(folder: Path) -> None:
-    """What the answers so far come to."""
-    answers = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
-    coins = tuple(each["coin"] for each in answers)
-    ranks = np.array([each["mated"]["rank"] or np.inf for each in answers])
-    chances = np.array([each["mated"]["probability"] for each in answers])
-    others = np.array([each["impostor"]["probability"] for each in answers])
-    print(f"{len(coins)} coins among {len(set(json.loads((folder / 'names.json').read_text()).values()))}")
-    for rank in (1, 5, 10):
-        hit = ranks <= rank
-        print(f"Rank-{rank}: {hit.mean():.1%}, {[round(side, 3) for side in interval_over_coins(hit, coins)]}")
-    searches = Searches(coins, chances, ranks == 1, coins, others)
-    for fpir in (0.01, 0.1):
-        interval = [round(side, 3) for side in fnir_interval(searches, fpir)]
-        print(f"FNIR at FPIR {fpir:.0%}: {fnir_at_fpir(searches, fpir):.1%}, {interval}")
-    right = np.concatenate([ranks == 1, np.zeros(len(others), bool)])
-    print(f"ECE {reliability(np.concatenate([chances, others]), right).ece:.3f}")
-    print(f"match, with the entry: {(chances >= 0.9).mean():.1%}; without: {(others >= 0.9).mean():.1%}")
+        queries = (
+            (coin, name_of.get(coin), partial(scanned_views, twin, store, frames[coin]))
+            for coin in islice(sorted(frames), most)
+        )
+        answer_each(identifier, queries, folder / "answers.jsonl")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from models.matching.faiss_index import FaissIndex
 from models.matching.gallery import GalleryEntry
 from models.matching.matcher import CoinMatcher
 from models.matching.registration import register
-from models.matching.surface import surface_evidence
+from models.matching.surface import compare_surfaces
+from models.matching.surface_network import judge_places
+from models.matching.verification import shipped_verification
 from models.matching.views import View
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -50,6 +52,7 @@ def test_the_stages_of_a_query_over_embedding_it_once() -> None:
     rows = matcher.find_shortlist(turned, None)
     points, same_points, other_points = describe(query), describe(same), describe(other)
     laid, beside = register(points, same_points), register(points, other_points)
+    network, surface = shipped_verification().verifier.network, compare_surfaces(query, same, laid)
     stages: dict[str, Callable[[], object]] = {
         "embed once": lambda: embedder.embed([query]),
         "embed at 36 turns": lambda: matcher.extract([View(query)]),
@@ -57,8 +60,8 @@ def test_the_stages_of_a_query_over_embedding_it_once() -> None:
         f"grids of {len(rows)}": lambda: matcher.compare_grids(turned, rows),
         "points of an image": lambda: describe(query),
         "register a candidate": lambda: register(points, same_points),
-        "surface of a candidate": lambda: surface_evidence(query, same, laid),
-        "surface of another": lambda: surface_evidence(query, other, beside),
+        "statistics of its surface": lambda: compare_surfaces(query, same, laid),
+        "network on its surface": lambda: judge_places(network, surface.laid),
     }
     best = dict.fromkeys(stages, float("inf"))
     for _ in range(ROUNDS):

@@ -124,7 +124,7 @@ def procedural_side(coin: str, side: Side, seed: int = 0, size_px: int = TEXTURE
     pits = _pits(fine, coarse, decay)
     relief_mm = height * np.float32(diameter_mm * rng.uniform(0.030, 0.042)) - pits * np.float32(0.22)
     relief_mm += coarse * np.float32(0.03) + fine * np.float32(0.010 + 0.012 * decay)
-    relief_mm += _scratches(rng, size_px)
+    relief_mm += scratches(rng, size_px)
     # The flan rounds off towards its edge.
     shoulder = np.clip(inside / np.float32(0.06), 0, 1)
     relief_mm -= (1 - np.sqrt(shoulder * (2 - shoulder))) * np.float32(0.55)
@@ -174,7 +174,8 @@ def _pits(fine: Array, coarse: Array, decay: float) -> Array:
     return as_array(cv2.GaussianBlur(patches * grain, (0, 0), 1.0))
 
 
-def _scratches(rng: np.random.Generator, size_px: int) -> Array:
+def scratches(rng: np.random.Generator, size_px: int) -> Array:
+    """Depths in mm (size_px, size_px), 0 and below, of a few scratches anywhere."""
     drawn = np.zeros((size_px, size_px), np.uint8)
     for _ in range(int(rng.poisson(7))):
         start = rng.uniform(0, size_px, 2)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from calibration.outline import crop_coin
-from models.matching.relation import RELATIONS, Relation, Verifier
-from models.matching.surface import EVIDENCE
+from models.matching.relation import RELATIONS, Regression, Relation
 from models.matching.verification import shipped_verification
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.reproduction import reproduction
@@ -32,17 +31,17 @@ def test_what_cannot_be_registered_is_hardly_the_coin() -> None:
     assert likelihoods.argmax() == RELATIONS.index("other") and likelihoods.argmin() == RELATIONS.index("same coin")
 
 
-def test_a_verifier_learns_what_sets_one_coin_apart_and_is_the_same_read_from_its_card() -> None:
+def test_a_regression_learns_what_sets_one_coin_apart_and_is_the_same_read_from_its_card() -> None:
     rng = np.random.default_rng(0)
     levels: dict[Relation, float] = {"same coin": 3.0, "same die": 1.0, "same type": 0.0}
-    pairs = [(relation, rng.normal(level, 0.3, EVIDENCE)) for relation, level in levels.items() for _ in range(30)]
-    fitted = Verifier.fit([*pairs, *[("other", None)] * 20])
-    read = Verifier.from_card(fitted.as_card())
+    pairs = [(relation, rng.normal(level, 0.3, 5)) for relation, level in levels.items() for _ in range(30)]
+    fitted = Regression.fit(pairs, squared=True)
+    read = Regression.from_card(fitted.as_card(), 5, squared=True)
     for place, level in enumerate(levels.values()):
-        likelihoods = read.likelihoods(np.full(EVIDENCE, level))
-        assert likelihoods[:3].argmax() == place
-        assert likelihoods == pytest.approx(fitted.likelihoods(np.full(EVIDENCE, level)), abs=1e-2)
+        likelihoods = read.likelihoods(np.full(5, level))
+        assert likelihoods.argmax() == place
+        assert likelihoods == pytest.approx(fitted.likelihoods(np.full(5, level)), abs=1e-2)
     with pytest.raises(ValueError, match="of one die"):
-        Verifier.fit([pair for pair in pairs if pair[0] != "same die"])
+        Regression.fit([pair for pair in pairs if pair[0] != "same die"], squared=True)
     with pytest.raises(ValueError, match="another version"):
-        Verifier.from_card({**fitted.as_card(), "mean": [0.0]})
+        Regression.from_card(fitted.as_card(), 5, squared=False)
