@@ -170,7 +170,7 @@ def verifier(
 ) -> int:
     """Fit again what tells one coin from two of one die, and how much that counts; for those who develop coinlab.
 
-    It takes two hours; what was compared is kept, and the same command goes on. It takes effect where models/verifier
+    It takes two hours; what was compared is kept, and the same command resumes. It takes effect where models/verifier
     of the source is.
     """
     from pipeline.learning.verifier import Amounts, fit_verifier

@@ -91,7 +91,7 @@ def fit_verifier(
 ) -> FittedVerifier:
     """Fit the verifier on made, photographed and labelled coins, and write its network and its card.
 
-    What is compared is kept in ``pairs`` of the folder: interrupted, the same call goes on.
+    What is compared is kept in ``pairs`` of the folder: interrupted, the same call resumes.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def _is_asked(unit: Unit) -> bool:
 
 
 def _relation_of(unit: Unit, pair: Pair) -> int | None:
-    """What the network is told: of real coins that are two no die is known."""
+    """What the network learns: of real coins that are two no die is known."""
     place = RELATIONS.index(pair.relation)
     return place if place == 0 or (unit.source == "made" and not unit.searches) else None
 

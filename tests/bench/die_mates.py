@@ -1,4 +1,4 @@
-"""How well one coin is told from another of its die, and of its type, by one photograph each: docs/results.md.
+"""How well one coin is set apart from another of its die, and of its type, by one photograph each: docs/results.md.
 
     python -m tests.bench.die_mates --folder /tmp/mates [--dies 20] [--seed 9041]
 

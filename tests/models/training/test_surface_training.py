@@ -27,8 +27,8 @@ def pairs(seeds: range) -> list[SurfacePair]:
 @pytest.mark.slow
 def test_it_learns_to_tell_one_image_from_two() -> None:
     network = train_network(pairs(range(8)), 25, 0, lambda done, total: None)
-    said = [mean_of_places(judge_places(network, pair.laid)) for pair in pairs(range(100, 104))]
-    speaks = [float(each[0] - np.logaddexp.reduce(each[1:])) for each in said]
+    judged = [mean_of_places(judge_places(network, pair.laid)) for pair in pairs(range(100, 104))]
+    speaks = [float(each[0] - np.logaddexp.reduce(each[1:])) for each in judged]
     assert min(speaks[0::3]) > max(speaks[1::3])
 
 
