@@ -128,7 +128,7 @@ def fit_plate(views: Sequence[RingView], angles_deg: Sequence[float], lens: Lens
     CalibrationError
         If the views do not turn about one axis.
     """
-    seen = [_normalised(view.corners_px, lens) for view in views]
+    seen = [lens.at_unit_depth(view.corners_px) for view in views]
     flat = [np.column_stack([view.corners_mm, np.zeros(len(view.corners_mm))]) for view in views]
     _, rotation, translation = cv2.solvePnP(flat[0], seen[0], np.eye(3), None)
     turn_deg = np.asarray(angles_deg, np.float64) - angles_deg[0]
@@ -173,8 +173,3 @@ def _project(values: Points, place: Points, turn: float) -> Points:
     rotation, _ = cv2.Rodrigues(values[:3])
     at = turned @ rotation.T + values[3:6]
     return np.asarray(at[:, :2] / at[:, 2:], np.float64)
-
-
-def _normalised(corners_px: Points, lens: Lens) -> Points:
-    straight = cv2.undistortPoints(corners_px.reshape(-1, 1, 2), lens.matrix, lens.distortion)
-    return np.asarray(straight, np.float64).reshape(-1, 2)

@@ -75,7 +75,11 @@ def _detected(image: Image, name: str) -> Values:
     for view in _views(np.asarray(small, np.uint8)):
         detector = cv2.mcc.CCheckerDetector.create()
         detector.setColorChartType(cv2.mcc.MCC24)
-        if detector.process(cv2.cvtColor(view, cv2.COLOR_RGB2BGR), 1):
+        try:
+            is_found = detector.process(cv2.cvtColor(view, cv2.COLOR_RGB2BGR), 1)
+        except cv2.error:  # it makes a matrix of nothing where it took something else for patches
+            continue
+        if is_found:
             quads = np.asarray(detector.getBestColorChecker().getColorCharts(), np.float64).reshape(-1, 4, 2)
             if len(quads) == PATCHES and np.isfinite(quads).all():
                 return _settled(image, np.asarray((quads.mean(axis=1) + 0.5) / scale - 0.5))

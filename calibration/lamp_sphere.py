@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -89,7 +88,7 @@ def ray_to_lamp(image: Image, sphere: SphereOnPlate, lens: Lens, name: str) -> t
         If the image (H, W, 3) shows no single reflection of a lamp.
     """
     spot = np.array(find_spot(image, sphere.outline, name), np.float64)
-    x, y = cv2.undistortPoints(spot.reshape(1, 1, 2), lens.matrix, lens.distortion).ravel()
+    x, y = lens.at_unit_depth(spot).ravel()
     ray = np.array([x, y, 1.0]) / np.sqrt(x * x + y * y + 1)
     along = float(ray @ sphere.centre_mm)
     inside = along**2 - float(sphere.centre_mm @ sphere.centre_mm) + sphere.radius_mm**2
@@ -100,8 +99,7 @@ def ray_to_lamp(image: Image, sphere: SphereOnPlate, lens: Lens, name: str) -> t
 
 def _centre_of(rim_px: Vector, lens: Lens, radius_mm: float) -> Vector:
     """Where a sphere is whose rim is seen along a cone of rays; points that leave the cone lose their weight."""
-    flat = cv2.undistortPoints(rim_px.reshape(-1, 1, 2), lens.matrix, lens.distortion).reshape(-1, 2)
-    along = np.column_stack([flat, np.ones(len(flat))])
+    along = np.column_stack([lens.at_unit_depth(rim_px), np.ones(len(rim_px))])
     rays = along / np.linalg.norm(along, axis=1, keepdims=True)
     weight = np.ones(len(rays))
     for _ in range(ROUNDS):

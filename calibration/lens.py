@@ -24,10 +24,12 @@ REACH = 0.12  # of the image's width and height, which the corners reach beyond 
 COVERAGE_CELLS = 5
 # Brown and Conrady with two and three radial terms, and OpenCV's rational model: flags, and terms of distortion.
 MODELS = ((cv2.CALIB_FIX_K3, 4), (0, 5), (cv2.CALIB_RATIONAL_MODEL, 8))
+STRAIGHTENED = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 100, 1e-6)  # OpenCV's five steps suit long lenses
 # A model with more terms has to bring the error below this share: corners of one view err alike, which Schwarz's
 # criterion does not know, and a term that explains little of them misleads where no corner was seen.
 RICHER = 0.95
 FISHEYE, FISHEYE_PX = 2.0, 0.25  # how much worse than a model that turns back, and how bad, the best one may be
+LEAST_GROWTH = 0.2  # of the image with the scene: below, a pixel would be stretched over five of a straightened image
 MIN_TILT_DEG = 8.0
 MIN_DIRECTIONS = 3  # Zhang's least, if nothing about the lens is known
 APART_DEG = 4.0  # directions in which the board faces differ by more
@@ -57,8 +59,12 @@ class Lens:
 
     def straightened(self, points_px: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(N, 2) places in a straightened image, of points (N, 2) in one as the camera took it."""
+        return self.at_unit_depth(points_px) * self.matrix.diagonal()[:2] + self.matrix[:2, 2]
+
+    def at_unit_depth(self, points_px: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(N, 2) x and y, at a distance of 1 along the axis, of what is seen at points (N, 2) of an image as taken."""
         points = np.asarray(points_px, np.float64).reshape(-1, 1, 2)
-        flat = cv2.undistortPoints(points, self.matrix, self.distortion, P=self.matrix)
+        flat = cv2.undistortPoints(points, self.matrix, self.distortion, None, None, None, STRAIGHTENED)
         return np.asarray(flat, np.float64).reshape(-1, 2)
 
 
@@ -174,6 +180,7 @@ class _Fit:
     errors_px: npt.NDArray[np.float64]
     focal_std_px: float
     criterion: float
+    seen: float  # how far out corners were seen, in focal lengths
 
 
 def _best_model(views: Sequence[BoardView], size: tuple[int, int]) -> _Fit:
@@ -186,9 +193,9 @@ def _best_model(views: Sequence[BoardView], size: tuple[int, int]) -> _Fit:
     finest = min(fits, key=lambda fit: fit.rms_px)
     if best.rms_px > max(FISHEYE_PX, FISHEYE * finest.rms_px) and not _grows_outwards(finest, size):
         raise CalibrationError(
-            f"The lens bends the image as a fisheye does: what fits the board ({finest.rms_px:.2f} pixels) turns back "
-            f"before the image's corners, and what does not fits worse ({best.rms_px:.2f}). Fisheye lenses are not "
-            "covered. Use a longer lens, or crop all photographs alike to their middle."
+            f"The lens bends the image as a fisheye does: what fits the board ({finest.rms_px:.2f} pixels) stretches "
+            f"the corners of a straightened image more than {1 / LEAST_GROWTH:.0f} times, and what does not fits worse "
+            f"({best.rms_px:.2f}). Use a longer lens, or crop all photographs alike to their middle."
         )
     return best
 
@@ -211,6 +218,7 @@ def _fit(views: Sequence[BoardView], size: tuple[int, int], flags: int, terms: i
     values = 2 * sum(len(each) for each in px)
     # sigma² from the residuals; the poses take six values of each view in every model alike.
     criterion = values * np.log(max(rms_px, 1e-6) ** 2) + terms * np.log(values)
+    seen_px = np.concatenate(px) - np.asarray(matrix, np.float64)[:2, 2]
     return _Fit(
         float(rms_px),
         np.asarray(matrix, np.float64),
@@ -219,11 +227,15 @@ def _fit(views: Sequence[BoardView], size: tuple[int, int], flags: int, terms: i
         np.asarray(errors, np.float64).ravel(),
         float(np.asarray(spread).ravel()[0]),
         float(criterion),
+        float(np.linalg.norm(seen_px, axis=1).max() / matrix[0, 0]),
     )
 
 
 def _grows_outwards(fit: _Fit, size: tuple[int, int]) -> bool:
-    """Whether a place further out in the scene is further out in the image, all over it: else the model is nonsense."""
+    """Whether a place further out in the scene is further out in the image, as far as it was seen and straightened.
+
+    Else the model is nonsense. What lies beyond, in the corners of a wide-angle image, no straightened image shows.
+    """
     reach = np.hypot(*(max(fit.matrix[axis, 2], size[axis] - fit.matrix[axis, 2]) for axis in (0, 1)))
     edge = float(reach / fit.matrix[0, 0])
     k1, k2, k3, k4, k5, k6 = (
@@ -235,8 +247,10 @@ def _grows_outwards(fit: _Fit, size: tuple[int, int]) -> bool:
     if (below <= 0.05).any() and np.argmax(below <= 0.05) < 100:
         return False
     bent = r * (1 + k1 * r**2 + k2 * r**4 + k3 * r**6) / np.where(below <= 0.05, 1, below)
-    falls = np.flatnonzero(np.diff(bent) <= 0)
-    return bool(bent[falls[0] if len(falls) else -1] >= edge)
+    growth = np.diff(bent) / np.diff(r)
+    falls = np.flatnonzero(growth <= 0)
+    reaches = bent[falls[0] if len(falls) else -1] >= min(edge, fit.seen)
+    return bool(reaches and (growth[r[1:] <= edge] >= LEAST_GROWTH).all())
 
 
 def _is_same_view(view: BoardView, other: BoardView) -> bool:
@@ -324,8 +338,7 @@ def mm_per_pixel(lens: Lens, flat_view: BoardView) -> float:
         raise CalibrationError(
             "The view for the scale has another size than the lens calibration. Take it with the same setting."
         )
-    straight = cv2.undistortPoints(flat_view.corners_px.reshape(-1, 1, 2), lens.matrix, lens.distortion, P=lens.matrix)
-    homography, _ = cv2.findHomography(flat_view.corners_mm[:, :2], straight.reshape(-1, 2))
+    homography, _ = cv2.findHomography(flat_view.corners_mm[:, :2], lens.straightened(flat_view.corners_px))
     to_mm = np.linalg.inv(homography)
     x, y = lens.width_px / 2, lens.height_px / 2
     u, v, w = to_mm @ (x, y, 1.0)

@@ -20,13 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.image import Image
 from calibration.lens import Lens
+from calibration.marker_edges import corners_by_edges
 
 Points = npt.NDArray[np.float64]
 
 WORKING_WIDTH_PX = 640
 MIN_MARKERS = 4
 MAX_MISS_CELLS = 0.35  # a corner further from where the others put it belongs to no marker of the ring
-REFINED_CELLS = 0.7  # of a marker's grid: reach of the window in which a corner is found again
+REFINED_CELLS = 0.5  # of a marker's grid: reach of the window in which an edge is found again
 PLATE_GREY = 140.0  # what the plate is brought to before markers are looked for
 PRINT_GREY = 96  # of the ring's ground in print; the ink is black
 
@@ -257,19 +258,10 @@ def ring_image(ring: RingSpec, px_per_mm: float = 600 / 25.4) -> Image:
 
 
 def _refined(seen_px: Points, grey: npt.NDArray[np.uint8], ring: RingSpec) -> Points:
-    """Corners (N, 4, 2) found again in all pixels of the image, in a window that their neighbours just stay out of.
-
-    Of the twin's corners, 0.1 mm a pixel, the scatter falls from 1.0 to 0.5 pixels; what remains is that blur draws
-    each corner inwards, and the four of a marker alike.
-    """
+    """Corners (N, 4, 2) found again in all pixels of the image, by edges that are looked for this side of the next."""
     if len(seen_px) == 0:
         return seen_px
-    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
-    reach = int(np.clip(round(REFINED_CELLS * side_px / (ring.opencv_dictionary.markerSize + 2)), 2, 15))
-    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 0.001)
-    places = seen_px.reshape(-1, 1, 2).astype(np.float32)
-    found = cv2.cornerSubPix(grey, places, (reach, reach), (-1, -1), stop)
-    return np.asarray(found, np.float64).reshape(-1, 4, 2)
+    return corners_by_edges(seen_px, grey, REFINED_CELLS * _side_px(seen_px) / (ring.opencv_dictionary.markerSize + 2))
 
 
 @lru_cache(maxsize=2)
@@ -325,8 +317,7 @@ def _fit(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> PlateAngle | N
 def _agreeing(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> tuple[Points, npt.NDArray[np.bool_]] | None:
     """The plane's image, and which markers (N, 4, 2) lie where it puts them; None if too few do."""
     plate, seen = on_plate_mm.reshape(-1, 2), seen_px.reshape(-1, 2)
-    side_px = float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))
-    cell_px = side_px / (ring.opencv_dictionary.markerSize + 2)
+    cell_px = _side_px(seen_px) / (ring.opencv_dictionary.markerSize + 2)
     homography, agree = cv2.findHomography(plate, seen, cv2.RANSAC, max(1.0, MAX_MISS_CELLS * cell_px))
     if homography is None:
         return None
@@ -335,3 +326,8 @@ def _agreeing(seen_px: Points, on_plate_mm: Points, ring: RingSpec) -> tuple[Poi
         return None
     homography, _ = cv2.findHomography(on_plate_mm[whole].reshape(-1, 2), seen_px[whole].reshape(-1, 2), 0)
     return None if homography is None else (np.asarray(homography, np.float64), np.asarray(whole, bool))
+
+
+def _side_px(seen_px: Points) -> float:
+    """How long the sides of markers (N, 4, 2) are, the median."""
+    return float(np.median(np.linalg.norm(np.roll(seen_px, -1, axis=1) - seen_px, axis=2)))

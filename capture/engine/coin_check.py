@@ -229,6 +229,6 @@ def _differ(one: float, other: float) -> float:
 
 def _share_of_circle(outline: Outline) -> float:
     """Area over that of the smallest circle around it."""
-    points = cv2.findNonZero(outline.mask.view(np.uint8))
-    _, radius_px = cv2.minEnclosingCircle(cv2.convexHull(points))
+    contours, _ = cv2.findContours(outline.mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    _, radius_px = cv2.minEnclosingCircle(cv2.convexHull(np.concatenate(contours)))
     return float((outline.radius_px / max(radius_px, 1e-6)) ** 2)

@@ -32,6 +32,7 @@ REACH = (0.08, 0.92)  # radii of the map: neither the very middle, where angles 
 FINE_PX, COARSE_PX = 1.5, 12.0  # detail in between is compared
 DARK = 8.0  # grey levels added before the logarithm, so that noise in the shade does not count
 SAME_SIDE = 0.8
+STRIP_ROWS = 64  # of images whose mean is taken: a sum of the whole of them would not fit the cache
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,14 @@ class Portrait:
 
 def mean_of(images: Sequence[Image]) -> Image:
     """The mean of images of one scene under several lights."""
-    total = np.zeros(images[0].shape, np.float32)
-    for image in images:
-        cv2.accumulate(image, total)
-    return np.asarray(cv2.convertScaleAbs(total, alpha=1.0 / len(images)), np.uint8)
+    mean = np.empty_like(images[0])
+    for top in range(0, len(mean), STRIP_ROWS):
+        strip = slice(top, top + STRIP_ROWS)
+        total = np.zeros(mean[strip].shape, np.float32)
+        for image in images:
+            cv2.accumulate(image[strip], total)
+        cv2.convertScaleAbs(total, mean[strip], alpha=1.0 / len(images))
+    return mean
 
 
 def portrait(mean: Image, outline: Outline | None = None) -> Portrait:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from calibration.image import Image
 from models.matching.registration import Registration, register_crops
-from models.matching.surface import STATISTICS, Surface, compare_surfaces
+from models.matching.surface import STATISTICS, Overlay, compare_surfaces
 from models.matching.surface_network import JUDGED, SurfaceNetwork, judge_places, mean_of_places
 
 Relation = Literal["same coin", "same die", "same type", "other"]
@@ -135,12 +135,12 @@ class Verifier:
     def compare(self, first: Image, second: Image) -> SideComparison:
         """Lay one normalised crop, turned upright already, on another, and compare them."""
         registration = register_crops(first, second)
-        surface = compare_surfaces(first, second, registration) if registration.holds else None
-        return SideComparison(registration, self.likelihoods(surface))
+        overlay = compare_surfaces(first, second, registration) if registration.holds else None
+        return SideComparison(registration, self.likelihoods(overlay))
 
-    def likelihoods(self, surface: Surface | None) -> Likelihoods:
+    def likelihoods(self, overlay: Overlay | None) -> Likelihoods:
         """How likely it is to see this, for each relation; None where no registration holds."""
-        return self.weigh(None if surface is None else evidence(self.network, self.statistics, surface))
+        return self.weigh(None if overlay is None else evidence(self.network, self.statistics, overlay))
 
     def weigh(self, numbers: Values | None) -> Likelihoods:
         """The same of what `evidence` gave."""
@@ -165,10 +165,10 @@ class Verifier:
         return {"statistics": self.statistics.as_card(), "both": self.both.as_card(), "held": held}
 
 
-def evidence(network: SurfaceNetwork, statistics: Regression, surface: Surface) -> Values:
+def evidence(network: SurfaceNetwork, statistics: Regression, overlay: Overlay) -> Values:
     """(EVIDENCE,) what the statistics say of each relation, and what the network says; of each their mean left out."""
-    by_statistics = statistics.likelihoods(surface.statistics)
-    by_network = mean_of_places(judge_places(network, surface.laid))
+    by_statistics = statistics.likelihoods(overlay.statistics)
+    by_network = mean_of_places(judge_places(network, overlay.laid))
     centred = np.concatenate([by_statistics - by_statistics.mean(), by_network - by_network.mean()])
     return np.clip(centred, -_MOST_BY_ONE, _MOST_BY_ONE)
 

@@ -38,7 +38,7 @@ STATISTICS = 4 + len(_DETAILS) * (3 * (1 + len(_SHARES)) + 2)
 
 
 @dataclass(frozen=True)
-class Surface:
+class Overlay:
     """Two crops in register.
 
     Attributes
@@ -82,7 +82,7 @@ def bring_into_register(
     return np.asarray(laid, np.uint8), np.asarray(still, np.uint8), left
 
 
-def compare_surfaces(first: Image, second: Image, registration: Registration) -> Surface:
+def compare_surfaces(first: Image, second: Image, registration: Registration) -> Overlay:
     """What two crops show once they are in register."""
     linear, centre = registration.matrix[:, :2], registration.matrix @ (0.5, 0.5, 1.0)
     laid, still, left = bring_into_register(first, second, registration)
@@ -101,7 +101,7 @@ def compare_surfaces(first: Image, second: Image, registration: Registration) ->
             agreement = _correlate(one, other)[on_coin]
             found += [float(agreement.mean()), *np.quantile(agreement, _SHARES).tolist()]
         found += [relit.agreement, relit.agreement_before]
-    return Surface(np.array(found), np.stack(bring_into_register(first, second, registration, SURFACE_PX)[:2]))
+    return Overlay(np.array(found), np.stack(bring_into_register(first, second, registration, SURFACE_PX)[:2]))
 
 
 def _smooth_terms(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

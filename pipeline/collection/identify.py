@@ -33,7 +33,7 @@ from pipeline.errors import LabError
 from pipeline.lab import Lab
 from pipeline.model_in_use import open_model
 from pipeline.reporter import Progress, Reporter
-from pipeline.reports.cards import IMAGE_PX, OwnImage
+from pipeline.reports.cards import IMAGE_PX, OwnImage, named_entries
 from pipeline.reports.evidence import keep_evidence
 from pipeline.reports.images import portrait
 from pipeline.reports.photograph_page import photograph_card, write_photograph_page
@@ -114,7 +114,8 @@ class Identifier:
         LabError
             If no entry is as it is asked for; and see `over`.
         """
-        embedder = load_model(lab, model, reporter)
+        with reporter.step("Loading the model"):
+            embedder = load_model(lab, model)
         with reporter.progress("Embedding the catalogue") as progress:
             identifier = cls.over(lab, embedder, progress, thorough=thorough)
         identifier.warn_of_missing(reporter)
@@ -214,7 +215,7 @@ class Identifier:
             yield OwnImage(side=coin.caption, image=image, caption=coin.caption, evidence=evidence)
 
 
-def load_model(lab: Lab, model: str, reporter: Reporter) -> Embedder:
+def load_model(lab: Lab, model: str) -> Embedder:
     """Load a model that can identify.
 
     Raises
@@ -225,8 +226,7 @@ def load_model(lab: Lab, model: str, reporter: Reporter) -> Embedder:
         If there is no such model.
     """
     require_catalogue(lab)
-    with reporter.step("Loading the model"):
-        embedder = open_model(lab, model)
+    embedder = open_model(lab, model)
     if "probability" not in embedder.card:
         raise LabError(
             f"model {embedder.name} has no calibrated probability, so similar is all it can say. "
@@ -243,7 +243,8 @@ def build_catalogue(lab: Lab, model: str, reporter: Reporter) -> BuiltCatalogue:
     LabError, WeightsError
         See `load_model`.
     """
-    embedder = load_model(lab, model, reporter)
+    with reporter.step("Loading the model"):
+        embedder = load_model(lab, model)
     with reporter.progress("Embedding the catalogue") as progress:
         identifier = Identifier.of(lab, embedder, build_index(lab, embedder, progress, reporter))
     identifier.warn_of_missing(reporter)
@@ -267,7 +268,8 @@ def build_shard(lab: Lab, model: str, shard: tuple[int, int], reporter: Reporter
     LabError, WeightsError
         See `load_model`.
     """
-    embedder = load_model(lab, model, reporter)
+    with reporter.step("Loading the model"):
+        embedder = load_model(lab, model)
     with reporter.progress("Embedding the catalogue") as progress:
         images, embedded = embed_shard(lab, embedder, shard, progress, reporter)
     return BuiltShard(*shard, images, embedded, lab.catalogue / embedder.id / "parts")
@@ -388,8 +390,7 @@ def _answer_once(identifier: Identifier, coins: Sequence[SeenCoin], errors: dict
 def _write_page(identifier: Identifier, answers: Sequence[tuple[tuple[SeenCoin, ...], Answer]]) -> Path:
     """The page of what was asked about: the same for photographs as for a scan."""
     with Store.open(identifier.lab.store, writing=False) as store:
-        named = {entry for _, answer in answers for each in answer.candidates for entry in _named(each)}
-        entries = store.catalogue.live(named)
+        entries = store.catalogue.live(named_entries(each for _, answer in answers for each in answer.candidates))
         cards = []
         for number, (coins, answer) in enumerate(answers, 1):
             own = list(identifier.own_images(store, coins, answer)) if answer.candidates else []
@@ -397,12 +398,6 @@ def _write_page(identifier: Identifier, answers: Sequence[tuple[tuple[SeenCoin, 
         return write_photograph_page(
             identifier.lab, cards, f"{identifier.matcher.embedder.name} {identifier.matcher.embedder.id}"
         )
-
-
-def _named(candidate: Candidate) -> set[str]:
-    """The entries that an answer names."""
-    also = {other["entry"] for other in candidate.evidence.get("also", ())}
-    return {candidate.entry_id, *candidate.evidence["entries"], *also}
 
 
 def scanned_views(lab: Lab, store: Store, frames: Sequence[Frame]) -> list[View]:

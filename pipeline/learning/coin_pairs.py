@@ -28,8 +28,8 @@ from models.matching.grid import compare as compare_grids
 from models.matching.registration import register
 from models.matching.relation import Relation
 from models.matching.rotation import turn_crop
-from models.matching.surface import Surface, compare_surfaces
-from pipeline.learning.kept_pairs import Pair, Unit, kept
+from models.matching.surface import Overlay, compare_surfaces
+from pipeline.learning.kept_pairs import ComparedPair, Unit, kept
 from pipeline.learning.training_coins import any_frame
 from pipeline.reporter import Progress
 from rig.sides import SIDES, Side
@@ -37,7 +37,7 @@ from rig.twin.coins.ageing import aged
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.procedural import TYPES, coin_die, coin_type
 from rig.twin.coins.reproduction import reproduction
-from rig.twin.coins.surface import Surface as CoinSurface
+from rig.twin.coins.surface import Surface
 
 PAIRS_SEED, RELIT_SEED = 9031, 18
 PRINTED = (True, False, True, False)  # images of each: in print, and photographed by hand
@@ -123,7 +123,7 @@ class _Studio:
     def relit(self, place: int) -> Unit:
         """One side photographed again three times, beside its photograph, each other, and the coins most like it."""
         rng = np.random.default_rng([RELIT_SEED, place])
-        near, pairs = self._near(place), list[Pair]()
+        near, pairs = self._near(place), list[ComparedPair]()
         with suppress(NoCoinError):
             surface = self.drawer.side_texture(*self.names[place])
             first, second = (_as_seen(by_hand(aged(surface, rng), rng), rng) for _ in range(2))
@@ -133,10 +133,10 @@ class _Studio:
             own = Photographed.of("", self.crops[place])
             alike = [(first, own), (second, printed), (first, printed)]
             alike += [(first, second)] if rng.random() < 0.5 else []
-            pairs += [Pair("same coin", compare(*pair)) for pair in alike]
+            pairs += [ComparedPair("same coin", compare(*pair)) for pair in alike]
             others = [near[0], near[1], near[int(rng.integers(2, 8))]]
             for seen, other in zip((first, second, printed), others, strict=True):
-                pairs.append(Pair("same type", compare(seen, Photographed.of("", self.crops[other]))))
+                pairs.append(ComparedPair("same type", compare(seen, Photographed.of("", self.crops[other]))))
             nearest = self.drawer.side_texture(*self.names[near[0]])
             again = (
                 reproduction(nearest, int(rng.integers(1 << 30)))
@@ -144,7 +144,7 @@ class _Studio:
                 else by_hand(aged(nearest, rng), rng)
             )
             other_again = _as_seen(again, rng)
-            pairs += [Pair("same type", compare(seen, other_again)) for seen in (first, printed)]
+            pairs += [ComparedPair("same type", compare(seen, other_again)) for seen in (first, printed)]
         return Unit("photographed", self.names[place][0], tuple(pairs))
 
     def _near(self, place: int) -> list[int]:
@@ -166,7 +166,7 @@ def _of_die(mint: Mint, drawer: ProceduralDrawer, number: int) -> Unit:
         for coin in coins
         for each in photograph(coin, _as_kept(drawer.side_texture(coin, side), rng), PRINTED[:images], rng)
     ]
-    wanted, places, pairs = dict(WANTED), list(combinations(range(len(seen)), 2)), list[Pair]()
+    wanted, places, pairs = dict(WANTED), list(combinations(range(len(seen)), 2)), list[ComparedPair]()
     rng.shuffle(places)
     for first, second in places:
         one, other = seen[first], seen[second]
@@ -177,11 +177,11 @@ def _of_die(mint: Mint, drawer: ProceduralDrawer, number: int) -> Unit:
         wanted[relation] -= 1
         if rng.random() < 0.5:
             one, other = other, one
-        pairs.append(Pair(relation, compare(one, other)))
+        pairs.append(ComparedPair(relation, compare(one, other)))
     return Unit("made", f"die {number}", tuple(pairs))
 
 
-def by_hand(surface: CoinSurface, rng: np.random.Generator) -> Image:
+def by_hand(surface: Surface, rng: np.random.Generator) -> Image:
     """A photograph taken by hand: a lamp anywhere, the camera not quite above."""
     image = cv2.copyMakeBorder(any_frame(surface, rng, _LAMP_DEG), 40, 40, 40, 40, cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
@@ -207,9 +207,7 @@ def _coins_of(mint: Mint, struck: tuple[int, Side, int], part: int) -> tuple[lis
     return of_die, of_other
 
 
-def photograph(
-    coin: str, surface: CoinSurface, printed: Sequence[bool], rng: np.random.Generator
-) -> list[Photographed]:
+def photograph(coin: str, surface: Surface, printed: Sequence[bool], rng: np.random.Generator) -> list[Photographed]:
     """Images of one side, printed or by hand, each cut out and laid upright not quite right."""
     seen = []
     for is_printed in printed:
@@ -225,7 +223,7 @@ def _as_seen(image: Image, rng: np.random.Generator) -> Photographed:
     return Photographed.of("", crop)
 
 
-def _as_kept(surface: CoinSurface, rng: np.random.Generator) -> CoinSurface:
+def _as_kept(surface: Surface, rng: np.random.Generator) -> Surface:
     """Half of the coins as they are, half cleaned: bare metal of one colour, more or less bright."""
     if rng.random() < 0.5:
         return surface
@@ -244,7 +242,7 @@ def _misplaced(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.warpAffine(crop, matrix, (size, size), borderValue=(round(GREY_MEAN),) * 3), np.uint8)
 
 
-def compare(first: Photographed, second: Photographed) -> Surface | None:
+def compare(first: Photographed, second: Photographed) -> Overlay | None:
     """Bring two crops into register; None where no registration holds."""
     registration = register(first.features, second.features)
     return compare_surfaces(first.crop, second.crop, registration) if registration.holds else None

@@ -31,7 +31,7 @@ from models.matching.probability import Probability
 from models.matching.rotation import turn_crop
 from models.matching.views import View
 from pipeline.learning.coin_pairs import Photographed, by_hand, compare
-from pipeline.learning.kept_pairs import Candidates, Pair, Source, Unit, kept
+from pipeline.learning.kept_pairs import Candidates, ComparedPair, Source, Unit, kept
 from pipeline.learning.training_coins import labelled_samples
 from pipeline.reporter import Progress
 from rig.sides import SIDES
@@ -148,7 +148,7 @@ class _Catalogue:
         ranked = fuse([hits])
         wanted = dict.fromkeys([*(each.coin for each in ranked[: COMPARED + 1]), query.coin])
         upright: dict[float, Photographed] = {}
-        pairs, names = list[Pair](), list[str]()
+        pairs, names = list[ComparedPair](), list[str]()
         for coin in [each for each in wanted if each in hits]:
             turn_deg, place = hits[coin].turn_deg, int(hits[coin].entry.entry_id)
             if turn_deg not in upright:
@@ -156,7 +156,9 @@ class _Catalogue:
             if place not in self.features:
                 self.features[place] = describe(self.entries[place].crop)
             entry = Photographed(coin, self.entries[place].crop, self.features[place])
-            pairs.append(Pair("same coin" if coin == query.coin else "same type", compare(upright[turn_deg], entry)))
+            pairs.append(
+                ComparedPair("same coin" if coin == query.coin else "same type", compare(upright[turn_deg], entry))
+            )
             names.append(coin)
         searches = tuple(self._as_searched(query, ranked, names, is_there=is_there) for is_there in (True, False))
         return Unit(self.searcher.source, query.coin, tuple(pairs), searches)

@@ -16,17 +16,17 @@ import numpy as np
 
 from calibration.durable_files import make_folder, replacing
 from models.matching.relation import RELATIONS, Relation
-from models.matching.surface import Surface
+from models.matching.surface import Overlay
 
 Source = Literal["made", "photographed", "labelled"]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two photographs of coins; ``surface`` is None where no registration holds."""
+class ComparedPair:
+    """Two photographs of coins; ``overlay`` is None where no registration holds."""
 
     relation: Relation
-    surface: Surface | None
+    overlay: Overlay | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Unit:
 
     source: Source
     group: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ComparedPair, ...]
     searches: tuple[Candidates, ...] = ()
 
 
@@ -81,29 +81,29 @@ def kept(folder: Path, name: str, make: Callable[[], Unit]) -> Unit:
 
 
 def _write(path: Path, unit: Unit) -> None:
-    surfaces = [pair.surface for pair in unit.pairs if pair.surface is not None]
+    overlays = [pair.overlay for pair in unit.pairs if pair.overlay is not None]
     about = {
         "source": unit.source,
         "group": unit.group,
         "relations": [pair.relation for pair in unit.pairs],
-        "held": [pair.surface is not None for pair in unit.pairs],
+        "held": [pair.overlay is not None for pair in unit.pairs],
         "searches": [[each.chances, each.places, each.left, each.right] for each in unit.searches],
     }
     with replacing(path) as draft, draft.open("wb") as stream:
         np.savez(
             stream,
             about=np.array(json.dumps(about)),
-            statistics=np.array([surface.statistics for surface in surfaces]),
-            laid=np.array([surface.laid for surface in surfaces]),
+            statistics=np.array([overlay.statistics for overlay in overlays]),
+            laid=np.array([overlay.laid for overlay in overlays]),
         )
 
 
 def _read(path: Path) -> Unit:
     with np.load(path) as arrays:
         about = json.loads(str(arrays["about"]))
-        surfaces = iter([Surface(*each) for each in zip(arrays["statistics"], arrays["laid"], strict=True)])
+        overlays = iter([Overlay(*each) for each in zip(arrays["statistics"], arrays["laid"], strict=True)])
     pairs = [
-        Pair(RELATIONS[RELATIONS.index(relation)], next(surfaces) if is_held else None)
+        ComparedPair(RELATIONS[RELATIONS.index(relation)], next(overlays) if is_held else None)
         for relation, is_held in zip(about["relations"], about["held"], strict=True)
     ]
     searches = [

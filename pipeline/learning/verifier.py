@@ -31,7 +31,7 @@ from models.training.surface_training import SurfacePair, train_network
 from pipeline.errors import UsageError
 from pipeline.learning.coin_pairs import made_pairs, relit_pairs
 from pipeline.learning.coin_searches import labelled_searches, made_searches
-from pipeline.learning.kept_pairs import Candidates, Pair, Unit, in_groups
+from pipeline.learning.kept_pairs import Candidates, ComparedPair, Unit, in_groups
 from pipeline.model_in_use import STARTER, open_model
 from pipeline.reporter import Reporter
 
@@ -136,10 +136,10 @@ def fit_verifier(
 def trained_on(units: Sequence[Unit]) -> list[SurfacePair]:
     """What the network is trained on."""
     return [
-        SurfacePair(pair.surface.laid, _relation_of(unit, pair), unit.source)
+        SurfacePair(pair.overlay.laid, _relation_of(unit, pair), unit.source)
         for unit in _parted(units)[0]
         for pair in unit.pairs
-        if pair.surface is not None
+        if pair.overlay is not None
     ]
 
 
@@ -147,14 +147,14 @@ def fit(units: Sequence[Unit], network: SurfaceNetwork) -> tuple[Verifier, Weigh
     """Fit what remains of a verifier, and the weights of its evidence, and judge both on what was left out."""
     seen, unseen = _parted(units)
     statistics = Regression.fit(
-        [(pair.relation, pair.surface.statistics) for unit in seen for pair in unit.pairs if pair.surface is not None],
+        [(pair.relation, pair.overlay.statistics) for unit in seen for pair in unit.pairs if pair.overlay is not None],
         squared=True,
     )
     known = [
-        [None if pair.surface is None else evidence(network, statistics, pair.surface) for pair in unit.pairs]
+        [None if pair.overlay is None else evidence(network, statistics, pair.overlay) for pair in unit.pairs]
         for unit in unseen
     ]
-    held = shares_held([(pair.relation, pair.surface is not None) for unit in units for pair in unit.pairs])
+    held = shares_held([(pair.relation, pair.overlay is not None) for unit in units for pair in unit.pairs])
     verifier = Verifier(network, statistics, _weigh_both(unseen, known), held)
     folds = {group: place % _FOLDS for place, group in enumerate(in_groups(unseen, 4))}
     left_out = [replace(verifier, both=_weigh_both(*_but(fold, folds, unseen, known))) for fold in range(_FOLDS)]
@@ -192,7 +192,7 @@ def _is_asked(unit: Unit) -> bool:
     return unit.source == "made" and bool(unit.searches)
 
 
-def _relation_of(unit: Unit, pair: Pair) -> int | None:
+def _relation_of(unit: Unit, pair: ComparedPair) -> int | None:
     """What the network learns: of real coins that are two no die is known."""
     place = RELATIONS.index(pair.relation)
     return place if place == 0 or (unit.source == "made" and not unit.searches) else None

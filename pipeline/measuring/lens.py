@@ -48,9 +48,11 @@ class LensResult:
 
     @property
     def field_of_view_deg(self) -> float:
-        """The angle that the image is wide."""
+        """The angle that the image is wide, as the camera took it."""
         lens = self.fit.lens
-        return float(np.degrees(2 * np.arctan(lens.width_px / 2 / lens.matrix[0, 0])))
+        middle_px = lens.matrix[1, 2]
+        ends = lens.at_unit_depth(np.array([[0.0, middle_px], [lens.width_px, middle_px]]))
+        return float(np.degrees(np.ptp(np.arctan(ends[:, 0]))))
 
     def as_json(self) -> dict[str, Any]:
         """As plain data (docs/json.md)."""

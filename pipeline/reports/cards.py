@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from calibration.image import Image, ImageError
@@ -151,6 +151,15 @@ def entries_of(candidate: Candidate, entries: Mapping[str, Entry]) -> list[Entry
     """The entries of a candidate that are still in the catalogue, obverse first."""
     found = [entries[name] for name in candidate.evidence.get("entries", ()) if name in entries]
     return sorted(found, key=lambda entry: SIDES.index(entry.side) if entry.side in SIDES else len(SIDES))
+
+
+def named_entries(candidates: Iterable[Candidate]) -> set[str]:
+    """The ids of the entries that candidates name."""
+    return {
+        name
+        for each in candidates
+        for name in (each.entry_id, *each.evidence.get("entries", ()), *(other["entry"] for other in other_names(each)))
+    }
 
 
 def _side_at(own: Sequence[OwnImage], number: int, entry: Entry) -> str:

@@ -8,13 +8,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from capture.store import Store, StoreError
+from capture.store.journal_lines import CoinMeasured
 from capture.store.records import Candidate, Entry, Frame, Session
 from pipeline.errors import LabError
 from pipeline.lab import Lab
-from pipeline.reports.cards import IMAGE_PX, Card, Figure, OwnImage, entries_of, view_candidates, view_sides
+from pipeline.reports.cards import (
+    IMAGE_PX,
+    Card,
+    Figure,
+    OwnImage,
+    entries_of,
+    named_entries,
+    view_candidates,
+    view_sides,
+)
 from pipeline.reports.evidence import find_evidence
 from pipeline.reports.images import Thumbnails, as_data_url, frame_portrait, lamp_deg, resize
 from pipeline.reports.pages import clock_direction, device_line, page_template, plan_line, write_page
@@ -55,21 +66,67 @@ def find_scan(lab: Lab, store: Store, session_id: str | None, tray: str | None) 
 
 def write_report(lab: Lab, store: Store, session: Session) -> Path:
     """Write the report of a scan and return its path."""
-    entries = {entry.id: entry for entry in store.catalogue.entries()}
-    thumbnails = Thumbnails(lab, store)
-    results = coin_results(store, session)
-    with ThreadPoolExecutor() as pool:
-        cards = list(pool.map(lambda result: _card(lab, store, session, result, entries, thumbnails), results))
-    page = page_template("report.html").render(
-        tray=session.name,
-        session=session.id,
-        started_at=minute(session.started_at),
-        finished_at=minute(session.finished_at) if session.finished_at else None,
-        results=list(zip(results, cards, strict=True)),
-        cards=cards,
-        provenance=_provenance(session, results),
-    )
-    return write_page(lab, report_path(lab, session).name, page)
+    return ScanReport(lab, session.id).write(store)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Everything that a coin's card shows: as long as it is the same, so is the card."""
+
+    result: CoinResult
+    frames: list[Frame]
+    weight_g: float | None
+    measured: CoinMeasured | None
+    diameter_mm: float | None
+    entries: dict[str, Entry]
+
+
+class ScanReport:
+    """The report of a scan. A coin's card can be made before the last coin is done, which saves time at the end."""
+
+    def __init__(self, lab: Lab, session_id: str) -> None:
+        self._lab = lab
+        self._session_id = session_id
+        self._cards: dict[str, tuple[_Known, Card]] = {}
+
+    def prepare(self, store: Store, coin: str) -> None:
+        """Make a coin's card; it is made again when the report is written if the store has more of the coin then."""
+        session = store.sessions.get(self._session_id)
+        (result,) = (each for each in coin_results(store, session) if each.coin == coin)
+        self._make(store, result)
+
+    def write(self, store: Store) -> Path:
+        """Write the report and return its path."""
+        session = store.sessions.get(self._session_id)
+        results = coin_results(store, session)
+        with ThreadPoolExecutor() as pool:
+            cards = list(pool.map(partial(self._make, store), results))
+        page = page_template("report.html").render(
+            tray=session.name,
+            session=session.id,
+            started_at=minute(session.started_at),
+            finished_at=minute(session.finished_at) if session.finished_at else None,
+            results=list(zip(results, cards, strict=True)),
+            cards=cards,
+            provenance=_provenance(session, results),
+        )
+        return write_page(self._lab, report_path(self._lab, session).name, page)
+
+    def _make(self, store: Store, result: CoinResult) -> Card:
+        frames = store.frames.find(self._session_id, result.coin, good=None)
+        known = _Known(
+            result,
+            frames,
+            store.coins.weight_g(result.coin),
+            store.coins.measured(result.coin),
+            coin_diameter_mm(store, result.coin, frames),
+            store.catalogue.live(named_entries(result.candidates)),
+        )
+        earlier, card = self._cards.get(result.coin, (None, None))
+        if card is None or earlier != known:
+            card = _card(self._lab, store, self._session_id, known)
+            self._cards[result.coin] = known, card
+        return card
 
 
 def report_path(lab: Lab, session: Session) -> Path:
@@ -105,18 +162,11 @@ def _sharpness(frame: Frame) -> float:
     return float(frame.quality.get("sharpness", 0.0))
 
 
-def _card(
-    lab: Lab,
-    store: Store,
-    session: Session,
-    result: CoinResult,
-    entries: dict[str, Entry],
-    thumbnails: Thumbnails,
-) -> Card:
-    frames = store.frames.find(session.id, result.coin, good=None)
+def _card(lab: Lab, store: Store, session_id: str, known: _Known) -> Card:
+    result, frames, entries, measured = known.result, known.frames, known.entries, known.measured
+    diameter, weight = known.diameter_mm, known.weight_g
+    thumbnails = Thumbnails(lab, store)
     settled = {frame.shot_id for frame in frames if frame.is_good}
-    weight, measured = store.coins.weight_g(result.coin), store.coins.measured(result.coin)
-    diameter = coin_diameter_mm(store, result.coin, frames)
     axis_h, thickness_mm = (None, None) if measured is None else (measured.axis_h, measured.thickness_mm)
     best = entries_of(result.candidates[0], entries) if result.candidates else []
     return Card(
@@ -128,7 +178,7 @@ def _card(
         + (f", {weight:g} g" if weight else "")
         + (f", die axis {axis_h:g} h" if axis_h else ""),
         verdict=result.verdict,
-        sides=view_sides(store, list(_own_images(lab, store, session, result, frames, entries)), best),
+        sides=view_sides(store, list(_own_images(lab, store, session_id, known)), best),
         candidates=view_candidates(store, result.candidates, entries),
         warnings=tuple(
             f"{caption(frame)}: {frame.quarantine_reason}" for frame in frames if frame.shot_id not in settled
@@ -137,14 +187,12 @@ def _card(
     )
 
 
-def _own_images(
-    lab: Lab, store: Store, session: Session, result: CoinResult, frames: Sequence[Frame], entries: dict[str, Entry]
-) -> Iterator[OwnImage]:
+def _own_images(lab: Lab, store: Store, session_id: str, known: _Known) -> Iterator[OwnImage]:
     """A frame of each side, lit as catalogues are, rotated as the best candidate is: so that the eye can compare."""
-    rotations = rotations_deg(result.candidates, entries)
+    rotations = rotations_deg(known.result.candidates, known.entries)
     for side in SIDES:
         rotation_deg = rotations.get(side, 0.0)
-        shown = [_as_shown(lab, frame, rotation_deg) for frame in comparable_frames(frames, side)]
+        shown = [_as_shown(lab, frame, rotation_deg) for frame in comparable_frames(known.frames, side)]
         if not shown:
             continue
         chosen = min(shown, key=lambda each: (each.lamp_error_deg, -_sharpness(each.frame)))
@@ -156,7 +204,7 @@ def _own_images(
             side=side,
             image=image,
             caption=f"this coin, {chosen.light}",
-            evidence=find_evidence(lab, session.id, result.coin, side),
+            evidence=find_evidence(lab, session_id, known.result.coin, side),
         )
 
 

@@ -20,7 +20,7 @@ from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import plan_batch
 from pipeline.scanning.batch_results import BatchResult
 from pipeline.scanning.batch_run import BatchRun
-from pipeline.scanning.identification import OPENING, OpenIdentifier
+from pipeline.scanning.identification import OPENING, Identifies, OpenIdentifier
 from pipeline.scanning.monitor import STOPPED_AT_ONCE, JobMonitor
 from pipeline.scanning.notices import notifying
 from pipeline.scanning.options import BatchOptions
@@ -79,6 +79,7 @@ def _run(
 ) -> BatchResult:
     """Run a batch to its end, whichever that is, and notify of it."""
     reporter = run.reporter
+    identifier: Identifies | None = None
 
     def on_stop() -> None:
         reporter.report(STOPPING)
@@ -93,6 +94,8 @@ def _run(
             result = run.finish(time.monotonic() - started_s)
         notifier.ended(result.summary())
     except BaseException as error:
+        if identifier is not None:
+            identifier.cancel()
         is_failure = isinstance(error, Exception)
         why = explain(error) if is_failure else STOPPED_AT_ONCE
         run.end("failed" if is_failure else "stopped", why)

@@ -30,7 +30,7 @@ from pipeline.errors import explain
 from pipeline.lab import Lab
 from pipeline.reporter import Reporter
 from pipeline.reports.morning import write_morning_report
-from pipeline.reports.report import write_report
+from pipeline.reports.report import ScanReport
 from pipeline.reports.scan_results import CoinResult, coin_results
 from pipeline.scanning.batch_limits import BatchLimits
 from pipeline.scanning.batch_plan import BatchPlan
@@ -87,11 +87,13 @@ class BatchRun:
                 "already and left alone. To scan all of them again: --fresh."
             )
         if not plan.to_do:  # identify what is photographed, or only write the report: no rig is needed
+            _require_model(identifier)
             self._begin()
             with self._identifying(identifier):
                 pass
             return
         with switched_on(self.lab, realtime=realtime) as rig:
+            _require_model(identifier)  # loaded while the devices connected: nothing has moved yet
             lights = list(dict.fromkeys(shot.light for planned in plan.to_do for shot in planned.shots))
             calibration = require_calibration(
                 self.lab, self.store, rig, lights, self.reporter, allow_uncalibrated=allow_uncalibrated
@@ -177,7 +179,7 @@ class BatchRun:
             for session in self.plan.finished.values():
                 identification.resume(session)
                 # also where an interruption came between a tray's last coin and its report
-                write = partial(_write_tray_report, self.lab, session.id)
+                write = partial(_write_tray_report, self.lab, ScanReport(self.lab, session.id))
                 identification.then(f"The report of tray {session.name}", write)
             yield identification
             identification.report_rest(self.monitor.announce)
@@ -205,10 +207,11 @@ class BatchRun:
         stopped: str | None = None
         try:
             session = session or begin_session(self.store, job.rig, job.calibration.bundle, planned)
+            report = ScanReport(self.lab, session.id)
             self.store.journal.log(BatchSession(batch=self.batch, tray=name), session.id)
             self.monitor.begin_tray(name, session.id)
             self.reporter.report(f"Tray {name}.")
-            stopped = photograph(job, session, with_control_frame(job, session, self.limits.find_reason_to_end))
+            stopped = photograph(job, session, report, with_control_frame(job, session, self.limits.find_reason_to_end))
         except NOT_TRUSTED as error:
             self._failed = stopped = explain(error)
         except Exception as error:  # this tray's own trouble: the others have their turn
@@ -222,7 +225,7 @@ class BatchRun:
         if stopped is not None and self._failed is None and self.limits.reason is None:
             self.limits.reason = stopped
         identification = job.identification
-        identification.then(f"The report of tray {name}", partial(_write_tray_report, self.lab, session.id))
+        identification.then(f"The report of tray {name}", partial(_write_tray_report, self.lab, report))
         state, left = tray_state(self.store, session)
         return TrayResult(name, session.id, state, " ".join(filter(None, [stopped, left])) or None)
 
@@ -282,7 +285,12 @@ class BatchRun:
         return report
 
 
-def _write_tray_report(lab: Lab, session_id: str) -> None:
+def _require_model(identifier: Identifies | None) -> None:
+    if identifier is not None:
+        identifier.require_model()
+
+
+def _write_tray_report(lab: Lab, report: ScanReport) -> None:
     # a reader of its own: what it opened is closed with it, tray after tray
     with Store.open(lab.store, writing=False) as store:
-        write_report(lab, store, store.sessions.get(session_id))
+        report.write(store)

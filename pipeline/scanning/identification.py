@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from capture.store import Store
 from capture.store.journal_lines import NotIdentified
 from capture.store.records import Candidate, Session
+from pipeline.collection.catalogue import require_catalogue
 from pipeline.errors import LabError, explain
 from pipeline.lab import Lab
 from pipeline.reporter import LineProgress, Progress, Reporter
@@ -47,6 +48,9 @@ class Identified(Protocol):
 class Identifies(Protocol):
     """What a scan asks of `LateIdentifier`."""
 
+    def require_model(self) -> None:
+        """Wait until the model is loaded; LabError or WeightsError if it cannot be."""
+
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
         """Identify a coin by its good frames in a session, and store the ranking."""
 
@@ -62,49 +66,63 @@ class Identifies(Protocol):
 
 
 OpenIdentifier = Callable[[], Identifies]
-"""Loads the model and embeds what it has not seen of the catalogue: seconds, or minutes."""
+"""Begins to load the model and to embed what it has not seen of the catalogue, which takes seconds, or minutes."""
 
 OPENING = "The model is being loaded, and what it has not seen of the catalogue is being embedded."
 
 
 def open_identifier(lab: Lab, model: str, reporter: Reporter) -> Identifies:
-    """Load a model; what it has not seen of the catalogue is embedded beside the scan, which does not wait for it.
+    """Begin to load a model, and to embed what it has not seen of the catalogue.
+
+    The model is loaded while the devices connect (`Identifies.require_model`). What is imported for it is imported only
+    then, since a machine without torch photographs all the same.
 
     Raises
     ------
-    LabError, WeightsError
-        See `pipeline.collection.identify.load_model`, which is imported only here, since a machine without torch
-        photographs all the same.
+    LabError
+        If the catalogue is empty.
     """
-    from pipeline.collection.identify import Identifier, load_model
+    require_catalogue(lab)
 
-    embedder = load_model(lab, model, reporter)
+    def load() -> Callable[[Progress], Identifier]:
+        from pipeline.collection.identify import Identifier, load_model
 
-    def open_late(progress: Progress) -> Identifier:
-        identifier = Identifier.over(lab, embedder, progress)
-        identifier.warn_of_missing(reporter)
-        return identifier
+        embedder = load_model(lab, model)
 
-    return LateIdentifier(open_late, reporter)
+        def open_late(progress: Progress) -> Identifier:
+            identifier = Identifier.over(lab, embedder, progress)
+            identifier.warn_of_missing(reporter)
+            return identifier
+
+        return open_late
+
+    return LateIdentifier(load, reporter)
 
 
 class LateIdentifier:
-    """An identifier whose catalogue is embedded in a thread of its own; whoever has a coin identified waits for it.
+    """An identifier that is opened in a thread of its own; whoever has a coin identified waits for it.
 
     Parameters
     ----------
-    open_late
-        Embeds the catalogue, calling what it is given with how far it is.
+    load
+        Loads the model, and returns what embeds the catalogue, calling what it is given with how far it is.
     """
 
-    def __init__(self, open_late: Callable[[Progress], Identifier], reporter: Reporter) -> None:
+    def __init__(self, load: Callable[[], Callable[[Progress], Identifier]], reporter: Reporter) -> None:
         self._is_cancelled = Event()
         self._on_step: Callable[[], None] = lambda: None
         self._step = ""
+        self._reporter = reporter
         self._lines = LineProgress("Embedding the catalogue", reporter.report)  # the scan has the terminal
         pool = ThreadPoolExecutor(1, "catalogue")
-        self._opened = pool.submit(open_late, self._show)
+        self._loaded = pool.submit(load)
+        self._opened = pool.submit(lambda: self._loaded.result()(self._show))
         pool.shutdown(wait=False)
+
+    def require_model(self) -> None:
+        """See `Identifies`."""
+        with self._reporter.step("Loading the model"):
+            self._loaded.result()
 
     def identify_scanned(self, store: Store, session_id: str, coin: str) -> Identified:
         """See `Identifies`."""

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from capture.engine.context import ScanContext
@@ -27,7 +28,7 @@ from pipeline.notify import Notifier
 from pipeline.preview import PreviewWriter, Seen
 from pipeline.reporter import Reporter
 from pipeline.reports.images import Thumbnails
-from pipeline.reports.report import write_report
+from pipeline.reports.report import ScanReport
 from pipeline.reports.scan_results import ScanResult, coin_results
 from pipeline.scanning.calibration import FrameCalibration, frame_limits, require_calibration
 from pipeline.scanning.disk import find_shortage
@@ -41,6 +42,7 @@ from pipeline.scanning.sessions import begin_session, find_interrupted, report_r
 from pipeline.scanning.whereabouts import report_coin_out
 from pipeline.signals import Stop, stop_on_signals
 from pipeline.wording import duration, minute
+from rig.sides import EDGE
 
 STOPPING = (
     "Stopping: the coin goes back into its slot first, which can take a minute. Ctrl-C once more stops everything "
@@ -174,6 +176,8 @@ def _scan(
         report_coin_out(store, reporter),
         switched_on(lab, realtime=options.realtime) as rig,
     ):
+        if identifier is not None:
+            identifier.require_model()  # loaded while the devices connected: nothing has moved yet
         if rig.world is not None:
             rig.world.fill(planned.tray.coins, tray)
         lights = list(dict.fromkeys(shot.light for shot in planned.shots))
@@ -192,8 +196,9 @@ def _scan(
             reporter.report(STOPPING)
             monitor.note_stop()
 
+        scan_report = ScanReport(lab, session.id)
         with stop_on_signals(job.stop, on_stop):
-            stopped = photograph(job, session, lambda: find_shortage(lab, coin_bytes))
+            stopped = photograph(job, session, scan_report, lambda: find_shortage(lab, coin_bytes))
         if stopped is not None:
             stopped = f"The terminal was closed. {stopped}" if job.stop.is_hang_up else stopped
             reporter.report(stopped)
@@ -203,7 +208,7 @@ def _scan(
 
         def write() -> Path:
             monitor.announce("The report is being written.")
-            return write_report(lab, store, store.sessions.get(session.id))
+            return scan_report.write(store)
 
         written = identification.afterwards(write)
     hardware_s = rig.hardware_s
@@ -234,11 +239,17 @@ def _scan(
     return result
 
 
-def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], str | None]) -> str | None:
+def photograph(
+    job: ScanJob, session: Session, report: ScanReport, find_reason_to_end: Callable[[], str | None]
+) -> str | None:
     """Take every shot that a session misses, and hand each coin on to be identified.
+
+    It is handed on once every frame of its sides is kept, while it is turned back or its edge is photographed.
 
     Parameters
     ----------
+    report
+        Of which each coin's part is made as soon as the coin was photographed and identified.
     find_reason_to_end
         Asked before each coin: why nothing more may be begun, in a sentence; None to continue.
 
@@ -249,8 +260,15 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
     """
     tray = session.frozen_tray()
     thumbnails = Thumbnails(job.lab, job.store)
+    missing = [shot for shot in job.store.sessions.missing_shots(session.id) if shot.side != EDGE]
+    waited_for = {coin: {shot.id for shot in missing if shot.coin == coin} for coin in tray.coins.values()}
     given: set[str] = set()
     with ScanDisplay(job.reporter, tray) as display, PreviewWriter(job.lab) as previews:
+
+        def identify(coin: str) -> None:
+            if coin not in given:  # a device that fails later makes it no other coin
+                given.add(coin)
+                job.identification.add(session, coin, display.on_identified)
 
         def on_event(event: Event) -> None:
             display.on_event(event)
@@ -259,9 +277,13 @@ def photograph(job: ScanJob, session: Session, find_reason_to_end: Callable[[], 
                 previews.offer(_seen(event))
             if isinstance(event, FrameKept):
                 thumbnails.keep(event.frame, event.image)
-            if isinstance(event, CoinPhotographed) and event.coin not in given:
-                given.add(event.coin)  # identified while it is brought back; a device that fails then makes it no other
-                job.identification.add(session, event.coin, display.on_identified)
+                waited_for[event.frame.coin_id].discard(event.frame.shot_id)
+                if not waited_for[event.frame.coin_id]:
+                    identify(event.frame.coin_id)
+            if isinstance(event, CoinPhotographed):
+                identify(event.coin)
+                part = partial(report.prepare, job.store, event.coin)
+                job.identification.then(f"The part of the report on {event.coin}", part)
 
         job.identification.resume(session, display.on_identified)
         context = ScanContext(

@@ -36,7 +36,7 @@ def main() -> None:
     ratios: dict[str, list[float]] = {}
     for unit in units:
         for pair in unit.pairs:
-            compared = SideComparison(NOT_REGISTERED, verifier.likelihoods(pair.surface))
+            compared = SideComparison(NOT_REGISTERED, verifier.likelihoods(pair.overlay))
             ratios.setdefault(pair.relation, []).append(compared.log_ratio)
     own = np.array(ratios["same coin"])
     print(f"{len(own)} pairs of one coin: {(own < 0).mean():.1%} taken for two")

@@ -20,8 +20,7 @@ from capture.cameras.replay import ReplayCamera
 from capture.engine.coin_check import CoinCheck
 from capture.engine.frame_pipeline import FrameWorker
 from pipeline.cli import main
-from pipeline.scanning import scan
-from pipeline.scanning.identification import Identification
+from pipeline.scanning.identification import Identification, LateIdentifier
 from rig.clock import ScaledClock
 from rig.station import Station
 
@@ -56,8 +55,8 @@ time_stage(FrameWorker, "add", "waiting for room in the queue of frames")
 time_stage(FrameWorker, "finish", "waiting for the last frames of a side")
 time_stage(CoinCheck, "examine", "checking the coin on the plate")
 time_stage(CoinCheck, "plate_is_free", "checking that the plate is free")
-time_stage(Identification, "__exit__", "waiting for the last coin's match")
-time_stage(scan, "write_report", "report")
+time_stage(LateIdentifier, "require_model", "waiting for the model")
+time_stage(Identification, "__exit__", "waiting for the last coin's match, and the report")
 with suppress(SystemExit):
     main()
 folder.write_text(json.dumps(seconds))

@@ -51,9 +51,14 @@ def test_scale_does_not_depend_on_where_the_board_lies(lens: Lens, renderer: Ren
     assert mm_per_pixel(lens, find_board(image, BoardSpec())) == pytest.approx(camera.mm_per_pixel, rel=0.005)
 
 
-def test_a_fisheye_is_refused_and_not_fitted_by_what_does_not_fit() -> None:
-    """By the model that fits best and does not turn back its focal length would be 3 % off."""
-    focal, centre, square = 370.0, np.array([483.0, 355.0]), 30.0
+def fisheye(from_axis: np.ndarray) -> np.ndarray:
+    """How far from the middle a direction is seen, in focal lengths."""
+    return np.asarray(from_axis * (1 + 0.02 * from_axis**2 - 0.005 * from_axis**4))
+
+
+def fisheye_views(focal: float) -> list[BoardView]:
+    """Views of a board by a fisheye lens, 960 x 720 pixels; with 370, the image's corners are 180 degrees apart."""
+    centre, square = np.array([483.0, 355.0]), 30.0
     grid = np.stack([*np.meshgrid(np.arange(-4.0, 5), np.arange(-3.0, 3)), np.zeros((6, 9))], axis=-1).reshape(-1, 3)
     chance, views = np.random.default_rng(3), []
     for tilt_x in (-25.0, 0.0, 25.0):
@@ -62,11 +67,26 @@ def test_a_fisheye_is_refused_and_not_fitted_by_what_does_not_fit() -> None:
             seen = (grid * square) @ turn.T + (x, y, 230.0)
             from_axis = np.arctan2(np.hypot(seen[:, 0], seen[:, 1]), seen[:, 2])
             around = seen[:, :2] / np.maximum(np.hypot(seen[:, 0], seen[:, 1]), 1e-9)[:, None]
-            bent = from_axis * (1 + 0.02 * from_axis**2 - 0.005 * from_axis**4)
-            px = centre + focal * bent[:, None] * around + chance.normal(0, 0.05, (len(grid), 2))
+            px = centre + focal * fisheye(from_axis)[:, None] * around + chance.normal(0, 0.05, (len(grid), 2))
             views.append(BoardView(px.astype(np.float32), (grid * square).astype(np.float32), 960, 720))
+    return views
+
+
+def test_a_wide_angle_image_is_straightened_as_far_as_the_straight_one_reaches() -> None:
+    focal = 370.0
+    lens = fit_lens(fisheye_views(focal)).lens
+    assert lens.rms_px < 0.08 and lens.matrix[0, 0] == pytest.approx(focal, rel=0.002)
+    from_axis = np.radians(np.linspace(0, 57, 20))
+    for turn in np.radians([0, 45, 90, 180, 250]):
+        way = np.array([np.cos(turn), np.sin(turn)])
+        seen = lens.straightened(np.array([483.0, 355.0]) + focal * fisheye(from_axis)[:, None] * way)
+        true = lens.matrix[:2, 2] + lens.matrix[0, 0] * np.tan(from_axis)[:, None] * way
+        assert np.abs(seen - true).max() < 0.5
+
+
+def test_a_fisheye_is_refused_and_not_fitted_by_what_does_not_fit() -> None:
     with pytest.raises(CalibrationError, match="as a fisheye does"):
-        fit_lens(views)
+        fit_lens(fisheye_views(250.0))
 
 
 def test_one_tilt_again_and_again_is_not_enough(camera: CameraModel) -> None:

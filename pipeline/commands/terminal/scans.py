@@ -142,7 +142,7 @@ def _print_parts(parts_s: Mapping[str, float], out: Console) -> None:
     """Print where the time goes, the most first."""
     total_s = sum(parts_s.values())
     most_first = sorted(parts_s.items(), key=lambda part: -part[1])
-    shares = ", ".join(f"{part} {seconds / total_s:.0%}" for part, seconds in most_first if seconds >= 0.005 * total_s)
+    shares = ", ".join(f"{part} {seconds / total_s:.0%}" for part, seconds in most_first if seconds > 0.005 * total_s)
     if shares:
         print_sentences(out, f"Of the time at the bench: {shares}.")
 

@@ -29,7 +29,7 @@ from rig.sides import SIDES, Side
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.coins.surface import Surface
 from rig.twin.lamps import lamp_position
-from rig.twin.optics import to_pixel
+from rig.twin.optics import camera_axes, to_pixel
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from tests.pipeline.conftest import Rig
@@ -49,6 +49,7 @@ LIMITS = {
     "CIEDE2000": 2.0,
     "diameter mm": 0.05,
     "thickness mm": 0.1,
+    "thickness, camera arm mm": 0.1,
     "die axis deg": 1.0,
     "normals, dull deg": 3.0,
     "normals, shiny deg": 8.0,
@@ -263,14 +264,24 @@ def coin_errors(seen: Renderer, true: TrueRig, bundle: Bundle) -> dict[str, floa
     true_area = float(surface.coverage.sum()) * (surface.side_mm / len(surface.coverage)) ** 2
     return {
         "diameter mm": abs(shapes[0].diameter_mm - 2 * np.sqrt(true_area / np.pi)),
-        "thickness mm": thickness_error_mm(seen, true, bundle),
+        "thickness mm": thickness_error_mm(seen, true, bundle, CameraPose(45.0)),
+        "thickness, camera arm mm": thickness_error_mm(seen, true, bundle, held_by_arm(true, 45.0)),
         "die axis deg": abs(off),
         "normals, dull deg": normals_deg(images, placed, drawer.side_texture(COIN, SIDES[-1]), bundle, found.mask),
         "normals, shiny deg": float(np.mean(shiny)),
     }
 
 
-def thickness_error_mm(seen: Renderer, true: TrueRig, bundle: Bundle) -> float:
+def held_by_arm(true: TrueRig, tilt_deg: float) -> CameraPose:
+    """Where an arm may hold a camera that is to be tilted so: a little beside that, and at another distance."""
+    chance = np.random.default_rng(true.seed + 4)
+    pose = CameraPose(tilt_deg + chance.uniform(-1.5, 1.5), chance.uniform(-2, 2))
+    distance_mm = true.camera.height_mm + chance.uniform(-10, 10)
+    lens_mm = -distance_mm * camera_axes(pose)[2] + chance.uniform(-2, 2, 3)
+    return replace(pose, lens_mm=tuple(float(each) for each in lens_mm))
+
+
+def thickness_error_mm(seen: Renderer, true: TrueRig, bundle: Bundle, camera: CameraPose) -> float:
     """How far a coin's thickness is off, from its edge at 45 degrees, at four turns under three lights."""
     chance = np.random.default_rng(true.seed + 3)
     placed = PlacedCoin(COIN, "obverse", *chance.uniform(-2, 2, 2), float(chance.uniform(0, 360)))
@@ -278,7 +289,7 @@ def thickness_error_mm(seen: Renderer, true: TrueRig, bundle: Bundle) -> float:
     turns_deg, ring = [0.0, 90.0, 180.0, 270.0], RingSpec()
     rings, lit = [], []
     for turn_deg in turns_deg:
-        scene = Scene(plate_angle_deg=turn_deg, coins=(placed,), camera=CameraPose(45.0))
+        scene = Scene(plate_angle_deg=turn_deg, coins=(placed,), camera=camera)
         raws = {name: seen.render(replace(scene, lamps=(lamp,)), 24_000) for name, lamp in lamps.items()}
         rings.append(
             next(view for raw in raws.values() if (view := ring_of(ring_corners(raw, ring), ring)) is not None)

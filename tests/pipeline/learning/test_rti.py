@@ -16,7 +16,7 @@ from calibration.image import ImageError
 from calibration.outline import NoCoinError
 from models.training.relight import on_coin, relit
 from pipeline.errors import LabError
-from pipeline.learning.rti import _lit, _planes, rti_coin
+from pipeline.learning.rti import read_planes, rti_coin, under_lamp
 from pipeline.learning.training_coins import RELIEF_LAMPS_DEG
 
 SIZE_PX = 256
@@ -62,7 +62,9 @@ def test_damaged_textures_are_read_or_refused_and_nothing_else(tmp_path: Path, f
             del mutated[chance.randrange(len(mutated)) :]
         path.write_bytes(mutated)
         with suppress(LabError, ImageError, NoCoinError):
-            assert np.isfinite(_planes(folder)[0]).all() and _lit(*_planes(folder), 45.0).dtype == np.uint8
+            assert (
+                np.isfinite(read_planes(folder)[0]).all() and under_lamp(*read_planes(folder), 45.0).dtype == np.uint8
+            )
         path.write_bytes(whole[path])
 
 

@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 
 from calibration.image import Image, decode_image, encode_jpeg, read_image
+from capture.store import Store
+from capture.store.journal_lines import CoinWeighed
+from pipeline.lab import open_lab
+from pipeline.reports.report import ScanReport, write_report
 from tests.pipeline.conftest import COINS, Rig, Scanned
 
 
@@ -85,6 +89,21 @@ def test_the_report_shows_every_coin_and_needs_nothing_from_outside(
     assert len(page.named("turntable")) == 3 * 6
     unknown = rig("report", "nosuchsession", "--lab", lab)
     assert unknown.code == 1 and "nosuchsession" in unknown.err
+
+
+def test_parts_that_were_made_before_the_last_coin_was_done_show_what_the_store_has_at_the_end(
+    scanned: Scanned, tmp_path: Path
+) -> None:
+    lab = open_lab(Path(shutil.copytree(scanned.lab, tmp_path / "lab")))
+    with Store.open(lab.store) as store:
+        session = store.sessions.get(scanned.answer.json["session"])
+        report = ScanReport(lab, session.id)
+        for coin in session.frozen_tray().coins.values():
+            report.prepare(store, coin)
+        prepared = report.write(store).read_bytes()
+        assert prepared == write_report(lab, store, session).read_bytes()
+        store.journal.log(CoinWeighed(coin=coin, grams=3.21))
+        assert b"3.21 g" not in prepared and "3.21 g" in report.write(store).read_text("utf-8")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ from typing import TypeVar
 import pytest
 
 from capture.store import Store
-from capture.store.journal_lines import BatchBegan, BatchEnded, BatchLine, JournalLine, TrayEnded
+from capture.store.journal_lines import BatchBegan, BatchEnded, BatchLine, BatchSession, JournalLine, TrayEnded
 from pipeline.assembly import Rig as BenchRig
 from pipeline.assembly import assemble
 from pipeline.errors import UsageError
@@ -66,6 +67,22 @@ def stored_or_none(lab: Path) -> list[tuple[str, int]]:
         return stored(lab)
     except sqlite3.OperationalError:
         return []
+
+
+def test_a_night_that_was_killed_after_its_last_shot_is_brought_to_its_end(rig: Rig, tiny_lab: Path) -> None:
+    batch = ("batch", "--trays", "1", "--no-identify", "--lab", tiny_lab)
+    assert rig(*batch).code == 0
+    with Store.open(tiny_lab / "store") as store:  # as it was before it ended
+        store.journal.log(BatchBegan(batch="killed", trays=("1",), plan="default"))
+        (session,) = store.sessions.find("scan")
+        store.journal.log(BatchSession(batch="killed", tray="1"), session.id)
+    shutil.rmtree(tiny_lab / "store" / "records" / "finished")
+    (tiny_lab / "store" / "index.sqlite").unlink()
+    assert rig("store", "rebuild", "--lab", tiny_lab).code == 0
+    ran = rig(*batch)
+    assert ran.code == 0 and "resumes: 2 shots done" in ran.err, ran.err
+    with Store.open(tiny_lab / "store", writing=False) as store:
+        assert store.sessions.get(session.id).finished_at is not None
 
 
 @pytest.mark.slow

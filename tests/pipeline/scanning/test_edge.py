@@ -35,6 +35,23 @@ def edge_lab(lab: Path, plan: str = PLAN, *, tilt: bool = True) -> Path:
     return lay_out(lab, plan, (COIN,))
 
 
+@pytest.mark.slow
+def test_the_thickness_is_measured_by_an_arm_that_holds_the_camera(rig: Rig, tiny_lab: Path) -> None:
+    lab = edge_lab(tiny_lab, PLAN.replace("[45]", "[40]"), tilt=False)
+    document = yaml.safe_load((lab / "rig.yaml").read_text())
+    document["station"]["camera_arm"] = {"arm": {"kind": "dobot", "home_mm": [328, 2, 66]}}
+    (lab / "rig.yaml").write_text(yaml.safe_dump(document))
+    (lab / "camera_poses.yaml").write_text("arm: dobot\nposes:\n- {tilt_deg: 0, end_mm: [330, 0, 70], wrist_deg: 0}\n")
+    for command in (("calibrate",), ("jog", "--camera", "--tilts", 40), ("scan", "--tray", 1, "--no-identify")):
+        ran = rig(*command, "--lab", lab)
+        assert ran.code == 0, ran.err
+    measured = rig("measure", "--tray", 1, "--lab", lab, "--json")
+    assert measured.code == 0, measured.err
+    (coin,) = measured.json["coins"]
+    truth_mm = ProceduralDrawer(SEED).side_texture(COIN, "obverse").thickness_mm
+    assert coin["thickness_mm"] == pytest.approx(truth_mm, abs=0.1)
+
+
 def edge_frames(lab: Path) -> int:
     if not (lab / "store" / "index.sqlite").exists():
         return 0

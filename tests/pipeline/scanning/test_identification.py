@@ -57,6 +57,16 @@ def test_an_empty_catalogue_is_reported_before_anything_moves(rig: Rig, short_la
         assert store.sessions.find("scan") == []
 
 
+@pytest.mark.parametrize("command", [("scan", "--tray", "1"), ("batch", "--trays", "1")])
+def test_a_model_that_cannot_be_loaded_is_reported_before_anything_moves(
+    rig: Rig, tiny_lab: Path, command: tuple[str, ...]
+) -> None:
+    ran = rig(*command, "--model", "resnet7000", "--lab", tiny_lab)
+    assert ran.code == 1 and "there is no embedder 'resnet7000'" in ran.err and "Traceback" not in ran.err
+    with Store.open(tiny_lab / "store", writing=False) as store:
+        assert store.sessions.find("scan") == []
+
+
 @pytest.mark.slow
 def test_what_the_record_says_is_evidence(rig: Rig, scanned: Scanned, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
