@@ -99,7 +99,7 @@ def test_the_morning_report_is_ticked_off(own_page: Served) -> None:
     page = own_page.get("/morning").text
     assert "checked" in page and "Done: Anna" in page and left.search(page)
     again = own_page.post("/morning/tick", {**need, "is_done": False})
-    assert again.status_code == 200 and again.json()["sentence"].endswith("2 things need you.")
+    assert again.status_code == 200 and again.json()["sentence"].endswith(f"{needed} things need you.")
     assert "checked" not in own_page.get("/morning").text
     lab = open_lab(own_page.lab)
     with sole_driver(lab):
@@ -108,7 +108,7 @@ def test_the_morning_report_is_ticked_off(own_page: Served) -> None:
         )
         lab.status.write_text(status.model_dump_json())
         page = own_page.get("/morning").text
-        assert "Still running: 3 of 3 coins done so far, 1 thing needs you." in page
+        assert "Still running: 3 of 3 coins done so far" in page and left.search(page)
         assert "It has not ended" not in page, "what is at work is no fault"
     for wrong in ({**need, "is_done": 1}, {**need, "batch": "b2", "is_done": True}, {"is_done": True}):
         assert own_page.post("/morning/tick", wrong).status_code == 400
