@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from calibration.durable_files import write_atomically
+from calibration.durable_files import make_folder, write_atomically
 from models.matching.probability import MATCH_PROBABILITY
 from models.matching.registration import NOT_REGISTERED
 from models.matching.relation import (
@@ -38,6 +38,7 @@ from pipeline.reporter import Reporter
 Numbers = list[Values | None]
 """What `evidence` gives of each pair of a unit."""
 
+_ABOUT_FILE = "options.json"
 _FOLDS = 5
 _HELD_OUT = 0.2  # of the groups: network and statistics are not fitted on them
 
@@ -103,7 +104,7 @@ def fit_verifier(
     Raises
     ------
     UsageError
-        If there is a card already, or the photographs are no folder.
+        If there is a card already or another fit was begun there, or the photographs are no folder.
     LabError
         If the label file or an image of it cannot be used.
     DrawerError
@@ -114,6 +115,7 @@ def fit_verifier(
         raise UsageError(f"{path} exists already and is not written over. Name another folder.")
     if not photographs.is_dir():
         raise UsageError(f"{photographs} is not a folder. Name the folder that holds the photographs of the coins.")
+    _begin(folder, {**asdict(amounts), "photographs": str(photographs), "labels": labels and str(labels)})
     embedder, pairs, units = open_model(None, STARTER), folder / "pairs", list[Unit]()
     if labels is not None:
         with reporter.progress("Comparing labelled photographs") as progress:
@@ -131,6 +133,15 @@ def fit_verifier(
         verifier, weights, figures = fit(units, SurfaceNetwork.load(folder / NETWORK_FILE))
     write_atomically(path, json.dumps({**verifier.as_card(), **weights.as_card(), "figures": figures}, indent=1))
     return FittedVerifier(path, **figures)
+
+
+def _begin(folder: Path, about: Mapping[str, Any]) -> None:
+    """Note what is fitted there: of other amounts, other coins would be left out, which the network may have seen."""
+    path = make_folder(folder) / _ABOUT_FILE
+    if not path.exists():
+        write_atomically(path, json.dumps(about, indent=1))
+    elif json.loads(path.read_bytes()) != about:
+        raise UsageError(f"{path} was begun with other options. Repeat those, or name another folder.")
 
 
 def trained_on(units: Sequence[Unit]) -> list[SurfacePair]:

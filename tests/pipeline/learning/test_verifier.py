@@ -26,6 +26,8 @@ def test_a_verifier_is_fitted_on_made_coins_and_photographs_and_an_interrupted_f
     first.wait()
     begun = {path: path.stat().st_mtime_ns for path in (folder / "pairs").glob("*.npz")}
     assert begun and not (folder / "card.json").exists()
+    other = rig("models", "verifier", folder, "--photographs", photographs, *few, "--labelled", 5)
+    assert other.code == 2 and "was begun with other options" in other.err
     ran = rig("models", "verifier", folder, "--photographs", photographs, *few, "--json", timeout_s=900)
     assert ran.code == 0, ran.err
     assert begun == {path: path.stat().st_mtime_ns for path in begun}
