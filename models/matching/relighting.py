@@ -83,10 +83,10 @@ def _waves(size: int) -> _Waves:
     return _Waves(angle, direction.ravel(), facing, window)
 
 
-def coin_disc(size_px: int) -> npt.NDArray[np.bool_]:
+def coin_disc(size_px: int, share: float = _ON_COIN) -> npt.NDArray[np.bool_]:
     """(n, n) what is on the coin, in an image that it fills."""
     axis = (np.arange(size_px) + 0.5) / (size_px / 2.0) - 1.0
-    return np.hypot(axis[None, :], axis[:, None]) < _ON_COIN
+    return np.hypot(axis[None, :], axis[:, None]) < share
 
 
 def _slope_along(relief: Relief, lamp: int) -> Relief:

@@ -25,14 +25,13 @@ from calibration.outline import GREY_MEAN
 from models.local_features.networks import SIZE_PX
 from models.matching.registration import Registration
 from models.matching.relighting import coin_disc, relight
-from models.matching.surface_network import SURFACE_PX
+from models.matching.surface_network import SURFACE_PX, level_out
 
 REGISTERED_PX = 160
 _STIFFNESS = 0.05  # of the warp: points lie by 0.005 of the width where they should, the warp bends by 0.02
 _DETAILS = ((0.7, 3.0), (1.0, 5.0), (1.5, 8.0))  # px at `REGISTERED_PX`: what is smoothed away, what is levelled out
 _PATCH_PX = 21
 _SHARES = (0.05, 0.25, 0.75, 0.95)  # of the places: the least, the fewer, the more and the most that agree
-_FLAT = 16.0  # grey values squared: contrast below that is noise
 
 STATISTICS = 4 + len(_DETAILS) * (3 * (1 + len(_SHARES)) + 2)
 
@@ -112,10 +111,7 @@ def _smooth_terms(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _relief(grey: npt.NDArray[np.uint8], fine_px: float, level_px: float) -> npt.NDArray[np.float32]:
     """Brightness and contrast levelled out, noise smoothed away."""
-    image = grey.astype(np.float32)
-    detail = image - cv2.GaussianBlur(image, (0, 0), level_px)
-    contrast = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * level_px)
-    return np.asarray(cv2.GaussianBlur(detail / np.sqrt(contrast + _FLAT), (0, 0), fine_px), np.float32)
+    return np.asarray(cv2.GaussianBlur(level_out(grey, level_px), (0, 0), fine_px), np.float32)
 
 
 def _strength(relief: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

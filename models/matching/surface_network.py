@@ -23,6 +23,7 @@ from torch.nn import functional
 from calibration.durable_files import replacing
 from models.embedding.backbones import WeightsError
 from models.embedding.embedder import Unfilled
+from models.matching.relighting import coin_disc
 
 SURFACE_PX = 192
 JUDGED = 3  # relations that the network tells apart: one coin, one die, one type
@@ -108,11 +109,11 @@ def _correlations(one: Tensor, other: Tensor) -> Tensor:
     return torch.cat([*found, seen + seen_other, (seen - seen_other).abs()], 1)
 
 
-def level_out(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def level_out(grey: npt.NDArray[np.uint8], level_px: float = _LEVEL_PX) -> npt.NDArray[np.float32]:
     """Brightness and contrast of an image (n, n) levelled out."""
     image = grey.astype(np.float32)
-    detail = image - cv2.GaussianBlur(image, (0, 0), _LEVEL_PX)
-    contrast = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * _LEVEL_PX)
+    detail = image - cv2.GaussianBlur(image, (0, 0), level_px)
+    contrast = cv2.GaussianBlur(detail * detail, (0, 0), 1.5 * level_px)
     return np.asarray(detail / np.sqrt(contrast + _FLAT), np.float32)
 
 
@@ -126,6 +127,4 @@ def judge_places(network: SurfaceNetwork, laid: npt.NDArray[np.uint8]) -> Places
 
 def mean_of_places(places: Places) -> npt.NDArray[np.float64]:
     """(JUDGED,): the mean over the coin, of each relation."""
-    axis = (np.arange(places.shape[1]) + 0.5) / (places.shape[1] / 2.0) - 1.0
-    on_coin = np.hypot(axis[None, :], axis[:, None]) < _ON_COIN
-    return np.asarray(places[:, on_coin].mean(axis=1), np.float64)
+    return np.asarray(places[:, coin_disc(places.shape[1], _ON_COIN)].mean(axis=1), np.float64)

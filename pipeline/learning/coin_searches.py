@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import count, islice
 from pathlib import Path
@@ -112,7 +112,7 @@ def search_each(
     entries: Sequence[Query], queries: Sequence[Query], searcher: Searcher, progress: Progress
 ) -> list[Unit]:
     """Search for each query among the entries of its group, and compare the first few, and its coin, with it."""
-    catalogue = _Catalogue.of(searcher, entries)
+    catalogue = _Catalogue(searcher, entries)
     units = list[Unit]()
     for number, query in enumerate(queries):
         progress(number, len(queries))
@@ -127,12 +127,7 @@ class _Catalogue:
 
     searcher: Searcher
     entries: Sequence[Query]
-    features: dict[int, LocalFeatures]
-
-    @classmethod
-    def of(cls, searcher: Searcher, entries: Sequence[Query]) -> _Catalogue:
-        """With nothing compared yet."""
-        return cls(searcher, entries, {})
+    features: dict[int, LocalFeatures] = field(default_factory=dict)
 
     @cached_property
     def matcher(self) -> CoinMatcher:

@@ -13,25 +13,12 @@ from calibration.lens import Lens
 from calibration.plate import Points, RingSpec
 from rig.twin.coins.drawer import ProceduralDrawer
 from rig.twin.optics import camera_axes
-from rig.twin.render import CameraModel, Renderer
+from rig.twin.render import Renderer
 from rig.twin.scene import CameraPose, Lamp, PlacedCoin, Scene
+from tests.rig.twin.cameras import any_camera
 
 AZIMUTHS_DEG = (0, 60, 120, 180, 240, 300)
 PLACES = 6  # of the camera, about each pose
-
-
-def any_camera(chance: np.random.Generator) -> CameraModel:
-    return CameraModel(
-        focal_px=chance.uniform(4700, 5700),
-        centre_px=(639.5 + chance.uniform(-14, 14), 479.5 + chance.uniform(-14, 14)),
-        height_mm=chance.uniform(235, 265),
-        k1=chance.uniform(-1.2, 0.4),
-        k2=chance.uniform(-2.0, 5.0),
-        p1=chance.uniform(-0.003, 0.003),
-        p2=chance.uniform(-0.003, 0.003),
-        vignetting=chance.uniform(0.1, 0.35),
-        sharpness_px=chance.uniform(0.5, 0.8),
-    )
 
 
 def errors_mm(seed: int, tilt_deg: float) -> list[float]:

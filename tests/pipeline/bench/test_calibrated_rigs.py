@@ -33,6 +33,7 @@ from rig.twin.optics import camera_axes, to_pixel
 from rig.twin.render import CameraModel, Renderer
 from rig.twin.scene import BoardPose, CameraPose, Lamp, PlacedCoin, Scene
 from tests.pipeline.conftest import Rig
+from tests.rig.twin.cameras import any_camera
 
 SIZE = (1280, 960)
 COIN = "2024.1.1"
@@ -77,21 +78,16 @@ def draw(seed: int, size: tuple[int, int] = SIZE) -> TrueRig:
     finer = size[0] / 1280
     crosstalk = np.eye(3) * 0.8 + chance.uniform(0, 0.12, (3, 3))
     crosstalk *= chance.uniform(0.8, 1.15, (3, 1))
-    camera = CameraModel(
-        width_px=size[0],
-        height_px=size[1],
-        focal_px=finer * chance.uniform(4700, 5700),
-        centre_px=tuple(np.array(size) / 2 - 0.5 + finer * chance.uniform(-14, 14, 2)),
-        height_mm=chance.uniform(235, 265),
-        k1=chance.uniform(-1.2, 0.4),
-        k2=chance.uniform(-2.0, 5.0),
-        p1=chance.uniform(-0.003, 0.003),
-        p2=chance.uniform(-0.003, 0.003),
-        vignetting=chance.uniform(0.1, 0.35),
-        sharpness_px=chance.uniform(0.5, 0.8),
-        blur_px_per_mm=finer * 0.28,
-        crosstalk=tuple(tuple(row) for row in crosstalk.round(4).tolist()),
-    )
+    drawn = any_camera(chance)
+    as_large = {
+        "width_px": size[0],
+        "height_px": size[1],
+        "focal_px": finer * drawn.focal_px,
+        "centre_px": tuple((finer * (np.array(drawn.centre_px) + 0.5) - 0.5).tolist()),
+        "blur_px_per_mm": finer * 0.28,
+        "crosstalk": tuple(tuple(row) for row in crosstalk.round(4).tolist()),
+    }
+    camera = drawn.model_copy(update=as_large)
     return TrueRig(camera, float(chance.uniform(27, 48)), int(chance.choice([3500, 4000, 5000, 5600])), seed)
 
 
