@@ -9,10 +9,8 @@ the two are one coin, and so on. What is probable beforehand, the search says.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,7 +27,6 @@ Values = npt.NDArray[np.float64]
 Likelihoods = npt.NDArray[np.float64]
 """(RELATIONS,) natural logarithms, of each relation, but for a constant that all have."""
 
-CARD_FILE, NETWORK_FILE = "card.json", "network.safetensors"
 EVIDENCE = 3 + JUDGED
 
 _RIDGE = 5e-4  # by the loss of pairs left out, five-fold
@@ -151,10 +148,8 @@ class Verifier:
         return np.append(of_design, of_design[-1]) + np.log(self.held)
 
     @classmethod
-    def load(cls, folder: Path) -> Verifier:
-        """Read what was saved; WeightsError, OSError, KeyError, TypeError or ValueError if that is no verifier."""
-        card = json.loads((folder / CARD_FILE).read_bytes())
-        network = SurfaceNetwork.load(folder / NETWORK_FILE)
+    def from_card(cls, card: Mapping[str, Any], network: SurfaceNetwork) -> Verifier:
+        """Read the rest off a card; KeyError, TypeError or ValueError if that is no verifier's."""
         statistics = Regression.from_card(card["statistics"], STATISTICS, squared=True)
         both = Regression.from_card(card["both"], EVIDENCE, squared=False)
         return cls(network, statistics, both, np.array(card["held"], np.float64))

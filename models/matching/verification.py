@@ -21,11 +21,13 @@ from calibration.image import Image
 from models.embedding.backbones import WeightsError
 from models.matching.fusion import Hit
 from models.matching.probability import MATCH_PROBABILITY, POSSIBLE_PROBABILITY, Verdict, verdict
-from models.matching.relation import CARD_FILE, SideComparison, Verifier
+from models.matching.relation import SideComparison, Verifier
+from models.matching.surface_network import SurfaceNetwork
 from models.matching.views import View, crop_at_turn, group_views
 from models.matching.weighing import LIMIT, Weights
 
 VERIFIER = Path(__file__).parents[1] / "verifier"
+CARD_FILE, NETWORK_FILE = "card.json", "network.safetensors"
 VERIFIED, MOST_VERIFIED = 3, 12  # candidates: at first, and thoroughly or where those do not hold
 ReadCrop = Callable[[str], Image | None]
 """The crop of an entry, None if there is none any more."""
@@ -45,6 +47,13 @@ class Verification:
 
     verifier: Verifier
     weights: Weights
+
+    @classmethod
+    def load(cls, folder: Path) -> Verification:
+        """Read what was fitted; WeightsError, OSError, KeyError, TypeError or ValueError if that is no verifier."""
+        card = json.loads((folder / CARD_FILE).read_bytes())
+        network = SurfaceNetwork.load(folder / NETWORK_FILE)
+        return cls(Verifier.from_card(card, network), Weights.from_card(card))
 
     def compare(
         self, views: Sequence[View], searches: Sequence[Mapping[str, Hit]], names: Set[str], read_crop: ReadCrop
@@ -138,7 +147,6 @@ def shipped_verification() -> Verification:
         If it cannot be read.
     """
     try:
-        card = json.loads((VERIFIER / CARD_FILE).read_bytes())
-        return Verification(Verifier.load(VERIFIER), Weights.from_card(card))
+        return Verification.load(VERIFIER)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{VERIFIER} is damaged or missing. Install coinlab again.") from error

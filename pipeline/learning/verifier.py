@@ -15,8 +15,6 @@ from calibration.durable_files import make_folder, write_atomically
 from models.matching.probability import MATCH_PROBABILITY
 from models.matching.registration import NOT_REGISTERED
 from models.matching.relation import (
-    CARD_FILE,
-    NETWORK_FILE,
     RELATIONS,
     Regression,
     SideComparison,
@@ -26,6 +24,7 @@ from models.matching.relation import (
     shares_held,
 )
 from models.matching.surface_network import SurfaceNetwork
+from models.matching.verification import CARD_FILE, NETWORK_FILE
 from models.matching.weighing import Compared, Weights
 from models.training.surface_training import SurfacePair, train_network
 from pipeline.errors import UsageError

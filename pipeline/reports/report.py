@@ -92,7 +92,7 @@ class ScanReport:
     def prepare(self, store: Store, coin: str) -> None:
         """Make a coin's card; it is made again when the report is written if the store has more of the coin then."""
         session = store.sessions.get(self._session_id)
-        (result,) = (each for each in coin_results(store, session) if each.coin == coin)
+        (result,) = coin_results(store, session, coin)
         self._make(store, result)
 
     def write(self, store: Store) -> Path:

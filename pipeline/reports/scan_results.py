@@ -137,12 +137,13 @@ def name_of(candidate: Candidate) -> str:
     return describe_sales(own) or candidate.coin
 
 
-def coin_results(store: Store, session: Session) -> tuple[CoinResult, ...]:
-    """Every coin of a session's tray, as the store has it."""
+def coin_results(store: Store, session: Session, only: str | None = None) -> tuple[CoinResult, ...]:
+    """Every coin of a session's tray, or only one, as the store has it."""
     planned = Counter(shot.coin for shot in store.sessions.shots(session.id))
     return tuple(
         coin_result(store, session, slot, coin, planned[coin], store.frames.find(session.id, coin, good=None))
         for slot, coin in session.frozen_tray().coins.items()
+        if only in (None, coin)
     )
 
 

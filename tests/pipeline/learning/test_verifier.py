@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.matching.relation import Verifier
+from models.matching.verification import Verification
 from tests.pipeline.conftest import Rig
 from tests.processes import Command
 
@@ -34,7 +34,7 @@ def test_a_verifier_is_fitted_on_made_coins_and_photographs_and_an_interrupted_f
     assert ran.json["pairs"] >= 440 and 0 <= ran.json["mistaken"] <= ran.json["missed"] + 0.5
     assert ran.json["searches"] >= 10 and ran.json["misnamed"] <= ran.json["matched"]
     assert set(json.loads((folder / "card.json").read_text())["evidence"]) == {"base", "for", "against"}
-    fitted = Verifier.load(folder)
+    fitted = Verification.load(folder).verifier
     assert fitted.held[0] > fitted.held[3]
     again = rig("models", "verifier", folder, "--photographs", photographs)
     assert again.code == 2 and "is not written over" in again.err
